@@ -1,0 +1,131 @@
+"""The typed configuration: every key, its type, its range and what it means. Unknown keys are refused.
+
+Recipes, files and `--set` are merged into one `Config` by `configs/load.py`; a run keeps it as `config.yaml`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class DataConfig(Section):
+    """What is read, and what happens to bad files."""
+
+    on_bad: Literal["stop", "skip"] = Field("stop", description="stop when more than bad_share is bad, or skip them all")
+    bad_share: Share = Field(0.03, description="share of bad files above which training stops, unless on_bad=skip")
+    max_pixels: int = Field(200_000_000, gt=0, description="a larger picture is refused before it is decoded")
+    val_share: Share = Field(0.2, description="share of the training files held out, where the data has no val split")
+    test_share: Share = Field(0.0, description="share held out for a last test, where the data has no test split")
+    fit: Literal["squash", "crop", "pad"] = Field("squash", description="how a picture is brought to a square")
+
+
+class AugmentConfig(Section):
+    """Random changes to training pictures. 0, false or [1, 1] turns one off."""
+
+    horizontal_flip: bool = Field(True, description="mirror left and right, half of the time")
+    vertical_flip: bool = Field(False, description="mirror top and bottom, half of the time")
+    quarter_turns: bool = Field(False, description="turn by 0, 90, 180 or 270 degrees")
+    crop_scale: tuple[Share, Share] = Field((0.6, 1.0), description="share of the area that a random crop keeps")
+    crop_aspect: tuple[Positive, Positive] = Field((0.75, 1.333), description="width to height of a random crop")
+    brightness: Share = Field(0.2, description="largest relative change")
+    contrast: Share = Field(0.2, description="largest relative change")
+    saturation: Share = Field(0.2, description="largest relative change")
+    hue: Annotated[float, Field(ge=0, le=0.5)] = Field(0.0, description="largest turn, in turns of the colour circle")
+    randaugment_layers: int = Field(0, ge=0, le=8, description="operations of RandAugment a picture")
+    randaugment_magnitude: int = Field(9, ge=0, le=30, description="their strength")
+    mixup: NotNegative = Field(0.0, description="alpha of the Beta distribution; 0 is off")
+    cutmix: NotNegative = Field(0.0, description="alpha of the Beta distribution; 0 is off")
+
+    @model_validator(mode="after")
+    def _ranges_rise(self):
+        for name in ("crop_scale", "crop_aspect"):
+            low, high = getattr(self, name)
+            if low > high or low == 0:
+                raise ValueError(f"{name} must be two rising numbers above 0, not [{low}, {high}]")
+        return self
+
+
+class ModelConfig(Section):
+    """The net: a backbone and its head."""
+
+    backbone: str = Field("efficientnet_lite0", description="a name of `retinue models`")
+    weights: str = Field("imagenet", description="imagenet, none, or a file of weights")
+    input_size: int = Field(224, ge=8, le=4096, description="height and width of the model's input in pixels")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="before the last layer")
+
+
+class Stage(Section):
+    """One stage of training. The first usually trains the head alone, the second everything."""
+
+    epochs: int = Field(ge=0, description="passes over the training files")
+    rate: Positive = Field(description="the learning rate's peak")
+    backbone_rate: Share = Field(0.1, description="the backbone's updates are scaled by this; 0 freezes it")
+    frozen_below: Literal[0, 2, 4, 8, 16, 32] = Field(0, description="layers before this stride stay frozen; 0 is none")
+    input_size: int | None = Field(None, ge=8, le=4096, description="another input size during this stage")
+
+
+class TrainConfig(Section):
+    """How it learns."""
+
+    stages: dict[str, Stage] = Field(
+        {
+            "head": Stage(epochs=2, rate=1e-3, backbone_rate=0.0),
+            "all": Stage(epochs=10, rate=1e-3, backbone_rate=0.1),
+        },
+        min_length=1,
+        description="the stages by name, in order",
+    )
+    batch_size: int = Field(32, ge=1, description="pictures a step")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="adamw, or sgd with momentum")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of sgd")
+    weight_decay: NotNegative = Field(1e-4, description="on kernels only; never on biases and normalisation")
+    schedule: Literal["cosine", "steps", "constant"] = Field("cosine", description="the rate over each stage")
+    warmup_epochs: NotNegative = Field(0.5, description="the rate rises from 0 over so many epochs of each stage")
+    steps_at: tuple[Share, ...] = Field((0.6, 0.85), description="schedule steps: shares of the stage where the rate falls")
+    steps_factor: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="schedule steps: by this factor")
+    clip_norm: NotNegative = Field(1.0, description="largest norm of the gradient of all weights; 0 is off")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share given to all classes alike")
+    balance: Literal["none", "weights", "sampler"] = Field(
+        "none", description="against rare classes: weights on the loss, or a sampler that draws each class as often"
+    )
+    batch_norm: Literal["update", "frozen"] = Field(
+        "update", description="in trained layers: update uses the batch's statistics, frozen the stored ones (inference)"
+    )
+    batch_norm_momentum: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.9, description="of the moving statistics; 0.99 would need thousands of steps"
+    )
+    ema: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="moving average of the weights, 0.99 say; 0 is off")
+    early_stop: int = Field(0, ge=0, description="end a stage after so many epochs without a better score; 0 is off")
+    save_minutes: NotNegative = Field(5.0, description="also save for resuming so often within an epoch; 0 is only at its end")
+
+
+class EvaluateConfig(Section):
+    """How a score is made."""
+
+    batch_size: int = Field(32, ge=1, description="pictures a step in evaluation and prediction")
+    views: Literal["one", "dihedral", "ten_crop"] = Field(
+        "one", description="mean over one view, over 8 flips and turns, or over 10 crops"
+    )
+    bootstrap: int = Field(2000, ge=0, description="resamples for the 95% interval")
+
+
+class Config(Section):
+    """One job, whole."""
+
+    task: Literal["classification"] = Field("classification", description="what is learnt")
+    seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
+    data: DataConfig = DataConfig()
+    augment: AugmentConfig = AugmentConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()

@@ -1,0 +1,57 @@
+"""`Task`: what the stages of the pipeline may ask of a task, and nothing more.
+
+A prediction is a plain dict, ready for a line of `predictions.jsonl` (less the file and its size), and has for
+classification `{"labels": [{"label", "score"}, ...], "scores": float32 [classes]}`; `scores` is not written out.
+"""
+
+import abc
+
+
+class Task(abc.ABC):
+    """One job that a backbone can learn. Instances hold the configuration and the class names, and no weights.
+
+    config: `Config`; classes: tuple of names; multi_label: whether a file may have several labels.
+    """
+
+    name = ""
+
+    def __init__(self, config, classes, multi_label=False):
+        self.config = config
+        self.classes = tuple(classes)
+        self.multi_label = multi_label
+
+    @abc.abstractmethod
+    def build(self, weights=None):
+        """The untrained `TaskModel`: backbone with `weights` (default: the configuration's) and a fresh head."""
+
+    @abc.abstractmethod
+    def columns(self, dataset):
+        """The dict of arrays that `data.batches` slices into records: `file` and what `example` needs."""
+
+    @abc.abstractmethod
+    def example(self, training, input_size=None):
+        """The function (columns of one record, int32 `[2]` seed) -> (inputs, targets), made of TensorFlow operations."""
+
+    @abc.abstractmethod
+    def mix(self):
+        """The function over a training batch (inputs, targets, seeds) -> (inputs, targets), or None."""
+
+    @abc.abstractmethod
+    def read(self, encoded):
+        """One encoded file (string tensor) -> the dict of tensors that `inference` takes, without the batch axis."""
+
+    @abc.abstractmethod
+    def inference(self, model):
+        """A flat `keras.Model` from a batch of what `read` gives to a dict of named outputs; what the runtimes compile."""
+
+    @abc.abstractmethod
+    def postprocess(self, outputs):
+        """A batch of `inference`'s outputs (dict of numpy arrays) -> a list of predictions."""
+
+    @abc.abstractmethod
+    def evaluator(self):
+        """An object with `update(predictions, dataset)` and `scores() -> Scores` (see tasks/scores.py)."""
+
+    @abc.abstractmethod
+    def draw(self, image, prediction, truth=None):
+        """Picture of a prediction, and of the truth where it is known: uint8 `[h, w, 3]` in, uint8 `[h', w', 3]` out."""
