@@ -1,0 +1,12 @@
+"""The tasks, by name. Someone who adds a task adds its folder and one line here."""
+
+from retinue.configs.errors import UsageError
+
+
+def create(config, classes, multi_label=False):
+    """The `Task` that `config.task` names, for the class names `classes`."""
+    if config.task == "classification":
+        from retinue.tasks.classification.task import Classification
+
+        return Classification(config, classes, multi_label)
+    raise UsageError(f"unknown task '{config.task}'; this version knows: classification")

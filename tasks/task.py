@@ -21,8 +21,11 @@ class Task(abc.ABC):
         self.multi_label = multi_label
 
     @abc.abstractmethod
-    def build(self, weights=None):
-        """The untrained `TaskModel`: backbone with `weights` (default: the configuration's) and a fresh head."""
+    def build(self, weights=None, class_counts=None):
+        """The untrained `TaskModel`: backbone with `weights` (default: the configuration's) and a fresh head.
+
+        class_counts: files of each class in training, for losses that weigh classes.
+        """
 
     @abc.abstractmethod
     def columns(self, dataset):

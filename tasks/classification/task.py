@@ -1,0 +1,111 @@
+"""Classification: global pooling, dropout and one linear layer on a backbone (the lecture's recipe for pretrained nets)."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+
+from retinue import backbones
+from retinue.data import augment, decode, mix, resize
+from retinue.tasks.classification import draw, losses, scores, views
+from retinue.tasks.model import TaskModel
+from retinue.tasks.task import Task
+
+WRITTEN_LABELS = 5  # so many of the best labels go into a prediction, unless there are few classes
+
+
+class Classification(Task):
+    """One label a picture (softmax), or any number of labels (sigmoid) with `multi_label`."""
+
+    name = "classification"
+
+    def build(self, weights=None, class_counts=None):
+        """The untrained `TaskModel`: RGB float32 `[n, h, w, 3]` in 0..255 -> logits float32 `[n, classes]`.
+
+        weights: what the backbone loads, by default `config.model.weights`.
+        class_counts: int `[classes]`, files of each class in training; needed for `balance: weights`.
+        """
+        model, train = self.config.model, self.config.train
+        backbone = backbones.build(model.backbone, weights=model.weights if weights is None else weights)
+        features = backbone.output[max(backbone.output)]
+        pooled = layers.GlobalAveragePooling2D(name="head_pool")(features)
+        pooled = layers.Dropout(model.dropout, name="head_dropout")(pooled)
+        logits = layers.Dense(
+            len(self.classes), kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), name="head_logits"
+        )(pooled)
+        cross_entropy = losses.sigmoid_cross_entropy if self.multi_label else losses.softmax_cross_entropy
+        balanced = train.balance == "weights" and class_counts is not None
+        class_weights = losses.balanced_class_weights(class_counts) if balanced else None
+        smoothing = train.label_smoothing
+
+        def loss(targets, outputs):
+            return {"loss": cross_entropy(targets, outputs, smoothing, class_weights)}
+
+        names = [layer.name for layer in backbone.layers]
+        return TaskModel(backbone.input, logits, loss, ("loss",), names, name="classification")
+
+    def columns(self, dataset):
+        """`file`, and `label` int64 `[n]` or the multi-hot float32 `[n, classes]` `labels`."""
+        if not self.multi_label:
+            return {"file": dataset.files, "label": dataset.columns["label"]}
+        labels = dataset.columns["labels"]
+        multi_hot = np.zeros((len(dataset), len(self.classes)), np.float32)
+        multi_hot[np.repeat(np.arange(len(dataset)), np.diff(labels.offsets)), labels.values] = 1.0
+        return {"file": dataset.files, "labels": multi_hot}
+
+    def example(self, training, input_size=None):
+        """(columns of one record, seed) -> (uint8 `[s, s, 3]`, float32 `[classes]` target)."""
+        size, fit = input_size or self.config.model.input_size, self.config.data.fit
+        changes, count = self.config.augment, len(self.classes)
+
+        def make(columns, seed):
+            image = decode.decode_image(decode.read_encoded(columns["file"]))
+            if training:
+                image = augment.augment_image(image, changes, size, fit, seed)
+            else:
+                image = resize.resize_image(image, size, fit)
+            return image, columns["labels"] if self.multi_label else tf.one_hot(columns["label"], count)
+
+        return make
+
+    def mix(self):
+        """Mixup and cutmix over a training batch, or None when both are off."""
+        mixup, cutmix = self.config.augment.mixup, self.config.augment.cutmix
+        if not mixup and not cutmix:
+            return None
+        return lambda images, targets, seeds: mix.mix(images, targets, seeds, mixup=mixup, cutmix=cutmix)
+
+    def read(self, encoded):
+        """Encoded bytes of one picture -> `{"image": uint8 [s, s, 3]}`."""
+        size = views.read_size(self.config.model.input_size, self.config.evaluate.views)
+        return {"image": resize.resize_image(decode.decode_image(encoded), size, self.config.data.fit)}
+
+    def inference(self, model):
+        """`{"image": uint8 [n, s, s, 3]}` -> `{"scores": float32 [n, classes]}`, test-time views included."""
+        input_size, kind = self.config.model.input_size, self.config.evaluate.views
+        size = views.read_size(input_size, kind)
+        image = keras.Input((size, size, 3), dtype="uint8", name="image")
+        logits = model(views.make_views(ops.cast(image, "float32"), kind, input_size), training=False)
+        activation = ops.sigmoid if self.multi_label else ops.softmax
+        probabilities = views.mean_over_views(activation(ops.cast(logits, "float32")), kind)
+        return keras.Model({"image": image}, {"scores": probabilities}, name="inference")
+
+    def postprocess(self, outputs):
+        """`{"scores": float32 [n, classes]}` -> a list of `{"labels": [{"label", "score"}, ...], "scores"}`, best first."""
+        keep = len(self.classes) if len(self.classes) <= 2 * WRITTEN_LABELS else WRITTEN_LABELS
+        predictions = []
+        for row in outputs["scores"]:
+            best = np.argsort(-row, kind="stable")[:keep]
+            labels = [{"label": self.classes[index], "score": float(row[index])} for index in best]
+            predictions.append({"labels": labels, "scores": row})
+        return predictions
+
+    def evaluator(self):
+        """A `ClassificationEvaluator` for these classes."""
+        return scores.ClassificationEvaluator(
+            self.classes, self.multi_label, bootstrap=self.config.evaluate.bootstrap, seed=self.config.seed
+        )
+
+    def draw(self, image, prediction, truth=None):
+        """The picture with bars for its labels; see draw.py."""
+        return draw.draw(image, prediction, self.classes, truth)

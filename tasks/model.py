@@ -1,0 +1,48 @@
+"""`TaskModel`: the `keras.Model` of every task. It knows its own losses, so that `compile` needs only an optimizer."""
+
+import keras
+import tensorflow as tf
+
+
+class TaskModel(keras.Model):
+    """A functional model with its losses, and with the knowledge which of its layers are the pretrained backbone.
+
+    inputs, outputs: as for `keras.Model`; a flat graph, never a model within a model.
+    loss: function (targets, outputs) -> dict from a loss's name to float `[n]`, a value an example; their sum is
+        minimised, averaged over the batch. More than one is also logged, each by its name.
+    loss_names: the names in that dict.
+    backbone_layers: names of the layers that came from the backbone; the others are the head.
+    """
+
+    def __init__(self, inputs, outputs, loss, loss_names, backbone_layers, name=None):
+        super().__init__(inputs=inputs, outputs=outputs, name=name)
+        self._loss_by_name = loss
+        self.backbone_layers = frozenset(backbone_layers)
+        self._trackers = {}
+        if len(loss_names) > 1:
+            self._trackers = {part: keras.metrics.Mean(name=part) for part in loss_names}
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The mean over this replica's batch of the summed losses, divided by the number of replicas.
+
+        Keras adds the gradients of the replicas, so the division makes the mean of equal shares the global mean.
+        """
+        parts = self._loss_by_name(y, y_pred)
+        for name, tracker in self._trackers.items():
+            tracker.update_state(parts[name])
+        total = sum(keras.ops.mean(part) for part in parts.values())
+        return total / tf.distribute.get_strategy().num_replicas_in_sync
+
+    @property
+    def backbone(self):
+        """The backbone's layers, in the order of the graph."""
+        return [layer for layer in self.layers if layer.name in self.backbone_layers]
+
+    @property
+    def head(self):
+        """The other layers."""
+        return [layer for layer in self.layers if layer.name not in self.backbone_layers]
+
+    def is_backbone(self, variable):
+        """Whether a `keras.Variable` of this model belongs to the backbone (by the layer's name in its path)."""
+        return variable.path.split("/")[0] in self.backbone_layers
