@@ -1,0 +1,118 @@
+"""Optimizers whose step differs by variable, and the schedules of the learning rate.
+
+Scaling a gradient does nothing under Adam, which divides it out again; so the update is scaled, and the same setting
+means the same under SGD and AdamW.
+"""
+
+import keras
+from keras import ops
+
+
+class _VariableRates:
+    """Mixed into a Keras optimizer: a factor on the learning rate, and a weight decay, for each variable.
+
+    The factors are given by functions of the variable, asked once in `build`; they hold no state, so a restored
+    optimizer needs nothing more than the same functions.
+    """
+
+    def __init__(self, *args, rate_of, decay_of, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._rate_of, self._decay_of = rate_of, decay_of
+        self._rates, self._decays = [], []
+
+    def build(self, variables):
+        if not self.built:
+            self._rates = [float(self._rate_of(variable)) for variable in variables]
+            self._decays = [float(self._decay_of(variable)) for variable in variables]
+        super().build(variables)
+
+    def update_step(self, gradient, variable, learning_rate):
+        # The index is how Keras's own optimizers find their slots in update_step, the method they are extended by.
+        index = self._get_variable_index(variable)
+        gradient, learning_rate = self._decayed(
+            gradient, variable, ops.cast(learning_rate, variable.dtype) * self._rates[index], self._decays[index]
+        )
+        super().update_step(gradient, variable, learning_rate)
+
+
+class AdamW(_VariableRates, keras.optimizers.Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), scaled by each variable's own rate."""
+
+    def _decayed(self, gradient, variable, learning_rate, decay):
+        if decay:
+            self.assign_sub(variable, variable * (learning_rate * decay))
+        return gradient, learning_rate
+
+
+class SGD(_VariableRates, keras.optimizers.SGD):
+    """SGD with momentum and the L2 penalty's gradient, as in Krizhevsky et al. 2012, section 5."""
+
+    def _decayed(self, gradient, variable, learning_rate, decay):
+        return (gradient + decay * variable if decay else gradient), learning_rate
+
+
+def make_optimizer(train, stage, model, steps_per_epoch):
+    """The optimizer of one stage.
+
+    train: `TrainConfig`; stage: `Stage`; model: `TaskModel`; steps_per_epoch: int.
+    Backbone variables move by `stage.backbone_rate` of the head's rate; only kernels decay.
+    """
+
+    def rate_of(variable):
+        return stage.backbone_rate if model.is_backbone(variable) else 1.0
+
+    def decay_of(variable):
+        return train.weight_decay if is_kernel(variable) else 0.0
+
+    settings = {
+        "learning_rate": make_schedule(train, stage, steps_per_epoch),
+        "rate_of": rate_of,
+        "decay_of": decay_of,
+        "global_clipnorm": train.clip_norm or None,
+    }
+    if train.optimizer == "adamw":
+        return AdamW(**settings)
+    return SGD(momentum=train.momentum, **settings)
+
+
+def is_kernel(variable):
+    """Whether weight decay applies: weights of convolutions and dense layers, never biases or normalisation."""
+    return len(variable.shape) > 1
+
+
+class StageSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate of a stage: a linear rise to the peak, then constant, cosine to 0, or steps.
+
+    rate: the peak; steps: length of the stage; warmup: steps of the rise; kind: "cosine", "steps" or "constant";
+    boundaries: shares of the stage after which the rate is multiplied by `factor` (kind "steps").
+    """
+
+    def __init__(self, rate, steps, warmup, kind, boundaries, factor):
+        super().__init__()
+        self.rate, self.steps, self.warmup, self.kind = rate, steps, warmup, kind
+        self.boundaries, self.factor = boundaries, factor
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        rise = ops.minimum((step + 1.0) / max(self.warmup, 1.0), 1.0) if self.warmup else 1.0
+        if self.kind == "cosine":
+            done = ops.clip((step - self.warmup) / max(self.steps - self.warmup, 1.0), 0.0, 1.0)
+            fall = 0.5 * (1.0 + ops.cos(3.141592653589793 * done))
+        elif self.kind == "steps":
+            fall = 1.0
+            for boundary in self.boundaries:
+                fall = fall * ops.where(step >= boundary * self.steps, self.factor, 1.0)
+        else:
+            fall = 1.0
+        return self.rate * rise * fall
+
+    def get_config(self):
+        names = ("rate", "steps", "warmup", "kind", "boundaries", "factor")
+        return {name: getattr(self, name) for name in names}
+
+
+def make_schedule(train, stage, steps_per_epoch):
+    """The `StageSchedule` that the configuration describes."""
+    steps = stage.epochs * steps_per_epoch
+    warmup = min(train.warmup_epochs * steps_per_epoch, steps / 2)
+    return StageSchedule(stage.rate, steps, warmup, train.schedule, train.steps_at, train.steps_factor)

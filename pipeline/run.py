@@ -1,0 +1,145 @@
+"""The folder that a job leaves, and opening a model from it (or from an export).
+
+`config.yaml`, `classes.json` and `best.weights.h5` rebuild the model. Nothing is unpickled and no code is loaded.
+"""
+
+import csv
+import io
+import json
+import platform
+import time
+from importlib import metadata
+from pathlib import Path
+
+from retinue import tasks
+from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.load import load_config, to_yaml
+from retinue.data.files import atomic_write
+
+PACKAGES = ("tensorflow", "keras", "numpy", "openvino", "opencv-python-headless")
+
+
+class Model:
+    """A model on disk: what it is, and how to bring it to life.
+
+    folder: Path; kind: "run" or "export"; config: `Config`; classes: tuple of names; multi_label: bool;
+    task: the `Task` made from them.
+    """
+
+    def __init__(self, folder, kind):
+        self.folder, self.kind = Path(folder), kind
+        self.config = load_config(str(self.folder / "config.yaml"))
+        described = _read_json(self.folder / "classes.json")
+        self.classes, self.multi_label = tuple(described["classes"]), described["multi_label"]
+        self.task = tasks.create(self.config, self.classes, self.multi_label)
+
+    def build(self):
+        """The Keras `TaskModel` with the run's best weights."""
+        weights = self.folder / "best.weights.h5"
+        if not weights.is_file():
+            raise RetinueError(f"{self.folder}: has no best.weights.h5 yet; train it to the end of an epoch first")
+        model = self.task.build(weights="none")
+        model.load_weights(weights)
+        return model
+
+    @property
+    def fingerprint(self):
+        """Changes when the model does: sizes and times of its files."""
+        files = [p for p in sorted(self.folder.rglob("*")) if p.suffix in (".h5", ".pb", ".bin", ".xml") or "variables" in p.name]
+        return [[str(p.relative_to(self.folder)), p.stat().st_size, int(p.stat().st_mtime)] for p in files if p.is_file()]
+
+
+def open_model(path):
+    """The `Model` in a run folder or an export folder. Raises UsageError where there is none."""
+    folder = Path(path)
+    if not folder.exists():
+        raise UsageError(f"{path}: there is no such folder; give a run folder or an export folder")
+    kind = "export" if (folder / "export.json").is_file() else "run"
+    for name in ("config.yaml", "classes.json"):
+        if not (folder / name).is_file():
+            raise UsageError(f"{path}: not a model of retinue ({name} is missing); give a run folder or an export folder")
+    return Model(folder, kind)
+
+
+class Run:
+    """A run folder while it is written."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    @classmethod
+    def create(cls, folder, config, classes, multi_label, command):
+        """Make the folder. Raises UsageError when it exists and is not empty."""
+        folder = Path(folder)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            hint = "go on with --resume, or" if (folder / "run.json").is_file() else ""
+            raise UsageError(f"{folder}: exists already; {hint} give another --out".replace(";  ", "; "))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{folder}: can't be made ({error.strerror}); give another --out") from None
+        run = cls(folder)
+        atomic_write(folder / "config.yaml", to_yaml(config))
+        atomic_write(
+            folder / "classes.json",
+            json.dumps({"classes": list(classes), "multi_label": multi_label}, indent=1, ensure_ascii=False),
+        )
+        atomic_write(folder / "run.json", "{}")
+        run.update(command=command, seed=config.seed, versions=versions(), started=now(), status="running")
+        return run
+
+    @property
+    def info(self):
+        """The content of `run.json`."""
+        return _read_json(self.folder / "run.json")
+
+    def update(self, **values):
+        """Change entries of `run.json`."""
+        atomic_write(
+            self.folder / "run.json", json.dumps(self.info | values, indent=1, ensure_ascii=False, default=str)
+        )
+
+    def write_rows(self, name, rows):
+        """Write dicts as a CSV file; the columns are all keys in the order of their first appearance."""
+        atomic_write(self.folder / name, to_csv(rows))
+
+
+def to_csv(rows):
+    """Dicts as CSV text; None is an empty cell."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def versions():
+    """Versions of Python and of the packages that can change a number."""
+    found = {"python": platform.python_version()}
+    for name in ("retinue", *PACKAGES):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def now():
+    """The time, to the second, with its zone."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def next_folder(parent, stem):
+    """The first free `parent/stem-001`, `-002`, ..."""
+    parent = Path(parent)
+    taken = {path.name for path in parent.glob(f"{stem}-*")} if parent.is_dir() else set()
+    number = next(n for n in range(1, len(taken) + 2) if f"{stem}-{n:03d}" not in taken)
+    return parent / f"{stem}-{number:03d}"
+
+
+def _read_json(path):
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise RetinueError(f"{path}: can't be read ({error})") from None
