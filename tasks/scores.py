@@ -13,6 +13,8 @@ class Scores:
     per_class: list of dicts, a row a class, the first key is "class"; goes into `per_class.csv`.
     tables: name -> list of dicts (confusion, calibration, ...), each goes into a CSV beside its plot.
     worst: rows of the dataset, the most wrong first.
+    verdict: the result in one plain sentence, for someone who knows no scores.
+    notes: plain sentences that a reader of the numbers must know (classes that were left out, ...).
     """
 
     headline: str
@@ -22,8 +24,22 @@ class Scores:
     per_class: list = field(default_factory=list)
     tables: dict = field(default_factory=dict)
     worst: list = field(default_factory=list)
+    verdict: str = ""
+    notes: list = field(default_factory=list)
 
     @property
     def value(self):
         """The headline's number."""
         return self.numbers[self.headline]
+
+    def as_json(self):
+        """What `scores.json` holds: plain types only, None where a number is undefined."""
+        return {
+            "headline": self.headline,
+            "value": self.value,
+            "interval": None if self.interval is None else list(self.interval),
+            "count": self.count,
+            "numbers": self.numbers,
+            "verdict": self.verdict,
+            "notes": self.notes,
+        }
