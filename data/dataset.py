@@ -2,9 +2,12 @@
 
 import dataclasses
 import hashlib
+import os
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from retinue.configs.errors import RetinueError
 
 SPLITS = ("train", "val", "test")
 
@@ -54,6 +57,7 @@ class Dataset:
     splits: str `[n]`, each "train", "val", "test" or "" (not assigned yet).
     groups: str `[n]` or None; files of one group never part.
     source, format: where it was read from and as what ("class folders", "csv", "tfds"), for messages and reports.
+    findings: what the reader noticed (`Finding`s), for the check to report.
     """
 
     task: str
@@ -64,6 +68,7 @@ class Dataset:
     groups: np.ndarray = None
     source: str = ""
     format: str = ""
+    findings: tuple = ()
 
     def __post_init__(self):
         files = np.array([str(name) for name in self.files], dtype=object)
@@ -113,6 +118,28 @@ class Dataset:
         """The same records with other splits."""
         return dataclasses.replace(self, splits=np.asarray(splits, dtype=object))
 
+    def with_classes(self, classes):
+        """The same records with labels that index `classes`, the names of a trained model, matched by name.
+
+        Raises RetinueError when a class that has files here is not among them: a score would mean nothing.
+        """
+        place = {name: index for index, name in enumerate(classes)}
+        unknown = [name for name, count in zip(self.classes, self.class_counts()) if count and name not in place]
+        if unknown:
+            few = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+            known = ", ".join(list(classes)[:5]) + (", ..." if len(classes) > 5 else "")
+            raise RetinueError(
+                f"{self.source}: the model doesn't know the classes {few} (it knows {known}); "
+                "rename them as the model does, or leave their files out"
+            )
+        index = np.array([place.get(name, -1) for name in self.classes], np.int64)
+        columns = dict(self.columns)
+        if self.multi_label:
+            columns["labels"] = Ragged(index[self.columns["labels"].values], self.columns["labels"].offsets)
+        else:
+            columns["label"] = index[self.columns["label"]]
+        return dataclasses.replace(self, classes=tuple(classes), columns=columns)
+
     def class_counts(self):
         """Files of each class, int64 `[classes]` (a file with several labels counts for each)."""
         labels = self.columns["labels"].values if self.multi_label else self.columns["label"]
@@ -124,8 +151,6 @@ class Dataset:
 
         Sizes stand for the bytes, so that a fingerprint of a million files takes seconds, not hours.
         """
-        import os
-
         digest = hashlib.sha256(repr((self.task, self.classes)).encode())
         for name, split in zip(self.files, self.splits):
             size = os.path.getsize(name) if os.path.exists(name) else -1

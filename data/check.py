@@ -1,0 +1,227 @@
+"""Looking for trouble in a dataset before it costs a night: bad files, duplicates, leaks, classes without photos."""
+
+import os
+import time
+import warnings
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from retinue.data.check_report import Report
+from retinue.data.dataset import SPLITS
+from retinue.data.finding import BAD, NOTE, WARNING, Finding
+from retinue.data.image_file import probe
+
+CHUNK = 64  # files that a thread takes at once
+
+
+def check(
+    dataset, *, on_bad="stop", bad_share=0.03, max_pixels=200_000_000, workers=None, progress=None, training=True
+):
+    """Decode every file of `dataset` and look for all that would spoil a training. Gives a `Report`.
+
+    on_bad, bad_share, max_pixels: as in the configuration's section data. workers: threads, by default one a core.
+    progress: called with (files done, files in all). training: also ask what training needs (two classes, every class
+    in the training split); False for data that is only evaluated.
+    Files of equal size are hashed, since only they can be duplicates.
+    """
+    begin = time.perf_counter()
+    images = _probe_all(dataset.files, max_pixels, workers, progress)
+    bad = np.array([image.bad is not None for image in images], bool)
+    findings = list(dataset.findings) + _file_findings(dataset.files, images)
+    duplicate_groups = _duplicate_groups(images)
+    findings += _duplicate_findings(dataset, duplicate_groups)
+    findings += _group_findings(dataset)
+    would_fail = _too_many_bad(dataset, bad, on_bad, bad_share)
+    counts = _class_counts(dataset, ~bad)
+    if training:
+        would_fail += _missing_classes(dataset, counts)
+        findings += _rare_classes(dataset, counts)
+    return Report(
+        dataset=dataset,
+        images=images,
+        findings=findings,
+        bad_rows=np.flatnonzero(bad),
+        class_counts=counts,
+        duplicate_groups=duplicate_groups,
+        would_fail=would_fail,
+        seconds=time.perf_counter() - begin,
+    )
+
+
+def _probe_all(files, max_pixels, workers, progress):
+    """`probe` of every file, in order, in threads: Pillow lets go of Python's lock while it decodes."""
+    sizes = [_size(name) for name in files]
+    times = defaultdict(int)
+    for size in sizes:
+        times[size] += 1
+
+    def probe_some(rows):
+        return [probe(files[row], max_pixels, digest=times[sizes[row]] > 1) for row in rows]
+
+    chunks = [range(start, min(start + CHUNK, len(files))) for start in range(0, len(files), CHUNK)]
+    images = []
+    # Pillow warns of odd metadata, which says nothing about the pixels, and would do so once a file.
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers or _cores()) as pool:
+        warnings.simplefilter("ignore")
+        for some in pool.map(probe_some, chunks):
+            images += some
+            if progress:
+                progress(len(images), len(files))
+    return images
+
+
+def _size(name):
+    try:
+        return os.stat(name).st_size
+    except OSError:
+        return -1
+
+
+def _cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _file_findings(files, images):
+    findings = []
+    for name, image in zip(files, images, strict=True):
+        if image.bad:
+            kind, reason, cure = image.bad
+            findings.append(Finding(BAD, kind, name, "", reason, f"left out; {cure}"))
+        for kind, reason in image.remarks:
+            severity = NOTE if kind == "animated" else WARNING
+            findings.append(Finding(severity, kind, name, "", reason, "used as it is"))
+    return findings
+
+
+def _duplicate_groups(images):
+    """Arrays of rows whose files have the same bytes; bad files are left aside."""
+    rows_of = defaultdict(list)
+    for row, image in enumerate(images):
+        if image.digest and image.bad is None:
+            rows_of[image.bytes, image.digest].append(row)
+    return [np.array(rows, np.int64) for rows in rows_of.values() if len(rows) > 1]
+
+
+def _label_set(dataset, row):
+    labels = dataset.columns["labels"][row] if dataset.multi_label else [dataset.columns["label"][row]]
+    return frozenset(int(label) for label in labels)
+
+
+def _label_names(dataset, row):
+    return "+".join(sorted(dataset.classes[label] for label in _label_set(dataset, row))) or "nothing"
+
+
+def _duplicate_findings(dataset, groups):
+    """For each copy: leaks over splits, contradicting labels, else plain repetition."""
+    findings = []
+    order = {name: place for place, name in enumerate(("train", "", "val", "test"))}
+    for rows in groups:
+        first, *others = sorted(rows.tolist(), key=lambda row: (order[dataset.splits[row]], row))
+        for row in others:
+            file, original = dataset.files[row], dataset.files[first]
+            here, there = dataset.splits[row], dataset.splits[first]
+            leaks, contradicts = here != there, _label_set(dataset, row) != _label_set(dataset, first)
+            if leaks:
+                reason = f"in {here or 'no split'}, and the same bytes are in {there or 'no split'} as {original}"
+                action = "kept; the score will look too good: delete one of the two"
+                findings.append(Finding(WARNING, "duplicate across splits", file, "", reason, action))
+            if contradicts:
+                names = _label_names(dataset, row), _label_names(dataset, first)
+                reason = f"labelled {names[0]}, and the same bytes are labelled {names[1]} as {original}"
+                action = "kept; correct one of the two labels"
+                findings.append(Finding(WARNING, "same photo, other label", file, names[0], reason, action))
+            if not leaks and not contradicts:
+                findings.append(
+                    Finding(NOTE, "duplicate", file, "", f"the same bytes as {original}", "kept, in the same split")
+                )
+    return findings
+
+
+def _group_findings(dataset):
+    """Groups that the given splits tear apart."""
+    if dataset.groups is None:
+        return []
+    splits_of, file_of = defaultdict(set), {}
+    for group, split, file in zip(dataset.groups, dataset.splits, dataset.files, strict=True):
+        if group and split:
+            splits_of[group].add(split)
+            file_of.setdefault(group, file)
+    return [
+        Finding(
+            WARNING,
+            "group across splits",
+            file_of[group],
+            group,
+            f"the group {group} is in {' and '.join(name for name in SPLITS if name in splits)}",
+            "kept; the score will look too good: give the group one split",
+        )
+        for group, splits in splits_of.items()
+        if len(splits) > 1
+    ]
+
+
+def _class_counts(dataset, usable):
+    """{split: files of each class, int64 `[classes]`} over usable files, for each split that is there."""
+    return {
+        name: dataset.take(usable & (dataset.splits == name)).class_counts()
+        for name in ("", *SPLITS)
+        if (dataset.splits == name).any()
+    }
+
+
+def _too_many_bad(dataset, bad, on_bad, bad_share):
+    if bad.all():
+        return ["no file can be used"]
+    if on_bad == "skip" or bad.mean() <= bad_share:
+        return []
+    return [
+        f"{bad.sum():,} of {len(bad):,} files are bad ({bad.mean():.1%}, more than {bad_share:.0%}); "
+        "mend them, or leave them out with --set data.on_bad=skip"
+    ]
+
+
+def _trainable(counts, classes):
+    """Files of each class that training can have: those of the train split and those without a split."""
+    return counts.get("", np.zeros(classes, np.int64)) + counts.get("train", np.zeros(classes, np.int64))
+
+
+def _missing_classes(dataset, counts):
+    trainable = _trainable(counts, len(dataset.classes))
+    if not trainable.any():
+        return ["no photo is left for training"]
+    reasons = []
+    missing = [name for name, count in zip(dataset.classes, trainable, strict=True) if not count]
+    if missing:
+        some = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        noun = "class has" if len(missing) == 1 else "classes have"
+        reasons.append(
+            f"{len(missing)} {noun} no usable photo to train on: {some}; add photos to train, or take the class out"
+        )
+    if len(dataset.classes) == 1 and not dataset.multi_label:
+        reasons.append(f"there is only one class, {dataset.classes[0]}; add a class to tell it from")
+    return reasons
+
+
+def _rare_classes(dataset, counts):
+    """Classes that can't be both learnt and scored, and names that differ by nothing but case."""
+    findings = []
+    trainable = _trainable(counts, len(dataset.classes))
+    for index, name in enumerate(dataset.classes):
+        held_out = sum(int(counts[split][index]) for split in ("val", "test") if split in counts)
+        if trainable[index] == 1 and not held_out:
+            reason = f"the class {name} has one photo: it is trained on, and can't be scored"
+            findings.append(Finding(WARNING, "class with one photo", dataset.source, name, reason, "kept; add photos"))
+        elif "val" in counts and not counts["val"][index] and trainable[index]:
+            reason = f"the class {name} has no photo in val: it can't be scored"
+            findings.append(Finding(WARNING, "class not in val", dataset.source, name, reason, "kept; add photos"))
+    spelled = defaultdict(list)
+    for name in dataset.classes:
+        spelled[name.strip().casefold()].append(name)
+    for names in spelled.values():
+        if len(names) > 1:
+            reason = f"the classes {' and '.join(names)} differ by nothing but case or spaces"
+            action = "kept apart; if they are one class, give them one name"
+            findings.append(Finding(WARNING, "classes alike", dataset.source, names[-1], reason, action))
+    return findings

@@ -1,0 +1,201 @@
+"""The result of a check: for programs (`to_dict`, CSV), for the screen (`summary_lines`) and as a picture."""
+
+import csv
+import io
+import json
+import os
+import shlex
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from retinue.configs.errors import RetinueError
+from retinue.data.contact_sheet import contact_sheet
+from retinue.data.files import atomic_path, atomic_write
+from retinue.data.finding import BAD, NOTE, WARNING
+
+EXAMPLES = 3  # of each kind of problem on the screen
+CLASSES_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found.
+
+    dataset: as it was checked. images: an `ImageFile` a row. findings: all that was noticed, by the reader too.
+    bad_rows: int64, the rows that can't be used. class_counts: {split: usable files of each class}, "" for files
+    without a split. duplicate_groups: arrays of rows with the same bytes. would_fail: the reasons why training would
+    fail, empty when it would not. seconds: how long it took.
+    """
+
+    dataset: object
+    images: list
+    findings: list
+    bad_rows: np.ndarray
+    class_counts: dict
+    duplicate_groups: list
+    would_fail: list
+    seconds: float
+
+    def stop_if_failing(self):
+        """Raise RetinueError with the reasons, when training would fail."""
+        if self.would_fail:
+            raise RetinueError(f"{self.dataset.source}: {'; '.join(self.would_fail)}{self._first_bad()}")
+
+    def usable(self):
+        """The dataset without the bad rows, and the duplicate groups as rows of that dataset."""
+        keep = np.ones(len(self.dataset), bool)
+        keep[self.bad_rows] = False
+        new_row = np.cumsum(keep) - 1
+        return self.dataset.take(keep), [new_row[rows] for rows in self.duplicate_groups]
+
+    def to_dict(self):
+        """Plain values for JSON."""
+        dataset = self.dataset
+        kinds = Counter((finding.severity, finding.kind) for finding in self.findings)
+        return {
+            "source": dataset.source,
+            "format": dataset.format,
+            "task": dataset.task,
+            "fingerprint": dataset.fingerprint,
+            "files": len(dataset),
+            "bad_files": len(self.bad_rows),
+            "multi_label": dataset.multi_label,
+            "classes": {
+                name: {split or "unsplit": int(counts[index]) for split, counts in self.class_counts.items()}
+                for index, name in enumerate(dataset.classes)
+            },
+            "splits": {split or "unsplit": int((dataset.splits == split).sum()) for split in self.class_counts},
+            "sizes": self._sizes(),
+            "formats": dict(Counter(image.format or "none" for image in self.images).most_common()),
+            "channels": dict(Counter(image.mode for image in self.images if not image.bad).most_common()),
+            "exif_rotated": self._rotated(),
+            "duplicate_groups": [[dataset.files[row] for row in rows] for rows in self.duplicate_groups],
+            "problems": [
+                {"severity": severity, "kind": kind, "count": count} for (severity, kind), count in kinds.most_common()
+            ],
+            "would_fail": self.would_fail,
+            "seconds": round(self.seconds, 2),
+        }
+
+    def write(self, folder):
+        """Write `report.json`, `problems.csv` (file, item, reason, action) and `samples.jpg` into `folder`."""
+        atomic_write(
+            os.path.join(folder, "report.json"), json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n"
+        )
+        table = io.StringIO(newline="")
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(["file", "item", "reason", "action"])
+        writer.writerows([row.file, row.item, row.reason, row.action] for row in self.findings)
+        atomic_write(os.path.join(folder, "problems.csv"), table.getvalue())
+        usable, _ = self.usable()
+        if len(usable):
+            with atomic_path(os.path.join(folder, "samples.jpg")) as path:
+                contact_sheet(usable).save(path, quality=90)
+
+    def _rotated(self):
+        return sum(image.orientation != 1 for image in self.images if not image.bad)
+
+    def _sizes(self):
+        """min, median and max of width, height (turned upright) and bytes of the usable files."""
+        rows = [
+            (image.height, image.width, image.bytes)
+            if image.orientation >= 5
+            else (image.width, image.height, image.bytes)
+            for image in self.images
+            if not image.bad
+        ]
+        if not rows:
+            return {}
+        table = np.array(rows, np.int64)
+        return {
+            name: {
+                "min": int(column.min()),
+                "median": int(np.median(column)),
+                "max": int(column.max()),
+            }
+            for name, column in zip(("width", "height", "bytes"), table.T)
+        }
+
+    def _first_bad(self):
+        bad = [finding for finding in self.findings if finding.severity == BAD]
+        return f" (the first: {bad[0].file}: {bad[0].reason})" if bad else ""
+
+
+def summary_lines(report):
+    """The report for the screen: what there is, problems by kind with examples, and the command to run next."""
+    dataset = report.dataset
+    lines = [
+        _line("data", f"{dataset.source} ({dataset.format}), {len(dataset):,} photos{_splits(report)}"),
+        _line("classes", _classes(report)),
+        _line("sizes", _sizes(report)),
+        _line("bad", f"{len(report.bad_rows):,} of {len(dataset):,} photos can't be used"),
+    ]
+    by_kind = defaultdict(list)
+    for finding in report.findings:
+        by_kind[finding.severity, finding.kind].append(finding)
+    for severity in (BAD, WARNING, NOTE):
+        for (found, kind), findings in by_kind.items():
+            if found == severity:
+                lines.append(_line(severity, f"{len(findings):,} {kind}: {_examples(findings, dataset.source)}"))
+    lines += [_line("stops", reason) for reason in report.would_fail]
+    return lines + [_line("next", _next_command(report))]
+
+
+def _line(word, text):
+    return f"{word:<8} {text}".encode("utf-8", "backslashreplace").decode()
+
+
+def _splits(report):
+    given = {split: int((report.dataset.splits == split).sum()) for split in report.class_counts}
+    if set(given) <= {""}:
+        return ""
+    return " (" + ", ".join(f"{split or 'no split'} {count:,}" for split, count in given.items()) + ")"
+
+
+def _classes(report):
+    total = sum(report.class_counts.values(), np.zeros(len(report.dataset.classes), np.int64))
+    order = np.argsort(-total, kind="stable")
+    names = [f"{report.dataset.classes[index]} {total[index]:,}" for index in order]
+    if len(names) > CLASSES_SHOWN:
+        half = CLASSES_SHOWN // 2
+        names = names[:half] + ["..."] + names[-half:]
+    kind = ", several a photo" if report.dataset.multi_label else ""
+    return f"{len(report.dataset.classes):,}{kind}: {', '.join(names)}"
+
+
+def _sizes(report):
+    sizes = report._sizes()
+    if not sizes:
+        return "none is known"
+    width, height = sizes["width"], sizes["height"]
+    formats = Counter(image.format for image in report.images if not image.bad).most_common()
+    text = (
+        f"{width['min']}x{height['min']} to {width['max']}x{height['max']}, median {width['median']}x{height['median']}"
+    )
+    text += "; " + ", ".join(f"{name} {count:,}" for name, count in formats)
+    rotated = report._rotated()
+    return text + (f"; {rotated:,} are turned upright by their EXIF" if rotated else "")
+
+
+def _examples(findings, source):
+    shown = []
+    for finding in findings[:EXAMPLES]:
+        name = os.path.relpath(finding.file, source) if _is_inside(finding.file, source) else finding.file
+        shown.append(f"{name} ({finding.reason})")
+    return "; ".join(shown) + ("; ..." if len(findings) > EXAMPLES else "")
+
+
+def _is_inside(file, folder):
+    return os.path.isdir(folder) and file.startswith(folder.rstrip("/") + "/")
+
+
+def _next_command(report):
+    source = shlex.quote(report.dataset.source)
+    if not report.would_fail:
+        return f"retinue train {source}"
+    skippable = "data.on_bad=skip" in report.would_fail[0]
+    if len(report.would_fail) == 1 and skippable:
+        return f"retinue train {source} --set data.on_bad=skip"
+    return f"mend what stops it, then: retinue check {source}"

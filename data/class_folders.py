@@ -1,0 +1,167 @@
+"""Class folders: `DATA/<class>/**.jpg`, or the same below `DATA/train`, `DATA/val` and `DATA/test`."""
+
+import os
+import unicodedata
+
+import numpy as np
+
+from retinue.configs.errors import RetinueError
+from retinue.data.dataset import Dataset
+from retinue.data.finding import NOTE, WARNING, Finding
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+# Photos that retinue can't decode: they are listed, so that the check names them with a cure and nobody misses them.
+OTHER_PHOTO_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".psd")
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def read_class_folders(folder):
+    """Read a folder of class folders into a `Dataset`; classes and files are in sorted order.
+
+    Below a class folder any depth of folders is read. Hidden files and the droppings of file managers are passed over
+    in silence, other files that are no images give a finding. Raises RetinueError when there is no image or no class.
+    """
+    folder = os.fspath(folder)
+    root, findings = folder, []
+    while _only_wraps_another(root):
+        root = os.path.join(root, _folders(root)[0])
+        findings.append(Finding(NOTE, "folder in a folder", root, "", "the classes are one level down", "read there"))
+    split_folders = _split_folders(root)
+    if split_folders:
+        labelled, unused = [], sorted(set(_folders(root)) - set(split_folders.values()))
+        for split, name in split_folders.items():
+            labelled += _read_classes(os.path.join(root, name), split, findings)
+        for name in unused:
+            findings.append(_unused(os.path.join(root, name), "a folder beside train, val and test"))
+        folders = {name for top in split_folders.values() for name in _folders(os.path.join(root, top))}
+    else:
+        labelled, folders = _read_classes(root, "", findings), set(_folders(root))
+    if not labelled:
+        raise RetinueError(_why_nothing(folder, root))
+    classes = sorted({_class_name(name) for name in folders})
+    place = {name: index for index, name in enumerate(classes)}
+    labelled.sort()
+    return Dataset(
+        task="classification",
+        files=[file for file, _, _ in labelled],
+        classes=classes,
+        columns={"label": np.array([place[_class_name(name)] for _, name, _ in labelled], np.int64)},
+        splits=np.array([split for _, _, split in labelled], dtype=object),
+        source=folder,
+        format="class folders",
+        findings=tuple(findings),
+    )
+
+
+def looks_like_image(name):
+    """Whether a file's name says that it is a photo, of a format that can be decoded or not."""
+    return name.lower().endswith(IMAGE_SUFFIXES + OTHER_PHOTO_SUFFIXES)
+
+
+def _read_classes(folder, split, findings):
+    """(file, class folder, split) of every image in the class folders of `folder`."""
+    rows = []
+    for name in _folders(folder):
+        for file in _files_below(os.path.join(folder, name)):
+            if looks_like_image(file):
+                rows.append((file, name, split))
+            else:
+                findings.append(_unused(file, "not an image"))
+    for name in _files(folder):
+        if looks_like_image(name):
+            where = f"outside the class folders of {folder}"
+            findings.append(_unused(os.path.join(folder, name), f"a photo {where}, so without a class"))
+    return rows
+
+
+def _unused(file, reason):
+    return Finding(WARNING, "not used", file, "", reason, "passed over")
+
+
+def _split_folders(root):
+    """{split: folder name}, empty for plain class folders.
+
+    A folder `train` alone does not decide: it can be a class of vehicles. It must hold folders itself, and it must
+    have a val or test beside it, or nothing beside it.
+    """
+    found = {}
+    for name in _folders(root):
+        split = SPLIT_NAMES.get(name.lower())
+        if split in found:
+            raise RetinueError(f"{root}: both {found[split]} and {name} could be the {split} split; rename one of them")
+        if split:
+            found[split] = name
+    if "train" not in found or not _folders(os.path.join(root, found["train"])):
+        return {}
+    if len(found) == 1 and len(_folders(root)) > 1:
+        return {}
+    return found
+
+
+def _only_wraps_another(root):
+    """Whether `root` holds nothing but one folder of class folders, as an archive often unpacks."""
+    folders = _folders(root)
+    if len(folders) != 1 or folders[0].lower() in SPLIT_NAMES or any(map(looks_like_image, _files(root))):
+        return False
+    inner = os.path.join(root, folders[0])
+    return len(_folders(inner)) > 1 and not any(map(looks_like_image, _files(inner)))
+
+
+def _why_nothing(folder, root):
+    tables = [name for name in _files(root) if name.lower().endswith((".csv", ".tsv"))]
+    if tables:
+        return f"{folder}: no class folders, but a table; name it instead: {os.path.join(root, tables[0])}"
+    photos = sum(map(looks_like_image, _files(root)))
+    for name in _folders(root):
+        photos += sum(map(looks_like_image, _files(os.path.join(root, name))))
+    if photos:
+        example = os.path.join(folder, "cat", "1.jpg")
+        return (
+            f"{folder}: {photos} photos but no class folders; give each class a folder of its own (as in {example}), "
+            "or list the photos in a CSV with the columns file,label"
+        )
+    return f"{folder}: no photos in it; looked for {' '.join(IMAGE_SUFFIXES)} in folders named by class"
+
+
+def _class_name(folder_name):
+    """One spelling for accented letters: macOS writes them decomposed, and classes are matched by name."""
+    return unicodedata.normalize("NFC", folder_name)
+
+
+def _ignored(name):
+    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir")
+
+
+def _folders(folder):
+    return sorted(entry.name for entry in _entries(folder) if entry.is_dir())
+
+
+def _files(folder):
+    return sorted(entry.name for entry in _entries(folder) if not entry.is_dir())
+
+
+def _entries(folder):
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not _ignored(entry.name)]
+    except PermissionError:
+        raise RetinueError(f"{folder}: this folder can't be read; check its permissions") from None
+
+
+def _files_below(folder, above=()):
+    """Every file below `folder`; links to folders are followed, but not round in a circle."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    for name in _files(folder):
+        yield os.path.join(folder, name)
+    for name in _folders(folder):
+        yield from _files_below(os.path.join(folder, name), (*above, real))

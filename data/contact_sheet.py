@@ -1,0 +1,68 @@
+"""A contact sheet: small pictures of a dataset with their labels, to see at a glance what was read."""
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+TILE, CAPTION, COLUMNS, MOST = 160, 18, 8, 48
+
+
+def contact_sheet(dataset):
+    """Some pictures of every class (of the first ones, when there are many), upright, as a PIL image."""
+    rows = _choose(dataset)
+    columns = min(COLUMNS, len(rows))
+    sheet = Image.new("RGB", (columns * TILE, -(-len(rows) // columns) * (TILE + CAPTION)), "white")
+    draw, font = ImageDraw.Draw(sheet), _font()
+    for place, row in enumerate(rows):
+        left, top = place % columns * TILE, place // columns * (TILE + CAPTION)
+        tile = _thumbnail(dataset.files[row])
+        sheet.paste(tile, (left + (TILE - tile.width) // 2, top + (TILE - tile.height) // 2))
+        draw.text((left + 3, top + TILE + 2), _caption(dataset, row, font), "black", font)
+    return sheet
+
+
+def _choose(dataset):
+    """Rows, class by class, evenly over each class's files; files without a label come last."""
+    labels = dataset.columns["labels"] if dataset.multi_label else dataset.columns["label"][:, None]
+    rows_of = {}
+    for row in range(len(dataset)):
+        rows_of.setdefault(int(labels[row][0]) if len(labels[row]) else len(dataset.classes), []).append(row)
+    each = max(1, MOST // len(rows_of))
+    chosen = []
+    for label in sorted(rows_of):
+        rows = rows_of[label]
+        chosen += [rows[index] for index in np.unique(np.linspace(0, len(rows) - 1, each).astype(int))]
+    return chosen[:MOST]
+
+
+def _thumbnail(file):
+    try:
+        with Image.open(file) as opened:
+            opened.draft("RGB", (TILE, TILE))
+            picture = ImageOps.exif_transpose(opened)
+            if picture.mode.startswith(("I", "F")):
+                picture = _to_eight_bits(picture)
+            picture = picture.convert("RGB")
+    except Exception:  # TIFFs that only OpenCV reads, and more pixels than Pillow likes: a grey tile will do
+        return Image.new("RGB", (TILE - 4, TILE - 4), "lightgrey")
+    picture.thumbnail((TILE - 4, TILE - 4))
+    return picture
+
+
+def _to_eight_bits(picture):
+    pixels = np.asarray(picture, np.float64)
+    return Image.fromarray((255 * pixels / max(pixels.max(), 1e-12)).clip(0, 255).astype(np.uint8))
+
+
+def _caption(dataset, row, font):
+    labels = dataset.columns["labels"][row] if dataset.multi_label else [dataset.columns["label"][row]]
+    text = ", ".join(dataset.classes[label] for label in labels) or "(none)"
+    while font.getlength(text) > TILE - 6:
+        text = text[:-2] + "…"
+    return text
+
+
+def _font():
+    """DejaVu, which has more alphabets than Pillow's own font."""
+    import matplotlib
+
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", 12)

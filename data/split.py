@@ -1,0 +1,129 @@
+"""Dividing a dataset into train, val and test: by class, by group, and the same way each time."""
+
+import hashlib
+import os
+
+import numpy as np
+
+from retinue.configs.errors import RetinueError, UsageError
+
+
+def split(dataset, *, val_share=0.2, test_share=0.0, seed=0, duplicate_groups=()):
+    """The same records with every split filled. Splits that the data came with are kept.
+
+    A val split is held out of the training files only where the data has none, and so is a test split; files without a
+    split count as training files. Each class gives its share, rounded, and, from two files on, at least one to val
+    (from four on, to test). Of a class with one file, or with all files in one group, none is held out.
+    Groups of `dataset.groups` and `duplicate_groups` (arrays of rows, from the check) never part.
+
+    Which files are held out depends on the seed and their names below the common folder, not on their order, so a file
+    more moves few others. Files with several labels: the rarest label first, each kept near its share.
+    Raises UsageError for shares out of range, RetinueError when nothing can be held out.
+    """
+    if not (0 <= val_share < 1 and 0 <= test_share < 1 and val_share + test_share < 1):
+        raise UsageError(f"data.val_share {val_share} and data.test_share {test_share} must be below 1 together")
+    splits = dataset.splits.copy()
+    held_out = {"val": val_share, "test": test_share}
+    held_out = {name: share for name, share in held_out.items() if share and not (splits == name).any()}
+    units = _units(dataset, duplicate_groups)
+    _follow_their_group(splits, units)
+    splits[splits == ""] = "train"
+    pool = [rows for rows in units if (splits[rows] == "train").all()]
+    _hold_out(dataset, pool, splits, held_out, seed)
+    for name in held_out:
+        if not (splits == name).any():
+            raise RetinueError(
+                f"{dataset.source}: no file can be held out for {name}, since every class has one file or one group; "
+                f"add photos, or give the data a {name} split, or --set data.{name}_share=0"
+            )
+    return dataset.with_splits(splits)
+
+
+def _units(dataset, duplicate_groups):
+    """Lists of rows that must stay together: by group, and by duplicate group, joined where they overlap."""
+    together = [rows for rows in duplicate_groups]
+    if dataset.groups is not None:
+        by_name = {}
+        for row, group in enumerate(dataset.groups):
+            if group:
+                by_name.setdefault(group, []).append(row)
+        together += list(by_name.values())
+    parent = np.arange(len(dataset))
+
+    def root(row):
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
+    for rows in together:
+        for row in rows[1:]:
+            parent[root(row)] = root(rows[0])
+    units = {}
+    for row in range(len(dataset)):
+        units.setdefault(root(row), []).append(row)
+    return list(units.values())
+
+
+def _follow_their_group(splits, units):
+    """Files without a split go where others of their unit are, so that no unit parts that was whole."""
+    for rows in units:
+        given = sorted({name for name in splits[rows] if name})
+        if given:
+            for row in rows:
+                splits[row] = splits[row] or given[0]
+
+
+def _hold_out(dataset, pool, splits, held_out, seed):
+    """Move units of the pool to val and test, until each class has given its share."""
+    names = _names(dataset.files)
+    labels = [_label_counts(dataset, rows) for rows in pool]
+    files = _sum(labels, len(dataset.classes) + 1)
+    left = _sum([np.stack([counts[0], np.ones_like(counts[0])]) for counts in labels], len(dataset.classes) + 1)
+    order = sorted(range(len(pool)), key=lambda unit: _order(labels[unit][0], files, names, pool[unit], seed))
+    moved = set()
+    for name, share in held_out.items():
+        wanted = np.floor(share * files + 0.5)
+        wanted = np.maximum(wanted, files >= (2 if name == "val" else 4))
+        for unit in order:
+            classes, counts = labels[unit]
+            need = wanted[classes]
+            nearer = np.sum(((need - counts) ** 2 - need**2) / files[classes]) < 0
+            if unit not in moved and nearer and (left[classes] > 1).all():
+                splits[pool[unit]] = name
+                wanted[classes] -= counts
+                left[classes] -= 1
+                moved.add(unit)
+
+
+def _label_counts(dataset, rows):
+    """(classes, files of each) of a unit; files without any label count as one class more, so that they spread too."""
+    if dataset.multi_label:
+        column = dataset.columns["labels"]
+        each = [column[row] if len(column[row]) else [len(dataset.classes)] for row in rows]
+        return np.unique(np.concatenate(each).astype(np.int64), return_counts=True)
+    return np.unique(dataset.columns["label"][rows], return_counts=True)
+
+
+def _sum(labels, classes):
+    total = np.zeros(classes, np.int64)
+    for index, counts in labels:
+        total[index] += counts
+    return total
+
+
+def _order(classes, files, names, rows, seed):
+    """Rarest class first; within it by a hash of seed and name, and by name where names are the same."""
+    rarest = min((int(files[label]), int(label)) for label in classes)
+    return rarest, min((_hash(seed, names[row]), names[row]) for row in rows)
+
+
+def _hash(seed, name):
+    return hashlib.blake2b(f"{seed}/{name}".encode("utf-8", "surrogateescape"), digest_size=8).digest()
+
+
+def _names(files):
+    """Names below the common folder, so that a dataset that was moved or copied splits the same way."""
+    absolute = [os.path.abspath(name) for name in files]
+    common = os.path.commonpath([os.path.dirname(name) for name in absolute])
+    return [os.path.relpath(name, common).replace(os.sep, "/") for name in absolute]
