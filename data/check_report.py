@@ -115,7 +115,7 @@ class Report:
                 "median": int(np.median(column)),
                 "max": int(column.max()),
             }
-            for name, column in zip(("width", "height", "bytes"), table.T)
+            for name, column in zip(("width", "height", "bytes"), table.T, strict=True)
         }
 
     def _first_bad(self):
@@ -171,9 +171,8 @@ def _sizes(report):
         return "none is known"
     width, height = sizes["width"], sizes["height"]
     formats = Counter(image.format for image in report.images if not image.bad).most_common()
-    text = (
-        f"{width['min']}x{height['min']} to {width['max']}x{height['max']}, median {width['median']}x{height['median']}"
-    )
+    text = f"median {width['median']} x {height['median']}, width {width['min']} to {width['max']}, "
+    text += f"height {height['min']} to {height['max']}"
     text += "; " + ", ".join(f"{name} {count:,}" for name, count in formats)
     rotated = report._rotated()
     return text + (f"; {rotated:,} are turned upright by their EXIF" if rotated else "")

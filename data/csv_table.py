@@ -27,8 +27,8 @@ def read_csv_table(path):
     """Read a CSV of labels into a `Dataset`, in the order of its lines.
 
     UTF-8 with or without a byte order mark; separated by comma, semicolon or tab. Paths are relative to the CSV's
-    folder. Several labels a file, as `a;b`, `a|b` or as several lines, make the dataset multi-label; then an empty label
-    means none of them. Raises RetinueError with the line for what can't be understood.
+    folder. Several labels a file, as `a;b`, `a|b` or as several lines, make the dataset multi-label; then an empty
+    label means none of them. Raises RetinueError with the line for what can't be understood.
     """
     path = os.fspath(path)
     rows, findings = _rows(path)

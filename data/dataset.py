@@ -124,7 +124,8 @@ class Dataset:
         Raises RetinueError when a class that has files here is not among them: a score would mean nothing.
         """
         place = {name: index for index, name in enumerate(classes)}
-        unknown = [name for name, count in zip(self.classes, self.class_counts()) if count and name not in place]
+        counts = self.class_counts()
+        unknown = [name for name, count in zip(self.classes, counts, strict=True) if count and name not in place]
         if unknown:
             few = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
             known = ", ".join(list(classes)[:5]) + (", ..." if len(classes) > 5 else "")
@@ -152,7 +153,7 @@ class Dataset:
         Sizes stand for the bytes, so that a fingerprint of a million files takes seconds, not hours.
         """
         digest = hashlib.sha256(repr((self.task, self.classes)).encode())
-        for name, split in zip(self.files, self.splits):
+        for name, split in zip(self.files, self.splits, strict=True):
             size = os.path.getsize(name) if os.path.exists(name) else -1
             digest.update(f"{os.path.basename(name)}\0{size}\0{split}\n".encode("utf-8", "surrogateescape"))
         for name in sorted(self.columns):
