@@ -1,0 +1,148 @@
+"""`tfds:NAME`: a dataset of tensorflow_datasets, written out as files once, so that all that follows sees files."""
+
+import difflib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from retinue.configs.errors import RetinueError, UsageError
+from retinue.data.class_folders import SPLIT_NAMES
+from retinue.data.dataset import Dataset, Ragged
+from retinue.data.files import atomic_write
+from retinue.data.finding import NOTE, Finding
+from retinue.data.image_file import format_of
+
+PREFERRED = {"image": ("image",), "label": ("label", "labels")}  # where a dataset has several fields of the kind
+
+
+def read_tfds(source, say=print):
+    """Read `tfds:NAME`, `tfds:NAME/CONFIG` or `tfds:NAME:VERSION` into a `Dataset`.
+
+    The photo and the label are found by their types: `Image`, and `ClassLabel` or a `Sequence` of it (several labels).
+    The splits train, validation and test are taken, others and records without a label are passed over and said so.
+    The photos' bytes are written, as they are, into `~/.cache/retinue/tfds` ($RETINUE_CACHE); a run that was broken off
+    goes on where it stopped. `say` is told before anything is downloaded or written.
+    Raises UsageError for an unknown name or a dataset without photo or label, RetinueError when it can't be had.
+    """
+    builder = _builder(source)
+    image, label = _fields(source, builder.info.features)
+    if not builder.is_prepared():
+        say(f"{source}: downloading {builder.info.download_size} to {builder.data_path}, once")
+        try:
+            builder.download_and_prepare()
+        except Exception as error:  # network, checksums, manual downloads, disk: whatever it is, it is the cause
+            raise RetinueError(f"{source}: can't be prepared ({_first_line(error)})") from error
+    folder = _cache_folder() / builder.info.full_name
+    index = folder / "index.json"
+    if not index.exists():
+        try:
+            _write_out(source, builder, image, label, folder, say)
+        except OSError as error:
+            raise RetinueError(f"{source}: can't be written to {folder} ({error.strerror}); make room there") from error
+    return _from_index(source, folder, json.loads(index.read_text(encoding="utf-8")))
+
+
+def _builder(source):
+    import tensorflow_datasets as tfds
+
+    name = source.removeprefix("tfds:")
+    try:
+        return tfds.builder(name)
+    except tfds.core.DatasetNotFoundError:
+        near = difflib.get_close_matches(name, tfds.list_builders(), 1)
+        cure = f"did you mean tfds:{near[0]}?" if near else "see https://www.tensorflow.org/datasets/catalog"
+        raise UsageError(f"{source}: tensorflow_datasets has no such dataset; {cure}") from None
+    except Exception as error:  # a wrong config or version raises whatever it likes
+        raise UsageError(f"{source}: {_first_line(error)}") from error
+
+
+def _fields(source, features):
+    """Names of the photo's and the label's field."""
+    import tensorflow_datasets as tfds
+
+    kinds = {"image": [], "label": []}
+    for name, feature in features.items():
+        inner = feature.feature if isinstance(feature, tfds.features.Sequence) else feature
+        if type(feature) is tfds.features.Image:  # not its subclass for masks
+            kinds["image"].append(name)
+        elif isinstance(inner, tfds.features.ClassLabel):
+            kinds["label"].append(name)
+    chosen = []
+    for kind, names in kinds.items():
+        preferred = [name for name in PREFERRED[kind] if name in names]
+        if not preferred and len(names) != 1:
+            have = f"it has {' and '.join(names)}" if names else f"its fields are {', '.join(features)}"
+            raise UsageError(f"{source}: a dataset for classification needs one {kind}; {have}")
+        chosen.append(preferred[0] if preferred else names[0])
+    if features[chosen[0]].np_dtype not in (np.uint8, np.uint16):
+        raise UsageError(
+            f"{source}: its pictures are {features[chosen[0]].np_dtype.__name__}, not photos of 8 or 16 bits"
+        )
+    return chosen
+
+
+def _write_out(source, builder, image, label, folder, say):
+    """Every photo into a file of its own, then the index: a folder without index is unfinished and is gone on with."""
+    import tensorflow_datasets as tfds
+
+    several = isinstance(builder.info.features[label], tfds.features.Sequence)
+    names = builder.info.features[label].feature.names if several else builder.info.features[label].names
+    splits = {name: SPLIT_NAMES[name] for name in builder.info.splits if name in SPLIT_NAMES}
+    total = sum(builder.info.splits[name].num_examples for name in splits)
+    say(f"{source}: writing {total:,} photos to {folder}, once")
+    rows = {"files": [], "labels": [], "splits": []}
+    unlabelled = 0
+    for split in splits:
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        records = builder.as_dataset(split=split, shuffle_files=False, decoders={image: tfds.decode.SkipDecoding()})
+        for number, record in enumerate(records):
+            labels = np.atleast_1d(record[label].numpy()).tolist()
+            if -1 in labels:
+                unlabelled += 1
+                continue
+            content = record[image].numpy()
+            file = f"{split}/{number:07d}.{(format_of(content) or 'bin').lower()}"
+            _write_once(folder / file, content)
+            rows["files"].append(file)
+            rows["labels"].append(labels if several else labels[0])
+            rows["splits"].append(splits[split])
+    notes = [f"its split {name} is not used" for name in builder.info.splits if name not in splits]
+    if unlabelled:
+        notes.append(f"{unlabelled:,} photos have no label and are not used")
+    header = {"classes": names, "several": several, "notes": notes}
+    atomic_write(folder / "index.json", json.dumps(header | rows))
+
+
+def _write_once(file, content):
+    """A plain write: half a file has another size, and is written again before the index is there."""
+    if not file.exists() or file.stat().st_size != len(content):
+        file.write_bytes(content)
+
+
+def _from_index(source, folder, index):
+    if not index["files"]:
+        raise RetinueError(f"{source}: no labelled photos in train, validation or test; {'; '.join(index['notes'])}")
+    if index["several"]:
+        columns = {"labels": Ragged.from_rows([sorted(set(row)) for row in index["labels"]], np.int64)}
+    else:
+        columns = {"label": np.array(index["labels"], np.int64)}
+    return Dataset(
+        task="classification",
+        files=[os.path.join(folder, name) for name in index["files"]],
+        classes=index["classes"],
+        columns=columns,
+        splits=np.array(index["splits"], dtype=object),
+        source=source,
+        format="tfds",
+        findings=tuple(Finding(NOTE, "not used", source, "", note, "passed over") for note in index["notes"]),
+    )
+
+
+def _cache_folder():
+    return Path(os.environ.get("RETINUE_CACHE", "~/.cache/retinue")).expanduser() / "tfds"
+
+
+def _first_line(error):
+    return (str(error).strip() or type(error).__name__).split("\n")[0]
