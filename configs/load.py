@@ -1,11 +1,10 @@
-"""Merging a configuration: recipe <- file <- `--set`, with errors that name the file, the line and the nearest right key."""
+"""Merging a configuration: recipe <- file <- `--set`, with errors that name file, line and nearest right key."""
 
 import difflib
 from pathlib import Path
 
 import yaml
 from pydantic import BaseModel, ValidationError
-
 from retinue.configs.errors import UsageError
 from retinue.configs.schema import Config
 
@@ -16,7 +15,8 @@ REPLACED_WHOLE = {("train", "stages")}  # a file that lists stages means these a
 def recipes():
     """The recipes of the package: dict from name to its first line, which is a comment that says what it is for."""
     return {
-        path.stem: path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ") for path in sorted(FOLDER.glob("*.yaml"))
+        path.stem: path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+        for path in sorted(FOLDER.glob("*.yaml"))
     }
 
 

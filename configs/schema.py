@@ -21,7 +21,9 @@ class Section(BaseModel):
 class DataConfig(Section):
     """What is read, and what happens to bad files."""
 
-    on_bad: Literal["stop", "skip"] = Field("stop", description="stop when more than bad_share is bad, or skip them all")
+    on_bad: Literal["stop", "skip"] = Field(
+        "stop", description="stop when more than bad_share is bad, or skip them all"
+    )
     bad_share: Share = Field(0.03, description="share of bad files above which training stops, unless on_bad=skip")
     max_pixels: int = Field(200_000_000, gt=0, description="a larger picture is refused before it is decoded")
     val_share: Share = Field(0.2, description="share of the training files held out, where the data has no val split")
@@ -91,7 +93,9 @@ class TrainConfig(Section):
     weight_decay: NotNegative = Field(1e-4, description="on kernels only; never on biases and normalisation")
     schedule: Literal["cosine", "steps", "constant"] = Field("cosine", description="the rate over each stage")
     warmup_epochs: NotNegative = Field(0.5, description="the rate rises from 0 over so many epochs of each stage")
-    steps_at: tuple[Share, ...] = Field((0.6, 0.85), description="schedule steps: shares of the stage where the rate falls")
+    steps_at: tuple[Share, ...] = Field(
+        (0.6, 0.85), description="schedule steps: shares of the stage where the rate falls"
+    )
     steps_factor: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="schedule steps: by this factor")
     clip_norm: NotNegative = Field(1.0, description="largest norm of the gradient of all weights; 0 is off")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share given to all classes alike")
@@ -99,14 +103,19 @@ class TrainConfig(Section):
         "none", description="against rare classes: weights on the loss, or a sampler that draws each class as often"
     )
     batch_norm: Literal["update", "frozen"] = Field(
-        "update", description="in trained layers: update uses the batch's statistics, frozen the stored ones (inference)"
+        "update",
+        description="in trained layers: update uses the batch's statistics, frozen the stored ones (inference)",
     )
     batch_norm_momentum: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.9, description="of the moving statistics; 0.99 would need thousands of steps"
     )
-    ema: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="moving average of the weights, 0.99 say; 0 is off")
+    ema: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="moving average of the weights, 0.99 say; 0 is off"
+    )
     early_stop: int = Field(0, ge=0, description="end a stage after so many epochs without a better score; 0 is off")
-    save_minutes: NotNegative = Field(5.0, description="also save for resuming so often within an epoch; 0 is only at its end")
+    save_minutes: NotNegative = Field(
+        5.0, description="also save for resuming so often within an epoch; 0 is only at its end"
+    )
 
 
 class EvaluateConfig(Section):

@@ -143,6 +143,14 @@ def summary_lines(report):
     return lines + [_line("next", _next_command(report))]
 
 
+def problem_lines(report):
+    """One sentence a kind of problem, with its first examples: what a report says of the data. Empty when all is well."""
+    by_kind = defaultdict(list)
+    for finding in report.findings:
+        by_kind[finding.kind].append(finding)
+    return [f"{len(found):,} {kind}: {_examples(found, report.dataset.source)}" for kind, found in by_kind.items()]
+
+
 def _line(word, text):
     return f"{word:<8} {text}".encode("utf-8", "backslashreplace").decode()
 

@@ -8,7 +8,6 @@ import json
 import zipfile
 
 import numpy as np
-
 from retinue.configs.errors import RetinueError
 from retinue.data.files import atomic_path
 
@@ -20,7 +19,9 @@ def save(path, groups, progress):
     progress: JSON-able dict (stage, epoch, step, best score, ...). Raises RetinueError when the disk is full; the
     checkpoint before it stays.
     """
-    arrays = {f"{name}/{index}": variable.numpy() for name, group in groups.items() for index, variable in enumerate(group)}
+    arrays = {
+        f"{name}/{index}": variable.numpy() for name, group in groups.items() for index, variable in enumerate(group)
+    }
     arrays["progress"] = np.frombuffer(json.dumps(progress).encode(), np.uint8)
     try:
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
@@ -44,7 +45,9 @@ def restore(path, groups):
         wanted = {f"{name}/{index}" for name, group in groups.items() for index in range(len(group))}
         found = set(arrays.files) - {"progress"}
         if wanted != found:
-            raise RetinueError(f"{path}: made by another model or version ({len(found)} values, {len(wanted)} expected)")
+            raise RetinueError(
+                f"{path}: made by another model or version ({len(found)} values, {len(wanted)} expected)"
+            )
         for name, group in groups.items():
             for index, variable in enumerate(group):
                 variable.assign(arrays[f"{name}/{index}"])
@@ -55,7 +58,9 @@ def _open(path):
         archive = np.load(path, allow_pickle=False)
         damaged = archive.zip.testzip()
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise RetinueError(f"{path}: the checkpoint can't be read ({error}); start the run anew in another folder") from None
+        raise RetinueError(
+            f"{path}: the checkpoint can't be read ({error}); start the run anew in another folder"
+        ) from None
     if damaged:
         raise RetinueError(f"{path}: the checkpoint is damaged at {damaged}; start the run anew in another folder")
     return archive

@@ -3,7 +3,6 @@
 import math
 
 import keras
-
 from retinue import backbones
 
 
@@ -26,8 +25,10 @@ def apply_stage(model, stage, train):
                 layer.trainable = False
             normalisations += layer.trainable
     weights = sum(math.prod(variable.shape) for variable in model.trainable_variables)
-    which = "the head alone" if stage.backbone_rate == 0 else (
-        f"layers from stride {stage.frozen_below} on" if stage.frozen_below else "all layers"
+    which = (
+        "the head alone"
+        if stage.backbone_rate == 0
+        else (f"layers from stride {stage.frozen_below} on" if stage.frozen_below else "all layers")
     )
     statistics = f"{normalisations} batch norms update" if normalisations else "batch norms frozen"
     rate = f", the backbone at {stage.backbone_rate:g} of the rate" if 0 < stage.backbone_rate < 1 else ""

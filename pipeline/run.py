@@ -45,8 +45,14 @@ class Model:
     @property
     def fingerprint(self):
         """Changes when the model does: sizes and times of its files."""
-        files = [p for p in sorted(self.folder.rglob("*")) if p.suffix in (".h5", ".pb", ".bin", ".xml") or "variables" in p.name]
-        return [[str(p.relative_to(self.folder)), p.stat().st_size, int(p.stat().st_mtime)] for p in files if p.is_file()]
+        files = [
+            p
+            for p in sorted(self.folder.rglob("*"))
+            if p.suffix in (".h5", ".pb", ".bin", ".xml") or "variables" in p.name
+        ]
+        return [
+            [str(p.relative_to(self.folder)), p.stat().st_size, int(p.stat().st_mtime)] for p in files if p.is_file()
+        ]
 
 
 def open_model(path):
@@ -57,7 +63,9 @@ def open_model(path):
     kind = "export" if (folder / "export.json").is_file() else "run"
     for name in ("config.yaml", "classes.json"):
         if not (folder / name).is_file():
-            raise UsageError(f"{path}: not a model of retinue ({name} is missing); give a run folder or an export folder")
+            raise UsageError(
+                f"{path}: not a model of retinue ({name} is missing); give a run folder or an export folder"
+            )
     return Model(folder, kind)
 
 

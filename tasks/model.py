@@ -1,5 +1,7 @@
 """`TaskModel`: the `keras.Model` of every task. It knows its own losses, so that `compile` needs only an optimizer."""
 
+import time
+
 import keras
 import tensorflow as tf
 
@@ -12,6 +14,7 @@ class TaskModel(keras.Model):
         minimised, averaged over the batch. More than one is also logged, each by its name.
     loss_names: the names in that dict.
     backbone_layers: names of the layers that came from the backbone; the others are the head.
+    seconds_waiting: time that training steps have waited for data, in seconds.
     """
 
     def __init__(self, inputs, outputs, loss, loss_names, backbone_layers, name=None):
@@ -21,6 +24,7 @@ class TaskModel(keras.Model):
         self._trackers = {}
         if len(loss_names) > 1:
             self._trackers = {part: keras.metrics.Mean(name=part) for part in loss_names}
+        self.seconds_waiting = 0.0
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The mean over this replica's batch of the summed losses, divided by the number of replicas.
@@ -32,6 +36,29 @@ class TaskModel(keras.Model):
             tracker.update_state(parts[name])
         total = sum(keras.ops.mean(part) for part in parts.values())
         return total / tf.distribute.get_strategy().num_replicas_in_sync
+
+    def make_train_function(self, force=False):
+        """Keras's hook for the function of one step, overridden to take the batch outside of the graph.
+
+        That lets the time spent waiting for data be measured, and is what training on several machines needs too:
+        Keras 3's own step fails there (keras issue 20585).
+        """
+        if self.train_function is not None and not force:
+            return
+        strategy = self.distribute_strategy
+
+        @tf.function(reduce_retracing=True)
+        def step(data):
+            outputs = strategy.run(self.train_step, args=(data,))
+            return tf.nest.map_structure(lambda value: strategy.reduce("MEAN", value, axis=None), outputs)
+
+        def next_step(iterator):
+            started = time.perf_counter()
+            data = next(iterator)
+            self.seconds_waiting += time.perf_counter() - started
+            return step(data)
+
+        self.train_function = next_step
 
     @property
     def backbone(self):

@@ -33,7 +33,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def example(self, training, input_size=None):
-        """The function (columns of one record, int32 `[2]` seed) -> (inputs, targets), made of TensorFlow operations."""
+        """The function (columns of one record, int32 `[2]` seed) -> (inputs, targets), in TensorFlow operations."""
 
     @abc.abstractmethod
     def mix(self):
@@ -45,7 +45,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def inference(self, model):
-        """A flat `keras.Model` from a batch of what `read` gives to a dict of named outputs; what the runtimes compile."""
+        """A `keras.Model` from a batch of what `read` gives to a dict of named outputs; what the runtimes compile."""
 
     @abc.abstractmethod
     def postprocess(self, outputs):
@@ -57,4 +57,4 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def draw(self, image, prediction, truth=None):
-        """Picture of a prediction, and of the truth where it is known: uint8 `[h, w, 3]` in, uint8 `[h', w', 3]` out."""
+        """Picture of a prediction, and of a known truth: uint8 `[h, w, 3]` in, uint8 `[h', w', 3]` out."""

@@ -1,10 +1,9 @@
-"""Classification: global pooling, dropout and one linear layer on a backbone (the lecture's recipe for pretrained nets)."""
+"""Classification: global pooling, dropout and one linear layer on a pretrained backbone."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
-
 from retinue import backbones
 from retinue.data import augment, decode, mix, resize
 from retinue.tasks.classification import draw, losses, scores, views
@@ -91,7 +90,7 @@ class Classification(Task):
         return keras.Model({"image": image}, {"scores": probabilities}, name="inference")
 
     def postprocess(self, outputs):
-        """`{"scores": float32 [n, classes]}` -> a list of `{"labels": [{"label", "score"}, ...], "scores"}`, best first."""
+        """`{"scores": [n, classes]}` -> a list of `{"labels": [{"label", "score"}, ...], "scores"}`, best first."""
         keep = len(self.classes) if len(self.classes) <= 2 * WRITTEN_LABELS else WRITTEN_LABELS
         predictions = []
         for row in outputs["scores"]:

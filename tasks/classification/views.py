@@ -16,8 +16,8 @@ def read_size(input_size, views):
 def make_views(images, views, input_size):
     """Stack the views along the batch.
 
-    images: float `[n, s, s, 3]` with s = `read_size(input_size, views)`. Returns `[views * n, input_size, input_size, 3]`,
-    the first n being view 0 of each image.
+    images: float `[n, s, s, 3]` with s = `read_size(input_size, views)`. Returns float
+    `[views * n, input_size, input_size, 3]`, the first n being view 0 of each image.
     """
     if views == "one":
         return images

@@ -1,0 +1,250 @@
+"""Every command: parse, call one function of the pipeline, print. Only commands that need TensorFlow import it."""
+
+import contextlib
+import json
+import os
+import shlex
+import sys
+import tempfile
+
+import click
+from retinue.configs.errors import RetinueError, UsageError
+
+TASKS = click.Choice(["auto", "classification"])
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="retinue")
+def commands():
+    """From your own photos to a model that works: check, train, evaluate, predict, export.
+
+    Start with:  retinue check PHOTOS/  and then  retinue train PHOTOS/
+    PHOTOS/ holds a folder a class, or give a CSV file with the columns file,label.
+    """
+
+
+@commands.command()
+@click.argument("data")
+@click.option("--task", type=TASKS, default="auto", show_default=True)
+@click.option("--out", help="Folder for report.json, problems.csv and samples.jpg.  [default: check]")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a configuration key.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the report as JSON, and write no files unless --out is given."
+)
+def check(data, task, out, settings, as_json):
+    """Look for trouble in DATA before it costs a night: bad files, duplicates, leaks, empty classes."""
+    from retinue.configs.load import load_config
+    from retinue.data.check_report import summary_lines
+    from retinue.pipeline.prepare import inspect
+
+    _, report = inspect(data, load_config(settings=settings), task=task, say=_say_error if as_json else click.echo)
+    if out or not as_json:
+        report.write(out or "check")
+    if as_json:
+        click.echo(json.dumps(report.to_dict(), indent=1, ensure_ascii=False))
+    else:
+        for line in summary_lines(report):
+            click.echo(line)
+        click.echo(f"written  {out or 'check'}/report.json, problems.csv, samples.jpg")
+    sys.exit(1 if report.would_fail else 0)
+
+
+@commands.command()
+@click.argument("data")
+@click.option("--task", type=TASKS, default="auto", show_default=True)
+@click.option("--recipe", help="A name of `retinue recipes`, or a YAML file.")
+@click.option("--backbone", help="A name of `retinue models`.")
+@click.option("--weights", help="imagenet, none, or a file.")
+@click.option("--out", help="The run folder.  [default: the next free runs/TASK-NNN]")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a configuration key; may be repeated."
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own configuration.")
+def train(data, task, recipe, backbone, weights, out, settings, resume):
+    """Fine-tune a pretrained model on DATA and write a run folder with the model, its score and a report."""
+    from retinue.configs.load import load_config
+
+    options = {"task": None if task == "auto" else task, "model.backbone": backbone, "model.weights": weights}
+    options = {key: value for key, value in options.items() if value is not None}
+    if resume and (options or settings or recipe):
+        raise UsageError(
+            "--resume goes on with the run's own configuration: "
+            "leave out --task, --recipe, --backbone, --weights and --set"
+        )
+    config = load_config(recipe, settings, options)
+    with _quiet_tensorflow():
+        import keras  # noqa: F401
+        from retinue.pipeline.train import train
+    train(data, config, out, resume=resume, command=_command(), say=click.echo)
+
+
+@commands.command()
+@click.argument("model")
+@click.argument("data")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "val", "test", "all"]),
+    help="Which part of DATA.  [default: what was held out]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
+def evaluate(model, data, split, as_json):
+    """Score MODEL, a run folder or an export, on DATA with known answers."""
+    with _quiet_tensorflow():
+        from retinue.pipeline.evaluate import evaluate
+
+    scores = evaluate(model, data, split=split, say=_say_error if as_json else click.echo)
+    if as_json:
+        click.echo(json.dumps(scores.as_json(), indent=1, ensure_ascii=False))
+
+
+@commands.command()
+@click.argument("model")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--out", required=True, help="Folder for predictions.jsonl and failures.jsonl.")
+@click.option("--runtime", type=click.Choice(["auto", "tensorflow", "openvino"]), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(["auto", "f32", "bf16"]), default="auto", show_default=True)
+@click.option("--format", "formats", default="jsonl", show_default=True, help="jsonl, or jsonl,csv")
+@click.option("--overlay", is_flag=True, help="Also draw the predictions on the pictures.")
+@click.option("--batch", type=click.IntRange(1), help="Pictures a step.")
+@click.option("--shard", metavar="I/N", help="Only the I-th of N parts, I from 1.")
+def predict(model, sources, out, runtime, precision, formats, overlay, batch, shard):
+    """Run MODEL over files, folders, globs or @LIST, a text file of paths. A restart skips what is done."""
+    with _quiet_tensorflow():
+        import keras  # noqa: F401
+        from retinue.pipeline.predict import predict
+    summary = predict(
+        model,
+        list(sources),
+        out,
+        runtime=runtime,
+        precision=precision,
+        formats=tuple(formats.split(",")),
+        overlay=overlay,
+        batch=batch,
+        shard=shard,
+        say=click.echo,
+    )
+    sys.exit(summary.exit_code)
+
+
+@commands.command()
+@click.argument("run")
+@click.option("--out", required=True, help="A folder that does not exist yet.")
+@click.option(
+    "--to", "formats", default="savedmodel", show_default=True, help="savedmodel, openvino, or both with a comma."
+)
+@click.option("--precision", type=click.Choice(["f32"]), default="f32", show_default=True)
+def export(run, out, formats, precision):
+    """Export RUN as a model that needs no other code, and prove on real pictures that it says the same."""
+    with _quiet_tensorflow():
+        import keras  # noqa: F401
+        from retinue.pipeline.export import export
+    export(run, out, to=tuple(formats.split(",")), precision=precision, say=click.echo)
+
+
+@commands.command()
+@click.argument("pattern", default="*")
+@click.option("--json", "as_json", is_flag=True)
+def models(pattern, as_json):
+    """List the backbones whose name fits PATTERN, with their sizes and where their weights come from."""
+    from retinue.pipeline.listing import model_rows
+
+    _table(model_rows(pattern), as_json)
+
+
+@commands.command()
+def recipes():
+    """List the recipes for `train --recipe`."""
+    from retinue.configs.load import recipes
+
+    for name, line in recipes().items():
+        click.echo(f"{name:<16} {line}")
+
+
+@commands.command()
+def doctor():
+    """Show versions, devices and runtimes, what is missing and how to get it."""
+    with _quiet_tensorflow():
+        from retinue.pipeline.doctor import doctor
+
+        rows = doctor()
+    for topic, found, cure in rows:
+        click.echo(f"{topic:<34} {found}" + (f"  ->  {cure}" if cure else ""))
+
+
+@commands.command()
+@click.argument("task", type=click.Choice(["classification"]), default="classification")
+@click.option("--out", help="The folder for everything.  [default: the next free runs/demo-NNN]")
+def demo(task, out):
+    """Fine-tune on real photos that a package carries, report, export and predict."""
+    with _quiet_tensorflow():
+        import keras  # noqa: F401
+        from retinue.pipeline.demo import demo
+    demo(task, out, say=click.echo)
+
+
+def main():
+    """Entry point. Exit codes: 0 fine, 1 the job failed, 2 wrong use, 3 finished but some inputs were bad."""
+    try:
+        commands(standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(1)
+    except RetinueError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def _quiet_tensorflow():
+    """Import TensorFlow without its greetings, which it writes past Python; they are shown when the import fails."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as greetings:
+        os.dup2(greetings.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+
+            yield
+        except BaseException:
+            greetings.seek(0)
+            os.write(kept, greetings.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _command():
+    return shlex.join(["retinue", *sys.argv[1:]])
+
+
+def _say_error(line):
+    click.echo(line, err=True)
+
+
+def _table(rows, as_json):
+    if as_json:
+        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    if not rows:
+        click.echo("nothing fits")
+        return
+    columns = list(rows[0])
+    cells = [columns, *([("" if row[name] is None else str(row[name])) for name in columns] for row in rows)]
+    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
+    for line in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    main()

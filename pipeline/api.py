@@ -1,0 +1,63 @@
+"""The Python interface: the commands as functions. Options that the command line gives to `--set` are keywords here."""
+
+from retinue.configs.load import load_config
+
+
+def check(data, task="auto", **settings):
+    """Look for trouble in a data source. Returns the `Report` of data/check_report.py. Imports no TensorFlow.
+
+    data: folder, CSV file or "tfds:NAME". settings: dotted configuration keys with `__` for the dot, for example
+    `data__max_pixels=10_000_000`.
+    """
+    from retinue.pipeline.prepare import inspect
+
+    return inspect(data, _config(None, settings), task=task)[1]
+
+
+def train(data, out=None, recipe=None, resume=False, **settings):
+    """Fine-tune a model. Returns (`Run`, `Scores`); see pipeline/train.py.
+
+    recipe: name or path. settings: as for `check`, for example `model__backbone="keras/ResNet50"`.
+    """
+    from retinue.pipeline.train import train
+
+    return train(data, _config(recipe, settings), out, resume=resume, command="retinue.train")
+
+
+def evaluate(model, data, split=None):
+    """`Scores` of a run folder or an export on data with known answers; see pipeline/evaluate.py."""
+    from retinue.pipeline.evaluate import evaluate
+
+    return evaluate(model, data, split=split)
+
+
+def predict(model, sources, out, **options):
+    """Run a model over files; see pipeline/predict.py for the options."""
+    from retinue.pipeline.predict import predict
+
+    return predict(model, sources, out, **options)
+
+
+def export(run, out, **options):
+    """Export a run; see pipeline/export.py for the options."""
+    from retinue.pipeline.export import export
+
+    return export(run, out, **options)
+
+
+def build(task, classes, recipe=None, multi_label=False, **settings):
+    """The untrained `TaskModel` of a task for the class names `classes`."""
+    from retinue import tasks
+
+    return tasks.create(_config(recipe, {"task": task, **settings}), classes, multi_label).build()
+
+
+def load(path):
+    """The trained Keras `TaskModel` of a run folder."""
+    from retinue.pipeline.run import open_model
+
+    return open_model(path).build()
+
+
+def _config(recipe, settings):
+    return load_config(recipe, options={key.replace("__", "."): value for key, value in settings.items()})

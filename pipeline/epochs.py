@@ -1,0 +1,136 @@
+"""The one callback of training: what happens at each step's and each epoch's end."""
+
+import math
+import time
+
+import keras
+import tensorflow as tf
+from retinue.configs.errors import RetinueError
+from retinue.data.files import atomic_write
+from retinue.pipeline.run import to_csv
+
+
+class EpochLog(keras.callbacks.Callback):
+    """Watches for not-a-number, saves, validates, keeps the best, writes `metrics.csv` and TensorBoard, stops early.
+
+    fitting: the `Fitting`; stage: `Stage`; last_epoch: the global epoch after which the stage ends.
+    """
+
+    def __init__(self, fitting, stage, last_epoch):
+        super().__init__()
+        self.fitting, self.stage, self.last_epoch = fitting, stage, last_epoch
+        self.settings = fitting.settings
+        self.writer = tf.summary.create_file_writer(str(fitting.run.folder / "tensorboard"))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        state, fitting = self.fitting.state, self.fitting
+        within = state["step"] - epoch * fitting.steps_per_epoch
+        if within:  # resumed within this epoch: its mean loss so far, which fit has just reset
+            for variable, value in zip(self.model.metrics_variables, state["metrics"], strict=True):
+                variable.assign(value)
+        self.started = self.saved = time.perf_counter()
+        self.waited = self.model.seconds_waiting
+        self.first_step = within
+        fitting.progress.start(f"epoch {epoch + 1}/{self.last_epoch}", fitting.steps_per_epoch, within)
+
+    def on_train_batch_end(self, batch, logs=None):
+        fitting, state = self.fitting, self.fitting.state
+        loss = float(logs["loss"])
+        if not math.isfinite(loss):
+            files = fitting.files_of_step(state["step"])
+            raise RetinueError(
+                f"the loss is not a number any more at epoch {state['epoch'] + 1}, step {batch + 1}. "
+                f"The batch held: {', '.join(files)}. Look at these files; if they are fine, lower the rate "
+                f"(--set train.stages.{fitting.stage_name}.rate={self.stage.rate / 10:g})"
+            )
+        state["step"] += 1
+        if fitting.average:
+            fitting.average.update()
+        fitting.progress.step(fitting.batch_size, self.model.seconds_waiting - self.waited)
+        within = state["step"] - state["epoch"] * fitting.steps_per_epoch
+        if within == fitting.steps_per_epoch:
+            return  # the epoch's end saves
+        minutes = self.settings.save_minutes
+        due = minutes and time.perf_counter() - self.saved > 60 * minutes
+        if due or fitting.interrupted:
+            state["metrics"] = [variable.numpy().tolist() for variable in self.model.metrics_variables]
+            fitting.save()
+            self.saved = time.perf_counter()
+            if fitting.interrupted:
+                raise KeyboardInterrupt
+
+    def on_epoch_end(self, epoch, logs=None):
+        fitting, state = self.fitting, self.fitting.state
+        seconds = time.perf_counter() - self.started
+        waiting = self.model.seconds_waiting - self.waited
+        steps = fitting.steps_per_epoch - self.first_step
+        fitting.progress.stop()
+        row = {"epoch": epoch + 1, "stage": fitting.stage_name}
+        row |= {name: float(value) for name, value in logs.items()}
+        row |= {"rate": float(self.model.optimizer.learning_rate)}
+        better = self._validate(row)
+        row |= {
+            "seconds": round(seconds, 2),
+            "images_per_second": round(steps * fitting.batch_size / max(seconds, 1e-6), 1),
+            "waiting": round(min(waiting / max(seconds, 1e-6), 1.0), 4),
+            "best": better,
+        }
+        state["stale"] = 0 if better else state["stale"] + 1
+        state["epoch"] = epoch + 1
+        state["seconds"] += seconds
+        state["history"].append(row)
+        atomic_write(fitting.run.folder / "metrics.csv", to_csv(state["history"]))
+        with self.writer.as_default(step=epoch + 1):
+            for name, value in row.items():
+                if isinstance(value, float):
+                    tf.summary.scalar(name, value)
+        self.writer.flush()
+        fitting.progress.line(describe(row, self.last_epoch))
+        if self.settings.early_stop and state["stale"] >= self.settings.early_stop and epoch + 1 < self.last_epoch:
+            fitting.progress.line(f"no better score for {state['stale']} epochs: stage {row['stage']} ends early")
+            self.model.stop_training = True
+        self._save(ended=self.model.stop_training or epoch + 1 == self.last_epoch)
+        if fitting.interrupted:
+            raise KeyboardInterrupt
+
+    def _validate(self, row):
+        """Score the model (its average, if one is kept), keep it if it is the best. Returns whether it was."""
+        fitting, state = self.fitting, self.fitting.state
+        if fitting.average:
+            fitting.average.swap()
+        try:
+            value = None
+            if fitting.validate:
+                scores = fitting.validate()
+                value = scores.value
+                row["val_loss"] = scores.numbers.get("log_loss")
+                row[f"val_{scores.headline}"] = value
+            # Without validation data the last epoch is the best there is.
+            better = value is None or state["best"] is None or value > state["best"]
+            if better:
+                state["best"] = value
+                fitting.save_best()
+        finally:
+            if fitting.average:
+                fitting.average.swap()
+        return better
+
+    def _save(self, ended):
+        """The checkpoint at an epoch's end. One at a stage's end says that the next stage is to begin."""
+        state = self.fitting.state
+        state.pop("metrics", None)
+        state["stage_ended"] = ended
+        self.fitting.save()
+
+
+def describe(row, last_epoch):
+    """One epoch as a line for the screen."""
+    score = next((name for name in row if name.startswith("val_") and name != "val_loss"), None)
+    parts = [f"epoch {row['epoch']:>3}/{last_epoch}", f"loss {row['loss']:.4f}"]
+    if score:
+        parts.append(f"{score.removeprefix('val_')} {row[score]:.2%}" + (" best" if row["best"] else "     "))
+    parts.append(f"{row['images_per_second']:.0f} images/s")
+    parts.append(f"{row['seconds']:.0f} s")
+    if row["waiting"] > 0.005:
+        parts.append(f"{row['waiting']:.0%} of it waiting for data")
+    return "  ".join(parts)

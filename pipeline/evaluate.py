@@ -1,0 +1,150 @@
+"""Scoring a model on files with known answers, by the same functions that predict and export use."""
+
+import csv
+
+import numpy as np
+from retinue.configs.errors import RetinueError, UsageError
+from retinue.data.read import read
+from retinue.pipeline.run import open_model
+
+
+class Evaluation:
+    """Scores of a Keras model on one dataset, again and again as the model learns.
+
+    task: `Task`; model: `TaskModel`; dataset: `Dataset` with the answers.
+    """
+
+    def __init__(self, task, model, dataset):
+        self.task, self.dataset = task, dataset
+        import tensorflow as tf
+
+        inference = task.inference(model)
+        self.run = tf.function(lambda inputs: inference(inputs, training=False))
+
+    def __call__(self):
+        """The `Scores` of the model as it is now."""
+        return score(self.task, self.run, self.dataset)
+
+
+def score(task, run, dataset):
+    """`Scores` of `run`, a function from a batch of `task.read`'s tensors to a dict of outputs, on `dataset`.
+
+    Every file counts exactly once, whatever the batch size.
+    """
+    evaluator = task.evaluator()
+    evaluator.update([prediction for batch in predictions(task, run, dataset.files) for prediction in batch], dataset)
+    return evaluator.scores()
+
+
+def predictions(task, run, files):
+    """Yield the predictions of `files`, a list a batch, in order. Raises RetinueError that names a broken file."""
+    import tensorflow as tf
+    from retinue.data import batches, decode
+
+    def example(columns, _):
+        return task.read(decode.read_encoded(columns["file"])), ()
+
+    columns = {"file": np.asarray(files, dtype=object)}
+    data = batches.batches(
+        columns, example, batch_size=task.config.evaluate.batch_size, training=False, seed=task.config.seed
+    )
+    try:
+        for inputs, _ in data:
+            outputs = run(inputs)
+            yield task.postprocess({name: np.asarray(value) for name, value in outputs.items()})
+    except tf.errors.OpError as error:
+        broken = batches.name_broken_file(columns, example)
+        if broken is None:
+            raise
+        raise RetinueError(f"{broken}; remove or repair the file") from error
+
+
+def evaluate(model_path, source, split=None, say=print):
+    """`Scores` of a run folder or an export on data with known answers, said on the screen.
+
+    split: "train", "val", "test" or "all"; by default what the run did not learn from: the test split, else the val
+    split, else, when the run has never seen these files, all of them.
+    """
+    from retinue.pipeline.predict import outputs_function
+
+    model = open_model(model_path)
+    dataset = read(source, model.config.task, say)
+    dataset, chosen = _choose(model, dataset, split)
+    if not len(dataset):
+        raise UsageError(f"{source}: has no files in split {chosen}")
+    say(f"{model_path} on {len(dataset)} files of {source} ({chosen})")
+    scores = score(model.task, outputs_function(model), dataset)
+    say(headline(scores))
+    for line in worst_classes(scores):
+        say(line)
+    return scores
+
+
+def headline(scores):
+    """The score with its interval, as a line for the screen."""
+    interval = f", 95% interval {scores.interval[0]:.2%} to {scores.interval[1]:.2%}" if scores.interval else ""
+    return f"{scores.headline.replace('_', ' ')} {scores.value:.2%}{interval}, {scores.count} files"
+
+
+def worst_classes(scores, most=3):
+    """The classes with the lowest F1, a line each."""
+    rows = [row for row in scores.per_class if row.get("f1") is not None]
+    rows = sorted(rows, key=lambda row: row["f1"])[:most]
+    width = max((len(row["class"]) for row in rows), default=0)
+    return [
+        f"  {row['class']:<{width}}  F1 {row['f1']:.2f}, {_share(row['recall'])} found, "
+        f"{_share(row['precision'])} right when said"
+        for row in rows
+    ]
+
+
+def worst_pictures(task, model, dataset, rows):
+    """For the report: the pictures of `rows` with truth and prediction, dicts of file, truth, labels and image."""
+    from retinue.data import decode
+
+    if not len(rows):
+        return []
+    chosen = dataset.take(rows)
+    found = [
+        prediction
+        for batch in predictions(task, Evaluation(task, model, chosen).run, chosen.files)
+        for prediction in batch
+    ]
+    return [
+        {
+            "file": record["file"],
+            "truth": truth_names(dataset, record),
+            "labels": prediction["labels"],
+            "image": decode.decode_image(decode.read_encoded(record["file"])).numpy(),
+        }
+        for record, prediction in zip(chosen, found, strict=True)
+    ]
+
+
+def truth_names(dataset, record):
+    """The class name of a record, or the list of its names with several labels a file."""
+    if dataset.multi_label:
+        return [dataset.classes[label] for label in record["labels"]]
+    return dataset.classes[record["label"]]
+
+
+def _choose(model, dataset, split):
+    """The part of the data to score, and its name."""
+    splits = dataset.splits.copy()
+    listed = model.folder / "split.csv"
+    if listed.is_file():
+        with open(listed, encoding="utf-8", newline="") as file:
+            known = {row["file"]: row["split"] for row in csv.DictReader(file)}
+        splits = np.array(
+            [known.get(str(name), old) for name, old in zip(dataset.files, splits, strict=True)], dtype=object
+        )
+        dataset = dataset.with_splits(splits)
+    if split is None:
+        split = next((name for name in ("test", "val") if (splits == name).any()), "all")
+        if split == "all" and (splits == "train").any():
+            split = "train"
+    return (dataset, "all") if split == "all" else (dataset.split(split), split)
+
+
+def _share(value):
+    return "-" if value is None else f"{value:.0%}"

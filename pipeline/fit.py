@@ -1,0 +1,175 @@
+"""Training through the stages with Keras's `fit`, such that a killed job goes on as if nothing had happened.
+
+The data of a step, and everything random in it, follow from (seed, epoch, step); the rest is in the checkpoint.
+"""
+
+import signal
+
+import tensorflow as tf
+from retinue.configs.errors import RetinueError
+from retinue.data import batches
+from retinue.data.files import atomic_path
+from retinue.pipeline import checkpoint
+from retinue.pipeline.ema import MovingAverage
+from retinue.pipeline.epochs import EpochLog
+from retinue.pipeline.freeze import apply_stage
+from retinue.pipeline.optimizer import make_optimizer
+
+
+class Fitting:
+    """A training job.
+
+    run: `Run`; task: `Task`; model: `TaskModel`, built; train: `Dataset` to learn from; progress: `Progress`;
+    validate: function () -> `Scores` of the model as it is, or None without validation data.
+    """
+
+    def __init__(self, run, task, model, train, validate, progress):
+        self.run, self.task, self.model, self.progress = run, task, model, progress
+        self.config, self.settings = task.config, task.config.train
+        self.validate = validate
+        self.columns, self.count = task.columns(train), len(train)
+        self.files = train.files
+        self.order = "balanced" if self.settings.balance == "sampler" else "shuffle"
+        self.labels = train.columns.get("label")
+        self.batch_size = min(self.settings.batch_size, self.count)
+        self.steps_per_epoch = batches.steps_per_epoch(self.count, self.batch_size)
+        self.average = MovingAverage(model, self.settings.ema) if self.settings.ema else None
+        self.path = run.folder / "last" / "checkpoint.npz"
+        self.stages = list(self.settings.stages.items())
+        # What a checkpoint keeps beside the variables. epoch and step count over all stages.
+        self.state = {
+            "stage": 0,
+            "epoch": 0,
+            "step": 0,
+            "stage_first_epoch": 0,
+            "stage_ended": False,
+            "best": None,
+            "stale": 0,
+            "history": [],
+            "seconds": 0.0,
+        }
+        self.interrupted = None
+
+    def run_all(self, resume=False):
+        """Train all stages that are left. Returns the history, the rows of `metrics.csv`."""
+        if resume:
+            self.state = checkpoint.read_progress(self.path)
+        with _signals_noted(self):
+            restored = not resume
+            while self.state["stage"] < len(self.stages):
+                self._prepare_stage()
+                if not restored:
+                    checkpoint.restore(self.path, self._groups())
+                    restored = True
+                self._run_stage()
+        return self.state["history"]
+
+    def stop_soon(self, reason):
+        """Save and stop at the end of the present step."""
+        self.interrupted = reason
+
+    @property
+    def stage_name(self):
+        """Name of the present stage."""
+        return self.stages[self.state["stage"]][0]
+
+    def save(self):
+        """Write the checkpoint."""
+        checkpoint.save(self.path, self._groups(), self.state)
+
+    def save_best(self):
+        """Keep the present weights as the best."""
+        try:
+            with atomic_path(self.run.folder / "best.weights.h5") as temporary:
+                self.model.save_weights(temporary)
+        except OSError as error:
+            raise RetinueError(
+                f"{self.run.folder}: could not save the best weights ({error.strerror or error}); "
+                "the ones before them are whole. Make room and go on with --resume"
+            ) from None
+
+    def files_of_step(self, step):
+        """Names of the files in the batch of global step `step`."""
+        rows = batches.batch_rows(
+            self.count, self.labels, batch_size=self.batch_size, seed=self.config.seed, order=self.order, step=step
+        )
+        return [str(self.files[row]) for row in rows]
+
+    def _prepare_stage(self):
+        name, stage = self.stages[self.state["stage"]]
+        learns = apply_stage(self.model, stage, self.settings)
+        optimizer = make_optimizer(self.settings, stage, self.model, self.steps_per_epoch)
+        self.model.compile(optimizer=optimizer)
+        optimizer.build(self.model.trainable_variables)
+        if self.state["epoch"] == self.state["stage_first_epoch"]:
+            size = stage.input_size or self.config.model.input_size
+            self.progress.line(f"stage {name}: {stage.epochs} epochs at rate {stage.rate:g}, {size} px; {learns}")
+
+    def _run_stage(self):
+        _, stage = self.stages[self.state["stage"]]
+        last = self.state["stage_first_epoch"] + stage.epochs
+        log = EpochLog(self, stage, last)
+        within = self.state["step"] - self.state["epoch"] * self.steps_per_epoch
+        if within and not self.state["stage_ended"]:  # stopped in the middle of an epoch: its rest first
+            self._fit(stage, log, self.state["epoch"] + 1, self.steps_per_epoch - within)
+        if self.state["epoch"] < last and not self.state["stage_ended"]:
+            self._fit(stage, log, last, self.steps_per_epoch)
+        self.state["stage"] += 1
+        self.state |= {"stage_first_epoch": self.state["epoch"], "stage_ended": False, "stale": 0}
+
+    def _fit(self, stage, log, last_epoch, steps):
+        data = batches.batches(
+            self.columns,
+            self.task.example(training=True, input_size=stage.input_size),
+            batch_size=self.batch_size,
+            training=True,
+            seed=self.config.seed,
+            order=self.order,
+            first_step=self.state["step"],
+            mix=self.task.mix(),
+        )
+        try:
+            self.model.fit(
+                data,
+                initial_epoch=self.state["epoch"],
+                epochs=last_epoch,
+                steps_per_epoch=steps,
+                callbacks=[log],
+                verbose=0,
+            )
+        except tf.errors.OpError as error:
+            broken = batches.name_broken_file(self.columns, self.task.example(training=False))
+            if broken is None:
+                raise
+            raise RetinueError(f"{broken}; remove or repair the file and go on with --resume") from error
+
+    def _groups(self):
+        groups = {
+            "model": self.model.variables,
+            "optimizer": self.model.optimizer.variables,
+            "metrics": self.model.metrics_variables,
+        }
+        return groups | ({"average": self.average.variables} if self.average else {})
+
+
+class _signals_noted:
+    """Ctrl-C and SIGTERM save and stop at the end of a step; a second Ctrl-C stops at once."""
+
+    def __init__(self, fitting):
+        self.fitting, self.before = fitting, {}
+
+    def __enter__(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self.before[number] = signal.signal(number, self._note)
+            except ValueError:  # not the main thread
+                return
+
+    def __exit__(self, *_):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, _):
+        if self.fitting.interrupted:
+            raise KeyboardInterrupt
+        self.fitting.stop_soon(signal.Signals(number).name)

@@ -1,0 +1,36 @@
+"""From a data source to a checked and split `Dataset`: the part that `check` and `train` share. No TensorFlow."""
+
+from retinue.configs.errors import RetinueError
+from retinue.data.check import check
+from retinue.data.read import read
+from retinue.data.split import split
+
+
+def inspect(source, config, *, task="auto", say=print, progress=None, training=True):
+    """Read and check `source`. Returns (`Dataset`, `Report`)."""
+    dataset = read(source, task, say)
+    report = check(
+        dataset,
+        on_bad=config.data.on_bad,
+        bad_share=config.data.bad_share,
+        max_pixels=config.data.max_pixels,
+        progress=progress,
+        training=training,
+    )
+    return dataset, report
+
+
+def prepare(source, config, *, say=print, progress=None, folder=None):
+    """Read, check and split `source` for training.
+
+    folder: where the check's report goes, or None. Returns (`Dataset` of usable files, all with a split, `Report`).
+    Raises RetinueError when training would fail, with all reasons.
+    """
+    _, report = inspect(source, config, task=config.task, say=say, progress=progress)
+    if folder is not None:
+        report.write(folder)
+    if report.would_fail:
+        raise RetinueError(f"{'; '.join(report.would_fail)}. `retinue check {source}` lists every file")
+    usable, duplicate_groups = report.usable()
+    shares = {"val_share": config.data.val_share, "test_share": config.data.test_share}
+    return split(usable, **shares, seed=config.seed, duplicate_groups=duplicate_groups), report

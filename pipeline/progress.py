@@ -1,0 +1,53 @@
+"""What the screen shows while training goes on: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+
+
+class Progress:
+    """One epoch's progress: steps done, pictures a second, time left, share of time waiting for data.
+
+    say: function that prints one line. A bar is drawn only when standard output is a terminal.
+    """
+
+    def __init__(self, say=print):
+        self.say = say
+        self._bar = None
+        if sys.stdout.isatty():
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed}/{task.total}"),
+                TextColumn("{task.fields[rate]:.0f} images/s, {task.fields[waiting]:.0%} waiting for data"),
+                TimeRemainingColumn(),
+                transient=True,
+            )
+
+    def start(self, description, total, done=0):
+        """Begin an epoch of `total` steps of which `done` were made before."""
+        self._started, self._done = time.perf_counter(), 0
+        if self._bar:
+            self._bar.start()
+            self._row = self._bar.add_task(description, total=total, completed=done, rate=0.0, waiting=0.0)
+
+    def step(self, images, seconds_waiting):
+        """One step of `images` is done; `seconds_waiting` since the epoch's start went to waiting for data."""
+        self._done += images
+        if self._bar:
+            seconds = max(time.perf_counter() - self._started, 1e-6)
+            self._bar.update(self._row, advance=1, rate=self._done / seconds, waiting=seconds_waiting / seconds)
+
+    def stop(self):
+        """The epoch has ended."""
+        if self._bar:
+            self._bar.remove_task(self._row)
+            self._bar.stop()
+
+    def line(self, text):
+        """Print one line, above the bar if there is one."""
+        if self._bar:
+            self._bar.console.print(text, highlight=False, markup=False)
+        else:
+            self.say(text)
