@@ -17,6 +17,11 @@ def _dejavu():
     return "DejaVu Sans", path, frozenset(map(chr, FT2Font(path).get_charmap()))
 
 
+def printable(text):
+    """`text` on one line; bytes of a file name that are not UTF-8 become escapes, since no font can show them."""
+    return " ".join(text.encode("utf-8", "backslashreplace").decode().split())
+
+
 def font_families(text):
     """Names of installed font families that together have the characters of `text`, DejaVu Sans first."""
     return [family for family, _ in _fonts(text)]

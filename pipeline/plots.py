@@ -1,0 +1,337 @@
+"""The plots of a report. Each gives PNG bytes and the rows of numbers that it shows, for a CSV beside it.
+
+Matplotlib's objects are used without pyplot, so that no figure outlives its function and no display is needed.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from retinue.data.dataset import SPLITS
+from retinue.tasks.fonts import font_families, printable
+
+# Okabe and Ito's blue and orange, and greys: apart for colour-blind eyes, and on a grey printer.
+BLUE, ORANGE, GREY, LIGHT, INK = "#0072B2", "#E08A00", "#8A949E", "#E4E8EC", "#24292E"
+SPLIT_COLORS = dict(zip(SPLITS, (BLUE, ORANGE, GREY), strict=True))
+WIDTH = 9.0  # inches; the page shows it at 900 pixels, which makes 9 points 12.5 pixels
+DPI = 200
+MOST_CLASSES = 30  # more rows than this are not readable
+STYLE = {
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": LIGHT,
+    "grid.linewidth": 0.8,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4,
+    "text.parse_math": False,  # a dollar in a class name is a dollar
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """name: of its files, without the ending; png: the picture; rows: dicts, the numbers; alt: the picture in words.
+
+    width: inches; the page shows 100 pixels an inch.
+    """
+
+    name: str
+    png: bytes
+    rows: list
+    alt: str
+    width: float
+
+
+def curves(history, headline):
+    """Loss, score and rate over the epochs, each stage marked, the best epoch ringed.
+
+    history: rows of metrics.csv with `epoch`, `stage`, `loss`, `val_loss`, `val_<headline>`, `rate`, `best`.
+    """
+    epochs = [row["epoch"] for row in history]
+    score = f"val_{headline}"
+
+    def draw(figure):
+        losses, scores, rates = figure.subplots(1, 3)
+        for axes, title in ((losses, "Loss"), (scores, words(headline).capitalize()), (rates, "Learning rate")):
+            axes.set(title=title, xlabel="epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.margins(x=0.04)
+            _mark_stages(axes, history)
+        _line(losses, epochs, _column(history, "loss"), BLUE, "training")
+        _line(losses, epochs, _column(history, "val_loss"), ORANGE, "validation")
+        losses.legend()
+        _line(scores, epochs, _column(history, headline), BLUE, "training")
+        values = _column(history, score)
+        _line(scores, epochs, values, ORANGE, "validation")
+        best = [index for index, row in enumerate(history) if row.get("best")]
+        if best and np.isfinite(values[best[-1]]):
+            epoch, value = epochs[best[-1]], values[best[-1]]
+            scores.plot(epoch, value, "o", markersize=10, fillstyle="none", color=INK, label=f"best: {value:.1%}")
+        scores.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        scores.legend(loc="lower right")
+        _line(rates, epochs, _column(history, "rate"), GREY, None)
+        rates.set_ylim(bottom=0)
+        rates.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+
+    alt = f"Training and validation loss, {words(headline)} and learning rate over {len(history)} epochs"
+    return _plot("curves", history, (WIDTH, 2.9), [row["stage"] for row in history], draw, alt)
+
+
+def confusion(table):
+    """The confusion matrix, cells coloured by their share of the row; above 30 classes the most confused pairs.
+
+    table: rows with the class in the first column, and a column of counts a class.
+    """
+    corner = next(iter(table[0]))
+    names = [row[corner] for row in table]
+    counts = np.array([[row[name] for name in names] for row in table], np.int64)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    if len(names) > MOST_CLASSES:
+        return _confused_pairs(table, names, counts, shares)
+
+    def draw(figure):
+        axes = figure.subplots()
+        axes.imshow(shares, cmap=_blues(), vmin=0, vmax=1)
+        axes.grid(False)
+        short = [shorten(name, 20) for name in names]
+        turned = max(map(len, short)) * len(names) > 50
+        axes.set_xticks(range(len(names)), short, rotation=45 if turned else 0, ha="right" if turned else "center")
+        axes.set_yticks(range(len(names)), short)
+        axes.set(xlabel="the model's answer", ylabel="truth")
+        axes.tick_params(axis="x", rotation_mode="anchor")
+        size = 11 if len(names) <= 4 else 9 if len(names) <= 12 else 6.5
+        for row, column in np.argwhere(counts > 0):
+            share = f"\n{shares[row, column]:.0%}" if len(names) <= 10 else ""
+            color = "white" if shares[row, column] > 0.55 else INK
+            axes.text(
+                column, row, f"{counts[row, column]:,}{share}", ha="center", va="center", color=color, fontsize=size
+            )
+        axes.spines[:].set_visible(False)
+        axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
+        axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
+        axes.grid(which="minor", color="white", linewidth=1.5)
+        axes.tick_params(which="minor", length=0)
+
+    side = 3.2 if len(names) <= 3 else 4.6 if len(names) <= 6 else 6.2 if len(names) <= 15 else 8.2
+    alt = f"Confusion matrix of {len(names)} classes: truth down, the model's answer across"
+    return _plot("confusion", table, (min(WIDTH, side + 1.6), side), names, draw, alt)
+
+
+def most_confused(table):
+    """The wrong cells of a confusion table, most files first: dicts with `truth`, `predicted`, `count`, `share`.
+
+    share: of the files of the true class.
+    """
+    corner = next(iter(table[0]))
+    pairs = []
+    for row in table:
+        files = sum(count for name, count in row.items() if name != corner)
+        pairs += [
+            {"truth": row[corner], "predicted": name, "count": count, "share": count / files}
+            for name, count in row.items()
+            if name not in (corner, row[corner]) and count
+        ]
+    return sorted(pairs, key=lambda pair: -pair["count"])
+
+
+def _confused_pairs(table, names, counts, shares):
+    pairs = most_confused(table)[:MOST_CLASSES]
+
+    def draw(figure):
+        axes = figure.subplots()
+        labels = [f"{shorten(pair['truth'], 28)} → {shorten(pair['predicted'], 28)}" for pair in pairs]
+        bars = axes.barh(range(len(pairs)), [pair["count"] for pair in pairs], color=ORANGE, height=0.7)
+        axes.bar_label(bars, [f"{pair['count']:,}  ({pair['share']:.0%})" for pair in pairs], padding=3, fontsize=8)
+        _rows(axes, labels)
+        axes.set(title="Most confused: truth → the model's answer", xlabel="files (share of the true class)")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.margins(x=0.12)
+
+    alt = f"The {len(pairs)} most confused pairs of {len(names)} classes"
+    return _plot("confusion", table, (WIDTH, _height(len(pairs))), names, draw, alt)
+
+
+def reliability(table):
+    """How often the model is right at each confidence, with 95% intervals, and how many answers there are.
+
+    table: rows with `low`, `high`, `count`, `confidence`, `accuracy`; confidence and accuracy None in empty bins.
+    """
+    filled = [row for row in table if row["count"]]
+    accuracy = np.array([row["accuracy"] for row in filled])
+    confidence = np.array([row["confidence"] for row in filled])
+    low, high = _wilson(accuracy, np.array([row["count"] for row in filled]))
+
+    def draw(figure):
+        axes, counts = figure.subplots(1, 2, width_ratios=(1, 1))
+        axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1.2, label="a model that knows how sure it is")
+        axes.vlines(confidence, low, high, color=BLUE, alpha=0.35, linewidth=3)
+        axes.plot(confidence, accuracy, "o-", color=BLUE, label="this model, with 95% intervals")
+        axes.set(title="Reliability", xlabel="how sure the model is of a label", ylabel="how often that label is true")
+        axes.set(xlim=(0, 1.01), ylim=(0, 1.01))
+        axes.legend(loc="upper left")
+        width = table[0]["high"] - table[0]["low"]
+        counts.bar([(row["low"] + row["high"]) / 2 for row in table], [row["count"] for row in table], 0.9 * width)
+        for bar in counts.patches:
+            bar.set_color(BLUE)
+        counts.set(title="How many", xlabel="how sure the model is of a label", ylabel="labels", xlim=(0, 1.01))
+        counts.yaxis.set_major_locator(MaxNLocator(integer=True))
+        for each in (axes, counts):
+            each.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+
+    alt = "Reliability diagram: how often the model is right at each confidence, and the number of answers"
+    return _plot("calibration", table, (WIDTH, 3.5), [], draw, alt)
+
+
+def class_counts(dataset):
+    """Files of each class in each split, the largest class first; above 30 classes the largest and the smallest 15."""
+    names = [name for name in SPLITS if (dataset.splits == name).any()]
+    counts = np.array([dataset.split(name).class_counts() for name in names]).reshape(len(names), -1)
+    rows = [
+        {"class": name} | dict(zip(names, counts[:, index].tolist(), strict=True))
+        for index, name in enumerate(dataset.classes)
+    ]
+    order = np.argsort(-counts.sum(axis=0), kind="stable")
+    cut = len(order) > MOST_CLASSES
+    shown = np.concatenate([order[: MOST_CLASSES // 2], order[-MOST_CLASSES // 2 :]]) if cut else order
+
+    def draw(figure):
+        axes = figure.subplots()
+        start = np.zeros(len(shown))
+        for name, values in zip(names, counts[:, shown], strict=True):
+            axes.barh(range(len(shown)), values, left=start, color=SPLIT_COLORS[name], height=0.7, label=name)
+            start += values
+        for position, total in enumerate(start):
+            axes.annotate(
+                f"{total:,.0f}", (total, position), (4, 0), textcoords="offset points", va="center", fontsize=8
+            )
+        _rows(axes, [shorten(dataset.classes[index], 28) for index in shown])
+        if cut:
+            axes.axhline(MOST_CLASSES // 2 - 0.5, color=GREY, linewidth=1, linestyle=":")
+        title = f"The 15 largest and the 15 smallest of {len(order)} classes" if cut else "Files of each class"
+        axes.set(title=title, xlabel="files")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.margins(x=0.08)
+        axes.legend(loc="lower right", ncols=len(names))
+
+    alt = f"Number of files of each class in {', '.join(names)}"
+    return _plot("classes", rows, (WIDTH, _height(len(shown))), dataset.classes, draw, alt)
+
+
+def per_class(rows):
+    """F1 of each class as a bar, precision and recall as marks, the worst class first; above 30 classes the worst 30.
+
+    rows: dicts with `class`, `count`, `precision`, `recall`, `f1`; None where undefined.
+    """
+    shown = worst_first(rows)[:MOST_CLASSES]
+
+    def draw(figure):
+        axes = figure.subplots()
+        at = range(len(shown))
+        axes.barh(at, _column(shown, "f1"), color=BLUE, alpha=0.25, height=0.7, label="F1")
+        axes.plot(_column(shown, "precision"), at, "o", color=BLUE, label="precision")
+        axes.plot(_column(shown, "recall"), at, "D", color=ORANGE, label="recall")
+        _rows(axes, [f"{shorten(row['class'], 28)}  ({row['count']:,})" for row in shown])
+        axes.set(xlim=(0, 1.02))
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
+
+    alt = f"Precision, recall and F1 of {len(shown)} classes, the worst first"
+    return _plot("per_class", rows, (WIDTH, _height(len(shown))), [row["class"] for row in rows], draw, alt)
+
+
+def worst_first(rows):
+    """The rows of a per-class table that have files, lowest F1 first."""
+    scored = [row for row in rows if row["count"]]
+    return sorted(scored, key=lambda row: -1 if row["f1"] is None else row["f1"])
+
+
+def words(name):
+    """The name of a number as words: "mean_average_precision" -> "mean average precision"."""
+    return name.replace("_", " ")
+
+
+def shorten(text, length):
+    """`text` on one line of at most `length` characters."""
+    text = printable(text)
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def _plot(name, rows, size, texts, draw, alt):
+    families = font_families("".join(map(str, texts)))
+    with matplotlib.rc_context(STYLE | {"font.family": families}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # no installed font has it: a box is drawn
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return Plot(name, buffer.getvalue(), rows, alt, size[0])
+
+
+def _column(rows, name):
+    return np.array([np.nan if row.get(name) is None else row[name] for row in rows], np.float64)
+
+
+def _line(axes, x, y, color, label):
+    if np.isfinite(y).any():
+        axes.plot(x, y, "o-" if len(x) <= 40 else "-", color=color, label=label)
+
+
+def _mark_stages(axes, history):
+    """Shade every second stage and write its name above the axes' upper end."""
+    starts = [index for index, row in enumerate(history) if not index or row["stage"] != history[index - 1]["stage"]]
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(history)], strict=True)):
+        left, right = history[start]["epoch"] - 0.5, history[end - 1]["epoch"] + 0.5
+        if number % 2 == 0:
+            axes.axvspan(left, right, color=LIGHT, alpha=0.5, linewidth=0, zorder=0)
+        axes.text(
+            (left + right) / 2,
+            0.99,
+            shorten(history[start]["stage"], 12),
+            transform=axes.get_xaxis_transform(),
+            ha="center",
+            va="top",
+            fontsize=7.5,
+            color=GREY,
+        )
+
+
+def _rows(axes, labels):
+    """A horizontal bar chart's rows, the first on top."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.grid(False, axis="y")
+    axes.spines["left"].set_visible(False)
+
+
+def _height(rows):
+    return 1.1 + 0.26 * max(rows, 2)
+
+
+def _blues():
+    return matplotlib.colors.LinearSegmentedColormap.from_list("blues", ["#F4F7FA", "#9CC7E4", BLUE, "#003F66"])
+
+
+def _wilson(share, count):
+    """95% interval of a share of `count` (Wilson 1927)."""
+    z = 1.96
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)

@@ -1,0 +1,162 @@
+"""The report of a run: one page that can be sent to a colleague, and every number in it as a file beside it."""
+
+import json
+import re
+from pathlib import Path
+
+import jinja2
+from PIL import Image
+from retinue.data.files import atomic_path, atomic_write
+from retinue.pipeline import plots, sections
+from retinue.pipeline.run import to_csv
+from retinue.tasks import drawing
+from retinue.tasks.fonts import printable
+
+MOST_WORST = 20
+LARGEST = 1024  # pixels of a side of a picture in worst/
+WORST_NAME = re.compile(r"\d\d_truth-.*_said-.*\.jpg")
+
+
+def write_report(folder, *, title, config, dataset, run_info, history, scores, worst_images, check_summary=None):
+    """Write `report.html`, `scores.json`, `per_class.csv`, each plot as PNG and CSV, and `worst/` into `folder`.
+
+    title: of the page. config: `Config`. dataset: the whole `Dataset` with its splits. scores: `Scores`.
+    run_info: dict, every key optional: versions {name: version}, command, seed, seconds, backbone, weights, device,
+        source, fingerprint, split (the one that was scored).
+    history: rows of metrics.csv as numbers, empty when there was no training.
+    worst_images: dicts with file, truth (a name, or a list of names), labels [{"label", "score"}] best first, and image
+        uint8 `[h, w, 3]`; the most wrong first; the first 20 are used.
+    check_summary: sentences on what `check` found; empty for no problems, None when the data was not checked.
+    Returns the Path of `report.html`. The same input gives the same bytes.
+    """
+    folder = Path(folder)
+    worst_images = worst_images[:MOST_WORST]
+    parts = [sections.learning(history, scores.headline)] if history else []
+    # A task whose evaluator fills another table adds its section here.
+    if scores.tables.get("confusion"):
+        parts.append(sections.confusion(scores))
+    if scores.per_class:
+        parts.append(sections.per_class(scores))
+    if scores.tables.get("calibration"):
+        parts.append(sections.calibration(scores))
+    parts += [
+        sections.worst(worst_images, scores),
+        sections.data(dataset, check_summary),
+        sections.numbers(scores),
+        sections.settings(config, run_info),
+    ]
+    for name, rows in {"per_class": scores.per_class, **scores.tables}.items():
+        _write_csv(folder / f"{name}.csv", rows)
+    for plot in [plot for part in parts for plot in part.plots]:
+        atomic_write(folder / f"{plot.name}.png", plot.png)
+        _write_csv(folder / f"{plot.name}.csv", plot.rows)
+    atomic_write(folder / "scores.json", json.dumps(scores.as_json(), indent=1, allow_nan=False) + "\n")
+    _write_worst(folder / "worst", worst_images, scores)
+    page = _template().render(
+        title=title,
+        headline=plots.words(scores.headline),
+        value=sections.number_text(scores.headline, scores.value),
+        interval=_interval(scores),
+        verdict=scores.verdict,
+        notes=scores.notes + _split_notes(run_info, history),
+        made=_how_made(dataset, run_info, history),
+        command=run_info.get("command"),
+        sections=parts,
+        data_uri=sections.data_uri,
+    )
+    atomic_write(folder / "report.html", page.encode("utf-8", "backslashreplace"))
+    return folder / "report.html"
+
+
+def _template():
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _interval(scores):
+    if scores.interval is None:
+        return f"{scores.count:,} files"
+    low, high = (sections.number_text(scores.headline, bound) for bound in scores.interval)
+    return f"95% interval {low} to {high}, from {scores.count:,} files"
+
+
+def _split_notes(run_info, history):
+    if history and run_info.get("split") == "val":
+        return [
+            "The best epoch was chosen by these same validation files, so the score is a little kind. Files that took "
+            "no part in training (a test split) give a score to rely on."
+        ]
+    return []
+
+
+def _how_made(dataset, run_info, history):
+    """How the model came about, in a sentence or two."""
+    made = "Made"
+    if history:
+        made = f"Fine-tuned in {history[-1]['epoch']} epochs"
+    if run_info.get("backbone"):
+        made += f" from {run_info['backbone']}"
+        weights = run_info.get("weights")
+        made += {None: "", "none": " (from random weights)"}.get(weights, f" ({weights} weights)")
+    learned = int((dataset.splits == "train").sum())
+    if history and learned:
+        made += f" on {learned:,} files"
+    if run_info.get("source"):
+        made += f" of {run_info['source']}"
+    if run_info.get("seconds") is not None:
+        made += f" in {_duration(run_info['seconds'])}"
+    if run_info.get("device"):
+        made += f" on {run_info['device']}"
+    speeds = [row for row in history if row.get("images_per_second") and row.get("seconds")]
+    if speeds:
+        seconds = sum(row["seconds"] for row in speeds)
+        speed = sum(row["images_per_second"] * row["seconds"] for row in speeds) / seconds
+        waiting = sum((row.get("waiting") or 0) * row["seconds"] for row in speeds) / seconds
+        made += f", at {speed:,.0f} files a second and {waiting:.0%} of the time waiting for files"
+    return made + "."
+
+
+def _duration(seconds):
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def _write_csv(path, rows):
+    atomic_write(path, to_csv(rows).encode("utf-8", "backslashreplace"))
+
+
+def _write_worst(folder, images, scores):
+    """The pictures with the truth and the prediction under them, and the list of their files."""
+    for old in folder.glob("*.jpg"):
+        if WORST_NAME.fullmatch(old.name):  # of an earlier report into the same folder
+            old.unlink()
+    rows = []
+    for rank, item in enumerate(images, 1):
+        truth, given = sections.true_names(item), sections.said(item, scores)
+        lines = [drawing.Row("truth: " + (", ".join(truth) or "no label"))]
+        for label in given:
+            right = label["label"] in truth
+            mark, color = ("✓", drawing.RIGHT) if right else ("✗", drawing.WRONG)
+            lines.append(drawing.Row(f"{mark} {label['label']}", label["score"], color, f"{label['score']:.0%}"))
+        names = [label["label"] for label in given]
+        file = f"{rank:02d}_truth-{_file_part(truth)}_said-{_file_part(names)}.jpg"
+        with atomic_path(folder / file) as path:
+            Image.fromarray(drawing.with_panel(drawing.shrink(item["image"], LARGEST), lines)).save(path, quality=90)
+        scored = ";".join(f"{label['score']:.4f}" for label in given)
+        rows.append(
+            {"picture": file, "file": item["file"], "truth": ";".join(truth), "said": ";".join(names), "score": scored}
+        )
+    if rows or (folder / "worst.csv").exists():
+        _write_csv(folder / "worst.csv", rows)
+
+
+def _file_part(names):
+    """Class names as a part of a file's name, on any system."""
+    return re.sub(r"[^\w.+-]+", "-", printable("+".join(names) or "none"))[:24]

@@ -1,0 +1,237 @@
+"""The parts of a report's page. Each function turns results into one `Section`; the template knows no task."""
+
+import base64
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+from retinue.configs.load import to_yaml
+from retinue.data.dataset import SPLITS
+from retinue.pipeline import plots
+from retinue.tasks import drawing
+
+THUMBNAIL = 360  # pixels of a side
+ROWS_SHOWN = 30  # of a table before the rest is folded away
+# What each number says, for someone who has not met it before. A name that is missing here gets no explanation.
+MEANINGS = {
+    "accuracy": "share of the files that were right",
+    "top5": "share of the files whose true class was among the five best guesses",
+    "balanced_accuracy": "accuracy as it would be if every class had the same number of files",
+    "precision": "of the files called by a class's name, the share that is right; mean over classes",
+    "recall": "of the files of a class, the share that was found; mean over classes",
+    "f1": "precision and recall in one number; mean over classes",
+    "log_loss": "how much the truth surprised the model; 0 is best, and mistakes it was sure of cost most",
+    "calibration_error": "how far its confidence is from how often it is right; 0 is best",
+    "mean_average_precision": "how well the files of a class come before all others when sorted by score",
+    "micro_precision": "share of the labels it gave that are right",
+    "micro_recall": "share of the true labels that it gave",
+    "micro_f1": "these two in one number",
+    "macro_f1": "the same for each class on its own, then the mean over classes",
+    "exact_match": "share of the files on which every label was right",
+    "threshold": "a label is given from this score on",
+}
+
+
+@dataclass
+class Section:
+    """One part of the page; what is empty is not shown.
+
+    text: paragraphs. plots: `plots.Plot`s. table: `Table` or None. pictures: dicts with uri, truth, labels, file.
+    folded: (summary, preformatted text) pairs, closed until they are clicked.
+    """
+
+    heading: str
+    text: list = field(default_factory=list)
+    plots: list = field(default_factory=list)
+    table: object = None
+    pictures: list = field(default_factory=list)
+    folded: list = field(default_factory=list)
+
+
+@dataclass
+class Table:
+    """columns: names; rows: lists of cells, dicts with `text`, `number` (aligned right), `share` (0..1, a bar).
+
+    marked: so many first rows stand out. shown: the rows after these are folded away.
+    """
+
+    columns: list
+    rows: list
+    marked: int = 0
+    shown: int = ROWS_SHOWN
+
+
+def learning(history, headline):
+    """Curves over the epochs."""
+    key = f"val_{headline}"
+    scored = [row for row in history if row.get(key) is not None]
+    text = []
+    if scored:
+        best = max(scored, key=lambda row: row[key])
+        text.append(
+            f"The best epoch was {best['epoch']} of {history[-1]['epoch']}, with {best[key]:.1%} on the validation "
+            "files. A validation loss that rises while the training loss falls means that the model learns its files "
+            "by heart."
+        )
+    return Section("How it learned", text, [plots.curves(history, headline)])
+
+
+def confusion(scores):
+    """The confusion matrix and its largest mistake."""
+    table = scores.tables["confusion"]
+    pairs = plots.most_confused(table)
+    text = ["Each row is a true class, each column the model's answer; the diagonal is right."]
+    if len(table) > plots.MOST_CLASSES:
+        text = [f"The full matrix of {len(table)} classes is in confusion.csv; these are its largest mistakes."]
+    if pairs:
+        worst = pairs[0]
+        files = round(worst["count"] / worst["share"])
+        text.append(
+            f"The most common mistake: {worst['count']:,} of {files:,} files of “{worst['truth']}” were taken for "
+            f"“{worst['predicted']}”."
+        )
+    return Section("What it mixes up", text, [plots.confusion(table)])
+
+
+def calibration(scores):
+    """The reliability diagram, and in words whether confidence can be believed."""
+    table = scores.tables["calibration"]
+    filled = [row for row in table if row["count"]]
+    total = sum(row["count"] for row in filled)
+    sure = sum(row["count"] * row["confidence"] for row in filled) / total
+    right = sum(row["count"] * row["accuracy"] for row in filled) / total
+    error = scores.numbers["calibration_error"]
+    if error < 0.03:
+        verdict = "its confidence can be taken at its word"
+    elif abs(sure - right) < 0.02:
+        verdict = "it is too sure in some ranges and not sure enough in others"
+    elif sure > right:
+        verdict = "it is surer than it should be"
+    else:
+        verdict = "it is right more often than it thinks"
+    text = (
+        f"On average the model is {sure:.1%} sure of a label, and {right:.1%} of these labels are true: {verdict} "
+        f"(mean gap {error:.1%})."
+    )
+    last = table[-1]
+    if last["count"]:
+        text += (
+            f" Of the {last['count']:,} labels (of {total:,}) of which it is more than {last['low']:.0%} sure, "
+            f"{last['accuracy']:.1%} are true."
+        )
+    return Section("Can its confidence be believed?", [text], [plots.reliability(table)])
+
+
+def per_class(scores):
+    """Every class, the worst first."""
+    rows = plots.worst_first(scores.per_class)
+    rows += [row for row in scores.per_class if not row["count"]]
+    marked = sum((row["f1"] or 0) < 1 for row in rows[: min(3, len(rows) // 2)])
+    text = (
+        "Precision: of the files that the model calls by this name, the share that is right. Recall: of the files that "
+        "are of this class, the share that it finds. F1 is both in one number. The worst class comes first."
+    )
+    table = Table(
+        [plots.words(name) for name in rows[0]], [[_cell(value) for value in row.values()] for row in rows], marked
+    )
+    return Section("Class by class", [text], [plots.per_class(scores.per_class)], table)
+
+
+def worst(images, scores):
+    """The most wrong pictures, the truth beside the prediction."""
+    if not images:
+        return Section("The most wrong pictures", ["There is no mistake to show."])
+    text = (
+        f"The {len(images)} worst of {len(scores.worst):,} mistakes: here the model was surest of something else. "
+        "Look for wrong labels among them first."
+    )
+    pictures = [
+        {
+            "uri": data_uri(_thumbnail(item["image"]), "jpeg"),
+            "truth": ", ".join(true_names(item)) or "no label",
+            "said": [
+                {"name": label["label"], "score": f"{label['score']:.0%}", "right": label["label"] in true_names(item)}
+                for label in said(item, scores)
+            ],
+            "file": Path(item["file"]).name,
+        }
+        for item in images
+    ]
+    return Section("The most wrong pictures", [text], pictures=pictures)
+
+
+def data(dataset, check_summary):
+    """Where the files came from, how many of each class, and what the check found."""
+    parts = [(name, int((dataset.splits == name).sum())) for name in SPLITS]
+    counts = ", ".join(f"{count:,} {name}" for name, count in parts if count)
+    source = f" from {dataset.source} ({dataset.format})" if dataset.source else ""
+    text = [f"{len(dataset):,} files in {len(dataset.classes)} classes{source}: {counts}."]
+    if check_summary:
+        text += check_summary
+    elif check_summary is not None:
+        text.append("The check of the files found no problems.")
+    return Section("The data", text, [plots.class_counts(dataset)])
+
+
+def numbers(scores):
+    """All numbers with their meaning."""
+    rows = [
+        [_text(plots.words(name)), {"text": number_text(name, value), "number": True}, _text(MEANINGS.get(name, ""))]
+        for name, value in scores.numbers.items()
+    ]
+    return Section("All numbers", table=Table(["number", "value", "what it says"], rows))
+
+
+def settings(config, run_info):
+    """Everything that made this run, folded."""
+    facts = {key: run_info[key] for key in ("seed", "fingerprint", "backbone", "weights", "device") if key in run_info}
+    facts |= run_info.get("versions", {})
+    folded = [("Configuration", to_yaml(config))]
+    if facts:
+        folded.append(
+            ("Seed, data fingerprint and versions", "\n".join(f"{name}: {value}" for name, value in facts.items()))
+        )
+    return Section("Settings", folded=folded)
+
+
+def true_names(item):
+    """The true class names of a worst picture, a list whatever was given."""
+    return [item["truth"]] if isinstance(item["truth"], str) else list(item["truth"])
+
+
+def said(item, scores):
+    """The labels that the model gave a worst picture: its best, or all from the threshold on where there are several."""
+    if isinstance(item["truth"], str):
+        return item["labels"][:1]
+    return [label for label in item["labels"] if label["score"] >= scores.numbers["threshold"]]
+
+
+def number_text(name, value):
+    """A number as the page shows it: losses as they are, all else as percent."""
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if name.endswith("loss") else f"{value:.1%}"
+
+
+def data_uri(content, kind):
+    """`content` as something an `img` shows without a file."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _text(text):
+    return {"text": text, "number": False}
+
+
+def _cell(value):
+    if isinstance(value, float):
+        return {"text": f"{value:.1%}", "number": True, "share": value}
+    if isinstance(value, int):
+        return {"text": f"{value:,}", "number": True}
+    return _text("–" if value is None else value)
+
+
+def _thumbnail(image):
+    buffer = io.BytesIO()
+    Image.fromarray(drawing.shrink(image, THUMBNAIL)).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
