@@ -1,0 +1,211 @@
+"""A trained model as files that need no retinue: a SavedModel with decoding and class names inside, or OpenVINO.
+
+The folder of an export:
+  saved_model.pb, variables/, assets/classes.txt   with `to=("savedmodel",)`: the SavedModel is the folder itself
+  model.xml, model.bin                             with `to=("openvino",)`
+  config.yaml, classes.json                        so that `predict` and `evaluate` take the folder
+  export.json                                      where it came from, and the proof that it equals the Keras model
+"""
+
+import csv
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from retinue.configs.errors import RetinueError, UsageError
+from retinue.data.files import atomic_write
+from retinue.pipeline import runtimes
+from retinue.pipeline.run import now, open_model, versions
+
+FORMATS = ("savedmodel", "openvino")
+LATER = ("onnx", "litert")
+TOLERANCE = 1e-4  # largest difference of a score between the export and the Keras model
+PROOF_IMAGES = 8
+
+
+def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None, say=print):
+    """Export a run into the folder `out` and prove it on photos. Gives the content of `export.json`.
+
+    The SavedModel's signatures, all with the batch size open:
+      serving_default   bytes: string `[n]`, encoded files
+      image             image: uint8 `[n, height, width, 3]`, RGB of any size, upright
+      model             what `task.read` gives; the net alone
+    The first two give scores float32 `[n, classes]`, classes string `[n, classes]`, label string `[n]` and score
+    float32 `[n]`, the best class and its score.
+    images: paths of photos for the proof; by default 8 of the run's validation split.
+    Raises UsageError for a format or precision that is not there, a folder that is not empty, or no photos, and
+    RetinueError, leaving nothing behind, when a score differs by more than 1e-4 or the best label changes.
+    """
+    _refuse_unknown(to, precision)
+    model = open_model(model_path) if isinstance(model_path, (str, os.PathLike)) else model_path
+    if model.kind != "run":
+        raise UsageError(f"{model.folder}: is an export already; give the run folder it came from")
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out}: exists already; give another --out")
+    files = _proof_files(model, images)
+    inference = model.task.inference(model.build())
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
+            unproven = Path(scratch) / out.name
+            unproven.mkdir()
+            described = _write(model, inference, unproven, to, precision, files, say)
+            os.replace(unproven, out)
+    except OSError as error:
+        raise RetinueError(f"{out}: can't be written ({error.strerror}); make room, or give another --out") from error
+    say(f"Exported to {out}")
+    return described
+
+
+def _write(model, inference, folder, to, precision, files, say):
+    """Everything that goes into `folder`, and the proof. Gives what `export.json` says."""
+    import tensorflow as tf
+
+    for name in ("config.yaml", "classes.json"):
+        shutil.copyfile(model.folder / name, folder / name)
+    function = runtimes.trace(inference)
+    tensors = [_read(model.task, file) for file in files]
+    truth = function(**_batch(tensors))["scores"].numpy()
+    proofs = {}
+    if "savedmodel" in to:
+        _write_saved_model(model, inference, folder)
+        exported = tf.saved_model.load(str(folder))
+        given = exported.signatures["serving_default"](bytes=tf.constant([_bytes(file) for file in files]))
+        proofs["savedmodel"] = _proof(given["scores"].numpy(), truth)
+    if "openvino" in to:
+        import openvino
+
+        path = folder / runtimes.OPENVINO_FILE
+        openvino.save_model(runtimes.convert(function), path, compress_to_fp16=False)
+        run = runtimes.OpenVINORuntime(openvino.Core().read_model(path))
+        proofs["openvino"] = _proof(run(_batch(tensors))["scores"], truth)
+    for form, proof in proofs.items():
+        say(
+            f"{form}: {len(files)} photos, largest difference {proof['largest_difference']:.1e}, "
+            f"same label {proof['same_label']} of {len(files)}"
+        )
+        if not proof["largest_difference"] <= TOLERANCE or proof["same_label"] < len(files):
+            raise RetinueError(
+                f"{form}: differs from the Keras model by {proof['largest_difference']:.1e} (at most {TOLERANCE:g} is "
+                f"allowed) and agrees on {proof['same_label']} of {len(files)} labels; nothing was exported"
+            )
+    described = {
+        "run": str(model.folder),
+        "task": model.task.name,
+        "precision": precision,
+        "tolerance": TOLERANCE,
+        "formats": proofs,
+        "photos": [str(file) for file in files],
+        "created": now(),
+        "versions": versions(),
+    }
+    atomic_write(folder / "export.json", json.dumps(described, indent=1, ensure_ascii=False))
+    return described
+
+
+def _write_saved_model(model, inference, folder):
+    import tensorflow as tf
+    from retinue.data.resize import resize_image
+
+    task, module = model.task, tf.Module()
+    names = tf.constant(list(model.classes))
+    kinds = {tensor.name: tf.TensorSpec(tensor.shape[1:], tensor.dtype) for tensor in inference.inputs}
+    height, width = kinds["image"].shape[:2]
+    # The copy is what the SavedModel keeps under assets/; the path is known to nobody afterwards.
+    with tempfile.TemporaryDirectory() as scratch:
+        listed = Path(scratch) / "classes.txt"
+        listed.write_text("".join(f"{name}\n" for name in model.classes), encoding="utf-8")
+        module.class_names = tf.saved_model.Asset(str(listed))
+        module.weights = [variable.value for variable in inference.variables]
+
+        def run(inputs):
+            return inference(inputs, training=False)
+
+        def answer(inputs):
+            scores = run(inputs)["scores"]
+            best = tf.argmax(scores, axis=-1)
+            return {
+                "scores": scores,
+                "classes": tf.tile(names[None], [tf.shape(scores)[0], 1]),
+                "label": tf.gather(names, best),
+                "score": tf.reduce_max(scores, axis=-1),
+            }
+
+        def from_bytes(encoded):
+            return answer(tf.map_fn(task.read, encoded, fn_output_signature=kinds))
+
+        def from_images(images):
+            def resize(image):
+                return {"image": resize_image(image, (height, width), task.config.data.fit)}
+
+            return answer(tf.map_fn(resize, images, fn_output_signature=kinds))
+
+        batches = {name: tf.TensorSpec([None, *kind.shape], kind.dtype, name) for name, kind in kinds.items()}
+        signatures = {
+            "serving_default": _signature(from_bytes, tf.TensorSpec([None], tf.string, "bytes")),
+            "image": _signature(from_images, tf.TensorSpec([None, None, None, 3], tf.uint8, "image")),
+            runtimes.MODEL_SIGNATURE: tf.function(lambda **inputs: run(inputs)).get_concrete_function(**batches),
+        }
+        tf.saved_model.save(module, str(folder), signatures)
+
+
+def _signature(function, spec):
+    import tensorflow as tf
+
+    return tf.function(function, input_signature=[spec])
+
+
+def _proof(given, truth):
+    same = given.argmax(-1) == truth.argmax(-1)
+    return {"largest_difference": float(np.abs(given - truth).max()), "same_label": int(same.sum())}
+
+
+def _proof_files(model, images):
+    """Paths of at most 8 photos of the validation split, or those that were given."""
+    if images is None:
+        listed = model.folder / "split.csv"
+        rows = csv.DictReader(listed.open(encoding="utf-8", newline="")) if listed.is_file() else ()
+        val = [row["file"] for row in rows if row["split"] == "val"]
+        images = [file for file in val if os.path.isfile(file)][:PROOF_IMAGES]
+        if val and not images:
+            raise UsageError(
+                f"{val[0]}: the photos of the run's validation split are gone; the export needs some as proof"
+            )
+    if not len(images):
+        raise UsageError(f"{model.folder}: no photos to prove the export with; give images=[...] of at least one")
+    return list(images)
+
+
+def _read(task, file):
+    import tensorflow as tf
+
+    return {name: tensor.numpy() for name, tensor in task.read(tf.constant(_bytes(file))).items()}
+
+
+def _bytes(file):
+    from retinue.data.decode import encoded_bytes
+
+    return encoded_bytes(str(file))
+
+
+def _batch(tensors):
+    import tensorflow as tf
+
+    return {name: tf.constant(np.stack([one[name] for one in tensors])) for name in tensors[0]}
+
+
+def _refuse_unknown(to, precision):
+    for form in to:
+        if form not in FORMATS:
+            when = "is not available yet" if form in LATER else "is unknown"
+            raise UsageError(f"--to {form}: {when}; use {' or '.join(FORMATS)}, or savedmodel,openvino")
+    if not to:
+        raise UsageError(f"--to: name at least one of {', '.join(FORMATS)}")
+    if precision != "f32":
+        raise UsageError(f"--precision {precision}: exports are f32 for now")
+    if "openvino" in to and not runtimes.has_openvino():
+        raise UsageError("--to openvino: OpenVINO is not installed; `pip install openvino`")

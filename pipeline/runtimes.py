@@ -1,0 +1,186 @@
+"""Running a model for prediction: TensorFlow or OpenVINO, each called with a batch and nothing else.
+
+A runtime is called with a dict of arrays `[n, ...]` and gives a dict of arrays `[n, ...]`, for any n. It never calls
+`model.predict`, which sets up a new input pipeline on every call.
+"""
+
+import importlib.util
+import os
+
+import numpy as np
+from retinue.configs.errors import RetinueError, UsageError
+
+RUNTIMES = ("auto", "tensorflow", "openvino")
+PRECISIONS = {"tensorflow": ("f32",), "openvino": ("f32", "bf16")}
+SAVED_MODEL_FILE, OPENVINO_FILE = "saved_model.pb", "model.xml"  # in an export's folder
+MODEL_SIGNATURE = "model"  # of an exported SavedModel: from what `task.read` gives to what `task.inference` gives
+LATER = {"onnxruntime": "--runtime onnxruntime", "int8": "--precision int8"}
+
+
+class TensorFlowRuntime:
+    """One traced function.
+
+    function: a concrete TensorFlow function with keyword arguments, as `trace` and the signatures of a SavedModel are.
+    owner: what holds its variables; a function alone does not keep them.
+    """
+
+    name, precision = "tensorflow", "f32"
+
+    def __init__(self, function, owner):
+        self._function, self._owner = function, owner
+
+    def __call__(self, inputs):
+        import tensorflow as tf
+
+        outputs = self._function(**{name: tf.constant(value) for name, value in inputs.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
+
+
+class OpenVINORuntime:
+    """One compiled model, asked synchronously: a whole batch is one request, spread over the cores.
+
+    model: an `openvino.Model`, as `convert` makes it. precision: "f32" or "bf16".
+    Batches may differ in size; a fixed size was not faster, and compiling takes a fraction of a second, so neither
+    padding nor a cache of compiled models would pay.
+    """
+
+    name = "openvino"
+
+    def __init__(self, model, precision="f32", threads=None):
+        import openvino
+
+        self.precision = precision
+        settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads or usable_cores()}
+        self._compiled = openvino.Core().compile_model(model, "CPU", settings | {"PERFORMANCE_HINT": "LATENCY"})
+        self._names = [output.get_any_name() for output in self._compiled.outputs]
+
+    def __call__(self, inputs):
+        arrays = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
+        outputs = self._compiled(arrays, share_inputs=True, share_outputs=True)
+        return {
+            name: np.array(outputs[index]) for index, name in enumerate(self._names)
+        }  # copies: the memory is reused
+
+
+def start(function, owner, runtime, precision):
+    """The runtime ("tensorflow" or "openvino") for a concrete function and what holds its variables."""
+    if runtime == "tensorflow":
+        return TensorFlowRuntime(function, owner)
+    return OpenVINORuntime(convert(function), precision)
+
+
+def load(model, runtime, precision):
+    """The runtime for a `Model` of run.py: built from a run's weights, or read from an export."""
+    if model.kind == "run":
+        inference = model.task.inference(model.build())
+        return start(trace(inference), inference, runtime, precision)
+    if runtime == "openvino" and (model.folder / OPENVINO_FILE).is_file():
+        import openvino
+
+        return OpenVINORuntime(openvino.Core().read_model(model.folder / OPENVINO_FILE), precision)
+    import tensorflow as tf
+
+    exported = tf.saved_model.load(str(model.folder))
+    return start(exported.signatures[MODEL_SIGNATURE], exported, runtime, precision)
+
+
+def offered(model):
+    """The runtimes that a `Model` of run.py can be run with."""
+    if model.kind == "run" or (model.folder / SAVED_MODEL_FILE).is_file():
+        return ("tensorflow", "openvino")
+    return ("openvino",)
+
+
+def trace(model):
+    """A `keras.Model` with named inputs and a dict of outputs -> a concrete function with the batch size open."""
+    import tensorflow as tf
+
+    signature = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in model.inputs}
+    return tf.function(lambda **inputs: model(inputs, training=False)).get_concrete_function(**signature)
+
+
+def convert(function):
+    """A concrete function, as `trace` gives it, -> an `openvino.Model` with the same names."""
+    import openvino
+
+    try:
+        converted = openvino.convert_model(function)
+    except Exception as error:  # the converter's own classes are many; the reason is in the first line
+        reason = str(error).strip().splitlines()[0]
+        raise RetinueError(f"OpenVINO can't convert this model ({reason}); use --runtime tensorflow") from error
+    names = sorted(function.structured_outputs)  # TensorFlow flattens a dict by its sorted keys
+    if not set(names) <= {name for output in converted.outputs for name in output.names}:
+        for output, name in zip(converted.outputs, names, strict=True):
+            output.add_names({name})
+    return converted
+
+
+def choose(runtime="auto", precision="auto", offered=("tensorflow", "openvino")):
+    """(runtime, precision, why): what to run with, and one line that says so.
+
+    offered: the runtimes that the model can be run with. Raises UsageError for what is unknown, not installed or not
+    possible together.
+    """
+    for word in (runtime, precision):
+        if word in LATER:
+            raise UsageError(f"{LATER[word]}: not available yet; use openvino or tensorflow, with f32 or bf16")
+    if runtime not in RUNTIMES:
+        raise UsageError(f"--runtime {runtime}: unknown; use one of {', '.join(RUNTIMES)}")
+    if precision not in ("auto", "f32", "bf16"):
+        raise UsageError(f"--precision {precision}: unknown; use one of auto, f32, bf16")
+    why = "as asked"
+    if runtime == "auto":
+        runtime, why = _fastest(precision, offered)
+    if runtime not in offered:
+        raise UsageError(f"--runtime {runtime}: this export holds only {', '.join(offered)}")
+    if runtime == "openvino" and not has_openvino():
+        raise UsageError(
+            "--runtime openvino: OpenVINO is not installed; `pip install openvino`, or --runtime tensorflow"
+        )
+    if precision not in ("auto", *PRECISIONS[runtime]):
+        raise UsageError(f"--precision {precision}: {runtime} runs {', '.join(PRECISIONS[runtime])} only")
+    if precision == "auto":
+        precision = "f32"
+        why += "; f32, as the score was made"
+    return runtime, precision, f"Runtime: {runtime} {precision} ({why})"
+
+
+def has_openvino():
+    """Whether OpenVINO is installed."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def usable_cores():
+    """How many cores this process may keep busy: its affinity, and the quota of its container, at least 1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cgroup_quota()
+    return max(1, min(cores, round(quota)) if quota else cores)
+
+
+def _fastest(precision, offered):
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU") and "tensorflow" in offered and precision != "bf16":
+        return "tensorflow", "there is a GPU"
+    if "openvino" in offered and has_openvino():
+        return "openvino", "the faster one on a CPU"
+    return "tensorflow", "OpenVINO is not installed" if "openvino" in offered else "all that this export holds"
+
+
+def _cgroup_quota():
+    """Cores that the control group allows (version 2, then 1), None where there is no limit."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:
+            quota, period = file.read().split()
+            return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        with (
+            open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") as quota,
+            open("/sys/fs/cgroup/cpu/cpu.cfs_period_us") as period,
+        ):
+            limit = int(quota.read())
+            return None if limit <= 0 else limit / int(period.read())
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,161 @@
+"""The files that a prediction runs over: files, folders, patterns and lists, as a stream of paths in a stable order."""
+
+import fnmatch
+import hashlib
+import os
+import re
+
+from retinue.configs.errors import UsageError
+from retinue.data.class_folders import looks_like_image
+
+WILDCARDS = re.compile(r"[*?[]")
+NUMBER = re.compile(r"\d+")
+
+
+def find_files(sources, shard=None, skip=None, say=None):
+    """Yield the paths (str) that `sources` name, one after the other, without holding them all.
+
+    sources: paths, each of them
+      a file: always taken, whatever its name;
+      a folder: the images at any depth below it (by extension), hidden files and folders passed over;
+      a pattern with * ? [...] or **: matching images, and the images below matching folders;
+      @list.txt: a path a line, as seen from the current folder; empty lines and lines with # first are skipped.
+    Order: as given; within a folder by name, numbers by their value, so that img9 comes before img10.
+    shard: (number, count) from `parse_shard`, keeps the files whose path hashes to it. The shards are disjoint and
+    complete, and a file stays in its shard when others come or go.
+    skip: a folder that is not looked into (where the results go).
+    say: called with a line about a source in which there is nothing, while others have files.
+    Raises UsageError for a source that does not exist, at once, and when no source has a file, at the end.
+    """
+    sources = [os.fspath(source) for source in sources]
+    for source in sources:
+        _refuse_missing(source)
+    return _kept(sources, shard, None if skip is None else os.path.realpath(skip), say)
+
+
+def parse_shard(text):
+    """ "2/8" -> (2, 8), the second of eight shards; None for None. Raises UsageError."""
+    if text is None:
+        return None
+    matched = re.fullmatch(r"(\d+)/(\d+)", text)
+    number, count = (int(part) for part in matched.groups()) if matched else (0, 0)
+    if not 1 <= number <= count:
+        raise UsageError(f"--shard {text}: write it as I/N with I from 1 to N, for instance --shard 1/4")
+    return number, count
+
+
+def path_hash(path):
+    """A 64-bit integer that stands for a path: the same on every machine, and in every run."""
+    name = path.encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
+
+
+def natural(name):
+    """Key for sorting names with numbers in them by the numbers' values."""
+    return NUMBER.sub(lambda digits: digits.group().lstrip("0").zfill(20), name)
+
+
+def _refuse_missing(source):
+    if source.startswith("@"):
+        if not os.path.isfile(source[1:]):
+            raise UsageError(f"{source}: there is no list {source[1:]}")
+    elif not os.path.lexists(source) and not WILDCARDS.search(source):
+        raise UsageError(f"{source}: no such file or folder")
+
+
+def _kept(sources, shard, skip, say):
+    empty = []
+    for source in sources:
+        path = None
+        for path in _expand(source, skip):
+            if shard is None or path_hash(path) % shard[1] == shard[0] - 1:
+                yield path
+        if path is None:
+            empty.append(source)
+    if len(empty) == len(sources):
+        named = ", ".join(sources)
+        raise UsageError(f"{named}: no images found; in folders, files are taken by extension (.jpg, .png, ...)")
+    for source in empty if say else ():
+        say(f"{source}: no images found")
+
+
+def _expand(source, skip):
+    if source.startswith("@"):
+        yield from _listed(source[1:])
+    elif os.path.isdir(source):
+        yield from _images_below(source, skip)
+    elif os.path.lexists(source):
+        yield source
+    else:
+        yield from _matching(source, skip)
+
+
+def _listed(name):
+    with open(name, encoding="utf-8-sig", errors="surrogateescape") as lines:
+        for line in lines:
+            path = line.rstrip("\r\n")
+            if path.strip() and not path.startswith("#"):
+                yield path
+
+
+def _images_below(folder, skip, above=()):
+    """Images at any depth. A folder that can't be listed is yielded itself, so that its failure is recorded."""
+    real = os.path.realpath(folder)
+    if real == skip or real in above:  # `above`: links may lead round in a circle
+        return
+    names = _names(folder)
+    if names is None:
+        yield folder
+        return
+    for name in names:
+        path = os.path.join(folder, name)
+        if os.path.isdir(path):
+            yield from _images_below(path, skip, (*above, real))
+        elif looks_like_image(name):
+            yield path
+
+
+def _matching(pattern, skip):
+    """Images that match, and images below matching folders (but for `**`, which reaches them by itself)."""
+    drive, rest = os.path.splitdrive(pattern)
+    root = drive + os.sep if rest.startswith(os.sep) else drive
+    parts = [part for part in rest.split(os.sep) if part]
+    for path in _descend(root, parts, skip):
+        if not os.path.isdir(path):
+            if looks_like_image(path):
+                yield path
+        elif "**" not in parts:
+            yield from _images_below(path, skip)
+
+
+def _descend(folder, parts, skip):
+    """Paths below `folder` whose components match `parts`; "**" stands for any number of folders."""
+    if not parts:
+        yield folder
+        return
+    part, rest = parts[0], parts[1:]
+    if part == "**":
+        if os.path.realpath(folder or ".") == skip:
+            return
+        yield from _descend(folder, rest or ["*"], skip)
+        for name in _names(folder) or ():
+            path = os.path.join(folder, name)
+            if os.path.isdir(path) and not os.path.islink(path):
+                yield from _descend(path, parts, skip)
+    elif WILDCARDS.search(part):
+        for name in _names(folder, hidden=part.startswith(".")) or ():
+            if fnmatch.fnmatchcase(name, part):
+                yield from _descend(os.path.join(folder, name), rest, skip)
+    elif os.path.lexists(os.path.join(folder, part)):
+        yield from _descend(os.path.join(folder, part), rest, skip)
+
+
+def _names(folder, hidden=False):
+    """The names in a folder in natural order, None where it can't be listed."""
+    try:
+        names = [name for name in os.listdir(folder or ".") if hidden or not name.startswith(".")]
+    except OSError:
+        return None
+    names.sort()
+    names.sort(key=natural)
+    return names

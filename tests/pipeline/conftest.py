@@ -1,0 +1,93 @@
+"""A real small model and a few real files for the tests of prediction and export."""
+
+import json
+import os
+
+import cv2
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from retinue.configs.load import load_config, to_yaml
+from retinue.pipeline.run import Model
+from retinue.tasks.classification.task import Classification
+from retinue.tasks.model import TaskModel
+
+CLASSES = ("apple", "bean", "cherry")
+SIZE = 16
+
+
+class TinyClassification(Classification):
+    """The real task, with two layers for a backbone."""
+
+    def build(self, weights=None, class_counts=None):
+        image = keras.Input((SIZE, SIZE, 3), name="image")
+        x = keras.layers.Rescaling(1 / 255, name="scale")(image)
+        x = keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="conv")(x)
+        x = keras.layers.Flatten(name="flatten")(x)
+        logits = keras.layers.Dense(len(self.classes), name="head_logits")(x)
+        return TaskModel(image, logits, lambda targets, outputs: {}, ("loss",), ["scale", "conv"])
+
+
+class TinyModel(Model):
+    """What `open_model` gives, with the tiny net."""
+
+    def __init__(self, folder):
+        super().__init__(folder, "run")
+        self.task = TinyClassification(self.config, self.classes, self.multi_label)
+
+
+def make_tiny_model(folder, seed=0):
+    folder.mkdir(parents=True)
+    config = load_config(settings=[f"model.input_size={SIZE}", "evaluate.batch_size=4"])
+    (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+    (folder / "classes.json").write_text(json.dumps({"classes": CLASSES, "multi_label": False}), encoding="utf-8")
+    keras.utils.set_random_seed(seed)
+    model = TinyModel(folder)
+    model.task.build().save_weights(folder / "best.weights.h5")
+    return model
+
+
+def picture(seed, height, width, channels=3):
+    """A picture with coarse shapes, so that its label does not hang on the last bit: uint8 `[h, w, channels]`."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, channels), np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, channels)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    return make_tiny_model(tmp_path_factory.mktemp("tiny") / "run")
+
+
+@pytest.fixture(scope="session")
+def other_model(tmp_path_factory):
+    return make_tiny_model(tmp_path_factory.mktemp("other") / "run", seed=1)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Eight good files of every kind that has to be equal everywhere."""
+    folder = tmp_path_factory.mktemp("photos files") / "ünter"
+    folder.mkdir()
+    Image.fromarray(picture(0, 30, 40)).save(folder / "1 photo.jpg", quality=95)
+    Image.fromarray(picture(1, 40, 30)).save(folder / "2.png")
+    Image.fromarray(picture(2, 20, 20, 1)[..., 0]).save(folder / "3 grey.jpg")
+    Image.fromarray(picture(3, 33, 17, 4), "RGBA").save(folder / "4 alpha.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(picture(4, 24, 48)).save(folder / "5 turned.jpg", exif=exif, quality=95)
+    Image.fromarray(picture(5, 16, 16)).save(folder / "6.bmp")
+    Image.fromarray(picture(6, 100, 80)).save(folder / "7.webp", lossless=True)
+    Image.fromarray(picture(7, 9, 11)).save(folder / "10.tif")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported(tiny_model, photos, tmp_path_factory):
+    """The tiny model as a SavedModel."""
+    from retinue.pipeline.export import export
+
+    out = tmp_path_factory.mktemp("exported") / "model"
+    files = sorted(os.path.join(photos, name) for name in os.listdir(photos))
+    export(tiny_model, out, images=files, say=lambda line: None)
+    return out
