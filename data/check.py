@@ -204,6 +204,29 @@ def _missing_classes(dataset, counts):
     return reasons
 
 
+def _classes_in_one_group(dataset, trainable):
+    if dataset.groups is None or dataset.multi_label:
+        return []
+    groups_of = defaultdict(set)
+    for row, (label, group, split) in enumerate(
+        zip(dataset.columns["label"], dataset.groups, dataset.splits, strict=True)
+    ):
+        if split in ("", "train"):
+            groups_of[int(label)].add(group or row)
+    return [
+        Finding(
+            WARNING,
+            "class in one group",
+            dataset.source,
+            dataset.classes[label],
+            f"all photos of the class {dataset.classes[label]} are in one group: it is trained on, and can't be scored",
+            "kept; add another group",
+        )
+        for label, groups in sorted(groups_of.items())
+        if len(groups) == 1 and trainable[label] > 1
+    ]
+
+
 def _rare_classes(dataset, counts):
     """Classes that can't be both learnt and scored, and names that differ by nothing but case."""
     findings = []
@@ -216,6 +239,7 @@ def _rare_classes(dataset, counts):
         elif "val" in counts and not counts["val"][index] and trainable[index]:
             reason = f"the class {name} has no photo in val: it can't be scored"
             findings.append(Finding(WARNING, "class not in val", dataset.source, name, reason, "kept; add photos"))
+    findings += _classes_in_one_group(dataset, trainable)
     spelled = defaultdict(list)
     for name in dataset.classes:
         spelled[name.strip().casefold()].append(name)

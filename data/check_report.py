@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retinue.configs.errors import RetinueError
 from retinue.data.contact_sheet import contact_sheet
 from retinue.data.files import atomic_path, atomic_write
 from retinue.data.finding import BAD, NOTE, WARNING
@@ -37,11 +36,6 @@ class Report:
     duplicate_groups: list
     would_fail: list
     seconds: float
-
-    def stop_if_failing(self):
-        """Raise RetinueError with the reasons, when training would fail."""
-        if self.would_fail:
-            raise RetinueError(f"{self.dataset.source}: {'; '.join(self.would_fail)}{self._first_bad()}")
 
     def usable(self):
         """The dataset without the bad rows, and the duplicate groups as rows of that dataset."""
@@ -118,10 +112,6 @@ class Report:
             for name, column in zip(("width", "height", "bytes"), table.T, strict=True)
         }
 
-    def _first_bad(self):
-        bad = [finding for finding in self.findings if finding.severity == BAD]
-        return f" (the first: {bad[0].file}: {bad[0].reason})" if bad else ""
-
 
 def summary_lines(report):
     """The report for the screen: what there is, problems by kind with examples, and the command to run next."""
@@ -132,23 +122,29 @@ def summary_lines(report):
         _line("sizes", _sizes(report)),
         _line("bad", f"{len(report.bad_rows):,} of {len(dataset):,} photos can't be used"),
     ]
-    by_kind = defaultdict(list)
-    for finding in report.findings:
-        by_kind[finding.severity, finding.kind].append(finding)
-    for severity in (BAD, WARNING, NOTE):
-        for (found, kind), findings in by_kind.items():
-            if found == severity:
-                lines.append(_line(severity, f"{len(findings):,} {kind}: {_examples(findings, dataset.source)}"))
+    lines += [_line(severity, text) for severity, text in _problems(report)]
     lines += [_line("stops", reason) for reason in report.would_fail]
     return lines + [_line("next", _next_command(report))]
 
 
 def problem_lines(report):
-    """One sentence a kind of problem, with its first examples: what a report says of the data. Empty when all is well."""
+    """A sentence a kind of problem, with its first examples, for the report of a run. Empty when all is well."""
+    return [text for _, text in _problems(report)]
+
+
+def _problems(report):
+    """(severity, sentence) of each kind, the worst first."""
     by_kind = defaultdict(list)
     for finding in report.findings:
-        by_kind[finding.kind].append(finding)
-    return [f"{len(found):,} {kind}: {_examples(found, report.dataset.source)}" for kind, found in by_kind.items()]
+        by_kind[finding.severity, finding.kind].append(finding)
+    order = sorted(by_kind, key=lambda key: (BAD, WARNING, NOTE).index(key[0]))
+    return [
+        (
+            severity,
+            f"{len(by_kind[severity, kind]):,} {kind}: {_examples(by_kind[severity, kind], report.dataset.source)}",
+        )
+        for severity, kind in order
+    ]
 
 
 def _line(word, text):
@@ -179,8 +175,10 @@ def _sizes(report):
         return "none is known"
     width, height = sizes["width"], sizes["height"]
     formats = Counter(image.format for image in report.images if not image.bad).most_common()
-    text = f"median {width['median']} x {height['median']}, width {width['min']} to {width['max']}, "
-    text += f"height {height['min']} to {height['max']}"
+    text = f"median {width['median']} x {height['median']} pixels, "
+    text += f"width {width['min']} to {width['max']}, height {height['min']} to {height['max']}"
+    if width["min"] == width["max"] and height["min"] == height["max"]:
+        text = f"all {width['min']} x {height['min']} pixels"
     text += "; " + ", ".join(f"{name} {count:,}" for name, count in formats)
     rotated = report._rotated()
     return text + (f"; {rotated:,} are turned upright by their EXIF" if rotated else "")
@@ -190,7 +188,7 @@ def _examples(findings, source):
     shown = []
     for finding in findings[:EXAMPLES]:
         name = os.path.relpath(finding.file, source) if _is_inside(finding.file, source) else finding.file
-        shown.append(f"{name} ({finding.reason})")
+        shown.append(finding.reason if finding.file == source else f"{name} ({finding.reason})")
     return "; ".join(shown) + ("; ..." if len(findings) > EXAMPLES else "")
 
 

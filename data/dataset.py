@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from retinue.configs.errors import RetinueError
-
 SPLITS = ("train", "val", "test")
 
 
@@ -117,29 +115,6 @@ class Dataset:
     def with_splits(self, splits):
         """The same records with other splits."""
         return dataclasses.replace(self, splits=np.asarray(splits, dtype=object))
-
-    def with_classes(self, classes):
-        """The same records with labels that index `classes`, the names of a trained model, matched by name.
-
-        Raises RetinueError when a class that has files here is not among them: a score would mean nothing.
-        """
-        place = {name: index for index, name in enumerate(classes)}
-        counts = self.class_counts()
-        unknown = [name for name, count in zip(self.classes, counts, strict=True) if count and name not in place]
-        if unknown:
-            few = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
-            known = ", ".join(list(classes)[:5]) + (", ..." if len(classes) > 5 else "")
-            raise RetinueError(
-                f"{self.source}: the model doesn't know the classes {few} (it knows {known}); "
-                "rename them as the model does, or leave their files out"
-            )
-        index = np.array([place.get(name, -1) for name in self.classes], np.int64)
-        columns = dict(self.columns)
-        if self.multi_label:
-            columns["labels"] = Ragged(index[self.columns["labels"].values], self.columns["labels"].offsets)
-        else:
-            columns["label"] = index[self.columns["label"]]
-        return dataclasses.replace(self, classes=tuple(classes), columns=columns)
 
     def class_counts(self):
         """Files of each class, int64 `[classes]` (a file with several labels counts for each)."""

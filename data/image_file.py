@@ -12,7 +12,15 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 # Pillow's classes are called directly: Image.open would warn of, or refuse, what max_pixels allows.
 OPENERS = {
@@ -34,13 +42,15 @@ FORMAT_OF_SUFFIX = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
+BMP_HEADER_SIZES = [struct.pack("<H", size) for size in (12, 40, 52, 56, 64, 108, 124)]
 SMALL = 8  # pixels; below it a picture is warned about
 LONG = 20  # times; a picture longer than wide by this is warned about
 ORIENTATION_TAG = 0x0112
 RESAVE = "save it again as JPEG or PNG"
+TRUNCATED = ("truncated", "the file ends before the picture does", "copy it again from where it came from")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageFile:
     """What `probe` found.
 
@@ -84,13 +94,17 @@ def probe(path, max_pixels=200_000_000, digest=False):
 
 
 def _probe(path, max_pixels, digest, found):
+    if not _is_unicode(path):
+        raise _Unusable("file name", "its name is not valid UTF-8", "rename it")
     content = _content(path, found)
     found["format"] = format_of(content)
     if not found["format"]:
         raise _Unusable(*_what_else(content))
     if digest:
         found["digest"] = hashlib.blake2b(content, digest_size=16).digest()
-    opened = _open(content, found)
+    if found["format"] == "WebP" and struct.unpack("<I", content[4:8])[0] + 8 > len(content):
+        raise _Unusable(*TRUNCATED)  # Pillow would not say why
+    opened = _open(io.BytesIO(content), found)
     width, height = found["width"], found["height"]
     if width * height > max_pixels:
         reason = f"{width:,} x {height:,} pixels, more than max_pixels {max_pixels:,}"
@@ -107,8 +121,15 @@ def _probe(path, max_pixels, digest, found):
     found["remarks"] = tuple(_remarks(path, opened, found))
 
 
+def _is_unicode(path):
+    try:
+        return bool(path.encode("utf-8"))
+    except UnicodeEncodeError:
+        return False
+
+
 def format_of(content):
-    """The format by the first bytes, "" for what retinue can't decode."""
+    """The format by the first 16 bytes, "" for what retinue can't decode."""
     if content[:3] == b"\xff\xd8\xff":
         return "JPEG"
     if content[:8] == b"\x89PNG\r\n\x1a\n":
@@ -119,7 +140,7 @@ def format_of(content):
         return "WebP"
     if content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return "TIFF"
-    if content[:2] == b"BM":
+    if content[:2] == b"BM" and content[14:16] in BMP_HEADER_SIZES:
         return "BMP"
     return ""
 
@@ -150,23 +171,45 @@ def _system_reason(error):
     return f"can't be read ({(error.strerror or str(error)).lower()})"
 
 
-def _open(content, found):
+def image_size(path):
+    """(width, height) in pixels of an image file, upright by its EXIF, from its header alone.
+
+    Raises OSError when it can't be read, ValueError when it is no image or its header is damaged.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for its writer
+        raise ValueError("not a regular file")
+    with open(path, "rb") as stream:
+        found = {"format": format_of(stream.read(16))}
+        if not found["format"]:
+            raise ValueError("no image format that is known")
+        stream.seek(0)
+        try:
+            _open(stream, found)
+        except Exception as error:  # decoders raise anything on broken bytes
+            raise ValueError(_decoder_reason(error)[1]) from error
+    turned = found["orientation"] >= 5
+    return (found["height"], found["width"]) if turned else (found["width"], found["height"])
+
+
+def _open(stream, found):
     """Read the header: fills in width, height, mode and orientation; gives Pillow's image, None for TIFF."""
     if found["format"] == "TIFF":
-        directory = TiffImagePlugin.ImageFileDirectory_v2(content[: 16 if 43 in content[2:4] else 8])
-        stream = io.BytesIO(content)
+        head = stream.read(16)
+        directory = TiffImagePlugin.ImageFileDirectory_v2(head if 43 in head[2:4] else head[:8])  # 43 is BigTIFF
         stream.seek(directory.next)
         directory.load(stream)
         found.update(width=int(directory[256]), height=int(directory[257]), mode=f"{directory.get(277, 1)} channels")
         found["orientation"] = _orientation(directory)
         return None
-    opened = OPENERS[found["format"]](io.BytesIO(content))
-    found.update(width=opened.width, height=opened.height, mode=opened.mode)
+    opened = OPENERS[found["format"]](stream)
+    found.update(width=opened.width, height=opened.height, mode=opened.mode, orientation=1)
     if "exif" in opened.info:
+        exif = Image.Exif()  # getexif would also look into XMP, which data.exif does not
         try:
-            found["orientation"] = _orientation(opened.getexif())
+            exif.load(opened.info["exif"])
+            found["orientation"] = _orientation(exif)
         except Exception:  # broken EXIF: the picture itself is fine, and counts as upright, as in data.exif
-            found["orientation"] = 1
+            pass
     return opened
 
 
@@ -179,6 +222,7 @@ def _decode_tiff(content):
     import cv2
     import numpy as np
 
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it would print what is reported here
     if cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) is None:
         raise _Unusable("broken", "this TIFF can't be decoded; it may be truncated", RESAVE)
 
@@ -209,7 +253,7 @@ def _check_png(content):
         if name == b"IEND":
             return
         position = end
-    raise _Unusable("truncated", "the file ends before the picture does", "copy it again from where it came from")
+    raise _Unusable(*TRUNCATED)
 
 
 def _check_gif(content):
@@ -236,18 +280,18 @@ def _check_gif(content):
             else:
                 raise _Unusable("broken", f"byte {position:,} should begin a block of the GIF, and does not", RESAVE)
     except IndexError:
-        reason = "the file ends before the picture does"
-        raise _Unusable("truncated", reason, "copy it again from where it came from") from None
+        raise _Unusable(*TRUNCATED) from None
 
 
 def _check_bmp(content):
+    """24 or 32 bits of exactly the size that the header says, or a palette; nothing compressed, nothing of OS/2."""
+    offset, header_size, width, height = struct.unpack("<IIii", content[10:26])
     bits, compression = struct.unpack("<HI", content[28:34])
-    offset, width, height = struct.unpack("<I", content[10:14]) + struct.unpack("<ii", content[18:26])
+    if header_size < 40 or bits not in (1, 2, 4, 8, 24, 32) or compression not in (0, 3):
+        raise _Unusable("unsupported", "a compressed, 16-bit or OS/2 variant of BMP", RESAVE)
     if bits <= 8 and compression == 0:
         return
     size = offset + (width * bits + 31) // 32 * 4 * abs(height)
-    if bits not in (24, 32) or compression not in (0, 3):
-        raise _Unusable("unsupported", f"a BMP with {bits} bits and compression {compression}", RESAVE)
     if len(content) != size:
         raise _Unusable("broken", f"{len(content):,} bytes, but its header says {size:,}", RESAVE)
 
@@ -263,8 +307,15 @@ def _remarks(path, opened, found):
         yield "very small", f"{width} x {height} pixels: too small to learn from"
     elif max(width, height) > LONG * min(width, height):
         yield "very long", f"{width} x {height} pixels: little is left of it in a square"
-    if getattr(opened, "n_frames", 1) > 1:
-        yield "animated", f"{opened.n_frames} frames, of which the first is used"
+    if _is_animated(opened):
+        yield "animated", "several frames, of which the first is used"
+
+
+def _is_animated(opened):
+    try:
+        return getattr(opened, "is_animated", False)
+    except Exception:  # there is a second frame, and it is broken
+        return True
 
 
 # What else a file can be, by its first bytes: (where, bytes, kind, reason, cure).
@@ -307,7 +358,9 @@ def _what_else(content):
 
 
 def _decoder_reason(error):
-    text = f"{error}".split("\n")[0]
-    if "truncated" in text.lower() or isinstance(error, (EOFError, struct.error)):
-        return "truncated", "the file ends before the picture does", "copy it again from where it came from"
+    text = str(error).split("\n")[0]
+    if "truncated" in text.lower() or "requires a buffer" in text or isinstance(error, (EOFError, struct.error)):
+        return TRUNCATED
+    if isinstance(error, (KeyError, SyntaxError)):
+        return "broken", "its header is damaged", RESAVE
     return "broken", f"can't be decoded ({text or type(error).__name__})", RESAVE
