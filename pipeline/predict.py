@@ -168,7 +168,7 @@ class Reader:
 def image_size(file):
     """(width, height) in pixels of an image file, upright by its EXIF, from its header.
 
-    Raises OSError when it can't be read and ValueError when it is no image.
+    Raises OSError when it can't be read, ValueError when it is no image, and anything when its header is broken.
     """
     from PIL import TiffImagePlugin
 
@@ -178,6 +178,7 @@ def image_size(file):
         form = image_file.format_of(opened.read(16))
         if not form:
             raise ValueError("no image format that is known")
+        opened.seek(0)
         image = image_file.OPENERS.get(form, TiffImagePlugin.TiffImageFile)(opened)
         turned = form != "TIFF" and "exif" in image.info and image.getexif().get(image_file.ORIENTATION_TAG, 1)
         return (image.height, image.width) if turned in (5, 6, 7, 8) else (image.width, image.height)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+
 from retinue.configs.load import load_config, to_yaml
 from retinue.pipeline.run import Model
 from retinue.tasks.classification.task import Classification

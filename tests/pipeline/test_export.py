@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.pipeline.export import export
 
@@ -36,6 +37,7 @@ def rename_png_last(files):
 
 def test_the_saved_model_serves_without_retinue(tiny_model, exported, photos):
     import tensorflow as tf
+
     from retinue.data.decode import encoded_bytes
 
     files = rename_png_last(str(photos / name) for name in sorted(os.listdir(photos)) if not name.endswith(".tif"))

@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.pipeline.predict import Result
 from retinue.pipeline.results import Results, as_line, read_lines

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+
 from retinue.configs.errors import UsageError
 from retinue.pipeline import runtimes
 

@@ -2,6 +2,7 @@ import os
 import tracemalloc
 
 import pytest
+
 from retinue.configs.errors import UsageError
 from retinue.pipeline.sources import find_files, natural, parse_shard
 
