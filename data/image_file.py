@@ -257,7 +257,7 @@ def _check_png(content):
 
 
 def _check_gif(content):
-    """The end mark after the only frame, or the begin of a second frame. GIF89a specification, sections 18 to 27."""
+    """The first frame whole, up to the mark of its end. GIF89a specification, sections 18 to 25."""
 
     def after_blocks(position):
         while content[position]:
@@ -268,17 +268,10 @@ def _check_gif(content):
         return position + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
 
     try:
-        position, frames = after_colours(13, content[10]), 0
-        while content[position] != 0x3B:
-            if content[position] == 0x2C:
-                if frames:
-                    return
-                frames += 1
-                position = after_blocks(after_colours(position + 10, content[position + 9]) + 1)
-            elif content[position] == 0x21:
-                position = after_blocks(position + 2)
-            else:
-                raise _Unusable("broken", f"byte {position:,} should begin a block of the GIF, and does not", RESAVE)
+        position = after_colours(13, content[10])
+        while content[position] == 0x21:  # extensions before the frame
+            position = after_blocks(position + 2)
+        after_blocks(after_colours(position + 10, content[position + 9]) + 1)
     except IndexError:
         raise _Unusable(*TRUNCATED) from None
 
