@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+
 from retinue.data.dataset import SPLITS
 from retinue.tasks.fonts import font_families, printable
 
@@ -20,6 +21,7 @@ SPLIT_COLORS = dict(zip(SPLITS, (BLUE, ORANGE, GREY), strict=True))
 WIDTH = 9.0  # inches; the page shows it at 900 pixels, which makes 9 points 12.5 pixels
 DPI = 200
 MOST_CLASSES = 30  # more rows than this are not readable
+WORST_CLASSES, MOST_PAIRS = 20, 20  # shown when there are more classes
 STYLE = {
     "font.size": 9,
     "text.color": INK,
@@ -72,11 +74,12 @@ def curves(history, headline):
         for axes, title in ((losses, "Loss"), (scores, words(headline).capitalize()), (rates, "Learning rate")):
             axes.set(title=title, xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.margins(x=0.04)
+            axes.margins(x=0.04, y=0.12)
             _mark_stages(axes, history)
         _line(losses, epochs, _column(history, "loss"), BLUE, "training")
         _line(losses, epochs, _column(history, "val_loss"), ORANGE, "validation")
-        losses.legend()
+        if losses.lines:
+            losses.legend(loc="upper right", bbox_to_anchor=(1, 0.92))
         _line(scores, epochs, _column(history, headline), BLUE, "training")
         values = _column(history, score)
         _line(scores, epochs, values, ORANGE, "validation")
@@ -84,11 +87,13 @@ def curves(history, headline):
         if best and np.isfinite(values[best[-1]]):
             epoch, value = epochs[best[-1]], values[best[-1]]
             scores.plot(epoch, value, "o", markersize=10, fillstyle="none", color=INK, label=f"best: {value:.1%}")
-        scores.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-        scores.legend(loc="lower right")
+        scores.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
+        scores.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if np.ptp(scores.get_ylim()) > 0.04 else 1))
+        if scores.lines:
+            scores.legend(loc="lower right")
         _line(rates, epochs, _column(history, "rate"), GREY, None)
         rates.set_ylim(bottom=0)
-        rates.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+        rates.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
     alt = f"Training and validation loss, {words(headline)} and learning rate over {len(history)} epochs"
     return _plot("curves", history, (WIDTH, 2.9), [row["stage"] for row in history], draw, alt)
@@ -148,11 +153,12 @@ def most_confused(table):
             for name, count in row.items()
             if name not in (corner, row[corner]) and count
         ]
-    return sorted(pairs, key=lambda pair: -pair["count"])
+    return sorted(pairs, key=lambda pair: (-pair["count"], -pair["share"]))
 
 
 def _confused_pairs(table, names, counts, shares):
-    pairs = most_confused(table)[:MOST_CLASSES]
+    pairs = most_confused(table)[:MOST_PAIRS]
+    pairs = [pair for pair in pairs if pair["count"] > 1] or pairs  # a mistake made once is no pattern
 
     def draw(figure):
         axes = figure.subplots()
@@ -236,20 +242,25 @@ def class_counts(dataset):
 
 
 def per_class(rows):
-    """F1 of each class as a bar, precision and recall as marks, the worst class first; above 30 classes the worst 30.
+    """F1 of each class as a bar, precision and recall as marks, the worst class first; above 30 classes the worst 20.
 
     rows: dicts with `class`, `count`, `precision`, `recall`, `f1`; None where undefined.
     """
-    shown = worst_first(rows)[:MOST_CLASSES]
+    shown = worst_first(rows)
+    cut = len(shown) > MOST_CLASSES
+    shown = shown[:WORST_CLASSES] if cut else shown
 
     def draw(figure):
         axes = figure.subplots()
         at = range(len(shown))
         axes.barh(at, _column(shown, "f1"), color=BLUE, alpha=0.25, height=0.7, label="F1")
-        axes.plot(_column(shown, "precision"), at, "o", color=BLUE, label="precision")
-        axes.plot(_column(shown, "recall"), at, "D", color=ORANGE, label="recall")
+        precision, recall = _column(shown, "precision"), _column(shown, "recall")
+        axes.plot(
+            precision, at, "o", color=BLUE, label="precision", clip_on=False, markersize=8, markerfacecolor="white"
+        )
+        axes.plot(recall, at, "D", color=ORANGE, label="recall", clip_on=False)
         _rows(axes, [f"{shorten(row['class'], 28)}  ({row['count']:,})" for row in shown])
-        axes.set(xlim=(0, 1.02))
+        axes.set(xlim=(0, 1.01), xlabel=f"the worst {len(shown)} of {len(rows)} classes" if cut else "")
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
 
@@ -258,14 +269,14 @@ def per_class(rows):
 
 
 def worst_first(rows):
-    """The rows of a per-class table that have files, lowest F1 first."""
+    """The rows of a per-class table that have files: lowest F1 first, and of equal ones the largest class."""
     scored = [row for row in rows if row["count"]]
-    return sorted(scored, key=lambda row: -1 if row["f1"] is None else row["f1"])
+    return sorted(scored, key=lambda row: (row["f1"], -row["count"]))
 
 
 def words(name):
-    """The name of a number as words: "mean_average_precision" -> "mean average precision"."""
-    return name.replace("_", " ")
+    """The name of a number as words: "mean_average_precision" -> "mean average precision", "macro_f1" -> "macro F1"."""
+    return name.replace("_", " ").replace("f1", "F1").replace("top5", "top 5")
 
 
 def shorten(text, length):

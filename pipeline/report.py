@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jinja2
 from PIL import Image
+
 from retinue.data.files import atomic_path, atomic_write
 from retinue.pipeline import plots, sections
 from retinue.pipeline.run import to_csv

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
+
 from retinue.configs.load import to_yaml
 from retinue.data.dataset import SPLITS
 from retinue.pipeline import plots
 from retinue.tasks import drawing
 
 THUMBNAIL = 360  # pixels of a side
-ROWS_SHOWN = 30  # of a table before the rest is folded away
 # What each number says, for someone who has not met it before. A name that is missing here gets no explanation.
 MEANINGS = {
     "accuracy": "share of the files that were right",
@@ -51,15 +51,15 @@ class Section:
 
 @dataclass
 class Table:
-    """columns: names; rows: lists of cells, dicts with `text`, `number` (aligned right), `share` (0..1, a bar).
+    """columns: (name, whether numbers) pairs; rows: lists of cells, dicts with `text` and `share` (0..1, if a bar).
 
-    marked: so many first rows stand out. shown: the rows after these are folded away.
+    marked: so many first rows stand out. shown: the rows after these are folded away; None shows all.
     """
 
     columns: list
     rows: list
     marked: int = 0
-    shown: int = ROWS_SHOWN
+    shown: int = None
 
 
 def learning(history, headline):
@@ -130,11 +130,15 @@ def per_class(scores):
     marked = sum((row["f1"] or 0) < 1 for row in rows[: min(3, len(rows) // 2)])
     text = (
         "Precision: of the files that the model calls by this name, the share that is right. Recall: of the files that "
-        "are of this class, the share that it finds. F1 is both in one number. The worst class comes first."
+        "are of this class, the share that it finds. F1 is both in one number. Confidence: how sure it is of its "
+        "answers to these files, on average. The worst class comes first."
     )
-    table = Table(
-        [plots.words(name) for name in rows[0]], [[_cell(value) for value in row.values()] for row in rows], marked
-    )
+    columns = [
+        ("files" if name == "count" else plots.words(name), any(isinstance(row[name], int | float) for row in rows))
+        for name in rows[0]
+    ]
+    shown = plots.WORST_CLASSES if len(rows) > plots.MOST_CLASSES else None
+    table = Table(columns, [[_cell(value) for value in row.values()] for row in rows], marked, shown)
     return Section("Class by class", [text], [plots.per_class(scores.per_class)], table)
 
 
@@ -143,8 +147,8 @@ def worst(images, scores):
     if not images:
         return Section("The most wrong pictures", ["There is no mistake to show."])
     text = (
-        f"The {len(images)} worst of {len(scores.worst):,} mistakes: here the model was surest of something else. "
-        "Look for wrong labels among them first."
+        f"The {len(images)} worst of {len(scores.worst):,} mistakes, as truth → the model's answer and its confidence: "
+        "where the model was surest and wrong. Some of them may be mistakes of the labels: look for these first."
     )
     pictures = [
         {
@@ -177,10 +181,10 @@ def data(dataset, check_summary):
 def numbers(scores):
     """All numbers with their meaning."""
     rows = [
-        [_text(plots.words(name)), {"text": number_text(name, value), "number": True}, _text(MEANINGS.get(name, ""))]
+        [{"text": text} for text in (plots.words(name), number_text(name, value), MEANINGS.get(name, ""))]
         for name, value in scores.numbers.items()
     ]
-    return Section("All numbers", table=Table(["number", "value", "what it says"], rows))
+    return Section("All numbers", table=Table([("number", False), ("value", True), ("what it says", False)], rows))
 
 
 def settings(config, run_info):
@@ -201,7 +205,7 @@ def true_names(item):
 
 
 def said(item, scores):
-    """The labels that the model gave a worst picture: its best, or all from the threshold on where there are several."""
+    """The labels that the model gave a worst picture: its best, or all above the threshold where there are several."""
     if isinstance(item["truth"], str):
         return item["labels"][:1]
     return [label for label in item["labels"] if label["score"] >= scores.numbers["threshold"]]
@@ -219,16 +223,12 @@ def data_uri(content, kind):
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _text(text):
-    return {"text": text, "number": False}
-
-
 def _cell(value):
     if isinstance(value, float):
-        return {"text": f"{value:.1%}", "number": True, "share": value}
+        return {"text": f"{value:.1%}", "share": value}
     if isinstance(value, int):
-        return {"text": f"{value:,}", "number": True}
-    return _text("–" if value is None else value)
+        return {"text": f"{value:,}"}
+    return {"text": "–" if value is None else value}
 
 
 def _thumbnail(image):

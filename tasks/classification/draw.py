@@ -1,6 +1,7 @@
 """The picture of a classification: the photo, the truth where it is known, and a bar for each of the best labels."""
 
 import numpy as np
+
 from retinue.tasks import drawing
 
 SHOWN = 3  # labels on a picture

@@ -1,6 +1,7 @@
 """How good a classifier is: `ClassificationEvaluator` collects predictions and gives `Scores`."""
 
 import numpy as np
+
 from retinue.configs.errors import RetinueError
 from retinue.tasks.classification import metrics
 from retinue.tasks.scores import Scores
@@ -111,7 +112,7 @@ class ClassificationEvaluator:
             interval = metrics.bootstrap_accuracy(int(right.sum()), count, self.bootstrap, self.seed)
         wrong_rows = np.flatnonzero(~right)
         largest = int(matrix.sum(axis=1).argmax())
-        verdict = f"Right on {right.sum():,} of {count:,} files ({right.mean():.1%})."
+        verdict = f"Right on {right.sum():,} of {count:,} files."
         if matrix[largest].sum() < count:
             baseline = matrix[largest].sum() / count
             verdict += f" Always answering “{self.classes[largest]}” would be right on {baseline:.1%}."
@@ -216,7 +217,9 @@ def _missing_note(classes, counts):
     missing = [name for name, count in zip(classes, counts, strict=True) if not count]
     if not missing:
         return []
-    return [f"No scored file has the class {_names(missing)}: it is left out of the means over classes."]
+    if len(missing) == 1:
+        return [f"The class {_names(missing)} has no scored file; it is left out of the means over classes."]
+    return [f"{len(missing)} classes have no scored file ({_names(missing)}); the means over classes leave them out."]
 
 
 def _all_right_note(count):
