@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+import logging
 import os
 import shlex
 import sys
 import tempfile
 
 import click
+
 from retinue.configs.errors import RetinueError, UsageError
 
 TASKS = click.Choice(["auto", "classification"])
@@ -16,14 +18,17 @@ TASKS = click.Choice(["auto", "classification"])
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="retinue")
 def commands():
-    """From your own photos to a model that works: check, train, evaluate, predict, export.
+    """From your own photos to a model that works.
 
-    Start with:  retinue check PHOTOS/  and then  retinue train PHOTOS/
-    PHOTOS/ holds a folder a class, or give a CSV file with the columns file,label.
+    \b
+    Start with:  retinue check PHOTOS/
+    and then:    retinue train PHOTOS/
+
+    PHOTOS/ holds a folder for each class; or give a CSV file with the columns file,label; or tfds:NAME.
     """
 
 
-@commands.command()
+@commands.command(short_help="Look for trouble in your data.")
 @click.argument("data")
 @click.option("--task", type=TASKS, default="auto", show_default=True)
 @click.option("--out", help="Folder for report.json, problems.csv and samples.jpg.  [default: check]")
@@ -49,7 +54,7 @@ def check(data, task, out, settings, as_json):
     sys.exit(1 if report.would_fail else 0)
 
 
-@commands.command()
+@commands.command(short_help="Fine-tune a pretrained model on your data.")
 @click.argument("data")
 @click.option("--task", type=TASKS, default="auto", show_default=True)
 @click.option("--recipe", help="A name of `retinue recipes`, or a YAML file.")
@@ -74,11 +79,12 @@ def train(data, task, recipe, backbone, weights, out, settings, resume):
     config = load_config(recipe, settings, options)
     with _quiet_tensorflow():
         import keras  # noqa: F401
+
         from retinue.pipeline.train import train
     train(data, config, out, resume=resume, command=_command(), say=click.echo)
 
 
-@commands.command()
+@commands.command(short_help="Score a model on data with known answers.")
 @click.argument("model")
 @click.argument("data")
 @click.option(
@@ -97,7 +103,7 @@ def evaluate(model, data, split, as_json):
         click.echo(json.dumps(scores.as_json(), indent=1, ensure_ascii=False))
 
 
-@commands.command()
+@commands.command(short_help="Run a model over files.")
 @click.argument("model")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--out", required=True, help="Folder for predictions.jsonl and failures.jsonl.")
@@ -111,6 +117,7 @@ def predict(model, sources, out, runtime, precision, formats, overlay, batch, sh
     """Run MODEL over files, folders, globs or @LIST, a text file of paths. A restart skips what is done."""
     with _quiet_tensorflow():
         import keras  # noqa: F401
+
         from retinue.pipeline.predict import predict
     summary = predict(
         model,
@@ -127,7 +134,7 @@ def predict(model, sources, out, runtime, precision, formats, overlay, batch, sh
     sys.exit(summary.exit_code)
 
 
-@commands.command()
+@commands.command(short_help="Export a model, and prove that it says the same.")
 @click.argument("run")
 @click.option("--out", required=True, help="A folder that does not exist yet.")
 @click.option(
@@ -138,12 +145,13 @@ def export(run, out, formats, precision):
     """Export RUN as a model that needs no other code, and prove on real pictures that it says the same."""
     with _quiet_tensorflow():
         import keras  # noqa: F401
+
         from retinue.pipeline.export import export
     export(run, out, to=tuple(formats.split(",")), precision=precision, say=click.echo)
 
 
-@commands.command()
-@click.argument("pattern", default="*")
+@commands.command(short_help="List the backbones.")
+@click.argument("pattern", required=False)
 @click.option("--json", "as_json", is_flag=True)
 def models(pattern, as_json):
     """List the backbones whose name fits PATTERN, with their sizes and where their weights come from."""
@@ -152,7 +160,7 @@ def models(pattern, as_json):
     _table(model_rows(pattern), as_json)
 
 
-@commands.command()
+@commands.command(short_help="List the recipes.")
 def recipes():
     """List the recipes for `train --recipe`."""
     from retinue.configs.load import recipes
@@ -161,7 +169,7 @@ def recipes():
         click.echo(f"{name:<16} {line}")
 
 
-@commands.command()
+@commands.command(short_help="Show versions, devices, what is missing.")
 def doctor():
     """Show versions, devices and runtimes, what is missing and how to get it."""
     with _quiet_tensorflow():
@@ -172,19 +180,24 @@ def doctor():
         click.echo(f"{topic:<34} {found}" + (f"  ->  {cure}" if cure else ""))
 
 
-@commands.command()
+@commands.command(short_help="Try it all on real photos.")
 @click.argument("task", type=click.Choice(["classification"]), default="classification")
 @click.option("--out", help="The folder for everything.  [default: the next free runs/demo-NNN]")
 def demo(task, out):
     """Fine-tune on real photos that a package carries, report, export and predict."""
     with _quiet_tensorflow():
         import keras  # noqa: F401
+
         from retinue.pipeline.demo import demo
     demo(task, out, say=click.echo)
 
 
 def main():
     """Entry point. Exit codes: 0 fine, 1 the job failed, 2 wrong use, 3 finished but some inputs were bad."""
+    logger = logging.getLogger("retinue")  # what the rooms report on their way, such as which weights matched
+    logger.setLevel(logging.INFO)
+    logger.addHandler(logging.StreamHandler(sys.stdout))
+    logger.propagate = False
     try:
         commands(standalone_mode=False)
     except click.exceptions.Exit as ended:

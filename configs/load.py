@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 from pydantic import BaseModel, ValidationError
+
 from retinue.configs.errors import UsageError
 from retinue.configs.schema import Config
 

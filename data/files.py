@@ -10,11 +10,11 @@ from pathlib import Path
 def atomic_path(path):
     """Give a temporary path beside `path`; rename it onto `path` when the block ends well, delete it when it does not.
 
-    The suffix is kept, since many writers choose the format by it. A full disk therefore leaves the old file whole.
+    The name's end is kept, since many writers choose the format by it. A full disk therefore leaves the old file whole.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f".{path.name}")
     os.close(handle)
     temporary = Path(name)
     try:

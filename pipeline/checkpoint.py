@@ -57,7 +57,7 @@ def _open(path):
     try:
         archive = np.load(path, allow_pickle=False)
         damaged = archive.zip.testzip()
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise RetinueError(
             f"{path}: the checkpoint can't be read ({error}); start the run anew in another folder"
         ) from None

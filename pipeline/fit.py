@@ -135,6 +135,7 @@ class Fitting:
                 epochs=last_epoch,
                 steps_per_epoch=steps,
                 callbacks=[log],
+                shuffle=False,
                 verbose=0,
             )
         except tf.errors.OpError as error:

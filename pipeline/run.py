@@ -42,18 +42,6 @@ class Model:
         model.load_weights(weights)
         return model
 
-    @property
-    def fingerprint(self):
-        """Changes when the model does: sizes and times of its files."""
-        files = [
-            p
-            for p in sorted(self.folder.rglob("*"))
-            if p.suffix in (".h5", ".pb", ".bin", ".xml") or "variables" in p.name
-        ]
-        return [
-            [str(p.relative_to(self.folder)), p.stat().st_size, int(p.stat().st_mtime)] for p in files if p.is_file()
-        ]
-
 
 def open_model(path):
     """The `Model` in a run folder or an export folder. Raises UsageError where there is none."""

@@ -60,6 +60,14 @@ class TaskModel(keras.Model):
 
         self.train_function = next_step
 
+    def save_weights(self, filepath, **options):
+        """As Keras's, but never with the optimizer's state, which is three times as large and is in the checkpoint."""
+        keras.Model(self.inputs, self.outputs).save_weights(filepath, **options)
+
+    def load_weights(self, filepath, **options):
+        """As Keras's, for files that `save_weights` wrote."""
+        keras.Model(self.inputs, self.outputs).load_weights(filepath, **options)
+
     @property
     def backbone(self):
         """The backbone's layers, in the order of the graph."""

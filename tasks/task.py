@@ -44,6 +44,10 @@ class Task(abc.ABC):
         """One encoded file (string tensor) -> the dict of tensors that `inference` takes, without the batch axis."""
 
     @abc.abstractmethod
+    def prepare(self, image):
+        """The same from decoded pixels, uint8 `[h, w, 3]`, RGB and upright."""
+
+    @abc.abstractmethod
     def inference(self, model):
         """A `keras.Model` from a batch of what `read` gives to a dict of named outputs; what the runtimes compile."""
 

@@ -76,8 +76,12 @@ class Classification(Task):
 
     def read(self, encoded):
         """Encoded bytes of one picture -> `{"image": uint8 [s, s, 3]}`."""
+        return self.prepare(decode.decode_image(encoded))
+
+    def prepare(self, image):
+        """Pixels of one picture, uint8 `[h, w, 3]` -> `{"image": uint8 [s, s, 3]}`."""
         size = views.read_size(self.config.model.input_size, self.config.evaluate.views)
-        return {"image": resize.resize_image(decode.decode_image(encoded), size, self.config.data.fit)}
+        return {"image": resize.resize_image(image, size, self.config.data.fit)}
 
     def inference(self, model):
         """`{"image": uint8 [n, s, s, 3]}` -> `{"scores": float32 [n, classes]}`, test-time views included."""

@@ -53,7 +53,10 @@ def test_yaml_round_trip(tmp_path):
         ("train:\n  batch_size: 8\n  epochz: 3\n", ["mine.yaml:3", "train.epochz"]),
         ("train:\n  batchsize: 8\n", ["mine.yaml:2", "did you mean train.batch_size?"]),
         ("batch_size: 8\n", ["mine.yaml:1", "did you mean train.batch_size?"]),
-        ("train:\n  stages:\n    all: {epochs: 3, rate: 0.1, backbone_rat: 1}\n", ["mine.yaml:3", "stages.all.backbone_rate?"]),
+        (
+            "train:\n  stages:\n    all: {epochs: 3, rate: 0.1, backbone_rat: 1}\n",
+            ["mine.yaml:3", "stages.all.backbone_rate?"],
+        ),
         ("train:\n  batch_size: many\n", ["mine.yaml:2", "train.batch_size", "'many'"]),
         ("train:\n  ema: 1.5\n", ["mine.yaml:2", "train.ema", "less than 1"]),
         ("augment:\n  crop_scale: [0.9, 0.2]\n", ["mine.yaml:1", "crop_scale", "rising"]),

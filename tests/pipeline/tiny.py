@@ -1,0 +1,93 @@
+"""A classification job small enough to train in a test: 4x4 coloured squares, a net of two layers.
+
+Run as a program it trains in the folder argv[1] (with "--resume" as argv[2], it goes on), as a user's job would.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from PIL import Image
+
+from retinue.configs.load import load_config
+from retinue.data.read import read
+from retinue.pipeline.evaluate import Evaluation
+from retinue.pipeline.fit import Fitting
+from retinue.pipeline.progress import Progress
+from retinue.pipeline.run import Run
+from retinue.tasks.classification.task import Classification
+from retinue.tasks.model import TaskModel
+
+SETTINGS = [
+    "model.input_size=8",
+    "train.batch_size=4",
+    "train.stages.head.epochs=2",
+    "train.stages.all.epochs=3",
+    "train.ema=0.9",
+    "train.save_minutes=0.00001",
+    "evaluate.bootstrap=0",
+]
+
+
+class Tiny(Classification):
+    """Classification on a net with everything that has state: batch norm, dropout, a frozen part."""
+
+    def build(self, weights=None, class_counts=None):
+        image = keras.Input((None, None, 3), name="image")
+        x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="scale")(image)
+        x = keras.layers.Conv2D(4, 3, padding="same", name="trunk")(x)
+        x = keras.layers.BatchNormalization(name="trunk_norm")(x)
+        x = keras.layers.GlobalAveragePooling2D(name="head_pool")(keras.layers.ReLU(name="trunk_relu")(x))
+        x = keras.layers.Dropout(0.3, name="head_dropout")(x)
+        logits = keras.layers.Dense(len(self.classes), name="head_logits")(x)
+
+        def loss(targets, outputs):
+            return {"loss": keras.losses.categorical_crossentropy(targets, outputs, from_logits=True)}
+
+        backbone = ["image", "scale", "trunk", "trunk_norm", "trunk_relu"]
+        return TaskModel(image, logits, loss, ("loss",), backbone)
+
+
+def make_photos(folder, count=14):
+    """`count` noisy squares of each of two colours, in class folders."""
+    random = np.random.default_rng(0)
+    for label, colour in (("blue", (60, 60, 190)), ("red", (190, 60, 60))):
+        for number in range(count):
+            pixels = np.clip(random.normal(colour, 60, (8, 8, 3)), 0, 255).astype(np.uint8)
+            path = Path(folder) / label / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    return Path(folder)
+
+
+def make_fitting(folder, photos, settings=(), resume=False, say=lambda line: None):
+    """A `Fitting` in the run folder `folder`, everything built anew, as a new process would."""
+    config = load_config(settings=[*SETTINGS, *settings])
+    dataset = read(str(photos))
+    keras.utils.set_random_seed(config.seed)
+    task = Tiny(config, dataset.classes)
+    model = task.build()
+    held_out = dataset.take(np.arange(0, len(dataset), 4))
+    learning = dataset.take(np.setdiff1d(np.arange(len(dataset)), np.arange(0, len(dataset), 4)))
+    run = Run(folder) if resume else Run.create(folder, config, dataset.classes, False, "test")
+    return Fitting(run, task, model, learning, Evaluation(task, model, held_out), Progress(say))
+
+
+def final_state(fitting):
+    """All that must be equal at the end: weights, averages and optimizer, and the history without its timings."""
+    groups = fitting._groups()
+    values = [np.array(variable.numpy()) for group in groups.values() for variable in group]
+    timings = ("seconds", "images_per_second", "waiting")
+    return values, [{k: v for k, v in row.items() if k not in timings} for row in fitting.state["history"]]
+
+
+if __name__ == "__main__":
+    resume = "--resume" in sys.argv
+    job = make_fitting(sys.argv[1], sys.argv[2], resume=resume and (Path(sys.argv[1]) / "last/checkpoint.npz").exists())
+    job.run_all(resume=(Path(sys.argv[1]) / "last/checkpoint.npz").exists())
+    values, _ = final_state(job)
+    np.savez(Path(sys.argv[1]) / "final.npz", *values)
