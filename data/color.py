@@ -23,38 +23,33 @@ def jitter_colors(image, augment, seed):
     if not any(amounts):
         return image
     draws = tf.unstack(tf.random.stateless_uniform([4], seed, -1.0, 1.0) * tf.constant(amounts, tf.float32))
-    brightness, contrast, saturation, hue = (
-        draw if amount else None for draw, amount in zip(draws, amounts, strict=True)
+    brightness, contrast, saturation = (
+        1.0 + draw if amount else None for draw, amount in zip(draws[:3], amounts[:3], strict=True)
     )
-    return change_colors(
-        image,
-        1.0 if brightness is None else 1.0 + brightness,
-        1.0 if contrast is None else 1.0 + contrast,
-        None if saturation is None else 1.0 + saturation,
-        hue,
-    )
+    return change_colors(image, brightness, contrast, saturation, draws[3] if augment.hue else None)
 
 
-def change_colors(image, brightness=1.0, contrast=1.0, saturation=None, hue=None):
-    """Apply a known colour change: factors (1 changes nothing), and hue in turns; None leaves a step out.
+def change_colors(image, brightness=None, contrast=None, saturation=None, hue=None):
+    """Apply a known colour change: three factors (1 changes nothing), and hue in turns; None leaves a step out.
 
     image: float32 `[height, width, 3]`. Returns float32 `[height, width, 3]`, not clipped.
     """
-    mean_grey = brightness * tf.reduce_sum(tf.reduce_mean(image, (0, 1)) * GREY)
-    offset = (1.0 - contrast) * mean_grey  # grey is left alone by saturation and hue
+    factor, offset = 1.0 if brightness is None else brightness, None
+    if contrast is not None:
+        mean_grey = factor * tf.reduce_sum(tf.reduce_mean(image, (0, 1)) * GREY)
+        offset = (1.0 - contrast) * mean_grey  # grey is left alone by saturation and hue
+        factor = factor * contrast
     if saturation is None and hue is None:
-        return image * (brightness * contrast) + offset
-    matrix = tf.eye(3)
-    if saturation is not None:
-        matrix = saturation * matrix + (1.0 - saturation) * tf.ones([3, 1]) * tf.constant([GREY])
-    if hue is not None:
-        matrix = _hue_matrix(hue) @ matrix
-    matrix = matrix * (brightness * contrast)
-    shape = tf.shape(image)
-    changed = tf.matmul(tf.reshape(image, (-1, 3)), matrix, transpose_b=True) + offset
-    changed = tf.reshape(changed, shape)
-    changed.set_shape(image.shape)
-    return changed
+        changed = image * factor
+    else:
+        matrix = tf.eye(3)
+        if saturation is not None:
+            matrix = saturation * matrix + (1.0 - saturation) * tf.constant([GREY] * 3)
+        if hue is not None:
+            matrix = _hue_matrix(hue) @ matrix
+        changed = tf.matmul(tf.reshape(image, (-1, 3)), factor * matrix, transpose_b=True)
+        changed = tf.ensure_shape(tf.reshape(changed, tf.shape(image)), image.shape)
+    return changed if offset is None else changed + offset
 
 
 def to_uint8(image):

@@ -101,7 +101,7 @@ def largest_window(old, aspect):
 
 
 def inner_size(old, size):
-    """The largest (height, width), int32 `[2]`, inside `size` (height, width) that has the aspect of `old`, int32 `[2]`."""
+    """The largest (height, width) inside `size` with the aspect of `old`: int32 `[2]`, a pair -> int32 `[2]`."""
     old, size = tf.cast(old, tf.float32), tf.cast(size, tf.float32)
     inner = tf.round(old * tf.reduce_min(size / old))
     return tf.cast(tf.clip_by_value(inner, 1.0, size), tf.int32)

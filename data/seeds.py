@@ -38,7 +38,7 @@ def hashed_numpy(*numbers):
 
 
 def example_seed(seed, epoch, record):
-    """The seed of one record in one epoch: int32 `[..., 2]` for stateless ops; the arguments are ints or int tensors."""
+    """The seed of a record in an epoch, int32 `[..., 2]` for stateless ops; the arguments are ints or int tensors."""
     return tf.bitcast(hashed(seed, epoch, record), tf.int32)
 
 
