@@ -117,6 +117,8 @@ def _probe(path, max_pixels, digest, found):
                 opened.mode, (max(1, width // 8), max(1, height // 8))
             )  # reads every byte, in a third of the time
         opened.load()
+        if found["format"] == "WebP":
+            _decode_frames(opened)
         _check_structure(content, found["format"])
     found["remarks"] = tuple(_remarks(path, opened, found))
 
@@ -227,6 +229,13 @@ def _decode_tiff(content):
         raise _Unusable("broken", "this TIFF can't be decoded; it may be truncated", RESAVE)
 
 
+def _decode_frames(opened):
+    """TensorFlow decodes every frame of a WebP, though only the first is used."""
+    for frame in range(1, opened.n_frames):
+        opened.seek(frame)
+        opened.load()
+
+
 def _check_structure(content, form):
     """Raise for what Pillow forgives and TensorFlow's decoder does not."""
     if form == "PNG":
@@ -271,6 +280,8 @@ def _check_gif(content):
         position = after_colours(13, content[10])
         while content[position] == 0x21:  # extensions before the frame
             position = after_blocks(position + 2)
+        if content[position] != 0x2C:
+            raise _Unusable("broken", f"byte {position:,} should begin a frame of the GIF, and does not", RESAVE)
         after_blocks(after_colours(position + 10, content[position + 9]) + 1)
     except IndexError:
         raise _Unusable(*TRUNCATED) from None
@@ -280,12 +291,15 @@ def _check_bmp(content):
     """24 or 32 bits of exactly the size that the header says, or a palette; nothing compressed, nothing of OS/2."""
     offset, header_size, width, height = struct.unpack("<IIii", content[10:26])
     bits, compression = struct.unpack("<HI", content[28:34])
-    if header_size < 40 or bits not in (1, 2, 4, 8, 24, 32) or compression not in (0, 3):
+    if header_size < 40 or bits not in (1, 2, 4, 8, 24, 32) or compression not in ((0, 3) if bits > 8 else (0,)):
         raise _Unusable("unsupported", "a compressed, 16-bit or OS/2 variant of BMP", RESAVE)
-    if bits <= 8 and compression == 0:
-        return
     size = offset + (width * bits + 31) // 32 * 4 * abs(height)
-    if len(content) != size:
+    if bits <= 8:
+        if len(content) < size:
+            raise _Unusable(*TRUNCATED)
+        if bits == 8 and max(content[offset:size]) >= (offset - 14 - header_size) // 4:
+            raise _Unusable("broken", "it uses more colours than it defines", RESAVE)
+    elif len(content) != size:
         raise _Unusable("broken", f"{len(content):,} bytes, but its header says {size:,}", RESAVE)
 
 

@@ -56,6 +56,7 @@ def damaged(content, place):
 
 
 FRAMES = [GRADIENT.rotate(90)]
+ANIMATION = encoded("WEBP", save_all=True, append_images=FRAMES)
 GOOD = {
     "photo.jpg": (encoded("JPEG"), "JPEG", "RGB"),
     "progressive.jpg": (encoded("JPEG", progressive=True), "JPEG", "RGB"),
@@ -98,11 +99,14 @@ BAD = {
     "wrong header.png": (damaged(encoded("PNG"), 18), "broken"),
     "half.gif": (encoded("GIF")[:-100], "truncated"),
     "without end of frame.gif": (encoded("GIF")[:-2], "truncated"),
+    "junk before the frame.gif": (encoded("GIF")[:13] + b"junk" + encoded("GIF")[13:], "broken"),
     "half.webp": (encoded("WEBP")[:-10], "truncated"),
+    "wrong second frame.webp": (damaged(ANIMATION, ANIMATION.rindex(b"VP8 ") + 8), "broken"),
     "half.bmp": (encoded("BMP")[:-100], "truncated"),
     "too long.bmp": (encoded("BMP") + b"more", "broken"),
     "16 bits.bmp": (bmp(16, bytes(128 * 48)), "unsupported"),
     "packed.bmp": (bmp(8, b"\x40\x05\0\0" * 48 + b"\0\1", bytes(1024), compression=1), "unsupported"),
+    "colours outside the palette.bmp": (bmp(8, bytes([2]) * 64 * 48, bytes(8)), "broken"),
     "os2.bmp": (bmp(24, bytes(192 * 48), header_size=12), "unsupported"),
     "half.tif": (encoded("TIFF")[:-1000], "broken"),
     "header.tif": (encoded("TIFF")[:8], "broken"),
