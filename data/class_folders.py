@@ -89,8 +89,8 @@ def _unused(file, reason):
 def _split_folders(root):
     """{split: folder name}, empty for plain class folders.
 
-    A folder `train` alone does not decide: it can be a class of vehicles. It must hold folders itself, and it must
-    have a val or test beside it, or nothing beside it.
+    A folder `train` alone does not decide: it can be a class of vehicles. Either there is nothing but split names, or
+    it holds folders itself and has a val or test beside it.
     """
     found = {}
     for name in _folders(root):
@@ -99,11 +99,11 @@ def _split_folders(root):
             raise RetinueError(f"{root}: both {found[split]} and {name} could be the {split} split; rename one of them")
         if split:
             found[split] = name
-    if "train" not in found or not _folders(os.path.join(root, found["train"])):
+    if "train" not in found:
         return {}
-    if len(found) == 1 and len(_folders(root)) > 1:
-        return {}
-    return found
+    if len(found) == len(_folders(root)):
+        return found
+    return found if len(found) > 1 and _folders(os.path.join(root, found["train"])) else {}
 
 
 def _only_wraps_another(root):

@@ -102,7 +102,7 @@ def _rows(path):
     if wrong_width:
         line, cells = wrong_width[0]
         cure = "put a value that holds the separator in double quotes" if cells > len(header) else "fill the line up"
-        what = f"{cells} values, but the header names {len(header)} columns"
+        what = f"{cells} {'value' if cells == 1 else 'values'}, but the header names {len(header)} columns"
         raise RetinueError(f"{path} line {line}: {what}{_and_more(wrong_width)}; {cure}")
     if no_file:
         raise RetinueError(f"{path} line {no_file[0]}: the file is empty{_and_more(no_file)}; write its path")
@@ -207,4 +207,5 @@ def _merge(path, rows):
 
 
 def _and_more(items):
-    return f" (and {len(items) - 1:,} more lines like it)" if len(items) > 1 else ""
+    more = len(items) - 1
+    return f" (and {more:,} more {'line' if more == 1 else 'lines'} like it)" if more else ""

@@ -1,0 +1,180 @@
+"""Class folders: the layouts that are understood, what is passed over, and what is refused with a cure."""
+
+import os
+
+import pytest
+
+from retinue.configs.errors import RetinueError
+from retinue.data.class_folders import looks_like_image, read_class_folders
+
+
+def make(folder, *names):
+    """Empty files are enough: a reader looks at names."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def rows(dataset, folder):
+    """(file below the folder, class name, split) of every record."""
+    return [
+        (os.path.relpath(record["file"], folder), dataset.classes[record["label"]], record["split"])
+        for record in dataset
+    ]
+
+
+def test_plain_class_folders_at_any_depth_in_sorted_order(tmp_path):
+    make(tmp_path, "dog/2.jpg", "cat/b/c/1.PNG", "cat/a 1.jpeg", "Ünï/猫.webp")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("cat", "dog", "Ünï")
+    assert rows(dataset, tmp_path) == [
+        ("cat/a 1.jpeg", "cat", ""),
+        ("cat/b/c/1.PNG", "cat", ""),
+        ("dog/2.jpg", "dog", ""),
+        ("Ünï/猫.webp", "Ünï", ""),
+    ]
+    assert (dataset.task, dataset.format, dataset.source) == ("classification", "class folders", str(tmp_path))
+    assert dataset.findings == () and not dataset.multi_label
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "validation", "testing"), ("train", "valid")])
+def test_splits_above_the_classes(tmp_path, names):
+    for name in names:
+        make(tmp_path, f"{name}/cat/1.jpg", f"{name}/dog/2.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("cat", "dog")
+    for name, split in zip(names, ("train", "val", "test"), strict=False):
+        assert (f"{name}/dog/2.jpg", "dog", split) in rows(dataset, tmp_path)
+
+
+def test_a_class_that_is_only_in_val_is_still_a_class(tmp_path):
+    make(tmp_path, "train/cat/1.jpg", "train/dog/1.jpg", "val/fox/1.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("cat", "dog", "fox")
+    assert dataset.split("train").class_counts().tolist() == [1, 1, 0]
+
+
+def test_train_may_be_a_class_of_vehicles(tmp_path):
+    make(tmp_path, "bus/1.jpg", "train/1.jpg", "tram/1.jpg")
+    assert read_class_folders(tmp_path).classes == ("bus", "train", "tram")
+    make(tmp_path, "train/steam/1.jpg")
+    assert read_class_folders(tmp_path).classes == ("bus", "train", "tram")
+
+
+def test_train_alone_is_the_train_split(tmp_path):
+    make(tmp_path, "train/cat/1.jpg", "train/dog/1.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("cat", "dog") and set(dataset.splits) == {"train"}
+
+
+def test_two_names_of_one_split_are_refused(tmp_path):
+    make(tmp_path, "train/a/1.jpg", "val/a/1.jpg", "validation/a/1.jpg")
+    with pytest.raises(RetinueError, match="both val and validation could be the val split; rename one of them"):
+        read_class_folders(tmp_path)
+
+
+def test_unlabelled_photos_and_other_folders_beside_the_splits_are_named(tmp_path):
+    make(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "test/7.jpg", "extra/a/1.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert len(dataset) == 2
+    assert [(os.path.basename(found.file), found.severity) for found in dataset.findings] == [
+        ("7.jpg", "warning"),
+        ("extra", "warning"),
+    ]
+    assert "outside the class folders" in dataset.findings[0].reason
+
+
+def test_hidden_files_and_droppings_are_passed_over_in_silence(tmp_path):
+    make(tmp_path, "cat/1.jpg", "dog/1.jpg", "cat/.hidden.jpg", "cat/._1.jpg", "cat/Thumbs.db", "cat/.DS_Store")
+    make(tmp_path, "__MACOSX/cat/1.jpg", ".git/1.jpg", ".DS_Store", "cat/@eaDir/1.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert (len(dataset), dataset.classes, dataset.findings) == (2, ("cat", "dog"), ())
+
+
+def test_other_files_are_named_and_not_used(tmp_path):
+    make(tmp_path, "cat/1.jpg", "cat/notes.txt", "dog/1.jpg", "dog/clip.mp4", "dog/noextension", "stray.png")
+    dataset = read_class_folders(tmp_path)
+    assert len(dataset) == 2
+    assert [(os.path.basename(found.file), found.reason.split(" of ")[0]) for found in dataset.findings] == [
+        ("notes.txt", "not an image"),
+        ("clip.mp4", "not an image"),
+        ("noextension", "not an image"),
+        ("stray.png", "a photo outside the class folders"),
+    ]
+
+
+def test_photos_that_cannot_be_decoded_are_listed_so_that_the_check_can_name_them(tmp_path):
+    make(tmp_path, "cat/1.heic", "dog/1.jpg")
+    assert len(read_class_folders(tmp_path)) == 2
+
+
+def test_an_empty_class_folder_is_a_class_without_files(tmp_path):
+    make(tmp_path, "cat/1.jpg", "dog/1.jpg")
+    (tmp_path / "fox").mkdir()
+    assert read_class_folders(tmp_path).class_counts().tolist() == [1, 1, 0]
+
+
+def test_a_folder_that_only_wraps_another_is_looked_through_and_said(tmp_path):
+    make(tmp_path, "flower_photos/daisy/1.jpg", "flower_photos/rose/1.jpg", "LICENSE.txt")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("daisy", "rose")
+    assert [(found.severity, found.kind) for found in dataset.findings] == [("note", "folder in a folder")]
+
+
+def test_a_class_with_one_folder_in_it_stays_a_class(tmp_path):
+    make(tmp_path, "cat/more/1.jpg", "cat/2.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("cat",) and len(dataset) == 2
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    make(tmp_path, "elsewhere/1.jpg", "data/cat/1.jpg")
+    (tmp_path / "data/dog").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/round").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data/cat/lost.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    assert rows(read_class_folders(tmp_path / "data"), tmp_path / "data") == [
+        ("cat/1.jpg", "cat", ""),
+        ("cat/lost.jpg", "cat", ""),  # listed, so that the check names it
+        ("dog/1.jpg", "dog", ""),
+    ]
+
+
+def test_accented_class_names_are_one_class_however_they_are_spelled(tmp_path):
+    make(tmp_path, "train/caf\u00e9/1.jpg", "train/tea/1.jpg", "val/cafe\u0301/1.jpg", "val/tea/1.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("caf\u00e9", "tea")
+    assert all(os.path.exists(file) for file in dataset.files)
+
+
+def test_an_empty_folder(tmp_path):
+    with pytest.raises(RetinueError, match=f"{tmp_path}: no photos in it; looked for .jpg .*folders named by class"):
+        read_class_folders(tmp_path)
+
+
+def test_photos_without_class_folders(tmp_path):
+    make(tmp_path, "1.jpg", "2.jpg", "3.txt")
+    with pytest.raises(RetinueError, match="2 photos but no class folders; give each class a folder of its own"):
+        read_class_folders(tmp_path)
+
+
+def test_photos_in_train_without_class_folders(tmp_path):
+    make(tmp_path, "train/1.jpg", "train/2.jpg", "val/3.jpg")
+    with pytest.raises(RetinueError, match="3 photos but no class folders"):
+        read_class_folders(tmp_path)
+
+
+def test_a_table_beside_the_photos_is_pointed_to(tmp_path):
+    make(tmp_path, "1.jpg", "labels.csv")
+    with pytest.raises(RetinueError, match=f"name it instead: {tmp_path}/labels.csv"):
+        read_class_folders(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "b.TIFF", "c.webp", "d.heic"])
+def test_names_of_images(name):
+    assert looks_like_image(name)
+
+
+@pytest.mark.parametrize("name", ["jpg", "a.txt", "a.jpg.part", "a.mp4", "a"])
+def test_names_of_other_files(name):
+    assert not looks_like_image(name)
