@@ -232,13 +232,13 @@ def _rare_classes(dataset, counts):
     findings = []
     trainable = _trainable(counts, len(dataset.classes))
     for index, name in enumerate(dataset.classes):
-        held_out = sum(int(counts[split][index]) for split in ("val", "test") if split in counts)
-        if trainable[index] == 1 and not held_out:
+        if "val" in counts:
+            if trainable[index] and not counts["val"][index]:
+                reason = f"the class {name} has no photo in val: it can't be scored"
+                findings.append(Finding(WARNING, "class not in val", dataset.source, name, reason, "kept; add photos"))
+        elif trainable[index] == 1:
             reason = f"the class {name} has one photo: it is trained on, and can't be scored"
             findings.append(Finding(WARNING, "class with one photo", dataset.source, name, reason, "kept; add photos"))
-        elif "val" in counts and not counts["val"][index] and trainable[index]:
-            reason = f"the class {name} has no photo in val: it can't be scored"
-            findings.append(Finding(WARNING, "class not in val", dataset.source, name, reason, "kept; add photos"))
     findings += _classes_in_one_group(dataset, trainable)
     spelled = defaultdict(list)
     for name in dataset.classes:
