@@ -1,16 +1,15 @@
 """Every command: parse, call one function of the pipeline, print. Only commands that need TensorFlow import it."""
 
-import contextlib
 import json
 import logging
 import os
 import shlex
 import sys
-import tempfile
 
 import click
 
 from retinue.configs.errors import RetinueError, UsageError
+from retinue.pipeline.quiet import import_tensorflow
 
 TASKS = click.Choice(["auto", "classification"])
 
@@ -77,10 +76,8 @@ def train(data, task, recipe, backbone, weights, out, settings, resume):
             "leave out --task, --recipe, --backbone, --weights and --set"
         )
     config = load_config(recipe, settings, options)
-    with _quiet_tensorflow():
-        import keras  # noqa: F401
+    from retinue.pipeline.train import train
 
-        from retinue.pipeline.train import train
     train(data, config, out, resume=resume, command=_command(), say=click.echo)
 
 
@@ -95,8 +92,8 @@ def train(data, task, recipe, backbone, weights, out, settings, resume):
 @click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
 def evaluate(model, data, split, as_json):
     """Score MODEL, a run folder or an export, on DATA with known answers."""
-    with _quiet_tensorflow():
-        from retinue.pipeline.evaluate import evaluate
+    import_tensorflow()
+    from retinue.pipeline.evaluate import evaluate
 
     scores = evaluate(model, data, split=split, say=_say_error if as_json else click.echo)
     if as_json:
@@ -115,10 +112,9 @@ def evaluate(model, data, split, as_json):
 @click.option("--shard", metavar="I/N", help="Only the I-th of N parts, I from 1.")
 def predict(model, sources, out, runtime, precision, formats, overlay, batch, shard):
     """Run MODEL over files, folders, globs or @LIST, a text file of paths. A restart skips what is done."""
-    with _quiet_tensorflow():
-        import keras  # noqa: F401
+    import_tensorflow()
+    from retinue.pipeline.predict import predict
 
-        from retinue.pipeline.predict import predict
     summary = predict(
         model,
         list(sources),
@@ -143,10 +139,9 @@ def predict(model, sources, out, runtime, precision, formats, overlay, batch, sh
 @click.option("--precision", type=click.Choice(["f32"]), default="f32", show_default=True)
 def export(run, out, formats, precision):
     """Export RUN as a model that needs no other code, and prove on real pictures that it says the same."""
-    with _quiet_tensorflow():
-        import keras  # noqa: F401
+    import_tensorflow()
+    from retinue.pipeline.export import export
 
-        from retinue.pipeline.export import export
     export(run, out, to=tuple(formats.split(",")), precision=precision, say=click.echo)
 
 
@@ -172,10 +167,10 @@ def recipes():
 @commands.command(short_help="Show versions, devices, what is missing.")
 def doctor():
     """Show versions, devices and runtimes, what is missing and how to get it."""
-    with _quiet_tensorflow():
-        from retinue.pipeline.doctor import doctor
+    import_tensorflow()
+    from retinue.pipeline.doctor import doctor
 
-        rows = doctor()
+    rows = doctor()
     for topic, found, cure in rows:
         click.echo(f"{topic:<34} {found}" + (f"  ->  {cure}" if cure else ""))
 
@@ -185,10 +180,9 @@ def doctor():
 @click.option("--out", help="The folder for everything.  [default: the next free runs/demo-NNN]")
 def demo(task, out):
     """Fine-tune on real photos that a package carries, report, export and predict."""
-    with _quiet_tensorflow():
-        import keras  # noqa: F401
+    import_tensorflow()
+    from retinue.pipeline.demo import demo
 
-        from retinue.pipeline.demo import demo
     demo(task, out, say=click.echo)
 
 
@@ -213,28 +207,6 @@ def main():
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-
-
-@contextlib.contextmanager
-def _quiet_tensorflow():
-    """Import TensorFlow without its greetings, which it writes past Python; they are shown when the import fails."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as greetings:
-        os.dup2(greetings.fileno(), 2)
-        try:
-            import tensorflow  # noqa: F401
-
-            yield
-        except BaseException:
-            greetings.seek(0)
-            os.write(kept, greetings.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _command():

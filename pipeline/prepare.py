@@ -5,10 +5,14 @@ from retinue.data.check import check
 from retinue.data.read import read
 from retinue.data.split import split
 
+WORTH_A_LINE = 5000  # checking fewer files takes no time to speak of
+
 
 def inspect(source, config, *, task="auto", say=print, progress=None, training=True):
     """Read and check `source`. Returns (`Dataset`, `Report`)."""
     dataset = read(source, task, say)
+    if len(dataset) >= WORTH_A_LINE:
+        say(f"checking {len(dataset):,} files")
     report = check(
         dataset,
         on_bad=config.data.on_bad,
@@ -30,7 +34,7 @@ def prepare(source, config, *, say=print, progress=None, folder=None):
     if folder is not None:
         report.write(folder)
     if report.would_fail:
-        raise RetinueError(f"{'; '.join(report.would_fail)}. `retinue check {source}` lists every file")
+        raise RetinueError(f"{source}: {'; '.join(report.would_fail)}. `retinue check {source}` lists every file")
     usable, duplicate_groups = report.usable()
     shares = {"val_share": config.data.val_share, "test_share": config.data.test_share}
     return split(usable, **shares, seed=config.seed, duplicate_groups=duplicate_groups), report

@@ -57,6 +57,14 @@ def open_model(path):
     return Model(folder, kind)
 
 
+def refuse_existing(folder):
+    """Raise UsageError when `folder` exists and is not an empty folder."""
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        hint = "go on with --resume, or " if (folder / "run.json").is_file() else ""
+        raise UsageError(f"{folder}: exists already; {hint}give another --out")
+
+
 class Run:
     """A run folder while it is written."""
 
@@ -67,9 +75,7 @@ class Run:
     def create(cls, folder, config, classes, multi_label, command):
         """Make the folder. Raises UsageError when it exists and is not empty."""
         folder = Path(folder)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            hint = "go on with --resume, or" if (folder / "run.json").is_file() else ""
-            raise UsageError(f"{folder}: exists already; {hint} give another --out".replace(";  ", "; "))
+        refuse_existing(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -4,14 +4,15 @@ import time
 from pathlib import Path
 
 import numpy as np
-from retinue import tasks
+
+from retinue import backbones, tasks
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.check_report import problem_lines
 from retinue.pipeline.doctor import device
 from retinue.pipeline.evaluate import headline, truth_names, worst_classes
 from retinue.pipeline.prepare import prepare
 from retinue.pipeline.progress import Progress
-from retinue.pipeline.run import Run, next_folder, now, open_model
+from retinue.pipeline.run import Run, next_folder, now, open_model, refuse_existing
 
 WORST = 20  # pictures in the report
 
@@ -24,8 +25,11 @@ def train(source, config, out=None, *, resume=False, command="", say=print):
     say: prints a line. Returns (`Run`, `Scores`). Raises RetinueError or UsageError.
     """
     began = time.perf_counter()
+    backbones.find(config.model.backbone)  # a wrong name is told before anything is done
     if resume:
         run, config = _open_for_resume(out)
+    elif out is not None:
+        refuse_existing(out)
     dataset, report = prepare(source, config, say=say)
     if resume:
         _same_data(run, dataset)
@@ -51,6 +55,7 @@ def train(source, config, out=None, *, resume=False, command="", say=print):
 
 def _train(run, config, dataset, report, resume, say):
     import keras  # TensorFlow is imported here, after the data has been found fit
+
     from retinue.pipeline.evaluate import Evaluation
     from retinue.pipeline.fit import Fitting
 

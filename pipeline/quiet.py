@@ -1,0 +1,36 @@
+"""Importing TensorFlow without its greetings, which it writes past Python."""
+
+import contextlib
+import os
+import sys
+import tempfile
+
+
+def import_tensorflow():
+    """Import TensorFlow and Keras; what they write on the way is shown only when the import fails."""
+    if "tensorflow" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _stderr_kept():
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401
+
+        tensorflow.constant(0)  # the devices greet at their first use
+
+
+@contextlib.contextmanager
+def _stderr_kept():
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as greetings:
+        os.dup2(greetings.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            greetings.seek(0)
+            os.write(kept, greetings.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)

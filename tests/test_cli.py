@@ -1,0 +1,161 @@
+"""The command line as a user meets it: exit codes, messages without tracebacks, what is imported."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from retinue import cli
+
+
+@pytest.fixture
+def retinue(monkeypatch, capsys):
+    """A function that runs a command in this process: (exit code, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["retinue", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+            sys.exit(0)
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+def photo(path, size=(40, 30), seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (*size[::-1], 3), np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for number in range(6):
+        photo(tmp_path / "photos" / ("cat" if number % 2 else "dog") / f"{number}.jpg", seed=number)
+    return tmp_path / "photos"
+
+
+def imported_by(code):
+    program = (
+        f"import sys; {code}; print(sorted(m for m in ('tensorflow', 'keras', 'openvino', 'cv2') if m in sys.modules))"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.splitlines()[-1]
+
+
+def test_help_and_check_import_no_tensorflow(photos, tmp_path):
+    assert imported_by("import retinue, retinue.cli") == "[]"
+    assert imported_by(f"import retinue; retinue.check({str(photos)!r})") == "[]"
+
+
+def test_help_lists_every_command(retinue):
+    code, out, _ = retinue("--help")
+    assert code == 0
+    for command in ("check", "train", "evaluate", "predict", "export", "models", "recipes", "doctor", "demo"):
+        assert f"\n  {command} " in out
+
+
+def test_check_prints_and_writes(retinue, photos, tmp_path):
+    code, out, err = retinue("check", photos, "--out", tmp_path / "check")
+    assert (code, err) == (0, "")
+    assert "cat 3" in out and f"retinue train {photos}" in out
+    assert {path.name for path in (tmp_path / "check").iterdir()} == {"report.json", "problems.csv", "samples.jpg"}
+
+
+def test_check_json_is_json(retinue, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = retinue("check", photos, "--json")
+    assert code == 0 and json.loads(out)["files"] == 6
+    assert not (tmp_path / "check").exists()
+
+
+def test_check_ends_with_1_when_training_would_fail(retinue, photos, tmp_path):
+    for path in (photos / "cat").iterdir():
+        path.write_bytes(path.read_bytes()[:200])
+    code, out, _ = retinue("check", photos, "--out", tmp_path / "check")
+    assert code == 1
+    assert "truncated" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "Did you mean 'train'"),
+        (["train", "{photos}", "--set", "train.batchsize=3"], "did you mean train.batch_size?"),
+        (["train", "{photos}", "--recipe", "fine-tun"], "did you mean fine-tune?"),
+        (["train", "{photos}", "--out", "{photos}"], "exists already; give another --out"),
+        (["train", "{photos}", "--resume"], "--resume needs --out"),
+        (["train", "{photos}", "--resume", "--out", "{photos}", "--set", "seed=1"], "own configuration"),
+        (["train", "{photos}", "--resume", "--out", "{photos}/no"], "there is no such folder"),
+        (["train", "{photos}", "--backbone", "efficientnet_lite9", "--out", "{photos}/../run"], "efficientnet_lite0"),
+        (["check", "{photos}x"], "did you mean {photos}?"),
+        (["evaluate", "{photos}", "{photos}"], "not a model of retinue"),
+        (["predict", "{photos}/no", "{photos}", "--out", "out"], "there is no such folder"),
+        (["export", "{photos}", "--out", "out"], "not a model of retinue"),
+    ],
+)
+def test_wrong_use_ends_with_2_and_one_line(retinue, photos, arguments, message):
+    code, _, err = retinue(*[argument.format(photos=photos) for argument in arguments])
+    assert code == 2
+    assert message.format(photos=photos) in err
+    assert "Traceback" not in err
+
+
+def test_wrong_key_in_a_recipe_file_names_file_and_line(retinue, photos, tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("seed: 1\ntrain:\n  optimiser: sgd\n")
+    code, _, err = retinue("train", photos, "--recipe", recipe)
+    assert code == 2
+    assert f"{recipe}:3: unknown key train.optimiser; did you mean train.optimizer?" in err
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (lambda folder: folder.mkdir(), "photos"),
+        (lambda folder: [photo(folder / "cat" / f"{n}.jpg", seed=n) for n in range(4)], "only one class"),
+        (lambda folder: [photo(folder / f"{n}.jpg", seed=n) for n in range(4)], "folder"),
+        (lambda folder: bad_share(folder, 3), "data.on_bad=skip"),
+    ],
+    ids=["empty folder", "one class", "no class folders", "many bad files"],
+)
+def test_data_that_is_not_fit_ends_with_a_line(retinue, tmp_path, prepare, message):
+    folder = tmp_path / "photos"
+    prepare(folder)
+    code, _, err = retinue("train", folder, "--out", tmp_path / "run")
+    assert code in (1, 2)
+    assert message in err and str(folder) in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "run").exists()
+
+
+def bad_share(folder, bad):
+    for number in range(20):
+        path = photo(folder / ("cat" if number % 2 else "dog") / f"{number}.jpg", seed=number)
+        if number < bad:
+            path.write_bytes(b"")
+
+
+def test_csv_mistakes_name_file_and_line(retinue, tmp_path):
+    table = tmp_path / "list.csv"
+    table.write_text("path,label\na.jpg,cat\n")
+    code, _, err = retinue("train", table)
+    assert code in (1, 2) and "list.csv" in err and "file" in err
+    photo(tmp_path / "a.jpg")
+    table.write_text("file,label\na.jpg,cat\nb.jpg,dog\n")
+    code, out, _ = retinue("check", table, "--out", tmp_path / "check")
+    assert code == 1 and "b.jpg" in out
+
+
+def test_models_and_recipes(retinue):
+    code, out, _ = retinue("models", "efficientnet_lite*")
+    assert code == 0 and "efficientnet_lite0" in out and "75.1" in out
+    code, out, _ = retinue("models", "--json")
+    assert len(json.loads(out)) > 40
+    code, out, _ = retinue("recipes")
+    assert code == 0 and "fine-tune" in out
