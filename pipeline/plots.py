@@ -17,7 +17,7 @@ from retinue.tasks.fonts import font_families, printable
 
 # Okabe and Ito's blue and orange, and greys: apart for colour-blind eyes, and on a grey printer.
 BLUE, ORANGE, GREY, LIGHT, INK = "#0072B2", "#E08A00", "#8A949E", "#E4E8EC", "#24292E"
-SPLIT_COLORS = dict(zip(SPLITS, (BLUE, ORANGE, GREY), strict=True))
+SPLIT_COLORS = dict(zip((*SPLITS, "no split"), (BLUE, ORANGE, GREY, BLUE), strict=True))
 WIDTH = 9.0  # inches; the page shows it at 900 pixels, which makes 9 points 12.5 pixels
 DPI = 200
 MOST_CLASSES = 30  # more rows than this are not readable
@@ -81,12 +81,11 @@ def curves(history, headline):
         if losses.lines:
             losses.legend(loc="upper right", bbox_to_anchor=(1, 0.92))
         _line(scores, epochs, _column(history, headline), BLUE, "training")
-        values = _column(history, score)
-        _line(scores, epochs, values, ORANGE, "validation")
-        best = [index for index, row in enumerate(history) if row.get("best")]
-        if best and np.isfinite(values[best[-1]]):
-            epoch, value = epochs[best[-1]], values[best[-1]]
-            scores.plot(epoch, value, "o", markersize=10, fillstyle="none", color=INK, label=f"best: {value:.1%}")
+        _line(scores, epochs, _column(history, score), ORANGE, "validation")
+        best = best_epoch(history, headline)
+        if best:
+            label = f"best: {best[score]:.1%}"
+            scores.plot(best["epoch"], best[score], "o", markersize=10, fillstyle="none", color=INK, label=label)
         scores.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
         scores.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if np.ptp(scores.get_ylim()) > 0.04 else 1))
         if scores.lines:
@@ -97,6 +96,12 @@ def curves(history, headline):
 
     alt = f"Training and validation loss, {words(headline)} and learning rate over {len(history)} epochs"
     return _plot("curves", history, (WIDTH, 2.9), [row["stage"] for row in history], draw, alt)
+
+
+def best_epoch(history, headline):
+    """The row whose weights were kept: the last one marked `best`; None where nothing was validated."""
+    best = [row for row in history if row.get("best") and row.get(f"val_{headline}") is not None]
+    return best[-1] if best else None
 
 
 def confusion(table):
@@ -121,6 +126,8 @@ def confusion(table):
         axes.set_yticks(range(len(names)), short)
         axes.set(xlabel="the model's answer", ylabel="truth")
         axes.tick_params(axis="x", rotation_mode="anchor")
+        if len(names) > 15:
+            axes.tick_params(labelsize=7.5)
         size = 11 if len(names) <= 4 else 9 if len(names) <= 12 else 6.5
         for row, column in np.argwhere(counts > 0):
             share = f"\n{shares[row, column]:.0%}" if len(names) <= 10 else ""
@@ -208,8 +215,9 @@ def reliability(table):
 
 def class_counts(dataset):
     """Files of each class in each split, the largest class first; above 30 classes the largest and the smallest 15."""
-    names = [name for name in SPLITS if (dataset.splits == name).any()]
-    counts = np.array([dataset.split(name).class_counts() for name in names]).reshape(len(names), -1)
+    splits = [name for name in (*SPLITS, "") if (dataset.splits == name).any()]
+    counts = np.array([dataset.split(name).class_counts() for name in splits])
+    names = [name or "no split" for name in splits]
     rows = [
         {"class": name} | dict(zip(names, counts[:, index].tolist(), strict=True))
         for index, name in enumerate(dataset.classes)

@@ -18,16 +18,15 @@ MEANINGS = {
     "accuracy": "share of the files that were right",
     "top5": "share of the files whose true class was among the five best guesses",
     "balanced_accuracy": "accuracy as it would be if every class had the same number of files",
-    "precision": "of the files called by a class's name, the share that is right; mean over classes",
-    "recall": "of the files of a class, the share that was found; mean over classes",
-    "f1": "precision and recall in one number; mean over classes",
+    "macro_precision": "of the files called by a class's name, the share that is right; mean over classes",
+    "macro_recall": "of the files of a class, the share that was found; mean over classes",
+    "macro_f1": "precision and recall of a class in one number; mean over classes",
     "log_loss": "how much the truth surprised the model; 0 is best, and mistakes it was sure of cost most",
     "calibration_error": "how far its confidence is from how often it is right; 0 is best",
     "mean_average_precision": "how well the files of a class come before all others when sorted by score",
     "micro_precision": "share of the labels it gave that are right",
     "micro_recall": "share of the true labels that it gave",
     "micro_f1": "these two in one number",
-    "macro_f1": "the same for each class on its own, then the mean over classes",
     "exact_match": "share of the files on which every label was right",
     "threshold": "a label is given from this score on",
 }
@@ -64,15 +63,13 @@ class Table:
 
 def learning(history, headline):
     """Curves over the epochs."""
-    key = f"val_{headline}"
-    scored = [row for row in history if row.get(key) is not None]
+    best = plots.best_epoch(history, headline)
     text = []
-    if scored:
-        best = max(scored, key=lambda row: row[key])
+    if best:
         text.append(
-            f"The best epoch was {best['epoch']} of {history[-1]['epoch']}, with {best[key]:.1%} on the validation "
-            "files. A validation loss that rises while the training loss falls means that the model learns its files "
-            "by heart."
+            f"The best epoch was {best['epoch']} of {history[-1]['epoch']}, with {best[f'val_{headline}']:.1%} on the "
+            "validation files. A validation loss that rises while the training loss falls means that the model learns "
+            "its files by heart."
         )
     return Section("How it learned", text, [plots.curves(history, headline)])
 
@@ -82,6 +79,8 @@ def confusion(scores):
     table = scores.tables["confusion"]
     pairs = plots.most_confused(table)
     text = ["Each row is a true class, each column the model's answer; the diagonal is right."]
+    if len(table) > plots.MOST_CLASSES and not pairs:
+        return Section("What it mixes up", ["No class was taken for another."])
     if len(table) > plots.MOST_CLASSES:
         text = [f"The full matrix of {len(table)} classes is in confusion.csv; these are its largest mistakes."]
     if pairs:
@@ -169,8 +168,9 @@ def data(dataset, check_summary):
     """Where the files came from, how many of each class, and what the check found."""
     parts = [(name, int((dataset.splits == name).sum())) for name in SPLITS]
     counts = ", ".join(f"{count:,} {name}" for name, count in parts if count)
+    counts = f": {counts}" if counts else ""
     source = f" from {dataset.source} ({dataset.format})" if dataset.source else ""
-    text = [f"{len(dataset):,} files in {len(dataset.classes)} classes{source}: {counts}."]
+    text = [f"{len(dataset):,} files in {len(dataset.classes)} classes{source}{counts}."]
     if check_summary:
         text += check_summary
     elif check_summary is not None:

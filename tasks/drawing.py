@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
 from retinue.tasks.fonts import font_file, printable
 
 # This green is bluish, so that colour-blind eyes tell it from the red; a tick and a cross say the same again.

@@ -60,26 +60,34 @@ def calibration(confidence, right):
     return rows, float(np.abs(right_sum - confidence_sum).sum() / len(confidence))
 
 
-def average_precision(scores, positive, weights):
-    """Area under the staircase of precision over recall: the sum of (R_k - R_k-1) P_k over falling thresholds.
+def falling_thresholds(scores, positive):
+    """The order in which a falling threshold takes the files of a class, for `average_precision`.
 
-    This is scikit-learn's `average_precision_score`; files with equal scores pass the threshold together.
-    scores: float `[n]`; positive: bool `[n]`; weights: int `[b, n]`, how often each file counts, a row a resample.
-    Returns float64 `[b]`, not-a-number where a resample has no positive.
+    scores: float `[n]`; positive: bool `[n]`, at least one true. Files of equal score are taken together; a step ends
+    where files with a positive among them are taken, since recall rises only there.
+    Returns (rows of the files taken, where each step starts in them, rows of the positives, where each step starts).
     """
     order = np.argsort(-scores, kind="stable")
-    scores, positive, weights = scores[order], positive[order], weights[:, order]
-    ends = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))  # the last file of each group of equal scores
-    # Only groups with a positive raise the recall, and there are few of them.
+    scores, positive = scores[order], positive[order]
+    ends = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))
     hits = np.add.reduceat(positive, np.append(0, ends[:-1] + 1), dtype=np.int64)
-    ends = ends[hits > 0]
-    found = np.cumsum(weights * positive, axis=1)[:, ends]
-    taken = np.cumsum(weights, axis=1)[:, ends]
+    ends, hits = ends[hits > 0], hits[hits > 0]
+    starts = np.append(0, ends[:-1] + 1)
+    return order[: ends[-1] + 1], starts, order[positive], np.append(0, np.cumsum(hits[:-1]))
+
+
+def average_precision(thresholds, weights):
+    """Area under the staircase of precision over recall: the sum of (R_k - R_k-1) P_k over falling thresholds.
+
+    This is scikit-learn's `average_precision_score`. thresholds: of `falling_thresholds`. weights: int `[b, n]`, how
+    often each file counts, a row a resample. Returns float64 `[b]`, not-a-number where a resample has no positive.
+    """
+    files, starts, positives, positive_starts = thresholds
+    taken = np.cumsum(np.add.reduceat(np.take(weights, files, axis=1), starts, axis=1), axis=1)
+    steps = np.add.reduceat(np.take(weights, positives, axis=1), positive_starts, axis=1)
+    found = np.cumsum(steps, axis=1)
     precision = found / np.maximum(taken, 1)
-    steps = np.diff(found, axis=1, prepend=0)
-    total = found[:, -1] if len(ends) else np.zeros(len(weights))
-    with np.errstate(invalid="ignore"):
-        return np.sum(steps * precision, axis=1) / np.where(total > 0, total, np.nan)
+    return np.sum(steps * precision, axis=1) / np.where(found[:, -1] > 0, found[:, -1], np.nan)
 
 
 def bootstrap_accuracy(right, count, resamples, seed):
@@ -101,15 +109,15 @@ def bootstrap_mean_average_precision(scores, positive, resamples, seed):
     # An order that depends on the content alone makes the interval independent of the order of the files.
     order = np.lexsort(np.concatenate([scores, positive], axis=1).T)
     scores, positive = scores[order], positive[order]
+    thresholds = [falling_thresholds(scores[:, c], positive[:, c]) for c in np.flatnonzero(positive.any(axis=0))]
     generator = np.random.default_rng(seed)
     means = []
-    at_once = max(1, 4_000_000 // count)
+    at_once = max(1, 500_000 // count)  # as much as a processor's cache holds
     for start in range(0, resamples, at_once):
         rows = min(at_once, resamples - start)
         drawn = generator.integers(0, count, (rows, count)) + np.arange(rows)[:, None] * count
-        weights = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
-        by_class = [average_precision(scores[:, c], positive[:, c], weights) for c in np.flatnonzero(positive.any(0))]
-        by_class = np.array(by_class)
+        weights = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(np.int32)
+        by_class = np.array([average_precision(each, weights) for each in thresholds])
         defined = ~np.isnan(by_class)
         usable = defined.any(axis=0)
         sums = np.where(defined, by_class, 0.0).sum(axis=0)

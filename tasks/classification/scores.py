@@ -101,9 +101,9 @@ class ClassificationEvaluator:
             numbers["top5"] = float((rank < 5).mean())
         numbers |= {
             "balanced_accuracy": recall,
-            "precision": metrics.mean_over_classes(per_class, "precision"),
-            "recall": recall,
-            "f1": metrics.mean_over_classes(per_class, "f1"),
+            "macro_precision": metrics.mean_over_classes(per_class, "precision"),
+            "macro_recall": recall,
+            "macro_f1": metrics.mean_over_classes(per_class, "f1"),
             "log_loss": float(loss.mean()),
             "calibration_error": calibration_error,
         }
@@ -143,7 +143,10 @@ class ClassificationEvaluator:
             files = int(positive[:, index].sum())
             hits = (said & positive)[:, index].sum()
             precision, recall, f1 = metrics.precision_recall_f1(hits, said[:, index].sum(), files)
-            area = float(metrics.average_precision(scores[:, index], positive[:, index], once)[0]) if files else None
+            area = None
+            if files:
+                thresholds = metrics.falling_thresholds(scores[:, index], positive[:, index])
+                area = float(metrics.average_precision(thresholds, once)[0])
             per_class.append(
                 {
                     "class": name,
