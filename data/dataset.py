@@ -37,7 +37,7 @@ class Ragged:
 
     def take(self, rows):
         """The rows of int `rows`, in that order, as a new Ragged."""
-        rows = np.asarray(rows)
+        rows = np.asarray(rows, np.int64)
         lengths = self.offsets[rows + 1] - self.offsets[rows]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])

@@ -80,20 +80,30 @@ def _hold_out(dataset, pool, splits, held_out, seed):
     labels = [_label_counts(dataset, rows) for rows in pool]
     files = _sum(labels, len(dataset.classes) + 1)
     left = _sum([np.stack([counts[0], np.ones_like(counts[0])]) for counts in labels], len(dataset.classes) + 1)
-    order = sorted(range(len(pool)), key=lambda unit: _order(labels[unit][0], files, names, pool[unit], seed))
+    keys = [_order(labels[unit][0], files, names, pool[unit], seed) for unit in range(len(pool))]
+    forwards = sorted(range(len(pool)), key=keys.__getitem__)
+    backwards = sorted(reversed(forwards), key=lambda unit: keys[unit][0])
     moved = set()
     for name, share in held_out.items():
         wanted = np.floor(share * files + 0.5)
         wanted = np.maximum(wanted, files >= (2 if name == "val" else 4))
-        for unit in order:
+        # Of each class val takes one end and test the other, so that a new file in one moves none in the other.
+        for unit in forwards if name == "val" else backwards:
             classes, counts = labels[unit]
-            need = wanted[classes]
-            nearer = np.sum(((need - counts) ** 2 - need**2) / files[classes]) < 0
-            if unit not in moved and nearer and (left[classes] > 1).all():
+            if unit not in moved and (left[classes] > 1).all() and _is_nearer(wanted[classes], counts, files[classes]):
                 splits[pool[unit]] = name
                 wanted[classes] -= counts
                 left[classes] -= 1
                 moved.add(unit)
+
+
+def _is_nearer(wanted, counts, files):
+    """Whether the unit's files bring its rarest class nearer to what is wanted, and its classes together too.
+
+    The rarest decides, since the others have more units to be filled up from.
+    """
+    change = ((wanted - counts) ** 2 - wanted**2) / files
+    return change[np.argmin(files)] < 0 and change.sum() < 0
 
 
 def _label_counts(dataset, rows):

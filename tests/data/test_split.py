@@ -1,0 +1,190 @@
+"""The split: disjoint, complete, by class, by group, the same each time, and little moved by a new file."""
+
+import re
+
+import numpy as np
+import pytest
+
+from retinue.configs.errors import RetinueError, UsageError
+from retinue.data.dataset import Dataset, Ragged
+from retinue.data.split import split
+
+
+def dataset(labels, classes=None, groups=None, splits=None, folder="/photos", names=None):
+    """A Dataset of files that need not exist. labels: a list of ints, or of lists for several labels."""
+    several = any(isinstance(label, list) for label in labels)
+    column = {"labels": Ragged.from_rows(labels, np.int64)} if several else {"label": np.array(labels, np.int64)}
+    count = classes or 1 + max(max(label, default=0) if several else label for label in labels)
+    names = names or [f"{number}.jpg" for number in range(len(labels))]
+    return Dataset(
+        "classification",
+        [f"{folder}/{name}" for name in names],
+        [f"class {number}" for number in range(count)],
+        column,
+        splits=None if splits is None else np.array(splits, dtype=object),
+        groups=None if groups is None else np.array(groups, dtype=object),
+        source=folder,
+    )
+
+
+def counts(data):
+    """{split: files of each class}."""
+    return {name: data.split(name).class_counts().tolist() for name in ("train", "val", "test")}
+
+
+def parts(data):
+    """{split: set of files}."""
+    return {name: set(data.split(name).files) for name in ("train", "val", "test")}
+
+
+RANDOM = np.random.default_rng(0)
+MANY = RANDOM.choice(6, 500, p=[0.5, 0.25, 0.15, 0.05, 0.03, 0.02]).tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("shares", [(0.2, 0.0), (0.2, 0.1), (0.05, 0.5), (0.333, 0.333)])
+def test_every_file_has_one_split_and_every_class_its_share_within_one(seed, shares):
+    data = split(dataset(MANY), val_share=shares[0], test_share=shares[1], seed=seed)
+    assert len(data) == len(MANY) and set(data.splits) <= {"train", "val", "test"}
+    ideal = np.bincount(MANY)
+    for name, share in zip(("val", "test", "train"), (*shares, 1 - sum(shares)), strict=True):
+        assert np.abs(np.array(counts(data)[name]) - share * ideal).max() <= 1, name
+
+
+def test_small_classes():
+    labels = [number for number in range(1, 8) for _ in range(number)]
+    data = counts(split(dataset(labels), val_share=0.2, test_share=0.1))
+    assert data["val"] == [0, 0, 1, 1, 1, 1, 1, 1]
+    assert data["test"] == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert data["train"] == [0, 1, 1, 2, 2, 3, 4, 5]
+
+
+def test_nothing_held_out_on_request():
+    assert counts(split(dataset([0, 0, 1, 1]), val_share=0)) == {"train": [2, 2], "val": [0, 0], "test": [0, 0]}
+
+
+def test_same_seed_same_split_and_another_seed_another():
+    data = dataset(MANY)
+    one, again, other = (parts(split(data, test_share=0.1, seed=seed)) for seed in (7, 7, 8))
+    assert one == again != other
+
+
+def test_the_order_of_files_does_not_matter():
+    data = dataset(MANY, groups=[f"g{number // 3}" if number % 2 else "" for number in range(len(MANY))])
+    shuffled = data.take(np.random.default_rng(1).permutation(len(data)))
+    assert parts(split(data, test_share=0.1)) == parts(split(shuffled, test_share=0.1))
+
+
+def test_the_folder_does_not_matter():
+    def below(folder):
+        names = [f"{label}/{number}.jpg" for number, label in enumerate(MANY)]
+        found = split(dataset(MANY, folder=folder, names=names)).split("val").files
+        return {name.removeprefix(folder) for name in found}
+
+    assert below("/photos") == below("/somewhere/else")
+
+
+def test_a_file_more_moves_at_most_one_other():
+    before = parts(split(dataset(MANY), test_share=0.1))
+    after = parts(split(dataset([*MANY, 0]), test_share=0.1))
+    new = f"/photos/{len(MANY)}.jpg"
+    for name in before:
+        assert len(before[name] ^ (after[name] - {new})) <= 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_stay_whole_and_classes_near_their_share(seed):
+    groups = [f"g{number}" for number in RANDOM.integers(0, 100, len(MANY))]
+    data = split(dataset(MANY, groups=groups), test_share=0.1, seed=seed)
+    for group in set(groups):
+        assert len(set(data.splits[np.array(groups) == group])) == 1
+    ideal = np.bincount(MANY)
+    largest = 1 + max(groups.count(group) for group in groups)
+    assert np.abs(counts(data)["val"] - 0.2 * ideal).max() <= largest
+    assert abs(sum(counts(data)["val"]) / len(MANY) - 0.2) < 0.05
+    assert min(counts(data)["train"]) > 0
+
+
+def test_groups_by_hand():
+    data = split(dataset([0] * 10, groups=["a"] * 8 + ["b"] * 2))
+    assert list(data.splits) == ["train"] * 8 + ["val"] * 2  # b is the nearest to 2 of 10
+
+
+def test_a_class_in_one_group_is_trained_on():
+    data = split(dataset([0, 0, 0, 0, 1, 1, 1, 1], groups=["a"] * 4 + list("bcde")))
+    assert counts(data)["train"][0] == 4
+    assert counts(data)["val"] == [0, 1]
+
+
+def test_duplicates_never_straddle_splits():
+    rows = [np.array([row, row + 100, row + 200]) for row in range(50)]
+    for seed in range(5):
+        data = split(dataset(MANY), seed=seed, duplicate_groups=rows)
+        assert all(len(set(data.splits[group])) == 1 for group in rows)
+        assert set(data.splits) == {"train", "val"}
+
+
+def test_duplicates_join_the_groups_that_they_touch():
+    groups = ["a", "a", "b", "b", "", "c", "d", "e", "f", "g"]
+    for seed in range(20):
+        data = split(dataset([0] * 10, groups=groups), seed=seed, duplicate_groups=[[1, 2], [3, 4]])
+        assert len(set(data.splits[:5])) == 1
+
+
+def test_given_splits_are_kept():
+    given = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
+    data = dataset([0, 1] * 5, splits=given)
+    assert list(split(data, val_share=0.5, test_share=0.3).splits) == given
+
+
+def test_val_is_held_out_of_train_where_only_train_and_test_are_given():
+    given = ["train"] * 20 + ["test"] * 10
+    data = split(dataset([0, 1] * 15, splits=given), val_share=0.2)
+    assert set(data.splits[20:]) == {"test"}
+    assert counts(data) == {"train": [8, 8], "val": [2, 2], "test": [5, 5]}
+
+
+def test_files_without_a_split_are_training_files():
+    data = split(dataset([0, 1] * 5, splits=[""] * 4 + ["train"] * 2 + ["val"] * 4))
+    assert list(data.splits) == ["train"] * 6 + ["val"] * 4
+
+
+def test_a_file_without_a_split_follows_its_group():
+    data = split(dataset([0, 1, 0, 1], groups=["a", "b", "a", "b"], splits=["val", "train", "", ""]))
+    assert list(data.splits) == ["val", "train", "val", "train"]
+
+
+def test_several_labels_each_near_its_share():
+    random = np.random.default_rng(3)
+    labels = [
+        np.flatnonzero(random.random(8) < [0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02]).tolist() for _ in range(600)
+    ]
+    data = split(dataset(labels), val_share=0.2, test_share=0.1)
+    total = np.bincount([label for row in labels for label in row])
+    assert np.abs(counts(data)["val"] - 0.2 * total).max() <= 1
+    assert np.abs(counts(data)["test"] - 0.1 * total).max() <= 1
+    empty = np.array([not row for row in labels])
+    assert abs((data.splits[empty] == "val").mean() - 0.2) < 0.1
+    assert len(data.split("val")) / len(data) == pytest.approx(0.2, abs=0.05)
+
+
+def test_a_rare_label_beside_a_common_one_stays_in_train():
+    labels = [[0]] * 9 + [[0, 1]]
+    data = split(dataset(labels), val_share=0.5)
+    assert data.splits[9] == "train" and counts(data)["val"] == [5, 0]
+
+
+@pytest.mark.parametrize("shares", [(1.0, 0.0), (-0.1, 0.0), (0.6, 0.4), (0.2, 1.0)])
+def test_shares_out_of_range(shares):
+    with pytest.raises(UsageError, match=re.escape(f"data.val_share {shares[0]} and data.test_share {shares[1]}")):
+        split(dataset([0, 1]), val_share=shares[0], test_share=shares[1])
+
+
+def test_nothing_that_could_be_held_out():
+    with pytest.raises(RetinueError, match="/photos: no file can be held out for val, since every class has one file"):
+        split(dataset([0, 1, 2]))
+
+
+def test_files_with_one_name_in_folders_of_two_classes():
+    names = [f"{name}/{number}.jpg" for name in "ab" for number in range(10)]
+    assert counts(split(dataset([0] * 10 + [1] * 10, names=names)))["val"] == [2, 2]
