@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.files import atomic_write
 from retinue.pipeline import runtimes
@@ -94,7 +95,7 @@ def _write(model, inference, folder, to, precision, files, say):
                 f"allowed) and agrees on {proof['same_label']} of {len(files)} labels; nothing was exported"
             )
     described = {
-        "run": str(model.folder),
+        "run": str(model.folder.resolve()),
         "task": model.task.name,
         "precision": precision,
         "tolerance": TOLERANCE,
@@ -109,12 +110,10 @@ def _write(model, inference, folder, to, precision, files, say):
 
 def _write_saved_model(model, inference, folder):
     import tensorflow as tf
-    from retinue.data.resize import resize_image
 
     task, module = model.task, tf.Module()
     names = tf.constant(list(model.classes))
     kinds = {tensor.name: tf.TensorSpec(tensor.shape[1:], tensor.dtype) for tensor in inference.inputs}
-    height, width = kinds["image"].shape[:2]
     # The copy is what the SavedModel keeps under assets/; the path is known to nobody afterwards.
     with tempfile.TemporaryDirectory() as scratch:
         listed = Path(scratch) / "classes.txt"
@@ -139,10 +138,7 @@ def _write_saved_model(model, inference, folder):
             return answer(tf.map_fn(task.read, encoded, fn_output_signature=kinds))
 
         def from_images(images):
-            def resize(image):
-                return {"image": resize_image(image, (height, width), task.config.data.fit)}
-
-            return answer(tf.map_fn(resize, images, fn_output_signature=kinds))
+            return answer(tf.map_fn(task.prepare, images, fn_output_signature=kinds))
 
         batches = {name: tf.TensorSpec([None, *kind.shape], kind.dtype, name) for name, kind in kinds.items()}
         signatures = {

@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.files import atomic_path, atomic_write
 from retinue.pipeline.sources import path_hash

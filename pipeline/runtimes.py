@@ -8,6 +8,7 @@ import importlib.util
 import os
 
 import numpy as np
+
 from retinue.configs.errors import RetinueError, UsageError
 
 RUNTIMES = ("auto", "tensorflow", "openvino")
