@@ -63,8 +63,7 @@ def _probe_all(files, max_pixels, workers, progress):
     chunks = [range(start, min(start + CHUNK, len(files))) for start in range(0, len(files), CHUNK)]
     images = []
     # Pillow warns of odd metadata, which says nothing about the pixels, and would do so once a file.
-    with warnings.catch_warnings(), ThreadPoolExecutor(workers or _cores()) as pool:
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(workers or _cores()) as pool:
         for some in pool.map(probe_some, chunks):
             images += some
             if progress:

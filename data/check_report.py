@@ -75,14 +75,12 @@ class Report:
 
     def write(self, folder):
         """Write `report.json`, `problems.csv` (file, item, reason, action) and `samples.jpg` into `folder`."""
-        atomic_write(
-            os.path.join(folder, "report.json"), json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n"
-        )
+        _write_text(folder, "report.json", json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n")
         table = io.StringIO(newline="")
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(["file", "item", "reason", "action"])
         writer.writerows([row.file, row.item, row.reason, row.action] for row in self.findings)
-        atomic_write(os.path.join(folder, "problems.csv"), table.getvalue())
+        _write_text(folder, "problems.csv", table.getvalue())
         usable, _ = self.usable()
         if len(usable):
             with atomic_path(os.path.join(folder, "samples.jpg")) as path:
@@ -113,6 +111,10 @@ class Report:
         }
 
 
+def _write_text(folder, name, text):
+    atomic_write(os.path.join(folder, name), _printable(text))
+
+
 def summary_lines(report):
     """The report for the screen: what there is, problems by kind with examples, and the command to run next."""
     dataset = report.dataset
@@ -129,7 +131,7 @@ def summary_lines(report):
 
 def problem_lines(report):
     """A sentence a kind of problem, with its first examples, for the report of a run. Empty when all is well."""
-    return [text for _, text in _problems(report)]
+    return [_printable(text) for _, text in _problems(report)]
 
 
 def _problems(report):
@@ -148,7 +150,12 @@ def _problems(report):
 
 
 def _line(word, text):
-    return f"{word:<8} {text}".encode("utf-8", "backslashreplace").decode()
+    return _printable(f"{word:<8} {text}")
+
+
+def _printable(text):
+    """The text with escapes for file names that are not Unicode."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _splits(report):
@@ -181,7 +188,7 @@ def _sizes(report):
         text = f"all {width['min']} x {height['min']} pixels"
     text += "; " + ", ".join(f"{name} {count:,}" for name, count in formats)
     rotated = report._rotated()
-    return text + (f"; {rotated:,} are turned upright by their EXIF" if rotated else "")
+    return text + (f"; turned upright by EXIF: {rotated:,}" if rotated else "")
 
 
 def _examples(findings, source):

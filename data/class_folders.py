@@ -133,6 +133,8 @@ def _why_nothing(folder, root):
 
 def _class_name(folder_name):
     """One spelling for accented letters: macOS writes them decomposed, and classes are matched by name."""
+    if any("\ud800" <= letter <= "\udfff" for letter in folder_name):
+        raise RetinueError(f"{ascii(folder_name)}: the name of this class folder is not valid UTF-8; rename it")
     return unicodedata.normalize("NFC", folder_name)
 
 

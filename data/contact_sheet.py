@@ -1,5 +1,7 @@
 """A contact sheet: small pictures of a dataset with their labels, to see at a glance what was read."""
 
+import warnings
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
@@ -36,7 +38,8 @@ def _choose(dataset):
 
 def _thumbnail(file):
     try:
-        with Image.open(file) as opened:
+        # The warnings are of many pixels and odd metadata; the check has looked at both.
+        with warnings.catch_warnings(action="ignore"), Image.open(file) as opened:
             opened.draft("RGB", (TILE, TILE))
             picture = ImageOps.exif_transpose(opened)
             if picture.mode.startswith(("I", "F")):

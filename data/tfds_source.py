@@ -110,7 +110,7 @@ def _write_out(source, builder, image, label, folder, say):
             rows["splits"].append(splits[split])
     notes = [f"its split {name} is not used" for name in builder.info.splits if name not in splits]
     if unlabelled:
-        notes.append(f"{unlabelled:,} photos have no label and are not used")
+        notes.append(f"{unlabelled:,} of its photos without a label are not used")
     header = {"classes": names, "several": several, "notes": notes}
     atomic_write(folder / "index.json", json.dumps(header | rows))
 

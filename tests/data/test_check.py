@@ -285,6 +285,15 @@ def test_what_is_written(photos, tmp_path):
         assert sheet.format == "JPEG" and sheet.width == 8 * 160
 
 
+def test_a_file_name_that_is_not_unicode(photos, tmp_path):
+    os.rename(photos / "cat/0.jpg", os.fsencode(photos) + b"/cat/\xff.jpg")
+    report = check(read(photos))
+    assert kinds(report) == ["file name"]
+    assert problem_lines(report) == ["1 file name: cat/\\udcff.jpg (its name is not valid UTF-8)"]
+    report.write(tmp_path / "check")
+    assert f"{photos}/cat/\\udcff.jpg" in (tmp_path / "check/problems.csv").read_text("utf-8")
+
+
 def test_the_report_as_values(photos):
     shutil.copy(photos / "cat/0.jpg", photos / "cat/copy.jpg")
     values = check(read(photos)).to_dict()

@@ -147,6 +147,12 @@ def test_accented_class_names_are_one_class_however_they_are_spelled(tmp_path):
     assert all(os.path.exists(file) for file in dataset.files)
 
 
+def test_a_class_name_that_is_not_unicode(tmp_path):
+    make(tmp_path, "cat/1.jpg", os.fsdecode(b"\xff/1.jpg"))
+    with pytest.raises(RetinueError, match=r"'.udcff': the name of this class folder is not valid UTF-8; rename it"):
+        read_class_folders(tmp_path)
+
+
 def test_an_empty_folder(tmp_path):
     with pytest.raises(RetinueError, match=f"{tmp_path}: no photos in it; looked for .jpg .*folders named by class"):
         read_class_folders(tmp_path)

@@ -85,7 +85,7 @@ def test_local_files_with_one_label(cache):
         assert image.size == (20, 10)
     assert [found.reason for found in data.findings] == [
         "its split extra is not used",
-        "1 photos have no label and are not used",
+        "1 of its photos without a label are not used",
     ]
     assert len(said) == 2 and "downloading" in said[0] and "writing 6 photos to" in said[1]
 
