@@ -71,7 +71,8 @@ def read_csv_table(path):
 
 def _rows(path):
     """Every line below the header as a dict with file, labels, split, group and line; and findings about columns."""
-    reader = csv.reader(io.StringIO(_text(path), newline=""), delimiter=_delimiter(path))
+    text = _text(path)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text.split("\n", 1)[0]))
     header = [name.strip() for name in next(reader, [])]
     place = _columns(path, header)
     rows, wrong_width, no_file, wrong_split = [], [], [], []
@@ -129,9 +130,8 @@ def _text(path):
         raise RetinueError(f'{path} line {line}: a letter that is not UTF-8; save the table as "CSV UTF-8"') from None
 
 
-def _delimiter(path):
+def _delimiter(header):
     """The separator under which the header names the most columns that we know; then the one that is there most."""
-    header = _text(path).split("\n", 1)[0]
 
     def merit(delimiter):
         names = [name.strip().strip('"').lower() for name in header.split(delimiter)]
