@@ -1,10 +1,15 @@
 """Scoring a model on files with known answers, by the same functions that predict and export use."""
 
 import csv
+import json
+import os
+from pathlib import Path
 
 import numpy as np
+
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.data.read import read
+from retinue.data.check_report import problem_lines
+from retinue.pipeline.prepare import inspect, refuse_unfit
 from retinue.pipeline.run import open_model
 
 
@@ -39,6 +44,7 @@ def score(task, run, dataset):
 def predictions(task, run, files):
     """Yield the predictions of `files`, a list a batch, in order. Raises RetinueError that names a broken file."""
     import tensorflow as tf
+
     from retinue.data import batches, decode
 
     def example(columns, _):
@@ -63,13 +69,17 @@ def evaluate(model_path, source, split=None, say=print):
     """`Scores` of a run folder or an export on data with known answers, said on the screen.
 
     split: "train", "val", "test" or "all"; by default what the run did not learn from: the test split, else the val
-    split, else, when the run has never seen these files, all of them.
+    split, else, when the run has never seen these files, all of them. Files that can't be read are left out and said,
+    as in training. Raises RetinueError when too many are bad, or a class is not the model's.
     """
     from retinue.pipeline.predict import outputs_function
 
     model = open_model(model_path)
-    dataset = read(source, model.config.task, say)
-    dataset, chosen = _choose(model, dataset, split)
+    _, report = inspect(source, model.config, task=model.config.task, say=say, training=False)
+    refuse_unfit(source, report)
+    for line in problem_lines(report):
+        say(line)
+    dataset, chosen = _choose(model, report.usable()[0], split)
     if not len(dataset):
         raise UsageError(f"{source}: has no files in split {chosen}")
     say(f"{model_path} on {len(dataset)} files of {source} ({chosen})")
@@ -129,21 +139,30 @@ def truth_names(dataset, record):
 
 
 def _choose(model, dataset, split):
-    """The part of the data to score, and its name."""
-    splits = dataset.splits.copy()
-    listed = model.folder / "split.csv"
-    if listed.is_file():
-        with open(listed, encoding="utf-8", newline="") as file:
-            known = {row["file"]: row["split"] for row in csv.DictReader(file)}
-        splits = np.array(
-            [known.get(str(name), old) for name, old in zip(dataset.files, splits, strict=True)], dtype=object
-        )
-        dataset = dataset.with_splits(splits)
+    """The part of the data to score, and a word for it."""
+    known = _splits_of_run(model)
+    splits = np.array(
+        [known.get(os.path.abspath(name), old) for name, old in zip(dataset.files, dataset.splits, strict=True)],
+        dtype=object,
+    )
+    dataset = dataset.with_splits(splits)
     if split is None:
-        split = next((name for name in ("test", "val") if (splits == name).any()), "all")
-        if split == "all" and (splits == "train").any():
-            split = "train"
+        split = next((name for name in ("test", "val", "train") if (splits == name).any()), "all")
+        if split == "train":
+            return dataset.split("train"), "the files that it learned from"
     return (dataset, "all") if split == "all" else (dataset.split(split), split)
+
+
+def _splits_of_run(model):
+    """{absolute path: split} of the files that the run knew; empty when the run folder is not there any more."""
+    folder = model.folder
+    if model.kind == "export":
+        folder = Path(json.loads((folder / "export.json").read_text("utf-8")).get("run", ""))
+    listed = folder / "split.csv"
+    if not listed.is_file():
+        return {}
+    with open(listed, encoding="utf-8", newline="") as file:
+        return {os.path.abspath(row["file"]): row["split"] for row in csv.DictReader(file)}
 
 
 def _share(value):

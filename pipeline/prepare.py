@@ -33,8 +33,13 @@ def prepare(source, config, *, say=print, progress=None, folder=None):
     _, report = inspect(source, config, task=config.task, say=say, progress=progress)
     if folder is not None:
         report.write(folder)
-    if report.would_fail:
-        raise RetinueError(f"{source}: {'; '.join(report.would_fail)}. `retinue check {source}` lists every file")
+    refuse_unfit(source, report)
     usable, duplicate_groups = report.usable()
     shares = {"val_share": config.data.val_share, "test_share": config.data.test_share}
     return split(usable, **shares, seed=config.seed, duplicate_groups=duplicate_groups), report
+
+
+def refuse_unfit(source, report):
+    """Raise RetinueError with all reasons why the data can't be used as it is."""
+    if report.would_fail:
+        raise RetinueError(f"{source}: {'; '.join(report.would_fail)}. `retinue check {source}` lists every file")

@@ -1,5 +1,6 @@
 """`retinue train`: from a data source to a run folder with a model, its score and a report."""
 
+import os
 import time
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def _describe(source, dataset):
 def _split_rows(dataset):
     return [
         {
-            "file": record["file"],
+            "file": os.path.abspath(record["file"]),
             "label": ";".join(np.atleast_1d(truth_names(dataset, record))),
             "split": record["split"],
         }

@@ -1,0 +1,124 @@
+"""A user's whole way on a small net: train, evaluate, predict by each runtime, export; one answer everywhere."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import retinue
+from retinue.data.decode import encoded_bytes
+
+COLOURS = {"blåbær & co": (60, 60, 190), "red": (190, 60, 60), "green": (60, 190, 60)}
+SMALL = {
+    "model__weights": "none",
+    "model__input_size": 32,
+    "train__batch_size": 8,
+    "evaluate__bootstrap": 100,
+    "train__stages": {"all": {"epochs": 2, "rate": 1e-3, "backbone_rate": 1.0}},
+    "data__on_bad": "skip",
+}
+
+
+def make_photos(folder, count=10):
+    """Noisy squares of three colours in class folders, with a name of spaces and letters, and two bad files."""
+    random = np.random.default_rng(0)
+    for label, colour in COLOURS.items():
+        for number in range(count):
+            pixels = np.clip(random.normal(colour, 40, (36, 30 + number, 3)), 0, 255).astype(np.uint8)
+            path = folder / label / f"photo {number} ü.{'png' if number % 2 else 'jpg'}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    (folder / "red" / "empty.jpg").write_bytes(b"")
+    (folder / "red" / "text.jpg").write_text("no picture")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return make_photos(tmp_path_factory.mktemp("data") / "my photos")
+
+
+@pytest.fixture(scope="module")
+def run(photos, tmp_path_factory):
+    run, scores = retinue.train(str(photos), str(tmp_path_factory.mktemp("runs") / "run"), **SMALL)
+    return run, scores
+
+
+def predictions(folder):
+    rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text("utf-8").splitlines()]
+    return {row["file"]: {item["label"]: item["score"] for item in row["labels"]} for row in rows}
+
+
+def test_run_folder_is_complete(run):
+    folder, scores = run[0].folder, run[1]
+    expected = (
+        "config.yaml classes.json run.json split.csv metrics.csv scores.json per_class.csv best.weights.h5 report.html"
+    )
+    assert set(expected.split()) <= {path.name for path in folder.iterdir()}
+    assert (folder / "last" / "checkpoint.npz").exists() and (folder / "check" / "problems.csv").exists()
+    info = json.loads((folder / "run.json").read_text("utf-8"))
+    assert info["status"] == "done" and info["data"]["files"] == 30
+    assert json.loads((folder / "scores.json").read_text("utf-8"))["value"] == scores.value
+    assert len(list(csv.DictReader(open(folder / "metrics.csv")))) == 2
+    page = (folder / "report.html").read_text("utf-8")
+    assert "blåbær &amp; co" in page and "http://" not in page
+
+
+def test_the_same_answers_from_everything(run, photos, tmp_path):
+    folder = run[0].folder
+    retinue.predict(str(folder), [str(photos)], tmp_path / "tf", runtime="tensorflow", say=lambda line: None)
+    summary = retinue.predict(str(folder), [str(photos)], tmp_path / "ov", runtime="openvino", say=lambda line: None)
+    assert summary.exit_code == 3 and summary.failures == 2
+    retinue.export(str(folder), tmp_path / "export", say=lambda line: None)
+    retinue.predict(
+        str(tmp_path / "export"), [str(photos)], tmp_path / "ex", runtime="tensorflow", say=lambda line: None
+    )
+    first = predictions(tmp_path / "tf")
+    assert len(first) == 30
+    served = tf.saved_model.load(str(tmp_path / "export")).signatures["serving_default"]
+    answer = served(tf.constant([encoded_bytes(name) for name in first]))
+    names = [name.decode() for name in answer["classes"].numpy()[0]]
+    by_bytes = {
+        file: dict(zip(names, row, strict=True)) for file, row in zip(first, answer["scores"].numpy(), strict=True)
+    }
+    for other in (predictions(tmp_path / "ov"), predictions(tmp_path / "ex"), by_bytes):
+        for file, scores in first.items():
+            assert max(abs(scores[name] - other[file][name]) for name in scores) < 1e-4
+            assert max(scores, key=scores.get) == max(other[file], key=other[file].get)
+    # evaluate scores the held-out files by the very same predictions
+    with open(folder / "split.csv", encoding="utf-8", newline="") as file:
+        held_out = [row for row in csv.DictReader(file) if row["split"] == "val"]
+    right = [max(first[row["file"]], key=first[row["file"]].get) == row["label"] for row in held_out]
+    for model in (folder, tmp_path / "export"):
+        assert retinue.evaluate(str(model), str(photos)).value == pytest.approx(np.mean(right)) == run[1].value
+
+
+def test_several_labels_a_file(photos, tmp_path):
+    table = tmp_path / "labels.csv"
+    files = sorted(path for path in photos.rglob("photo*"))
+    with open(table, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "label"])
+        for number, path in enumerate(files):
+            writer.writerow([path, path.parent.name + (";odd" if number % 2 else "")])
+    run, scores = retinue.train(str(table), str(tmp_path / "run"), **SMALL | {"train__balance": "weights"})
+    assert scores.headline == "mean_average_precision" and 0 <= scores.value <= 1
+    retinue.predict(str(run.folder), [str(files[0])], tmp_path / "out", say=lambda line: None)
+    scores = predictions(tmp_path / "out")[str(files[0])]
+    assert set(scores) == {*COLOURS, "odd"}
+
+
+def test_resume_of_a_finished_run_only_reports_again(run, photos, tmp_path):
+    before = (run[0].folder / "best.weights.h5").read_bytes()
+    _, scores = retinue.train(str(photos), str(run[0].folder), resume=True)
+    assert scores.value == run[1].value
+    assert (run[0].folder / "best.weights.h5").read_bytes() == before
+
+
+def test_resume_refuses_other_data(run, photos, tmp_path):
+    fewer = make_photos(tmp_path / "other", count=6)
+    with pytest.raises(retinue.RetinueError, match="the data has changed"):
+        retinue.train(str(fewer), str(run[0].folder), resume=True)
