@@ -158,12 +158,10 @@ def test_per_class_shows_all_or_the_worst(count):
 
 
 def test_names_of_any_kind_are_drawn():
-    names = ["$x^2$ \\frac{", "猫", "bad\udcff", "a" * 200, ""]
+    names = ["$\\frac{$", "猫", "bad\udcff", "a" * 200, ""]  # the first would be an error if a dollar began a formula
     rows = [class_row(name, 3, 0.5, 0.5, 0.5) for name in names]
     plots.per_class(rows)
     plots.confusion(confusion_table(np.eye(5, dtype=int).tolist(), names))
-    dollars = [plots.per_class([class_row(name, 3, 0.5, 0.5, 0.5)]).png for name in ("$x$", "x")]
-    assert dollars[0] != dollars[1]
 
 
 def test_the_same_numbers_give_the_same_bytes_and_leave_no_settings():
