@@ -62,7 +62,6 @@ def build(name, weights="imagenet", input_size=None, output_stride=32, classifie
     image = keras.Input((height, width, channels), name="image")
     x = preprocess_layer(row.preprocessing)(image)
     x = family.build(x, output_stride=output_stride, classifier=classifier, **row.arguments)
-    image = keras.utils.get_source_inputs(x)[0]
     title = name.replace("/", "_")
     outputs = {"logits": x} if classifier else endpoints(keras.Model(image, x))
     model = keras.Model(image, outputs, name=title)

@@ -14,7 +14,7 @@ NORMALISING = (keras.layers.Rescaling, keras.layers.Normalization)
 
 
 def build(x, output_stride, classifier, application):
-    """Add the model `keras.applications.<application>` to `x` `[n, h, w, c]`, preprocessed, on a new input.
+    """Add the model `keras.applications.<application>` to `x` `[n, h, w, c]`, preprocessed.
 
     Gives its last feature map, or its logits `[n, 1000]` with `classifier`. The model's own rescaling is left out, models
     nested in it are replaced by their layers, and layers that Keras numbers over the whole process are numbered anew.
@@ -38,7 +38,6 @@ def read(path, model, application, input_shape):
         f"{copy.name}/{variable.path.rsplit('/', 1)[-1]}": variable.numpy()
         for layer, copy in pairs
         for variable in layer.weights
-        if not isinstance(layer, NORMALISING)
     }
 
 
@@ -78,13 +77,14 @@ def _original(x, application, classifier):
 
 
 def _flat_copy(model):
-    """Rebuild a functional model on a new input, without nested models. Gives its output and pairs (layer, copy)."""
+    """Rebuild a functional model on its own input, without nested models. Gives its output and pairs (layer, copy)."""
     pairs, counts = [], {}
 
     def copied(layer):
         name = _stable_name(layer, counts)
         copy = layer.__class__.from_config({**layer.get_config(), "name": name})
-        pairs.append((layer, copy))
+        if isinstance(layer, keras.layers.Layer):
+            pairs.append((layer, copy))
         return copy
 
     def copy_unless_nested(layer):
@@ -100,16 +100,9 @@ def _flat_copy(model):
             return x
         return layer(*inputs, **arguments)
 
-    inputs = keras.Input(model.inputs[0].shape[1:], name="image")
     copy = keras.models.clone_model(
-        model,
-        input_tensors=[inputs] if isinstance(model.input, list) else inputs,
-        clone_function=copy_unless_nested,
-        call_function=call,
+        model, input_tensors=model.input, clone_function=copy_unless_nested, call_function=call
     )
-    for layer, new in pairs:
-        if layer.weights:
-            new.set_weights(layer.get_weights())
     return copy.outputs[0], pairs
 
 

@@ -5,8 +5,6 @@ from dataclasses import replace
 
 from retinue.backbones.preprocessing import CAFFE, LITE, PLUS_MINUS_ONE, TORCH, UNIT_128
 
-KERAS_FILES = "https://storage.googleapis.com/tensorflow/keras-applications"
-
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -48,33 +46,77 @@ def lite(variant, width, depth, size, dropout, parameters, top1, checksum):
     return Backbone("efficientnet_lite", arguments, size, 32, parameters, top1, replace(LITE, input_size=size), source)
 
 
-def application(name, size, parameters, top1, record, folder, file, classifier_file, smallest=32, any_size=True):
-    source = Source(file, classifier_file, url=f"{KERAS_FILES}{folder}")
-    arguments = {"application": name}
-    record = replace(record, input_size=size)
+def application(name, size, parameters, top1, record, stem, without_classifier="_notop"):
+    bucket = "keras-applications" if name.startswith("EfficientNetB") else "tensorflow/keras-applications"
+    folder, _, file = f"{bucket}/{stem}".rpartition("/")
+    source = Source(f"{file}{without_classifier}.h5", f"{file}.h5", url=f"https://storage.googleapis.com/{folder}")
+    smallest = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}.get(name, 32)
+    any_size = not name.startswith("NASNet")
+    record, arguments = replace(record, input_size=size), {"application": name}
     return Backbone("keras_applications", arguments, size, smallest, parameters, top1, record, source, (32,), any_size)
 
 
+KERNELS = "_weights_tf_dim_ordering_tf_kernels"
+
+# input size, parameters, top-1 (keras.io/api/applications), preprocessing, file
+APPLICATIONS = {
+    "ConvNeXtBase": (224, 88_591_464, 85.3, TORCH, "convnext/convnext_base"),
+    "ConvNeXtLarge": (224, 197_767_336, 86.3, TORCH, "convnext/convnext_large"),
+    "ConvNeXtSmall": (224, 50_223_688, 82.3, TORCH, "convnext/convnext_small"),
+    "ConvNeXtTiny": (224, 28_589_128, 81.3, TORCH, "convnext/convnext_tiny"),
+    "ConvNeXtXLarge": (224, 350_196_968, 86.7, TORCH, "convnext/convnext_xlarge"),
+    "DenseNet121": (224, 8_062_504, 75.0, TORCH, f"densenet/densenet121{KERNELS}"),
+    "DenseNet169": (224, 14_307_880, 76.2, TORCH, f"densenet/densenet169{KERNELS}"),
+    "DenseNet201": (224, 20_242_984, 77.3, TORCH, f"densenet/densenet201{KERNELS}"),
+    "EfficientNetB0": (224, 5_330_571, 77.1, TORCH, "efficientnetb0"),
+    "EfficientNetB1": (240, 7_856_239, 79.1, TORCH, "efficientnetb1"),
+    "EfficientNetB2": (260, 9_177_569, 80.1, TORCH, "efficientnetb2"),
+    "EfficientNetB3": (300, 12_320_535, 81.6, TORCH, "efficientnetb3"),
+    "EfficientNetB4": (380, 19_466_823, 82.9, TORCH, "efficientnetb4"),
+    "EfficientNetB5": (456, 30_562_527, 83.6, TORCH, "efficientnetb5"),
+    "EfficientNetB6": (528, 43_265_143, 84.0, TORCH, "efficientnetb6"),
+    "EfficientNetB7": (600, 66_658_687, 84.3, TORCH, "efficientnetb7"),
+    "EfficientNetV2B0": (224, 7_200_312, 78.7, TORCH, "efficientnet_v2/efficientnetv2-b0"),
+    "EfficientNetV2B1": (240, 8_212_124, 79.8, TORCH, "efficientnet_v2/efficientnetv2-b1"),
+    "EfficientNetV2B2": (260, 10_178_374, 80.5, TORCH, "efficientnet_v2/efficientnetv2-b2"),
+    "EfficientNetV2B3": (300, 14_467_622, 82.0, TORCH, "efficientnet_v2/efficientnetv2-b3"),
+    "EfficientNetV2L": (480, 119_027_848, 85.7, UNIT_128, "efficientnet_v2/efficientnetv2-l"),
+    "EfficientNetV2M": (480, 54_431_388, 85.3, UNIT_128, "efficientnet_v2/efficientnetv2-m"),
+    "EfficientNetV2S": (384, 21_612_360, 83.9, UNIT_128, "efficientnet_v2/efficientnetv2-s"),
+    "InceptionResNetV2": (299, 55_873_736, 80.3, PLUS_MINUS_ONE, f"inception_resnet_v2/inception_resnet_v2{KERNELS}"),
+    "InceptionV3": (299, 23_851_784, 77.9, PLUS_MINUS_ONE, f"inception_v3/inception_v3{KERNELS}"),
+    "MobileNet": (224, 4_253_864, 70.4, PLUS_MINUS_ONE, "mobilenet/mobilenet_1_0_224_tf", "_no_top"),
+    "MobileNetV2": (224, 3_538_984, 71.3, PLUS_MINUS_ONE, f"mobilenet_v2/mobilenet_v2{KERNELS}_1.0_224", "_no_top"),
+    "MobileNetV3Large": (
+        224,
+        5_507_432,
+        75.6,
+        PLUS_MINUS_ONE,
+        "mobilenet_v3/weights_mobilenet_v3_large_224_1.0_float",
+        "_no_top_v2",
+    ),
+    "MobileNetV3Small": (
+        224,
+        2_554_968,
+        68.1,
+        PLUS_MINUS_ONE,
+        "mobilenet_v3/weights_mobilenet_v3_small_224_1.0_float",
+        "_no_top_v2",
+    ),
+    "NASNetLarge": (331, 88_949_818, 82.5, PLUS_MINUS_ONE, "nasnet/nasnet_large", "_no_top"),
+    "NASNetMobile": (224, 5_326_716, 74.4, PLUS_MINUS_ONE, "nasnet/nasnet_mobile", "_no_top"),
+    "ResNet101": (224, 44_707_176, 76.4, CAFFE, f"resnet/resnet101{KERNELS}"),
+    "ResNet101V2": (224, 44_675_560, 77.2, PLUS_MINUS_ONE, f"resnet/resnet101v2{KERNELS}"),
+    "ResNet152": (224, 60_419_944, 76.6, CAFFE, f"resnet/resnet152{KERNELS}"),
+    "ResNet152V2": (224, 60_380_648, 78.0, PLUS_MINUS_ONE, f"resnet/resnet152v2{KERNELS}"),
+    "ResNet50": (224, 25_636_712, 74.9, CAFFE, f"resnet/resnet50{KERNELS}"),
+    "ResNet50V2": (224, 25_613_800, 76.0, PLUS_MINUS_ONE, f"resnet/resnet50v2{KERNELS}"),
+    "VGG16": (224, 138_357_544, 71.3, CAFFE, f"vgg16/vgg16{KERNELS}"),
+    "VGG19": (224, 143_667_240, 71.3, CAFFE, f"vgg19/vgg19{KERNELS}"),
+    "Xception": (299, 22_910_480, 79.0, PLUS_MINUS_ONE, f"xception/xception{KERNELS}"),
+}
+
 BACKBONES = {
     "efficientnet_lite0": lite(0, 1.0, 1.0, 224, 0.2, 4_694_024, 75.1, "57934424"),
-    "keras/ResNet50": application(
-        "ResNet50",
-        224,
-        25_636_712,
-        74.9,
-        CAFFE,
-        "/resnet",
-        "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        "resnet50_weights_tf_dim_ordering_tf_kernels.h5",
-    ),
-    "keras/MobileNetV2": application(
-        "MobileNetV2",
-        224,
-        3_538_984,
-        71.3,
-        PLUS_MINUS_ONE,
-        "/mobilenet_v2",
-        "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
-        "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5",
-    ),
+    **{f"keras/{name}": application(name, *facts) for name, facts in APPLICATIONS.items()},
 }
