@@ -11,6 +11,7 @@ DEPENDENCIES = [
     "opencv-python-headless",  # TIFF, video, optical flow
     "Pillow",  # `check` reads files without importing TensorFlow
     "tensorflow-datasets",  # tfds:NAME sources
+    "importlib_resources",  # imported by tensorflow-datasets 4.9.10, which does not declare it
     "click",  # commands
     "rich",  # progress bars and tables on a terminal
     "pydantic>=2",  # typed configuration

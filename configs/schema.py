@@ -71,6 +71,7 @@ class Stage(Section):
 
     epochs: int = Field(ge=0, description="passes over the training files")
     rate: Positive = Field(description="the learning rate's peak")
+    final_rate: NotNegative = Field(0.0, description="where the cosine ends, for instance where the next stage begins")
     backbone_rate: Share = Field(0.1, description="the backbone's updates are scaled by this; 0 freezes it")
     frozen_below: Literal[0, 2, 4, 8, 16, 32] = Field(0, description="layers before this stride stay frozen; 0 is none")
     input_size: int | None = Field(None, ge=8, le=4096, description="another input size during this stage")

@@ -4,6 +4,8 @@ Scaling a gradient does nothing under Adam, which divides it out again; so the u
 means the same under SGD and AdamW.
 """
 
+import math
+
 import keras
 from keras import ops
 
@@ -81,23 +83,24 @@ def is_kernel(variable):
 
 
 class StageSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """The learning rate of a stage: a linear rise to the peak, then constant, cosine to 0, or steps.
+    """The learning rate of a stage: a linear rise to the peak, then constant, cosine to `final_rate`, or steps.
 
     rate: the peak; steps: length of the stage; warmup: steps of the rise; kind: "cosine", "steps" or "constant";
     boundaries: shares of the stage after which the rate is multiplied by `factor` (kind "steps").
     """
 
-    def __init__(self, rate, steps, warmup, kind, boundaries, factor):
+    def __init__(self, rate, steps, warmup, kind, boundaries, factor, final_rate=0.0):
         super().__init__()
         self.rate, self.steps, self.warmup, self.kind = rate, steps, warmup, kind
-        self.boundaries, self.factor = boundaries, factor
+        self.boundaries, self.factor, self.final_rate = boundaries, factor, final_rate
 
     def __call__(self, step):
         step = ops.cast(step, "float32")
         rise = ops.minimum((step + 1.0) / max(self.warmup, 1.0), 1.0) if self.warmup else 1.0
         if self.kind == "cosine":
             done = ops.clip((step - self.warmup) / max(self.steps - self.warmup, 1.0), 0.0, 1.0)
-            fall = 0.5 * (1.0 + ops.cos(3.141592653589793 * done))
+            last = self.final_rate / self.rate
+            fall = last + (1.0 - last) * 0.5 * (1.0 + ops.cos(math.pi * done))
         elif self.kind == "steps":
             fall = 1.0
             for boundary in self.boundaries:
@@ -107,7 +110,7 @@ class StageSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return self.rate * rise * fall
 
     def get_config(self):
-        names = ("rate", "steps", "warmup", "kind", "boundaries", "factor")
+        names = ("rate", "steps", "warmup", "kind", "boundaries", "factor", "final_rate")
         return {name: getattr(self, name) for name in names}
 
 
@@ -115,4 +118,6 @@ def make_schedule(train, stage, steps_per_epoch):
     """The `StageSchedule` that the configuration describes."""
     steps = stage.epochs * steps_per_epoch
     warmup = min(train.warmup_epochs * steps_per_epoch, steps / 2)
-    return StageSchedule(stage.rate, steps, warmup, train.schedule, train.steps_at, train.steps_factor)
+    return StageSchedule(
+        stage.rate, steps, warmup, train.schedule, train.steps_at, train.steps_factor, stage.final_rate
+    )

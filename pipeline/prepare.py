@@ -4,11 +4,12 @@ from retinue.configs.errors import RetinueError
 from retinue.data.check import check
 from retinue.data.read import read
 from retinue.data.split import split
+from retinue.pipeline.progress import count_files
 
 WORTH_A_LINE = 5000  # checking fewer files takes no time to speak of
 
 
-def inspect(source, config, *, task="auto", say=print, progress=None, training=True):
+def inspect(source, config, *, task="auto", say=print, training=True):
     """Read and check `source`. Returns (`Dataset`, `Report`)."""
     dataset = read(source, task, say)
     if len(dataset) >= WORTH_A_LINE:
@@ -18,21 +19,18 @@ def inspect(source, config, *, task="auto", say=print, progress=None, training=T
         on_bad=config.data.on_bad,
         bad_share=config.data.bad_share,
         max_pixels=config.data.max_pixels,
-        progress=progress,
+        progress=count_files,
         training=training,
     )
     return dataset, report
 
 
-def prepare(source, config, *, say=print, progress=None, folder=None):
+def prepare(source, config, *, say=print):
     """Read, check and split `source` for training.
 
-    folder: where the check's report goes, or None. Returns (`Dataset` of usable files, all with a split, `Report`).
-    Raises RetinueError when training would fail, with all reasons.
+    Returns (`Dataset` of usable files, all with a split, `Report`). Raises RetinueError when training would fail, with all reasons.
     """
-    _, report = inspect(source, config, task=config.task, say=say, progress=progress)
-    if folder is not None:
-        report.write(folder)
+    _, report = inspect(source, config, task=config.task, say=say)
     refuse_unfit(source, report)
     usable, duplicate_groups = report.usable()
     shares = {"val_share": config.data.val_share, "test_share": config.data.test_share}

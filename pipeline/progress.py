@@ -4,6 +4,13 @@ import sys
 import time
 
 
+def count_files(done, total):
+    """Show on a terminal how far the check is; nothing elsewhere."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\rchecked {done:,} of {total:,} files" if done < total else "\r\033[K")
+        sys.stderr.flush()
+
+
 class Progress:
     """One epoch's progress: steps done, pictures a second, time left, share of time waiting for data.
 

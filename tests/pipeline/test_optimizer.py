@@ -77,12 +77,14 @@ def test_the_backbone_moves_slower_and_only_kernels_decay(name):
 
 def test_schedule_by_hand():
     def values(kind, **settings):
-        schedule = StageSchedule(1.0, 10, settings.pop("warmup", 0), kind, (0.6, 0.8), 0.1)
+        warmup, final_rate = settings.get("warmup", 0), settings.get("final_rate", 0.0)
+        schedule = StageSchedule(1.0, 10, warmup, kind, (0.6, 0.8), 0.1, final_rate)
         return [round(float(schedule(step)), 4) for step in (0, 1, 5, 6, 8, 10)]
 
     assert values("constant") == [1.0] * 6
     assert values("steps") == [1.0, 1.0, 1.0, 0.1, 0.01, 0.01]
     assert values("cosine") == [1.0, 0.9755, 0.5, 0.3455, 0.0955, 0.0]
+    assert values("cosine", final_rate=0.5) == [1.0, 0.9878, 0.75, 0.6727, 0.5477, 0.5]
     assert values("constant", warmup=4) == [0.25, 0.5, 1.0, 1.0, 1.0, 1.0]
 
 
