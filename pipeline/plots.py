@@ -71,31 +71,28 @@ def curves(history, headline):
 
     def draw(figure):
         losses, scores, rates = figure.subplots(1, 3)
-        for axes, title in ((losses, "Loss"), (scores, words(headline).capitalize()), (rates, "Learning rate")):
+        name = words(headline)
+        for axes, title in ((losses, "Loss"), (scores, name[0].upper() + name[1:]), (rates, "Learning rate")):
             axes.set(title=title, xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.margins(x=0.04, y=0.12)
             _mark_stages(axes, history)
         _line(losses, epochs, _column(history, "loss"), BLUE, "training")
         _line(losses, epochs, _column(history, "val_loss"), ORANGE, "validation")
-        if losses.lines:
-            losses.legend(loc="upper right", bbox_to_anchor=(1, 0.92))
-        _line(scores, epochs, _column(history, headline), BLUE, "training")
-        _line(scores, epochs, _column(history, score), ORANGE, "validation")
+        _line(scores, epochs, _column(history, score), ORANGE, None)
         best = best_epoch(history, headline)
         if best:
-            label = f"best: {best[score]:.1%}"
+            label = f"the epoch that was kept: {best[score]:.1%}"
             scores.plot(best["epoch"], best[score], "o", markersize=10, fillstyle="none", color=INK, label=label)
         scores.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
         scores.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if np.ptp(scores.get_ylim()) > 0.04 else 1))
-        if scores.lines:
-            scores.legend(loc="lower right")
         _line(rates, epochs, _column(history, "rate"), GREY, None)
         rates.set_ylim(bottom=0)
         rates.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        figure.legend(loc="outside lower left", ncols=3)
 
     alt = f"Training and validation loss, {words(headline)} and learning rate over {len(history)} epochs"
-    return _plot("curves", history, (WIDTH, 2.9), [row["stage"] for row in history], draw, alt)
+    return _plot("curves", history, (WIDTH, 3.1), [row["stage"] for row in history], draw, alt)
 
 
 def best_epoch(history, headline):
@@ -198,7 +195,7 @@ def reliability(table):
         axes.plot(confidence, accuracy, "o-", color=BLUE, label="this model, with 95% intervals")
         axes.set(title="Reliability", xlabel="how sure the model is of a label", ylabel="how often that label is true")
         axes.set(xlim=(0, 1.01), ylim=(0, 1.01))
-        axes.legend(loc="upper left")
+        figure.legend(loc="outside lower left", ncols=2)
         width = table[0]["high"] - table[0]["low"]
         counts.bar([(row["low"] + row["high"]) / 2 for row in table], [row["count"] for row in table], 0.9 * width)
         for bar in counts.patches:
@@ -207,10 +204,11 @@ def reliability(table):
         counts.yaxis.set_major_locator(MaxNLocator(integer=True))
         for each in (axes, counts):
             each.xaxis.set_major_formatter(PercentFormatter(1))
+            each.set_xticks(np.linspace(0, 1, 6))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
 
     alt = "Reliability diagram: how often the model is right at each confidence, and the number of answers"
-    return _plot("calibration", table, (WIDTH, 3.5), [], draw, alt)
+    return _plot("calibration", table, (WIDTH, 3.7), [], draw, alt)
 
 
 def class_counts(dataset):

@@ -123,10 +123,12 @@ def _how_made(dataset, run_info, history):
 def _duration(seconds):
     seconds = round(seconds)
     if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+        parts = (seconds, "s")
+    elif seconds < 3600:
+        parts = (seconds // 60, "min", seconds % 60, "s")
+    else:
+        parts = (seconds // 3600, "h", seconds % 3600 // 60, "min")
+    return "\u00a0".join(map(str, parts))  # spaces that do not break the line
 
 
 def _write_csv(path, rows):

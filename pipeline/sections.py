@@ -13,6 +13,7 @@ from retinue.pipeline import plots
 from retinue.tasks import drawing
 
 THUMBNAIL = 360  # pixels of a side
+FEW = 200  # labels; fewer spread over 15 bins say little
 # What each number says, for someone who has not met it before. A name that is missing here gets no explanation.
 MEANINGS = {
     "accuracy": "share of the files that were right",
@@ -116,9 +117,11 @@ def calibration(scores):
     last = table[-1]
     if last["count"]:
         text += (
-            f" Of the {last['count']:,} labels (of {total:,}) of which it is more than {last['low']:.0%} sure, "
-            f"{last['accuracy']:.1%} are true."
+            f" It is more than {last['low']:.0%} sure of {last['count']:,} of {total:,} labels, and "
+            f"{last['accuracy']:.1%} of those are true."
         )
+    if total < FEW:
+        text += f" From {total:,} labels this is only a rough picture."
     return Section("Can its confidence be believed?", [text], [plots.reliability(table)])
 
 
@@ -145,9 +148,11 @@ def worst(images, scores):
     """The most wrong pictures, the truth beside the prediction."""
     if not images:
         return Section("The most wrong pictures", ["There is no mistake to show."])
+    total = len(scores.worst)
+    which = f"The {len(images)} worst of {total:,} mistakes" if total > len(images) else f"All mistakes ({total:,})"
     text = (
-        f"The {len(images)} worst of {len(scores.worst):,} mistakes, as truth → the model's answer and its confidence: "
-        "where the model was surest and wrong. Some of them may be mistakes of the labels: look for these first."
+        f"{which}, as truth → the model's answer and its confidence; where it was surest and wrong comes first. "
+        "Some may be mistakes of the labels: look for these first."
     )
     pictures = [
         {
