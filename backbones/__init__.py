@@ -37,7 +37,7 @@ def build(name, weights="imagenet", input_size=None, output_stride=32, classifie
     """Build a backbone as a functional, flat `keras.Model`, preprocessing included.
 
     Input "image": float32 `[n, height, width, channels]`, RGB, values 0..255. Output: a dict from stride to the last
-    feature map of that stride, float32 `[n, ~height/stride, ~width/stride, c]`, for example `{2: ..., 4: ..., 32: ...}`.
+    feature map of that stride, float32 `[n, height/stride, width/stride, c]` (rounded), as `{2: ..., 4: ..., 32: ...}`.
 
     weights: "imagenet", "none" (random), or the path of a file (see `load_weights`).
     input_size: pixels a side, (height, width), or None for any size.
@@ -82,7 +82,7 @@ def _checked_size(name, row, input_size):
 
 
 def __getattr__(attribute):
-    """`load_weights`, `WeightsReport`, `endpoints` and `layers_below` are here too, and import Keras only when asked for."""
+    """`load_weights`, `WeightsReport`, `endpoints` and `layers_below` are here too, and import Keras when asked for."""
     homes = {"load_weights": "weights", "WeightsReport": "weights", "endpoints": "strides", "layers_below": "strides"}
     if attribute not in homes:
         raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")

@@ -5,11 +5,11 @@ from keras import layers
 
 
 class OutputStride:
-    """Keeps a net at `output_stride` by dilation: where a step would go beyond, it is left out and later layers dilate.
+    """Keeps a net at `output_stride` by dilation: a step that would go beyond is left out and later layers dilate.
 
-    `step(s)` gives `(stride, dilation)` for a layer that wants stride `s`; that layer still has the dilation of the ones
-    before it, the layers after it have `dilation`. The weights stay the same, and so does every unit's receptive field
-    (Yu and Koltun 2015, section 2; Chen et al. 2017, section 3.1).
+    `step(s)` gives `(stride, dilation)` for a layer that wants stride `s`; that layer still has the dilation of the
+    ones before it, the layers after it have `dilation`. The weights stay the same, and so does every unit's receptive
+    field (Yu and Koltun 2015, section 2; Chen et al. 2017, section 3.1).
     """
 
     def __init__(self, output_stride=32):

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite 0 to 4: EfficientNet (Tan and Le 2019, arXiv 1905.11946) without squeeze-excitation and with ReLU6.
+"""EfficientNet-Lite: EfficientNet (Tan and Le 2019, arXiv 1905.11946) without squeeze-excitation and with ReLU6.
 
-The nets are those of tensorflow/tpu models/official/efficientnet/lite, whose first and last convolutions are not widened
-with the rest and whose first and last stages are not deepened.
+The nets are those of tensorflow/tpu models/official/efficientnet/lite, whose first and last convolutions are not
+widened with the rest and whose first and last stages are not deepened.
 """
 
 import math

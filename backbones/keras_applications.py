@@ -16,8 +16,9 @@ NORMALISING = (keras.layers.Rescaling, keras.layers.Normalization)
 def build(x, output_stride, classifier, application):
     """Add the model `keras.applications.<application>` to `x` `[n, h, w, c]`, preprocessed.
 
-    Gives its last feature map, or its logits `[n, 1000]` with `classifier`. The model's own rescaling is left out, models
-    nested in it are replaced by their layers, and layers that Keras numbers over the whole process are numbered anew.
+    Gives its last feature map, or its logits `[n, 1000]` with `classifier`. The model's own rescaling is left out,
+    models nested in it are replaced by their layers, and layers that Keras numbers over the whole process are numbered
+    anew.
     """
     output, _ = _flat_copy(_original(x, application, classifier))
     return output

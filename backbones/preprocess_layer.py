@@ -7,7 +7,7 @@ import keras
 class Preprocess(keras.layers.Layer):
     """Turn pixels 0..255 into what the weights expect: `(pixel - mean) / deviation`, then BGR order when asked.
 
-    Input: `[n, height, width, channels]` of any type, RGB when there are three channels. Output: float32, the same shape.
+    Input: `[n, height, width, channels]` of any type, RGB when there are three channels. Output: float32, same shape.
     With other than three channels (optical flow, for example) the three means and deviations are averaged.
     """
 

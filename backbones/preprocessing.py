@@ -11,7 +11,7 @@ class Preprocessing:
     other fields say what happens before the model: how the picture is resized and how much of it is cropped.
 
     mean, deviation: three floats each, in RGB order and in units of pixel values 0..255.
-    colour_order: "RGB", or "BGR" where the first convolution wants blue first (caffe); the model turns the channels itself.
+    colour_order: "RGB", or "BGR" where the first convolution wants blue first (caffe); the model turns them itself.
     input_size: pixels a side that the weights were trained and scored at.
     resize: "bilinear" or "bicubic"; crop_fraction: share of the side that the centre crop keeps (0.875 = 224 of 256).
     source: where these facts are from.

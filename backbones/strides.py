@@ -17,8 +17,8 @@ RESAMPLED = (keras.layers.ZeroPadding2D, keras.layers.Cropping2D, keras.layers.U
 def tensor_strides(model):
     """Give `{id(tensor): (stride, is_map)}` for every tensor in the graph of a functional `keras.Model`.
 
-    `stride` is how many input pixels one step in the tensor is; where branches meet, the largest. `is_map` is False for
-    what global pooling or flattening left without positions; such a tensor keeps the stride of the map that it came from.
+    `stride` is how many input pixels one step in the tensor is; where branches meet, the largest. `is_map` is False
+    for what global pooling or flattening left without positions; it keeps the stride of the map that it came from.
     """
     found = {}
     for operation in model.operations:
@@ -45,9 +45,9 @@ def tensor_strides(model):
 def endpoints(model):
     """Give `{stride: tensor}`, the last feature map of each stride above 1, of a functional backbone.
 
-    Only tensors that everything later must pass through count, so that no tensor inside a residual branch is taken, and
-    none of padding layers. A net whose cells look back over two cells (NASNet) has no such tensors after its stem: there
-    the last concatenation of the stride is taken.
+    Only tensors that everything later must pass through count, so that no tensor inside a residual branch is taken,
+    and none of padding layers. A net whose cells look back over two cells (NASNet) has no such tensors after its stem:
+    there the last concatenation of the stride is taken.
     """
     found = tensor_strides(model)
     operations = model.operations

@@ -1,4 +1,4 @@
-"""The table of backbones as plain data. It imports neither Keras nor TensorFlow, so that `retinue models` answers at once."""
+"""The table of backbones as plain data. It imports neither Keras nor TensorFlow: `retinue models` answers at once."""
 
 import dataclasses
 from dataclasses import replace
@@ -22,8 +22,9 @@ class Backbone:
 
     family: the module in `retinue.backbones` whose `build` makes it; arguments: what that function is given.
     input_size: pixels a side that its weights were trained at; smallest: the smallest side it can be built for.
-    parameters: with the 1000-way classifier, as Keras counts (moving statistics of batch normalisation included). top1: ImageNet accuracy in % of the `imagenet` weights, as published by
-    their authors. preprocessing: the record that goes with those weights. imagenet: where they are, or None.
+    parameters: with the 1000-way classifier, as Keras counts (moving statistics of batch normalisation included).
+    top1: ImageNet accuracy in % of the `imagenet` weights, as published by their authors.
+    preprocessing: the record that goes with those weights. imagenet: where they are, or None.
     output_strides: which `output_stride` it can be built with. any_size: whether `input_size=None` works.
     """
 

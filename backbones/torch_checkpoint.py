@@ -1,4 +1,4 @@
-"""Read the tensors of a torch checkpoint (.pth) without torch. Nothing but tensors is unpickled; nothing is ever run."""
+"""Read the tensors of a torch checkpoint (.pth) without torch. Only tensors are unpickled; nothing is ever run."""
 
 import collections
 import io
@@ -24,6 +24,7 @@ STORAGES = {
     "BFloat16Storage": "bfloat16",
 }
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+BROKEN = (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, struct.error, LookupError, ValueError, TypeError)
 CONTAINERS = ("state_dict", "model_state_dict", "model", "module")
 
 
@@ -31,8 +32,12 @@ class Tensor(collections.namedtuple("Tensor", "key dtype offset shape strides"))
     """Where a tensor lies in the file: its storage's key and type, offset, shape and strides in elements."""
 
 
+class Refused(pickle.UnpicklingError):
+    """The pickle asks for something that is not a tensor."""
+
+
 class TensorUnpickler(pickle.Unpickler):
-    """Unpickles tensors in plain containers; any other class or function in the pickle is refused before it is looked up."""
+    """Unpickles tensors in plain containers; any other class or function is refused before it is looked up."""
 
     def find_class(self, module, name):
         if (module, name) == ("collections", "OrderedDict"):
@@ -43,7 +48,7 @@ class TensorUnpickler(pickle.Unpickler):
             return _parameter
         if module == "torch" and name in STORAGES:
             return STORAGES[name]
-        raise pickle.UnpicklingError(f"it holds {module}.{name}, which is not a tensor")
+        raise Refused(f"it holds {module}.{name}, which is not a tensor")
 
     def persistent_load(self, identifier):
         return identifier[2], identifier[1]
@@ -52,8 +57,9 @@ class TensorUnpickler(pickle.Unpickler):
 def read(path):
     """Give the tensors of a .pth file as `{name: numpy array}`, bfloat16 as float32.
 
-    Both of torch's formats are read (zip, and the older one of pickles followed by raw numbers). A checkpoint that wraps
-    its weights (`{"state_dict": ...}`) is unwrapped, and the prefix `module.` of data-parallel training is taken off.
+    Both of torch's formats are read (zip, and the older one of pickles followed by raw numbers). A checkpoint that
+    wraps its weights (`{"state_dict": ...}`) is unwrapped, and the prefix `module.` of data-parallel
+    training is taken off.
     Raises RetinueError when the file is missing, cut short, or holds anything that is not a tensor.
     """
     path = Path(path)
@@ -65,20 +71,11 @@ def read(path):
         return {name: _array(tensor, storage) for name, tensor in _named_tensors(content)}
     except FileNotFoundError:
         raise RetinueError(f"{path}: no such file") from None
-    except pickle.UnpicklingError as error:
+    except Refused as error:
         raise RetinueError(
             f"{path}: refused, {error}; only checkpoints of plain tensors (a state dict) are read"
         ) from None
-    except (
-        EOFError,
-        struct.error,
-        KeyError,
-        IndexError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-    ) as error:
+    except BROKEN as error:
         raise RetinueError(
             f"{path}: not a whole torch checkpoint ({error or 'cut short'}); get the file again"
         ) from None
@@ -96,7 +93,7 @@ def _parameter(tensor, *_):
 def _open_zip(path):
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-        root = next(name for name in names if name == "data.pkl" or name.endswith("/data.pkl")).removesuffix("data.pkl")
+        root = [name for name in names if name.endswith("data.pkl")][0].removesuffix("data.pkl")
         content = TensorUnpickler(io.BytesIO(archive.read(f"{root}data.pkl"))).load()
         used = {tensor.key: tensor.dtype for _, tensor in _named_tensors(content)}
         return content, {key: _numbers(archive.read(f"{root}data/{key}"), dtype) for key, dtype in used.items()}

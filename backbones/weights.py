@@ -28,7 +28,7 @@ TORCH_VARIABLES = {
 
 @dataclasses.dataclass(frozen=True)
 class WeightsReport:
-    """What `load_weights` did. matched and missing name the model's variables (layer/variable), unexpected the file's."""
+    """What `load_weights` did. matched, missing: the model's variables (layer/variable); unexpected: the file's."""
 
     source: str
     matched: tuple

