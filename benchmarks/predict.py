@@ -132,8 +132,8 @@ def measure(competitor, run, photos):
 
 
 def write_table(measured):
+    from retinue.configs.machine import usable_cores
     from retinue.pipeline.run import to_csv, versions
-    from retinue.pipeline.runtimes import usable_cores
 
     def middle(competitor, key):
         return statistics.median(run[key] for run in measured[competitor])

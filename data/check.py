@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from retinue.configs.machine import usable_cores
 from retinue.data.check_report import Report
 from retinue.data.dataset import SPLITS
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
@@ -63,7 +64,7 @@ def _probe_all(files, max_pixels, workers, progress):
     chunks = [range(start, min(start + CHUNK, len(files))) for start in range(0, len(files), CHUNK)]
     images = []
     # Pillow warns of odd metadata, which says nothing about the pixels, and would do so once a file.
-    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(workers or _cores()) as pool:
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(workers or usable_cores()) as pool:
         for some in pool.map(probe_some, chunks):
             images += some
             if progress:
@@ -76,10 +77,6 @@ def _size(name):
         return os.stat(name).st_size
     except OSError:
         return -1
-
-
-def _cores():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _file_findings(files, images):

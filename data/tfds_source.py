@@ -3,11 +3,11 @@
 import difflib
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.machine import cache_folder
 from retinue.data.class_folders import SPLIT_NAMES
 from retinue.data.dataset import Dataset, Ragged
 from retinue.data.files import atomic_write
@@ -34,7 +34,7 @@ def read_tfds(source, say=print):
             builder.download_and_prepare()
         except Exception as error:  # network, checksums, manual downloads, disk: whatever it is, it is the cause
             raise RetinueError(f"{source}: can't be prepared ({_first_line(error)})") from error
-    folder = _cache_folder() / builder.info.full_name
+    folder = cache_folder("tfds") / builder.info.full_name
     index = folder / "index.json"
     if not index.exists():
         try:
@@ -138,10 +138,6 @@ def _from_index(source, folder, index):
         format="tfds",
         findings=tuple(Finding(NOTE, "not used", source, "", note, "passed over") for note in index["notes"]),
     )
-
-
-def _cache_folder():
-    return Path(os.environ.get("RETINUE_CACHE", "~/.cache/retinue")).expanduser() / "tfds"
 
 
 def _first_line(error):

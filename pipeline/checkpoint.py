@@ -8,6 +8,7 @@ import json
 import zipfile
 
 import numpy as np
+
 from retinue.configs.errors import RetinueError
 from retinue.data.files import atomic_path
 

@@ -34,7 +34,7 @@ def demo(task, out=None, say=print):
     table = folder / "solar-cells.csv"
     atomic_write(table, solar_cell_table(photos))
     say(
-        f"solar cells: 2,624 photos, a quarter held out, stratified by probability of a defect and kind of cell: {table}"
+        f"solar cells: 2,624 photos, a quarter held out of each kind of cell and probability of a defect; list: {table}"
     )
     run, scores = train(table, load_config("solar-cells"), folder / "run", command="retinue demo", say=say)
     seconds = time.perf_counter() - began

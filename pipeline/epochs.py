@@ -5,6 +5,7 @@ import time
 
 import keras
 import tensorflow as tf
+
 from retinue.configs.errors import RetinueError
 from retinue.data.files import atomic_write
 from retinue.pipeline.run import to_csv

@@ -12,6 +12,8 @@ from retinue.data.check_report import problem_lines
 from retinue.pipeline.prepare import inspect, refuse_unfit
 from retinue.pipeline.run import open_model
 
+LARGEST = 1024  # side in pixels of a picture in the report
+
 
 class Evaluation:
     """Scores of a Keras model on one dataset, again and again as the model learns.
@@ -26,17 +28,17 @@ class Evaluation:
         inference = task.inference(model)
         self.run = tf.function(lambda inputs: inference(inputs, training=False))
 
-    def __call__(self):
+    def __call__(self, interval=False):
         """The `Scores` of the model as it is now."""
-        return score(self.task, self.run, self.dataset)
+        return score(self.task, self.run, self.dataset, interval)
 
 
-def score(task, run, dataset):
+def score(task, run, dataset, interval=True):
     """`Scores` of `run`, a function from a batch of `task.read`'s tensors to a dict of outputs, on `dataset`.
 
-    Every file counts exactly once, whatever the batch size.
+    Every file counts exactly once, whatever the batch size. interval: whether the headline gets its interval.
     """
-    evaluator = task.evaluator()
+    evaluator = task.evaluator(interval)
     evaluator.update([prediction for batch in predictions(task, run, dataset.files) for prediction in batch], dataset)
     return evaluator.scores()
 
@@ -111,6 +113,7 @@ def worst_classes(scores, most=3):
 def worst_pictures(task, model, dataset, rows):
     """For the report: the pictures of `rows` with truth and prediction, dicts of file, truth, labels and image."""
     from retinue.data import decode
+    from retinue.tasks import drawing
 
     if not len(rows):
         return []
@@ -125,7 +128,7 @@ def worst_pictures(task, model, dataset, rows):
             "file": record["file"],
             "truth": truth_names(dataset, record),
             "labels": prediction["labels"],
-            "image": decode.decode_image(decode.read_encoded(record["file"])).numpy(),
+            "image": drawing.shrink(decode.decode_image(decode.read_encoded(record["file"])).numpy(), LARGEST),
         }
         for record, prediction in zip(chosen, found, strict=True)
     ]

@@ -6,6 +6,7 @@ The data of a step, and everything random in it, follow from (seed, epoch, step)
 import signal
 
 import tensorflow as tf
+
 from retinue.configs.errors import RetinueError
 from retinue.data import batches
 from retinue.data.files import atomic_path

@@ -3,6 +3,7 @@
 import math
 
 import keras
+
 from retinue import backbones
 
 

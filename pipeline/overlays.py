@@ -9,9 +9,9 @@ import cv2
 import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
+from retinue.configs.machine import usable_cores
 from retinue.data.decode import decode_image, encoded_bytes
 from retinue.data.files import atomic_write
-from retinue.pipeline.runtimes import usable_cores
 
 AHEAD = 16  # pictures that are being drawn at a time; bounds the memory
 LONGEST = 4096  # pixels; a larger picture is made smaller after drawing

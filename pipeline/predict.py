@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from retinue.configs.errors import RetinueError
+from retinue.configs.machine import usable_cores
 from retinue.pipeline import runtimes
 from retinue.pipeline.results import Results
 from retinue.pipeline.sources import find_files, parse_shard
@@ -106,7 +107,7 @@ class Predictor:
         A file that can't be read gives a reason and costs no other file anything.
         """
         files, waiting = iter(files), deque()
-        pool = ThreadPoolExecutor(runtimes.usable_cores(), "decode")
+        pool = ThreadPoolExecutor(usable_cores(), "decode")
         try:
             while True:
                 for file in itertools.islice(files, BATCHES_AHEAD * self.batch - len(waiting)):

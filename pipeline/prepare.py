@@ -28,7 +28,8 @@ def inspect(source, config, *, task="auto", say=print, training=True):
 def prepare(source, config, *, say=print):
     """Read, check and split `source` for training.
 
-    Returns (`Dataset` of usable files, all with a split, `Report`). Raises RetinueError when training would fail, with all reasons.
+    Returns (`Dataset` of usable files, all with a split, `Report`).
+    Raises RetinueError, with all reasons, when training would fail.
     """
     _, report = inspect(source, config, task=config.task, say=say)
     refuse_unfit(source, report)

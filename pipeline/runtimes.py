@@ -5,11 +5,11 @@ A runtime is called with a dict of arrays `[n, ...]` and gives a dict of arrays 
 """
 
 import importlib.util
-import os
 
 import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.machine import usable_cores
 
 RUNTIMES = ("auto", "tensorflow", "openvino")
 PRECISIONS = {"tensorflow": ("f32",), "openvino": ("f32", "bf16")}
@@ -151,13 +151,6 @@ def has_openvino():
     return importlib.util.find_spec("openvino") is not None
 
 
-def usable_cores():
-    """How many cores this process may keep busy: its affinity, and the quota of its container, at least 1."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cgroup_quota()
-    return max(1, min(cores, round(quota)) if quota else cores)
-
-
 def _fastest(precision, offered):
     import tensorflow as tf
 
@@ -166,22 +159,3 @@ def _fastest(precision, offered):
     if "openvino" in offered and has_openvino():
         return "openvino", "the faster one on a CPU"
     return "tensorflow", "OpenVINO is not installed" if "openvino" in offered else "all that this export holds"
-
-
-def _cgroup_quota():
-    """Cores that the control group allows (version 2, then 1), None where there is no limit."""
-    try:
-        with open("/sys/fs/cgroup/cpu.max") as file:
-            quota, period = file.read().split()
-            return None if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError):
-        pass
-    try:
-        with (
-            open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") as quota,
-            open("/sys/fs/cgroup/cpu/cpu.cfs_period_us") as period,
-        ):
-            limit = int(quota.read())
-            return None if limit <= 0 else limit / int(period.read())
-    except (OSError, ValueError):
-        return None

@@ -32,6 +32,8 @@ def train(source, config, out=None, *, resume=False, command="", say=print):
     elif out is not None:
         refuse_existing(out)
     dataset, report = prepare(source, config, say=say)
+    for line in problem_lines(report):
+        say(line)
     if resume:
         _same_data(run, dataset)
     else:
@@ -81,7 +83,7 @@ def _train(run, config, dataset, report, resume, say):
     scored = dataset.split("test") if (dataset.splits == "test").any() else held_out
     if not len(scored):
         return None
-    scores = Evaluation(task, model, scored)()
+    scores = Evaluation(task, model, scored)(interval=True)
     _report(run, task, model, dataset, scored, scores, history, report)
     return scores
 

@@ -56,8 +56,11 @@ class Task(abc.ABC):
         """A batch of `inference`'s outputs (dict of numpy arrays) -> a list of predictions."""
 
     @abc.abstractmethod
-    def evaluator(self):
-        """An object with `update(predictions, dataset)` and `scores() -> Scores` (see tasks/scores.py)."""
+    def evaluator(self, interval=True):
+        """An object with `update(predictions, dataset)` and `scores() -> Scores` (see tasks/scores.py).
+
+        interval: whether the headline gets its interval, which takes time.
+        """
 
     @abc.abstractmethod
     def draw(self, image, prediction, truth=None):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
+
 from retinue import backbones
 from retinue.data import augment, decode, mix, resize
 from retinue.tasks.classification import draw, losses, scores, views
@@ -103,11 +104,10 @@ class Classification(Task):
             predictions.append({"labels": labels, "scores": row})
         return predictions
 
-    def evaluator(self):
-        """A `ClassificationEvaluator` for these classes."""
-        return scores.ClassificationEvaluator(
-            self.classes, self.multi_label, bootstrap=self.config.evaluate.bootstrap, seed=self.config.seed
-        )
+    def evaluator(self, interval=True):
+        """A `ClassificationEvaluator` for these classes; without `interval` there is no bootstrap."""
+        resamples = self.config.evaluate.bootstrap if interval else 0
+        return scores.ClassificationEvaluator(self.classes, self.multi_label, resamples, self.config.seed)
 
     def draw(self, image, prediction, truth=None):
         """The picture with bars for its labels; see draw.py."""

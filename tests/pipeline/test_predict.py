@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from retinue.configs.errors import RetinueError, UsageError
+from retinue.data.image_file import image_size
 from retinue.pipeline.export import export
 from retinue.pipeline.predict import Predictor, predict
-from retinue.pipeline.reader import image_size
 from retinue.pipeline.results import read_lines
 
 

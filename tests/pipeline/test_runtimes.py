@@ -79,14 +79,3 @@ def test_without_openvino_tensorflow_is_taken_and_said(monkeypatch):
 def test_what_can_not_be_had_is_refused(options, words):
     with pytest.raises(UsageError, match=words):
         runtimes.choose(**options)
-
-
-def test_usable_cores_are_what_the_process_may_use():
-    import os
-
-    allowed = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(allowed)})
-        assert runtimes.usable_cores() == 1
-    finally:
-        os.sched_setaffinity(0, allowed)

@@ -1,6 +1,6 @@
 """A classification job small enough to train in a test: 4x4 coloured squares, a net of two layers.
 
-Run as a program it trains in the folder argv[1] (with "--resume" as argv[2], it goes on), as a user's job would.
+Run as a program it trains in the folder argv[1] on the photos in argv[2], and goes on with what is there already.
 """
 
 import os
@@ -86,8 +86,7 @@ def final_state(fitting):
 
 
 if __name__ == "__main__":
-    resume = "--resume" in sys.argv
-    job = make_fitting(sys.argv[1], sys.argv[2], resume=resume and (Path(sys.argv[1]) / "last/checkpoint.npz").exists())
-    job.run_all(resume=(Path(sys.argv[1]) / "last/checkpoint.npz").exists())
-    values, _ = final_state(job)
-    np.savez(Path(sys.argv[1]) / "final.npz", *values)
+    resume = (Path(sys.argv[1]) / "last" / "checkpoint.npz").exists()
+    job = make_fitting(sys.argv[1], sys.argv[2], resume=(Path(sys.argv[1]) / "run.json").exists())
+    job.run_all(resume=resume)
+    np.savez(Path(sys.argv[1]) / "final.npz", *final_state(job)[0])

@@ -1,0 +1,72 @@
+"""A training process killed with -9 at any moment, started again, ends with the weights of an unbroken one."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PROGRAM = Path(__file__).with_name("tiny.py")
+
+
+def start(folder, photos):
+    return subprocess.Popen([sys.executable, PROGRAM, folder, photos], stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    sys.path.insert(0, str(PROGRAM.parent))
+    import tiny
+
+    return tiny.make_photos(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(scope="module")
+def unbroken(photos, tmp_path_factory):
+    """The final arrays of an unbroken run, and (seconds until its first checkpoint, seconds in all)."""
+    folder = tmp_path_factory.mktemp("unbroken") / "run"
+    began = time.monotonic()
+    process = start(folder, photos)
+    while not (folder / "last" / "checkpoint.npz").exists():
+        time.sleep(0.02)
+        assert process.poll() is None
+    first = time.monotonic() - began
+    assert process.wait() == 0
+    return np.load(folder / "final.npz"), (first, time.monotonic() - began)
+
+
+def kill_and_go_on(folder, photos, unbroken, kills, seed):
+    """Kill `kills` times at moments drawn by `seed`, then let it end, and compare."""
+    expected, (first, whole) = unbroken
+    moments = random.Random(seed)
+    killed = 0
+    while killed < kills:
+        process = start(folder, photos)
+        try:
+            process.wait(first + moments.random() * (whole - first))
+            break  # it ended before its moment came
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            killed += 1
+    assert start(folder, photos).wait() == 0
+    found = np.load(folder / "final.npz")
+    assert found.files == expected.files
+    for name in expected.files:
+        np.testing.assert_array_equal(found[name], expected[name])
+    # nothing half-written is left but what the kill itself cut off under a temporary name
+    assert {path.name for path in (folder / "last").iterdir() if not path.name.startswith(".")} == {"checkpoint.npz"}
+
+
+def test_killed_twice(photos, unbroken, tmp_path):
+    kill_and_go_on(tmp_path / "run", photos, unbroken, kills=2, seed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_killed_at_random_moments(photos, unbroken, tmp_path, seed):
+    kill_and_go_on(tmp_path / "run", photos, unbroken, kills=3, seed=seed)
