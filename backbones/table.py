@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import replace
 
-from retinue.backbones.preprocessing import CAFFE, LITE, PLUS_MINUS_ONE, TORCH, UNIT_128
+from retinue.backbones.preprocessing import CAFFE, LITE, PLUS_MINUS_ONE, TORCH, UNIT_128, Preprocessing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,4 +120,14 @@ APPLICATIONS = {
 BACKBONES = {
     "efficientnet_lite0": lite(0, 1.0, 1.0, 224, 0.2, 4_694_024, 75.1, "57934424"),
     **{f"keras/{name}": application(name, *facts) for name, facts in APPLICATIONS.items()},
+}
+
+# LeNet, AlexNet, VGG, ResNet, SENet
+
+MNIST = Preprocessing(
+    deviation=(255.0, 255.0, 255.0), input_size=32, crop_fraction=1.0, source="pixels to 0..1, so that padding is black"
+)
+
+BACKBONES |= {
+    "lenet5": Backbone("lenet", {}, 32, 28, 62_006, None, MNIST, output_strides=(32,)),
 }

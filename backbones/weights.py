@@ -100,15 +100,17 @@ def _assign(variables, found, unexpected, source, name):
 
 
 def _from_torch(path, name, variables):
-    family = importlib.import_module(f"retinue.backbones.{BACKBONES[name].family}")
+    row = BACKBONES[name]
+    family = importlib.import_module(f"retinue.backbones.{row.family}")
+    to_our_order = getattr(family, "from_torch", lambda array, layer: array)
     tensors = _read_tensors(path)
     found, used = {}, set()
     for key, (layer, _) in variables.items():
         variable = key.rsplit("/", 1)[-1]
-        theirs = f"{family.torch_name(layer.name)}.{TORCH_VARIABLES.get(variable, variable)}"
+        theirs = f"{family.torch_name(layer.name, **row.arguments)}.{TORCH_VARIABLES.get(variable, variable)}"
         if theirs in tensors:
             used.add(theirs)
-            found[key] = _from_torch_layout(tensors[theirs], layer)
+            found[key] = _from_torch_layout(to_our_order(tensors[theirs], layer.name), layer)
     return found, [key for key in tensors if key not in used and not key.endswith("num_batches_tracked")]
 
 
