@@ -76,8 +76,8 @@ def squeeze_excite(x, reduced, name):
 def conv_bn_relu(x, channels, kernel, name, stride=1, dilation=1, padding="symmetric", epsilon=1e-5, bias=False):
     """Convolution, batch normalisation, ReLU: `[n, h, w, c]` to `[n, ~h/stride, ~w/stride, channels]`.
 
-    kernel: an odd number, or (height, width) where `stride` is 1. padding: "symmetric" keeps the size with the same zeros
-    on both sides, "valid" adds none. The layers are `<name>_conv`, `<name>_bn` and `<name>_relu`.
+    kernel: an odd number, or (height, width) where `stride` is 1. padding: "symmetric" keeps the size with the same
+    zeros on both sides, "valid" adds none. The layers are `<name>_conv`, `<name>_bn` and `<name>_relu`.
     """
     if padding == "symmetric" and stride > 1:
         x, padding = pad_symmetric(x, kernel, dilation, f"{name}_pad"), "valid"
@@ -89,8 +89,8 @@ def conv_bn_relu(x, channels, kernel, name, stride=1, dilation=1, padding="symme
 def inception_branch(x, steps, name, stride=1, dilation=1, padding="symmetric", epsilon=1e-3):
     """A branch of an inception module: convolutions one after the other, each with batch normalisation and ReLU.
 
-    `[n, h, w, c]` to `[n, ~h/stride, ~w/stride, channels of the last step]`. steps: pairs (channels, kernel); `stride` and
-    `padding` are the last one's (Szegedy et al. 2015, arXiv 1512.00567, figures 5 to 7). The steps are named
+    `[n, h, w, c]` to `[n, ~h/stride, ~w/stride, channels of the last step]`. steps: pairs (channels, kernel); `stride`
+    and `padding` are the last one's (Szegedy et al. 2015, arXiv 1512.00567, figures 5 to 7). The steps are named
     `<name>_0`, `<name>_1`, ..., and a single step `<name>`.
     """
     for number, (channels, kernel) in enumerate(steps):
@@ -102,7 +102,7 @@ def inception_branch(x, steps, name, stride=1, dilation=1, padding="symmetric", 
 
 
 def separable_conv(x, channels, kernel, name, dilation=1):
-    """Separable convolution as in Xception's code, its paper's nets, Keras and every checkpoint: 3x3 a channel, then 1x1.
+    """Separable convolution as in Keras, Xception's nets and every checkpoint: 3x3 a channel first, then 1x1.
 
     `[n, h, w, c]` to `[n, h, w, channels]`; kernel*kernel*c + c*channels weights (Chollet 2016, section 1.2).
     """
@@ -136,7 +136,7 @@ def pool(x, kind, kernel, name, stride=1, dilation=1, padding="valid"):
 
 
 def ceil_max_pool(x, kernel, stride, dilation, name):
-    """Max pooling that rounds sizes up, as caffe does: `[n, h, w, c]` to `[n, ceil((h - kernel) / stride) + 1, ..., c]`.
+    """Max pooling that rounds sizes up, as caffe does: `[n, h, w, c]` to `[n, ceil((h - kernel)/stride) + 1, ..., c]`.
 
     With stride 1 the size stays. Only for maps that are never negative, as the room at the bottom and right is zeros.
     """
@@ -149,8 +149,8 @@ def ceil_max_pool(x, kernel, stride, dilation, name):
 class DilatedPooling2D(layers.Layer):
     """Pooling with holes, stride 1: what pooling layers need behind a stride that dilation has replaced.
 
-    `[n, h, w, c]` to the same shape with padding "same", to `[n, h - d * (pool_size - 1), w - d * (pool_size - 1), c]` with
-    "valid". kind: "max" or "average"; averages count no padding.
+    `[n, h, w, c]` to the same shape with padding "same", to `[n, h - d * (pool_size - 1), w - d * (pool_size - 1), c]`
+    with "valid". kind: "max" or "average"; averages count no padding.
     """
 
     strides = (1, 1)
