@@ -12,6 +12,9 @@ from retinue.configs.errors import UsageError
 from retinue.data.dataset import Ragged
 from retinue.data.seeds import example_seed, hashed, hashed_numpy
 
+# Functions are traced as they stand, without rewriting their Python; that takes seconds for a decoder.
+as_written = tf.autograph.experimental.do_not_convert
+
 ORDERS = ("shuffle", "sequence", "balanced")
 ORDER_SALT, CLASS_SALT, MEMBER_SALT = 1, 2, 3  # keep the orders' hashes apart from each other and from example seeds
 
@@ -28,7 +31,8 @@ def batches(
     order, and the last batch may be smaller.
 
     columns: dict of name -> numpy array or `Ragged`, one row a record; strings may be str objects.
-    example: function of (dict of one record's tensors, int32 `[2]` seed) -> tuple of tensors, dicts or tuples of them.
+    example: function of (dict of one record's tensors, int32 `[2]` seed) -> tuple of tensors, dicts or tuples of them;
+    made of TensorFlow operations, since a Python `if` or `for` on a tensor is not rewritten.
     first_step: the global batch to start with; nothing before it is decoded. steps: number of batches, None for all.
     mix: function of (the batch's inputs, targets, int32 `[batch, 2]` seeds) -> (inputs, targets), or None.
     padding: the structure of `example`'s results with a padding value for each; rows that differ in shape are padded to
@@ -47,6 +51,7 @@ def batches(
     if steps is not None:
         stream = stream.take(steps * full)
 
+    @as_written
     def load(row, record_seed):
         record = {name: _take(table, row) for name, table in tables.items()}
         return tuple(example(record, record_seed)), record_seed
@@ -59,9 +64,9 @@ def batches(
         values = (tuple(padding), tf.constant(0, tf.int32))
         data = data.padded_batch(full, shapes, values, drop_remainder=training)
     if mix is None:
-        data = data.map(lambda results, _: results)
+        data = data.map(as_written(lambda results, _: results))
     else:
-        data = data.map(lambda results, seeds: (*mix(results[0], results[1], seeds), *results[2:]))
+        data = data.map(as_written(lambda results, seeds: (*mix(results[0], results[1], seeds), *results[2:])))
     return data.prefetch(2).with_options(_options())
 
 
@@ -133,6 +138,7 @@ def _training_stream(count, labels, full, seed, order, first_step):
     first_epoch, skipped = divmod(first_step * full, in_epoch)
     classes = _classes(labels, order) if order == "balanced" else None
 
+    @as_written
     def epoch_stream(epoch):
         places = tf.range(tf.where(epoch == first_epoch, skipped, 0), in_epoch, dtype=tf.int64)
         rows = _epoch_rows(places, count, seed, epoch, order, classes)

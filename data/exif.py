@@ -5,7 +5,7 @@ import tensorflow as tf
 EXIF_SIGNATURE = b"Exif\x00\x00"
 ORIENTATION_TAG = 0x0112
 MAX_SEGMENTS = 64  # segments or chunks that are walked before giving up; cameras put EXIF first or second
-MAX_ENTRIES = 512  # entries of the first image directory that are read
+MAX_ENTRIES = 128  # entries of the first image directory that are read; it is sorted, and this tag comes early
 
 
 def exif_orientation(encoded):
@@ -68,7 +68,8 @@ def _walk(encoded, position, read_header):
 def _jpeg_segment(header):
     marker, size = header[1], 256 * header[2] + header[3]
     is_exif = (marker == 0xE1) & _equal(header[4:], EXIF_SIGNATURE)
-    last = (header[0] != 0xFF) | (marker == 0xDA) | (marker == 0xD9)  # start of scan, end of image
+    is_frame = (marker >= 0xC0) & (marker <= 0xC2)  # the picture itself begins; EXIF comes before
+    last = (header[0] != 0xFF) | is_frame | (marker == 0xDA) | (marker == 0xD9)
     is_fill = marker == 0xFF  # any marker may follow extra bytes 0xFF
     return is_exif & ~last, 4, tf.where(is_fill, tf.constant(1, tf.int64), size + 2), last
 

@@ -37,9 +37,11 @@ def blend(images, targets, partners, shares):
     images: uint8 `[batch, height, width, 3]`; targets: float32 `[batch, classes]`; partners: int32 `[batch]`, rows;
     shares: float32 `[batch]`. Returns images (rounded, halves to even) and targets like the given ones.
     """
-    own, other = tf.cast(images, tf.float32), tf.cast(tf.gather(images, partners), tf.float32)
-    blended = tf.round(other + shares[:, None, None, None] * (own - other))
-    return tf.cast(blended, tf.uint8), _blend_targets(targets, partners, shares)
+    flat = tf.reshape(tf.cast(images, tf.float32), (tf.shape(images)[0], -1))
+    blended = shares[:, None] * flat + (1.0 - shares[:, None]) * tf.gather(flat, partners)
+    blended = tf.cast(tf.round(blended), tf.uint8)
+    blended = tf.ensure_shape(tf.reshape(blended, tf.shape(images)), images.shape)
+    return blended, _blend_targets(targets, partners, shares)
 
 
 def paste(images, targets, partners, boxes):
@@ -48,12 +50,14 @@ def paste(images, targets, partners, boxes):
     boxes: int32 `[batch, 4]`, x1, y1, x2, y2 in pixels, x2 and y2 exclusive; the others as for `blend`.
     """
     height, width = tf.shape(images)[1], tf.shape(images)[2]
-    x, y = tf.range(width)[None, :], tf.range(height)[None, :]
+    rows = tf.reshape(images, (-1, height, 3 * width))  # TensorFlow is slow to broadcast along an axis of 3
+    x, y = tf.range(3 * width)[None, :] // 3, tf.range(height)[None, :]
     in_x, in_y = (x >= boxes[:, :1]) & (x < boxes[:, 2:3]), (y >= boxes[:, 1:2]) & (y < boxes[:, 3:])
-    mask = tf.cast(in_y[:, :, None] & in_x[:, None, :], tf.uint8)[..., None] * 255
+    mask = tf.cast(in_y[:, :, None] & in_x[:, None, :], tf.uint8) * 255
     # own ^ (own ^ other) is other; tf.where on bytes takes eight times as long.
-    difference = tf.bitwise.bitwise_xor(images, tf.gather(images, partners))
-    pasted = tf.bitwise.bitwise_xor(images, tf.bitwise.bitwise_and(difference, mask))
+    difference = tf.bitwise.bitwise_xor(rows, tf.gather(rows, partners))
+    pasted = tf.bitwise.bitwise_xor(rows, tf.bitwise.bitwise_and(difference, mask))
+    pasted = tf.ensure_shape(tf.reshape(pasted, tf.shape(images)), images.shape)
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     shares = 1.0 - tf.cast(area, tf.float32) / tf.cast(height * width, tf.float32)
     return pasted, _blend_targets(targets, partners, shares)
@@ -67,9 +71,11 @@ def draw_partners(count, seed):
 
 def draw_shares(count, alpha, seed):
     """Numbers from Beta(alpha, alpha): float32 `[count]`."""
-    first, second = tf.unstack(tf.random.stateless_gamma([2, count], seed, alpha))
-    # For a small alpha both can underflow to 0; then the image stays whole.
-    return tf.where(first + second > 0, first / tf.maximum(first + second, 1e-30), 1.0)
+    # Gamma(alpha) is Gamma(alpha + 1) * U ** (1 / alpha); in logarithms nothing underflows when alpha is small.
+    gammas = tf.math.log(tf.random.stateless_gamma([2, count], seed, alpha + 1.0))
+    uniforms = tf.math.log(1.0 - tf.random.stateless_uniform([2, count], sub_seed(seed, 1 << 16)))
+    first, second = tf.unstack(gammas + uniforms / alpha)
+    return tf.sigmoid(first - second)
 
 
 def draw_boxes(size, shares, seed):
