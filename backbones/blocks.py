@@ -1,7 +1,15 @@
-"""The pieces that the families share."""
+"""The pieces that the families share, as the lecture names them. Feature maps are float32 `[n, height, width, c]`."""
+
+import math
 
 import keras
-from keras import layers
+from keras import layers, ops
+
+# The lecture's initialisers. The same variance everywhere serves shallow nets (AlexNet); "Glorot" as the lecture writes
+# it keeps the size of the signal forward, deviation 1 / sqrt(fan_in); He's adds a factor 2 for what ReLU cuts away.
+SAME_VARIANCE = keras.initializers.RandomNormal(stddev=0.01)
+FAN_IN = keras.initializers.VarianceScaling(scale=1.0, mode="fan_in", distribution="untruncated_normal")
+HE = keras.initializers.VarianceScaling(scale=2.0, mode="fan_in", distribution="untruncated_normal")
 
 
 class OutputStride:
@@ -15,7 +23,7 @@ class OutputStride:
     def __init__(self, output_stride=32):
         self.output_stride, self.stride, self.dilation = output_stride, 1, 1
 
-    def step(self, stride):
+    def step(self, stride=1):
         before = self.dilation
         if self.stride * stride > self.output_stride:
             self.dilation *= stride
@@ -24,172 +32,151 @@ class OutputStride:
         return stride, before
 
 
-def pad_symmetric(x, kernel, dilation, name):
-    """Pad height and width of `x` `[n, h, w, c]` with the same zeros on both sides, as torch and caffe do."""
-    pad = dilation * (kernel - 1) // 2
-    return layers.ZeroPadding2D(pad, name=name)(x) if pad else x
+def conv(x, filters, kernel, name, stride=1, dilation=1, padding="symmetric", bias=False, groups=1, initializer=HE):
+    """Convolution `[n, h, w, c]` to `[n, h', w', filters]`.
+
+    kernel: side, or (height, width). padding: "symmetric" adds the same zeros on both sides, (k' - 1) / 2, as torch and
+    caffe do; "same" is TensorFlow's, which for a stride of 2 may add one more after; "valid" adds none.
+    """
+    kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
+    if padding == "symmetric":
+        x, padding = symmetric_padding(x, kernel, stride, dilation, f"{name}_pad")
+    return layers.Conv2D(
+        filters,
+        kernel,
+        stride,
+        padding,
+        dilation_rate=dilation,
+        groups=groups,
+        use_bias=bias,
+        kernel_initializer=initializer,
+        name=name,
+    )(x)
 
 
-def batch_norm(x, name, epsilon=1e-5, momentum=0.9):
-    """Batch normalisation (Ioffe and Szegedy 2015) over `[n, h, w, c]`; the same shape out."""
-    return layers.BatchNormalization(momentum=momentum, epsilon=epsilon, name=name)(x)
+def symmetric_padding(x, kernel, stride, dilation, name):
+    """Zeros for a window on both sides of `x`. Gives the padded map and what is left for the layer to pad."""
+    if stride == 1 and all(side % 2 for side in kernel):
+        return x, "same"  # with stride 1, TensorFlow's "same" is symmetric and needs no layer of its own
+    pads = [dilation * (side - 1) // 2 for side in kernel]
+    return (layers.ZeroPadding2D(pads, name=name)(x) if any(pads) else x), "valid"
+
+
+def batch_norm(x, name, epsilon=1e-5, momentum=0.9, scale=True):
+    """Batch normalisation (Ioffe and Szegedy 2015), the same shape out."""
+    return layers.BatchNormalization(momentum=momentum, epsilon=epsilon, scale=scale, name=name)(x)
+
+
+def conv_bn(x, filters, kernel, name, stride=1, dilation=1, padding="symmetric", activation="relu", epsilon=1e-5, **bn):
+    """Convolution without bias, batch normalisation and activation (None for none), as `<name>_conv`, `_bn`, `_relu`."""
+    x = conv(x, filters, kernel, f"{name}_conv", stride, dilation, padding)
+    x = batch_norm(x, f"{name}_bn", epsilon, **bn)
+    return layers.Activation(activation, name=f"{name}_{activation}")(x) if activation else x
+
+
+def max_pool(x, kernel, stride, name, padding="symmetric", dilation=1):
+    """Max pooling; `x` must not be negative where padding is "symmetric" (zeros are added) or "ceil".
+
+    "ceil" lets the last window reach over the edge by one (caffe's and torch's ceil mode). A dilated pool (`dilation`
+    above 1, stride 1) looks at every `dilation`-th unit, so that a net keeps its weights at a smaller output stride.
+    """
+    reach = dilation * (kernel - 1)
+    if padding == "symmetric":
+        before = reach // 2
+        x = layers.ZeroPadding2D(((before, reach - before if stride == 1 else before),) * 2, name=f"{name}_pad")(x)
+    elif padding == "ceil":
+        x = layers.ZeroPadding2D(((0, stride - 1 if stride > 1 else reach),) * 2, name=f"{name}_pad")(x)
+    if dilation > 1:
+        return DilatedMaxPool(kernel, dilation, name=name)(x)
+    return layers.MaxPooling2D(kernel, stride, "same" if padding == "same" else "valid", name=name)(x)
 
 
 def relu6(x, name):
     """min(max(x, 0), 6), the same shape out."""
-    return keras.layers.ReLU(max_value=6.0, name=name)(x)
+    return layers.ReLU(max_value=6.0, name=name)(x)
 
 
-def max_pool(x, kernel, stride, dilation, pad, name):
-    """Max pooling with `pad` zeros on both sides, of maps that are nowhere negative (torch pads with minus infinity).
+def squeeze_excite(x, reduction, name, bias=True):
+    """Scale each channel by what the whole map says about it (Hu et al. 2017, section 3), the same shape out.
 
-    `[n, h, w, c]` to `[n, (h + 2 pad - kernel) / stride + 1, ..., c]`, rounded down. Where an `OutputStride` has taken
-    the stride away (`stride` 1) the size stays `[n, h, w, c]`, and `dilation` spreads the kernel.
+    Global average, 1x1 down to c / reduction, ReLU, 1x1 up to c, sigmoid, multiply.
     """
-    before, span = pad * dilation, (kernel - 1) * dilation
-    after = span - before if stride == 1 else before
-    if before or after:
-        x = layers.ZeroPadding2D(((before, after), (before, after)), name=f"{name}_pad")(x)
-    if dilation == 1:
-        return layers.MaxPooling2D(kernel, stride, name=name)(x)
-    for axis in ("rows", "columns"):  # Keras's pooling cannot dilate: the largest of shifted maps, an axis at a time
-        shifted = []
-        for shift in range(0, span + 1, dilation):
-            crop = (shift, span - shift)
-            crop = (crop, (0, 0)) if axis == "rows" else ((0, 0), crop)
-            shifted.append(layers.Cropping2D(crop, name=f"{name}_{axis}_{shift}")(x))
-        x = layers.Maximum(name=name if axis == "columns" else f"{name}_{axis}")(shifted)
-    return x
+    channels = x.shape[-1]
+    weight = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
+    weight = layers.Conv2D(channels // reduction, 1, activation="relu", use_bias=bias, name=f"{name}_down")(weight)
+    weight = layers.Conv2D(channels, 1, activation="sigmoid", use_bias=bias, name=f"{name}_up")(weight)
+    return layers.Multiply(name=f"{name}_scale")([x, weight])
 
 
-def squeeze_excite(x, reduced, name):
-    """Scale each channel of `x` `[n, h, w, c]` by a gate in 0..1 seen from its global mean; the same shape out.
-
-    Global average pool, 1x1 to `reduced` channels, ReLU, 1x1 to c, sigmoid (Hu et al. 2018, section 3.1 and 3.2).
-    """
-    gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
-    gate = layers.Conv2D(reduced, 1, activation="relu", name=f"{name}_reduce")(gate)
-    gate = layers.Conv2D(x.shape[-1], 1, activation="sigmoid", name=f"{name}_expand")(gate)
-    return layers.Multiply(name=f"{name}_scale")([x, gate])
-
-
-def conv_bn_relu(x, channels, kernel, name, stride=1, dilation=1, padding="symmetric", epsilon=1e-5, bias=False):
-    """Convolution, batch normalisation, ReLU: `[n, h, w, c]` to `[n, ~h/stride, ~w/stride, channels]`.
-
-    kernel: an odd number, or (height, width) where `stride` is 1. padding: "symmetric" keeps the size with the same
-    zeros on both sides, "valid" adds none. The layers are `<name>_conv`, `<name>_bn` and `<name>_relu`.
-    """
-    if padding == "symmetric" and stride > 1:
-        x, padding = pad_symmetric(x, kernel, dilation, f"{name}_pad"), "valid"
-    padding = "same" if padding == "symmetric" else padding
-    x = layers.Conv2D(channels, kernel, stride, padding, dilation_rate=dilation, use_bias=bias, name=f"{name}_conv")(x)
-    return layers.ReLU(name=f"{name}_relu")(batch_norm(x, f"{name}_bn", epsilon))
-
-
-def inception_branch(x, steps, name, stride=1, dilation=1, padding="symmetric", epsilon=1e-3):
-    """A branch of an inception module: convolutions one after the other, each with batch normalisation and ReLU.
-
-    `[n, h, w, c]` to `[n, ~h/stride, ~w/stride, channels of the last step]`. steps: pairs (channels, kernel); `stride`
-    and `padding` are the last one's (Szegedy et al. 2015, arXiv 1512.00567, figures 5 to 7). The steps are named
-    `<name>_0`, `<name>_1`, ..., and a single step `<name>`.
-    """
-    for number, (channels, kernel) in enumerate(steps):
-        last = number == len(steps) - 1
-        step = name if len(steps) == 1 else f"{name}_{number}"
-        ending = {"stride": stride, "padding": padding} if last else {}
-        x = conv_bn_relu(x, channels, kernel, step, dilation=dilation, epsilon=epsilon, **ending)
-    return x
-
-
-def separable_conv(x, channels, kernel, name, dilation=1):
-    """Separable convolution as in Keras, Xception's nets and every checkpoint: 3x3 a channel first, then 1x1.
-
-    `[n, h, w, c]` to `[n, h, w, channels]`; kernel*kernel*c + c*channels weights (Chollet 2016, section 1.2).
-    """
-    x = layers.DepthwiseConv2D(
-        kernel, padding="same", dilation_rate=dilation, use_bias=False, name=f"{name}_depthwise"
-    )(x)
-    return layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_pointwise")(x)
-
-
-def pointwise_first_separable_conv(x, channels, kernel, name, dilation=1):
-    """Separable convolution as the lecture draws it: 1x1 first, then 3x3 a channel ("extreme" inception module).
-
-    `[n, h, w, c]` to `[n, h, w, channels]`; 1*1*c*channels + kernel*kernel*channels weights, in place of
-    kernel*kernel*c*channels (Chollet 2016, figure 4). No checkpoint has this order; see `separable_conv`.
-    """
-    x = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_pointwise")(x)
-    return layers.DepthwiseConv2D(
-        kernel, padding="same", dilation_rate=dilation, use_bias=False, name=f"{name}_depthwise"
-    )(x)
-
-
-def pool(x, kind, kernel, name, stride=1, dilation=1, padding="valid"):
-    """ "max" or "average" pooling of `[n, h, w, c]` to `[n, ~h/stride, ~w/stride, c]`, dilated where `dilation` says so.
-
-    padding: "valid", or "same", which only keeps the size when `stride` is 1; what is padded is never counted.
-    """
-    if dilation > 1:
-        return DilatedPooling2D(kind, kernel, dilation, padding, name=name)(x)
-    layer = layers.MaxPooling2D if kind == "max" else layers.AveragePooling2D
-    return layer(kernel, stride, padding, name=name)(x)
-
-
-def ceil_max_pool(x, kernel, stride, dilation, name):
-    """Max pooling that rounds sizes up, as caffe does: `[n, h, w, c]` to `[n, ceil((h - kernel)/stride) + 1, ..., c]`.
-
-    With stride 1 the size stays. Only for maps that are never negative, as the room at the bottom and right is zeros.
-    """
-    room = stride - 1 if stride > 1 else dilation * (kernel - 1)
-    x = layers.ZeroPadding2D(((0, room), (0, room)), name=f"{name}_pad")(x)
-    return pool(x, "max", kernel, name, stride, dilation)
+def head(x, classes, dropout=0.0):
+    """Global average pooling, dropout, and one linear layer: `[n, h, w, c]` to logits `[n, classes]`."""
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    return layers.Dense(classes, kernel_initializer=FAN_IN, name="logits")(x)
 
 
 @keras.saving.register_keras_serializable(package="retinue")
-class DilatedPooling2D(layers.Layer):
-    """Pooling with holes, stride 1: what pooling layers need behind a stride that dilation has replaced.
+class DilatedMaxPool(layers.Layer):
+    """Max over `kernel` x `kernel` units that are `dilation` apart, stride 1, no padding.
 
-    `[n, h, w, c]` to the same shape with padding "same", to `[n, h - d * (pool_size - 1), w - d * (pool_size - 1), c]`
-    with "valid". kind: "max" or "average"; averages count no padding.
+    `[n, h, w, c]` to `[n, h - dilation (kernel - 1), w - dilation (kernel - 1), c]`.
     """
 
-    strides = (1, 1)
-
-    def __init__(self, kind, pool_size, dilation_rate, padding="valid", **arguments):
+    def __init__(self, kernel, dilation, **arguments):
         super().__init__(**arguments)
-        self.kind, self.pool_size, self.dilation_rate, self.padding = kind, pool_size, dilation_rate, padding
+        self.kernel_size, self.dilation_rate, self.strides, self.padding = (kernel,) * 2, (dilation,) * 2, (1, 1), "valid"
 
     def call(self, x):
-        if self.kind == "max":
-            return self._over_window(x, keras.ops.maximum, float("-inf"))
-        total = self._over_window(x, keras.ops.add, 0.0)
-        count = self._over_window(keras.ops.ones_like(x[:1, :, :, :1]), keras.ops.add, 0.0)
-        return total / count
-
-    def _over_window(self, x, combine, outside):
-        reach = self.dilation_rate * (self.pool_size - 1)
-        if self.padding == "same":
-            before = self.dilation_rate * ((self.pool_size - 1) // 2)
-            sides = (before, reach - before)
-            x = keras.ops.pad(x, ((0, 0), sides, sides, (0, 0)), constant_values=outside)
+        (kernel, _), (dilation, _) = self.kernel_size, self.dilation_rate
         for axis in (1, 2):
-            length = keras.ops.shape(x)[axis] - reach
+            kept = ops.shape(x)[axis] - dilation * (kernel - 1)
+            index = [slice(None)] * 4
             shifted = []
-            for start in range(0, reach + 1, self.dilation_rate):
-                along = slice(start, start + length)
-                shifted.append(x[:, along] if axis == 1 else x[:, :, along])
+            for k in range(kernel):
+                index[axis] = slice(k * dilation, k * dilation + kept)
+                shifted.append(x[tuple(index)])
             x = shifted[0]
-            for each in shifted[1:]:
-                x = combine(x, each)
+            for other in shifted[1:]:
+                x = ops.maximum(x, other)
         return x
 
-    def compute_output_shape(self, input_shape):
-        if self.padding == "same":
-            return input_shape
-        reach = self.dilation_rate * (self.pool_size - 1)
-        n, height, width, channels = input_shape
-        return n, height and height - reach, width and width - reach, channels
+    def compute_output_shape(self, shape):
+        reach = self.dilation_rate[0] * (self.kernel_size[0] - 1)
+        return (shape[0], *(side and side - reach for side in shape[1:3]), shape[3])
 
     def get_config(self):
-        arguments = {"kind": self.kind, "pool_size": self.pool_size, "padding": self.padding}
-        return {**super().get_config(), **arguments, "dilation_rate": self.dilation_rate}
+        return {**super().get_config(), "kernel": self.kernel_size[0], "dilation": self.dilation_rate[0]}
+
+
+@keras.saving.register_keras_serializable(package="retinue")
+class LocallyConnected2D(layers.Layer):
+    """A convolution without weight sharing: every output position has its own kernel and bias (the lecture's "Locality").
+
+    `[n, h, w, c]`, with h and w fixed, to `[n, (h - k) // stride + 1, (w - k) // stride + 1, filters]`, no padding.
+    """
+
+    padding = "valid"
+
+    def __init__(self, filters, kernel_size, strides=1, **arguments):
+        super().__init__(**arguments)
+        self.filters, self.kernel_size, self.strides = filters, (kernel_size,) * 2, (strides,) * 2
+
+    def build(self, input_shape):
+        _, height, width, _ = self.compute_output_shape(input_shape)
+        fan_in = math.prod(self.kernel_size) * input_shape[-1]
+        initializer = keras.initializers.RandomNormal(stddev=math.sqrt(2 / fan_in))
+        self.kernel = self.add_weight(shape=(height, width, fan_in, self.filters), initializer=initializer, name="kernel")
+        self.bias = self.add_weight(shape=(height, width, self.filters), initializer="zeros", name="bias")
+
+    def call(self, x):
+        patches = ops.image.extract_patches(x, self.kernel_size, self.strides, padding="valid")
+        return ops.einsum("nhwi,hwio->nhwo", patches, self.kernel) + self.bias
+
+    def compute_output_shape(self, shape):
+        sides = [(side - k) // s + 1 for side, k, s in zip(shape[1:3], self.kernel_size, self.strides, strict=True)]
+        return (shape[0], *sides, self.filters)
+
+    def get_config(self):
+        own = {"filters": self.filters, "kernel_size": self.kernel_size[0], "strides": self.strides[0]}
+        return {**super().get_config(), **own}
