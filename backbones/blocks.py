@@ -74,21 +74,73 @@ def conv_bn(x, filters, kernel, name, stride=1, dilation=1, padding="symmetric",
     return layers.Activation(activation, name=f"{name}_{activation}")(x) if activation else x
 
 
-def max_pool(x, kernel, stride, name, padding="symmetric", dilation=1):
-    """Max pooling; `x` must not be negative where padding is "symmetric" (zeros are added) or "ceil".
+def pool(x, kind, kernel, stride, name, padding, plan):
+    """Max or average pooling (`kind` "max" or "average") with a stride that `plan` (an `OutputStride`) may leave out.
 
-    "ceil" lets the last window reach over the edge by one (caffe's and torch's ceil mode). A dilated pool (`dilation`
-    above 1, stride 1) looks at every `dilation`-th unit, so that a net keeps its weights at a smaller output stride.
+    padding: "symmetric" adds (k' - 1) / 2 zeros on both sides, which count: `x` must not be negative under "max"; "ceil"
+    lets the last window reach over the edge (caffe's and torch's ceil mode); "same" is TensorFlow's, whose padding does
+    not count in averages; "valid" adds nothing; "floor" neither, but keeps the size where the stride was left out.
     """
+    step, dilation = plan.step(stride)
     reach = dilation * (kernel - 1)
+    after = {"ceil": (0, reach if step == 1 else stride - 1), "floor": (0, reach if step != stride else 0)}.get(padding)
     if padding == "symmetric":
-        before = reach // 2
-        x = layers.ZeroPadding2D(((before, reach - before if stride == 1 else before),) * 2, name=f"{name}_pad")(x)
-    elif padding == "ceil":
-        x = layers.ZeroPadding2D(((0, stride - 1 if stride > 1 else reach),) * 2, name=f"{name}_pad")(x)
+        after = (reach // 2, reach // 2)
+    elif padding == "same" and dilation > 1:
+        after = (reach // 2, reach - reach // 2)
+    if after and any(after):
+        x = layers.ZeroPadding2D((after, after), name=f"{name}_pad")(x)
     if dilation > 1:
-        return DilatedMaxPool(kernel, dilation, name=name)(x)
-    return layers.MaxPooling2D(kernel, stride, "same" if padding == "same" else "valid", name=name)(x)
+        return DilatedPool(kind, kernel, dilation, name=name)(x)
+    layer = layers.MaxPooling2D if kind == "max" else layers.AveragePooling2D
+    return layer(kernel, step, "same" if padding == "same" else "valid", name=name)(x)
+
+
+def inception_branch(x, steps, name, stride=1, dilation=1, padding="symmetric", epsilon=1e-3):
+    """A branch of an inception module: convolutions one after the other, each with batch normalisation and ReLU.
+
+    `[n, h, w, c]` to `[n, ~h/stride, ~w/stride, channels of the last step]`. steps: pairs (channels, kernel); `stride`
+    and `padding` are the last one's (Szegedy et al. 2015, arXiv 1512.00567, figures 5 to 7). The steps are named
+    `<name>_0`, `<name>_1`, ..., and a single step `<name>`.
+    """
+    for number, (channels, kernel) in enumerate(steps):
+        step = name if len(steps) == 1 else f"{name}_{number}"
+        ending = {"stride": stride, "padding": padding} if number == len(steps) - 1 else {}
+        x = conv_bn(x, channels, kernel, step, dilation=dilation, epsilon=epsilon, **ending)
+    return x
+
+
+def separable_conv(x, filters, kernel, name, dilation=1):
+    """Separable convolution as in Keras, Xception's nets and every checkpoint: `kernel` x `kernel` a channel, then 1x1.
+
+    `[n, h, w, c]` to `[n, h, w, filters]`; kernel*kernel*c + c*filters weights (Chollet 2016, section 1.2).
+    """
+    x = layers.DepthwiseConv2D(
+        kernel,
+        padding="same",
+        dilation_rate=dilation,
+        use_bias=False,
+        depthwise_initializer=HE,
+        name=f"{name}_depthwise",
+    )(x)
+    return conv(x, filters, 1, f"{name}_pointwise")
+
+
+def pointwise_first_separable_conv(x, filters, kernel, name, dilation=1):
+    """Separable convolution as the lecture draws it, the other way round: 1x1, then `kernel` x `kernel` a channel.
+
+    `[n, h, w, c]` to `[n, h, w, filters]`; 1*1*c*filters + kernel*kernel*filters weights in place of
+    kernel*kernel*c*filters (the "extreme" inception module of Chollet 2016, figure 4). No checkpoint has this order.
+    """
+    x = conv(x, filters, 1, f"{name}_pointwise")
+    return layers.DepthwiseConv2D(
+        kernel,
+        padding="same",
+        dilation_rate=dilation,
+        use_bias=False,
+        depthwise_initializer=HE,
+        name=f"{name}_depthwise",
+    )(x)
 
 
 def relu6(x, name):
@@ -117,28 +169,31 @@ def head(x, classes, dropout=0.0):
 
 
 @keras.saving.register_keras_serializable(package="retinue")
-class DilatedMaxPool(layers.Layer):
-    """Max over `kernel` x `kernel` units that are `dilation` apart, stride 1, no padding.
+class DilatedPool(layers.Layer):
+    """Max or average over `kernel` x `kernel` units that are `dilation` apart, stride 1, no padding.
 
     `[n, h, w, c]` to `[n, h - dilation (kernel - 1), w - dilation (kernel - 1), c]`.
     """
 
-    def __init__(self, kernel, dilation, **arguments):
+    padding, strides = "valid", (1, 1)
+
+    def __init__(self, kind, kernel, dilation, **arguments):
         super().__init__(**arguments)
-        self.kernel_size, self.dilation_rate, self.strides, self.padding = (kernel,) * 2, (dilation,) * 2, (1, 1), "valid"
+        self.kind, self.kernel_size, self.dilation_rate = kind, (kernel,) * 2, (dilation,) * 2
 
     def call(self, x):
-        (kernel, _), (dilation, _) = self.kernel_size, self.dilation_rate
+        kernel, dilation = self.kernel_size[0], self.dilation_rate[0]
         for axis in (1, 2):
             kept = ops.shape(x)[axis] - dilation * (kernel - 1)
-            index = [slice(None)] * 4
             shifted = []
             for k in range(kernel):
+                index = [slice(None)] * 4
                 index[axis] = slice(k * dilation, k * dilation + kept)
                 shifted.append(x[tuple(index)])
             x = shifted[0]
             for other in shifted[1:]:
-                x = ops.maximum(x, other)
+                x = ops.maximum(x, other) if self.kind == "max" else x + other
+            x = x if self.kind == "max" else x / kernel
         return x
 
     def compute_output_shape(self, shape):
@@ -146,7 +201,8 @@ class DilatedMaxPool(layers.Layer):
         return (shape[0], *(side and side - reach for side in shape[1:3]), shape[3])
 
     def get_config(self):
-        return {**super().get_config(), "kernel": self.kernel_size[0], "dilation": self.dilation_rate[0]}
+        own = {"kind": self.kind, "kernel": self.kernel_size[0], "dilation": self.dilation_rate[0]}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="retinue")
