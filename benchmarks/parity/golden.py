@@ -1,0 +1,73 @@
+"""Write tests/backbones/golden/: what torchvision and timm answer with seeded random weights (see fill.py).
+
+Run it in an environment of its own with torch, torchvision and timm (no retinue, no Keras, no downloads):
+    python benchmarks/parity/golden.py [our name ...]
+tests/backbones/test_golden.py compares our answers with these files, without torch.
+"""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import fill
+
+FOLDER = Path(__file__).parents[2] / "tests" / "backbones" / "golden"
+KEPT = 125  # every 125th of 1000 logits
+
+# our name: (package, its name, an even and an odd input size)
+MODELS = {
+    "googlenet": ("torchvision", "googlenet", (96, 97)),
+    "inception_v3": ("torchvision", "inception_v3", (128, 139)),
+    "inception_v4": ("timm", "inception_v4", (128, 139)),
+    "inception_resnet_v2": ("timm", "inception_resnet_v2", (128, 139)),
+    "xception": ("timm", "legacy_xception", (96, 97)),
+    "densenet121": ("torchvision", "densenet121", (64, 95)),
+    "densenet161": ("torchvision", "densenet161", (64, 95)),
+}
+
+
+def main(names):
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in names or MODELS:
+        package, theirs, sizes = MODELS[name]
+        version = importlib.import_module(package).__version__
+        net = made(package, theirs)
+        record = {"peer": f"{package} {version} {theirs}", "tensors": filled(net), "logits": {}}
+        for size in sizes:
+            record["logits"][str(size)] = [float(f"{logit:.7g}") for logit in answer(net, size)[::KEPT]]
+        (FOLDER / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+        print(name, record["logits"])
+
+
+def made(package, name):
+    if package == "timm":
+        import timm
+
+        return timm.create_model(name, pretrained=False).eval()
+    import torchvision
+
+    extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    return torchvision.models.get_model(name, weights=None, **extra).eval()
+
+
+def filled(net):
+    """Fill a torch net in double precision, and give the number of tensors that a checkpoint of it has."""
+    import torch
+
+    net.double()
+    state = {key: value for key, value in net.state_dict().items() if not key.endswith("num_batches_tracked")}
+    for key, value in state.items():
+        value.copy_(torch.from_numpy(fill.tensor(key, tuple(value.shape))))
+    return len(state)
+
+
+def answer(net, size):
+    import torch
+
+    with torch.no_grad():
+        return net(torch.from_numpy(fill.picture(size)).permute(0, 3, 1, 2).double())[0].numpy()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
