@@ -127,7 +127,72 @@ BACKBONES = {
 MNIST = Preprocessing(
     deviation=(255.0, 255.0, 255.0), input_size=32, crop_fraction=1.0, source="pixels to 0..1, so that padding is black"
 )
+TORCHVISION = "https://download.pytorch.org/models"
+TIMM = "https://github.com/huggingface/pytorch-image-models/releases/download"
+
+# file, parameters, top-1 (torchvision's IMAGENET1K_V1); torch does not count the two moving statistics of a channel
+TORCHVISION_FILES = {
+    "alexnet_torchvision": ("alexnet-owt-7be5be79", 61_100_840, 56.5),
+    "vgg11": ("vgg11-8a719046", 132_863_336, 69.0),
+    "vgg13": ("vgg13-19584684", 133_047_848, 69.9),
+    "vgg16": ("vgg16-397923af", 138_357_544, 71.6),
+    "vgg19": ("vgg19-dcbb9e9d", 143_667_240, 72.4),
+    "vgg11_bn": ("vgg11_bn-6002323d", 132_874_344, 70.4),
+    "vgg13_bn": ("vgg13_bn-abd245e5", 133_059_624, 71.6),
+    "vgg16_bn": ("vgg16_bn-6c64b313", 138_374_440, 73.4),
+    "vgg19_bn": ("vgg19_bn-c79401a0", 143_689_256, 74.2),
+    "resnet18": ("resnet18-f37072fd", 11_699_112, 69.8),
+    "resnet34": ("resnet34-b627a593", 21_814_696, 73.3),
+    "resnet50": ("resnet50-0676ba61", 25_610_152, 76.1),
+    "resnet101": ("resnet101-63fe2227", 44_654_504, 77.4),
+    "resnet152": ("resnet152-394f9c45", 60_344_232, 78.3),
+}
+
+
+def torchvision(name, family, arguments):
+    file, parameters, top1 = TORCHVISION_FILES[name]
+    source = Source(f"{file}.pth", f"{file}.pth", url=TORCHVISION)
+    return Backbone(family, arguments, 224, 32, parameters, top1, TORCH, source)
+
+
+def timm(family, arguments, parameters, top1, record, release, file):
+    source = Source(file, file, url=f"{TIMM}/{release}")
+    return Backbone(family, arguments, 224, 32, parameters, top1, record, source)
+
+
+def without_weights(family, arguments, parameters):
+    return Backbone(family, arguments, 224, 32, parameters, None, TORCH)
+
+
+BICUBIC_95 = replace(TORCH, resize="bicubic", crop_fraction=0.95, source="timm's configuration of seresnet50.a1_in1k")
 
 BACKBONES |= {
     "lenet5": Backbone("lenet", {}, 32, 28, 62_006, None, MNIST, output_strides=(32,)),
+    "alexnet": without_weights("alexnet", {"variant": "lecture"}, 76_009_832),
+    "alexnet_torchvision": torchvision("alexnet_torchvision", "alexnet", {"variant": "torchvision"}),
+    **{f"vgg{depth}": torchvision(f"vgg{depth}", "vgg", {"depth": depth}) for depth in (11, 13, 16, 19)},
+    **{
+        f"vgg{depth}_bn": torchvision(f"vgg{depth}_bn", "vgg", {"depth": depth, "batch_norm": True})
+        for depth in (11, 13, 16, 19)
+    },
+    **{f"resnet{depth}": torchvision(f"resnet{depth}", "resnet", {"depth": depth}) for depth in (18, 34, 50, 101, 152)},
+    # 18 and 34 have no bottlenecks: the paper's are torchvision's
+    **{
+        f"resnet{depth}_paper": without_weights("resnet", {"depth": depth, "stride_in_first": True}, parameters)
+        for depth, parameters in ((50, 25_610_152), (101, 44_654_504), (152, 60_344_232))
+    },
+    "plain18": without_weights("resnet", {"depth": 18, "shortcuts": False}, 11_523_496),
+    "plain34": without_weights("resnet", {"depth": 34, "shortcuts": False}, 21_639_080),
+    "seresnet50": timm(
+        "resnet",
+        {"depth": 50, "reduction": 16},
+        28_141_144,
+        None,
+        BICUBIC_95,
+        "v0.1-rsb-weights",
+        "seresnet50_a1_0-ffa00869.pth",
+    ),
+    "seresnet101": without_weights("resnet", {"depth": 101, "reduction": 16}, 49_432_216),
+    "seresnet152": without_weights("resnet", {"depth": 152, "reduction": 16}, 66_973_272),
+    "senet154": timm("senet", {}, 115_336_536, 81.3, TORCH, "v0.1-weights", "legacy_senet154-e9eb9fe6.pth"),
 }
