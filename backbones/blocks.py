@@ -5,11 +5,7 @@ import math
 import keras
 from keras import layers, ops
 
-# The lecture's initialisers. The same variance everywhere serves shallow nets (AlexNet); "Glorot" as the lecture writes
-# it keeps the size of the signal forward, deviation 1 / sqrt(fan_in); He's adds a factor 2 for what ReLU cuts away.
-SAME_VARIANCE = keras.initializers.RandomNormal(stddev=0.01)
-FAN_IN = keras.initializers.VarianceScaling(scale=1.0, mode="fan_in", distribution="untruncated_normal")
-HE = keras.initializers.VarianceScaling(scale=2.0, mode="fan_in", distribution="untruncated_normal")
+from retinue.backbones.initialisers import glorot, he
 
 
 class OutputStride:
@@ -32,11 +28,12 @@ class OutputStride:
         return stride, before
 
 
-def conv(x, filters, kernel, name, stride=1, dilation=1, padding="symmetric", bias=False, groups=1, initializer=HE):
+def conv(x, filters, kernel, name, stride=1, dilation=1, padding="symmetric", bias=False, groups=1, initializer=None):
     """Convolution `[n, h, w, c]` to `[n, h', w', filters]`.
 
-    kernel: side, or (height, width). padding: "symmetric" adds the same zeros on both sides, (k' - 1) / 2, as torch and
-    caffe do; "same" is TensorFlow's, which for a stride of 2 may add one more after; "valid" adds none.
+    kernel: side, or (height, width). padding: "symmetric" adds the same zeros on both sides, (k' - 1) / 2, as torch
+    and caffe do; "same" is TensorFlow's, which for a stride of 2 may add one more after; "valid" adds none.
+    initializer: of the kernel, He's where None.
     """
     kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
     if padding == "symmetric":
@@ -49,7 +46,7 @@ def conv(x, filters, kernel, name, stride=1, dilation=1, padding="symmetric", bi
         dilation_rate=dilation,
         groups=groups,
         use_bias=bias,
-        kernel_initializer=initializer,
+        kernel_initializer=initializer or he(),
         name=name,
     )(x)
 
@@ -68,7 +65,7 @@ def batch_norm(x, name, epsilon=1e-5, momentum=0.9, scale=True):
 
 
 def conv_bn(x, filters, kernel, name, stride=1, dilation=1, padding="symmetric", activation="relu", epsilon=1e-5, **bn):
-    """Convolution without bias, batch normalisation and activation (None for none), as `<name>_conv`, `_bn`, `_relu`."""
+    """Convolution without bias, batch normalisation, activation or None: `<name>_conv`, `<name>_bn`, `<name>_relu`."""
     x = conv(x, filters, kernel, f"{name}_conv", stride, dilation, padding)
     x = batch_norm(x, f"{name}_bn", epsilon, **bn)
     return layers.Activation(activation, name=f"{name}_{activation}")(x) if activation else x
@@ -77,70 +74,29 @@ def conv_bn(x, filters, kernel, name, stride=1, dilation=1, padding="symmetric",
 def pool(x, kind, kernel, stride, name, padding, plan):
     """Max or average pooling (`kind` "max" or "average") with a stride that `plan` (an `OutputStride`) may leave out.
 
-    padding: "symmetric" adds (k' - 1) / 2 zeros on both sides, which count: `x` must not be negative under "max"; "ceil"
-    lets the last window reach over the edge (caffe's and torch's ceil mode); "same" is TensorFlow's, whose padding does
-    not count in averages; "valid" adds nothing; "floor" neither, but keeps the size where the stride was left out.
+    padding: "symmetric" adds (k' - 1) / 2 zeros on both sides, which count, so that `x` must not be negative under
+    "max"; "lowest" the same with values that never win; "ceil" lets the last window reach over the edge (caffe's and
+    torch's ceil mode); "same" is TensorFlow's, whose padding never counts (under dilation: zeros, which count in
+    averages); "valid" adds nothing; "floor" neither, but keeps the size where the stride was left out.
     """
     step, dilation = plan.step(stride)
     reach = dilation * (kernel - 1)
-    after = {"ceil": (0, reach if step == 1 else stride - 1), "floor": (0, reach if step != stride else 0)}.get(padding)
-    if padding == "symmetric":
-        after = (reach // 2, reach // 2)
-    elif padding == "same" and dilation > 1:
-        after = (reach // 2, reach - reach // 2)
-    if after and any(after):
-        x = layers.ZeroPadding2D((after, after), name=f"{name}_pad")(x)
+    zeros = {
+        "symmetric": (reach // 2, reach // 2),
+        "ceil": (0, reach if step == 1 else stride - 1),
+        "floor": (0, reach if step != stride else 0),
+        "same": (reach // 2, reach - reach // 2) if dilation > 1 and kind == "average" else (0, 0),
+    }.get(padding, (0, 0))
+    if any(zeros):
+        x = layers.ZeroPadding2D((zeros, zeros), name=f"{name}_pad")(x)
+    keras_padding = "same" if padding in ("same", "lowest") else "valid"
     if dilation > 1:
-        return DilatedPool(kind, kernel, dilation, name=name)(x)
+        return DilatedPool(kind, kernel, dilation, "valid" if any(zeros) else keras_padding, name=name)(x)
+    if padding == "lowest" and step > 1:  # with stride 1, TensorFlow's "same" is the same on both sides
+        x = layers.MaxPooling2D(kernel, 1, "same", name=f"{name}_dense")(x)
+        return layers.MaxPooling2D(1, step, name=name)(x)
     layer = layers.MaxPooling2D if kind == "max" else layers.AveragePooling2D
-    return layer(kernel, step, "same" if padding == "same" else "valid", name=name)(x)
-
-
-def inception_branch(x, steps, name, stride=1, dilation=1, padding="symmetric", epsilon=1e-3):
-    """A branch of an inception module: convolutions one after the other, each with batch normalisation and ReLU.
-
-    `[n, h, w, c]` to `[n, ~h/stride, ~w/stride, channels of the last step]`. steps: pairs (channels, kernel); `stride`
-    and `padding` are the last one's (Szegedy et al. 2015, arXiv 1512.00567, figures 5 to 7). The steps are named
-    `<name>_0`, `<name>_1`, ..., and a single step `<name>`.
-    """
-    for number, (channels, kernel) in enumerate(steps):
-        step = name if len(steps) == 1 else f"{name}_{number}"
-        ending = {"stride": stride, "padding": padding} if number == len(steps) - 1 else {}
-        x = conv_bn(x, channels, kernel, step, dilation=dilation, epsilon=epsilon, **ending)
-    return x
-
-
-def separable_conv(x, filters, kernel, name, dilation=1):
-    """Separable convolution as in Keras, Xception's nets and every checkpoint: `kernel` x `kernel` a channel, then 1x1.
-
-    `[n, h, w, c]` to `[n, h, w, filters]`; kernel*kernel*c + c*filters weights (Chollet 2016, section 1.2).
-    """
-    x = layers.DepthwiseConv2D(
-        kernel,
-        padding="same",
-        dilation_rate=dilation,
-        use_bias=False,
-        depthwise_initializer=HE,
-        name=f"{name}_depthwise",
-    )(x)
-    return conv(x, filters, 1, f"{name}_pointwise")
-
-
-def pointwise_first_separable_conv(x, filters, kernel, name, dilation=1):
-    """Separable convolution as the lecture draws it, the other way round: 1x1, then `kernel` x `kernel` a channel.
-
-    `[n, h, w, c]` to `[n, h, w, filters]`; 1*1*c*filters + kernel*kernel*filters weights in place of
-    kernel*kernel*c*filters (the "extreme" inception module of Chollet 2016, figure 4). No checkpoint has this order.
-    """
-    x = conv(x, filters, 1, f"{name}_pointwise")
-    return layers.DepthwiseConv2D(
-        kernel,
-        padding="same",
-        dilation_rate=dilation,
-        use_bias=False,
-        depthwise_initializer=HE,
-        name=f"{name}_depthwise",
-    )(x)
+    return layer(kernel, step, keras_padding, name=name)(x)
 
 
 def relu6(x, name):
@@ -155,8 +111,10 @@ def squeeze_excite(x, reduction, name, bias=True):
     """
     channels = x.shape[-1]
     weight = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
-    weight = layers.Conv2D(channels // reduction, 1, activation="relu", use_bias=bias, name=f"{name}_down")(weight)
-    weight = layers.Conv2D(channels, 1, activation="sigmoid", use_bias=bias, name=f"{name}_up")(weight)
+    weight = conv(weight, channels // reduction, 1, f"{name}_down", bias=bias)
+    weight = layers.Activation("relu", name=f"{name}_relu")(weight)
+    weight = conv(weight, channels, 1, f"{name}_up", bias=bias, initializer=glorot())
+    weight = layers.Activation("sigmoid", name=f"{name}_sigmoid")(weight)
     return layers.Multiply(name=f"{name}_scale")([x, weight])
 
 
@@ -165,26 +123,31 @@ def head(x, classes, dropout=0.0):
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
-    return layers.Dense(classes, kernel_initializer=FAN_IN, name="logits")(x)
+    return layers.Dense(classes, kernel_initializer=glorot(), name="logits")(x)
 
 
 @keras.saving.register_keras_serializable(package="retinue")
 class DilatedPool(layers.Layer):
-    """Max or average over `kernel` x `kernel` units that are `dilation` apart, stride 1, no padding.
+    """Max or average over `kernel` x `kernel` units that are `dilation` apart, stride 1.
 
-    `[n, h, w, c]` to `[n, h - dilation (kernel - 1), w - dilation (kernel - 1), c]`.
+    `[n, h, w, c]` to `[n, h - dilation (kernel - 1), w - dilation (kernel - 1), c]` with padding "valid"; with "same",
+    for max only, to the same size, and what is padded never wins.
     """
 
-    padding, strides = "valid", (1, 1)
+    strides = (1, 1)
 
-    def __init__(self, kind, kernel, dilation, **arguments):
+    def __init__(self, kind, kernel, dilation, padding="valid", **arguments):
         super().__init__(**arguments)
-        self.kind, self.kernel_size, self.dilation_rate = kind, (kernel,) * 2, (dilation,) * 2
+        self.kind, self.kernel_size, self.dilation_rate, self.padding = kind, (kernel,) * 2, (dilation,) * 2, padding
 
     def call(self, x):
         kernel, dilation = self.kernel_size[0], self.dilation_rate[0]
+        reach = dilation * (kernel - 1)
+        if self.padding == "same":
+            around = (reach // 2, reach - reach // 2)
+            x = ops.pad(x, ((0, 0), around, around, (0, 0)), constant_values=float("-inf"))
         for axis in (1, 2):
-            kept = ops.shape(x)[axis] - dilation * (kernel - 1)
+            kept = ops.shape(x)[axis] - reach
             shifted = []
             for k in range(kernel):
                 index = [slice(None)] * 4
@@ -197,17 +160,17 @@ class DilatedPool(layers.Layer):
         return x
 
     def compute_output_shape(self, shape):
-        reach = self.dilation_rate[0] * (self.kernel_size[0] - 1)
+        reach = self.dilation_rate[0] * (self.kernel_size[0] - 1) if self.padding == "valid" else 0
         return (shape[0], *(side and side - reach for side in shape[1:3]), shape[3])
 
     def get_config(self):
         own = {"kind": self.kind, "kernel": self.kernel_size[0], "dilation": self.dilation_rate[0]}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **own, "padding": self.padding}
 
 
 @keras.saving.register_keras_serializable(package="retinue")
 class LocallyConnected2D(layers.Layer):
-    """A convolution without weight sharing: every output position has its own kernel and bias (the lecture's "Locality").
+    """A convolution without weight sharing: every output position has its own kernel and bias (lecture, "Locality").
 
     `[n, h, w, c]`, with h and w fixed, to `[n, (h - k) // stride + 1, (w - k) // stride + 1, filters]`, no padding.
     """
@@ -221,8 +184,10 @@ class LocallyConnected2D(layers.Layer):
     def build(self, input_shape):
         _, height, width, _ = self.compute_output_shape(input_shape)
         fan_in = math.prod(self.kernel_size) * input_shape[-1]
-        initializer = keras.initializers.RandomNormal(stddev=math.sqrt(2 / fan_in))
-        self.kernel = self.add_weight(shape=(height, width, fan_in, self.filters), initializer=initializer, name="kernel")
+        initializer = keras.initializers.RandomNormal(stddev=math.sqrt(2 / fan_in))  # He's, for one position's fan-in
+        self.kernel = self.add_weight(
+            shape=(height, width, fan_in, self.filters), initializer=initializer, name="kernel"
+        )
         self.bias = self.add_weight(shape=(height, width, self.filters), initializer="zeros", name="bias")
 
     def call(self, x):

@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 from pathlib import Path
 
 import keras
@@ -29,7 +28,7 @@ def read(path, model, application, input_shape):
 
     Keras matches these files by the order of layers, so the file must be of this very architecture.
     """
-    original = _original(keras.Input(input_shape), application, _has_classifier(model))
+    original = _original(keras.Input(input_shape), application, has_classifier(model))
     try:
         original.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
@@ -42,29 +41,13 @@ def read(path, model, application, input_shape):
     }
 
 
-def fetch(source, model):
-    """Give the path of the file that fits `model` (with or without its classifier).
-
-    It is taken from Keras's own cache, or else downloaded, which is announced before it starts.
-    """
-    file = source.classifier_file if _has_classifier(model) else source.file
-    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
-    if (folder / file).is_file():
-        return folder / file
-    address = f"{source.url}/{file}"
-    if file.startswith("nasnet_"):  # the only ones that are called differently in Keras's cache
-        address = f"{source.url}/{file.replace('nasnet_', 'NASNet-').replace('_', '-')}"
-    print(f"downloading {address} to {folder}", file=sys.stderr, flush=True)
-    try:
-        return Path(keras.utils.get_file(file, address, cache_subdir="models"))
-    except Exception as error:  # whatever the network's reason is, the cure is the same
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RetinueError(
-            f"{file} could not be downloaded ({reason}); get {address} and put it into {folder}"
-        ) from None
+def cache_folder():
+    """Keras's own folder for weights."""
+    return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
 
 
-def _has_classifier(model):
+def has_classifier(model):
+    """Whether a model that `build` made (and that may have grown since) has the original's classifier."""
     names = {layer.name for layer in model.layers}
     return bool(names & {"predictions", "conv_preds"}) or any(name.endswith("_head_dense") for name in names)
 

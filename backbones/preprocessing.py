@@ -50,3 +50,6 @@ UNIT_128 = Preprocessing(
     deviation=(128.0, 128.0, 128.0),
     source="keras.applications EfficientNetV2 S, M, L: x / 128 - 1",
 )
+UNIT = Preprocessing(
+    deviation=(255.0, 255.0, 255.0), crop_fraction=1.0, source="pixels between 0 and 1, so that padding is black"
+)

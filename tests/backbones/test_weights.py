@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 
 from retinue import backbones
-from retinue.backbones import keras_applications, weights
-from retinue.backbones.table import Source
+from retinue.backbones import weights
 from retinue.configs.errors import RetinueError
 
 
@@ -105,12 +104,21 @@ def test_missing_package_is_said_with_the_cure(lite, tmp_path, monkeypatch):
         backbones.load_weights(lite, "imagenet", "efficientnet_lite0")
 
 
-def test_no_network_is_said_with_file_and_folder(lite, tmp_path, monkeypatch, capsys):
+def test_no_network_is_said_with_file_and_folder(tmp_path, capsys):
+    folder = tmp_path / "models"
+    with pytest.raises(RetinueError, match=r"some.h5 could not be downloaded.*put it into .*models"):
+        weights.fetch("some.h5", "http://127.0.0.1:9/weights/some.h5", folder)
+    assert "downloading http://127.0.0.1:9/weights/some.h5" in capsys.readouterr().err
+    folder.mkdir(exist_ok=True)
+    (folder / "some.h5").write_bytes(b"")
+    assert weights.fetch("some.h5", "http://127.0.0.1:9/weights/some.h5", folder) == folder / "some.h5"
+
+
+def test_the_file_of_keras_depends_on_the_classifier(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    source = Source("some_notop.h5", "some.h5", url="http://127.0.0.1:9/weights")
-    with pytest.raises(RetinueError, match=r"some_notop.h5 could not be downloaded.*put it into .*models"):
-        keras_applications.fetch(source, lite)
-    assert "downloading http://127.0.0.1:9/weights/some_notop.h5" in capsys.readouterr().err
-    (tmp_path / "models").mkdir(exist_ok=True)
-    (tmp_path / "models" / "some_notop.h5").write_bytes(b"")
-    assert keras_applications.fetch(source, lite) == tmp_path / "models" / "some_notop.h5"
+    (tmp_path / "models").mkdir()
+    source = backbones.BACKBONES["keras/MobileNetV3Small"].imagenet
+    for file, classifier in ((source.file, False), (source.classifier_file, True)):
+        (tmp_path / "models" / file).write_bytes(b"")
+        with pytest.raises(RetinueError, match=file):
+            backbones.build("keras/MobileNetV3Small", classifier=classifier)
