@@ -14,21 +14,21 @@ def mix(images, targets, seeds, mixup=0.0, cutmix=0.0):
     """
     if not mixup and not cutmix:
         return images, targets
-    seed, count = seeds[0], tf.shape(images)[0]
+    seed, count = sub_seed(seeds[0], 100), tf.shape(images)[0]  # apart from what augment_image draws
     partners = draw_partners(count, sub_seed(seed, 0))
 
     def mixed_up():
-        return blend(images, targets, partners, draw_shares(count, mixup, sub_seed(seed, 1)))
+        return blend(images, targets, partners, draw_shares(count, mixup, sub_seed(seed, 10)))
 
     def cut_and_mixed():
-        shares = draw_shares(count, cutmix, sub_seed(seed, 2))
-        return paste(images, targets, partners, draw_boxes(tf.shape(images)[1:3], shares, sub_seed(seed, 3)))
+        shares = draw_shares(count, cutmix, sub_seed(seed, 20))
+        return paste(images, targets, partners, draw_boxes(tf.shape(images)[1:3], shares, sub_seed(seed, 30)))
 
     if not cutmix:
         return mixed_up()
     if not mixup:
         return cut_and_mixed()
-    return tf.cond(tf.random.stateless_uniform([], sub_seed(seed, 4)) < 0.5, mixed_up, cut_and_mixed)
+    return tf.cond(tf.random.stateless_uniform([], sub_seed(seed, 40)) < 0.5, mixed_up, cut_and_mixed)
 
 
 def blend(images, targets, partners, shares):
@@ -73,7 +73,7 @@ def draw_shares(count, alpha, seed):
     """Numbers from Beta(alpha, alpha): float32 `[count]`."""
     # Gamma(alpha) is Gamma(alpha + 1) * U ** (1 / alpha); in logarithms nothing underflows when alpha is small.
     gammas = tf.math.log(tf.random.stateless_gamma([2, count], seed, alpha + 1.0))
-    uniforms = tf.math.log(1.0 - tf.random.stateless_uniform([2, count], sub_seed(seed, 1 << 16)))
+    uniforms = tf.math.log(1.0 - tf.random.stateless_uniform([2, count], sub_seed(seed, 1)))
     first, second = tf.unstack(gammas + uniforms / alpha)
     return tf.sigmoid(first - second)
 

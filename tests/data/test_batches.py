@@ -10,6 +10,7 @@ from retinue.data import batches as module
 from retinue.data.batches import batch_rows, batches, find_broken, name_broken_file, steps_per_epoch
 from retinue.data.dataset import Ragged
 from retinue.data.decode import decode_image, read_encoded
+from retinue.data.seeds import example_seed
 
 LABELS = np.array([0, 0, 0, 0, 0, 0, 0, 5, 5, 2])
 COLUMNS = {"row": np.arange(10), "label": LABELS}
@@ -90,12 +91,13 @@ def test_balanced_needs_one_label_a_record():
         stream({"row": np.arange(3), "label": np.zeros((3, 2))}, order="balanced", steps=1)
 
 
-def test_a_record_has_the_same_seed_whatever_the_batch_size():
-    def seeds(batch_size, steps):
-        data = stream(batch_size=batch_size, steps=steps)
-        return {row: tuple(seed) for batch in data for row, seed in zip(*batch, strict=True)}
-
-    assert seeds(5, 2) == seeds(2, 5) == seeds(10, 1)
+def test_a_seed_is_that_of_seed_epoch_and_record_whatever_the_batch_size():
+    for batch_size in (2, 5, 10):
+        data = stream(batch_size=batch_size, steps=20 // batch_size)  # two epochs
+        rows, seeds = (np.concatenate(parts) for parts in zip(*data, strict=True))
+        for epoch in (0, 1):
+            part = slice(10 * epoch, 10 * epoch + 10)
+            np.testing.assert_array_equal(seeds[part], example_seed(3, epoch, rows[part]))
 
 
 def test_evaluation_gives_every_record_once_in_order():

@@ -109,7 +109,5 @@ def test_shapes_are_known_in_a_graph():
 def test_a_mask_takes_the_nearest_pixel_and_no_new_class():
     mask = tf.constant(np.array([[0, 7, 255, 3]], np.uint8))
     assert resize_mask(mask, (1, 8)).numpy().tolist() == [[0, 0, 7, 7, 255, 255, 3, 3]]
-    assert resize_mask(mask, (2, 2)).numpy().tolist() == [
-        [7, 3],
-        [7, 3],
-    ]  # centres 1.0 and 3.0 belong to the next pixel
+    # The new centres, 1.0 and 3.0, lie on an edge, which belongs to the pixel right of it.
+    assert resize_mask(mask, (2, 2)).numpy().tolist() == [[7, 3], [7, 3]]
