@@ -24,6 +24,15 @@ MODELS = {
     "xception": ("timm", "legacy_xception", (96, 97)),
     "densenet121": ("torchvision", "densenet121", (64, 95)),
     "densenet161": ("torchvision", "densenet161", (64, 95)),
+    # at 224 and 225 pixels the adaptive pooling before the linear layers does nothing
+    "alexnet_torchvision": ("torchvision", "alexnet", (224, 225)),
+    "vgg11": ("torchvision", "vgg11", (224, 225)),
+    "vgg16_bn": ("torchvision", "vgg16_bn", (224, 225)),
+    "resnet18": ("torchvision", "resnet18", (64, 75)),
+    "resnet50": ("torchvision", "resnet50", (64, 75)),
+    "resnet152": ("torchvision", "resnet152", (64, 75)),
+    "seresnet50": ("timm", "seresnet50", (64, 75)),
+    "senet154": ("timm", "legacy_senet154", (64, 75)),
 }
 
 
@@ -52,14 +61,14 @@ def made(package, name):
 
 
 def filled(net):
-    """Fill a torch net in double precision, and give the number of tensors that a checkpoint of it has."""
+    """Fill a torch net in double precision, and give how many tensors it has, auxiliary classifiers aside."""
     import torch
 
     net.double()
     state = {key: value for key, value in net.state_dict().items() if not key.endswith("num_batches_tracked")}
     for key, value in state.items():
         value.copy_(torch.from_numpy(fill.tensor(key, tuple(value.shape))))
-    return len(state)
+    return sum(not key.lower().startswith("aux") for key in state)
 
 
 def answer(net, size):
