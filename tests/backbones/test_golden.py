@@ -1,0 +1,48 @@
+"""Our nets answer as torchvision and timm do with the same weights: golden numbers of benchmarks/parity/golden.py."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from retinue.backbones import load_weights, weights
+from retinue.backbones.table import BACKBONES
+from retinue.benchmarks.parity import fill
+
+GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
+
+
+def checkpoint(model, family, arguments):
+    """The tensors that torch's checkpoint of `model` has, in torch's names and layout, filled by their names."""
+    tensors = {}
+    for layer in model.layers:
+        for variable in layer.weights:
+            kind = variable.path.rsplit("/", 1)[-1]
+            names = family.torch_name(layer.name, **arguments)
+            theirs = names if isinstance(names, str) else names[0]
+            key = f"{theirs}.{weights.TORCH_VARIABLES.get(kind, kind)}"
+            shape = tuple(variable.shape)
+            if len(shape) == 4:
+                order = (2, 3, 0, 1) if isinstance(layer, keras.layers.DepthwiseConv2D) else (3, 2, 0, 1)
+                shape = tuple(shape[axis] for axis in order)
+            tensors[key] = fill.tensor(key, shape[::-1] if len(shape) == 2 else shape)
+    return tensors
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_answers_are_the_peers(path, tmp_path):
+    golden, row = json.loads(path.read_text()), BACKBONES[path.stem]
+    family = weights.importlib.import_module(f"retinue.backbones.{row.family}")
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, family.build(image, output_stride=32, classifier=True, **row.arguments))
+    tensors = checkpoint(model, family, row.arguments)
+    assert len(tensors) == golden["tensors"]
+    save_file(tensors, tmp_path / "peer.safetensors")
+    report = load_weights(model, str(tmp_path / "peer.safetensors"), path.stem)
+    assert (len(report.matched), report.missing, report.unexpected) == (golden["tensors"], (), ())
+    for size, logits in golden["logits"].items():
+        ours = np.asarray(model(fill.picture(int(size)), training=False))[0, :: 1000 // len(logits)]
+        np.testing.assert_allclose(ours, logits, rtol=0, atol=1e-4 * np.abs(logits).max(), err_msg=f"at {size} pixels")
