@@ -7,6 +7,7 @@ linear layer with softmax stands for the radial basis functions.
 from keras import layers
 
 from retinue.backbones import blocks
+from retinue.backbones.initialisers import glorot
 
 FIELD = 32  # pixels a side that one unit of the last map sees
 
@@ -30,7 +31,7 @@ def build(x, output_stride, classifier, classes=10):
 
 def convolution(x, filters, kernel, name):
     """Convolution without padding and sigmoid: `[n, h, w, c]` to `[n, h - kernel + 1, w - kernel + 1, filters]`."""
-    x = blocks.conv(x, filters, kernel, name, padding="valid", bias=True, initializer="glorot_normal")
+    x = blocks.conv(x, filters, kernel, name, padding="valid", bias=True, initializer=glorot())
     return layers.Activation("sigmoid", name=f"{name}_sigmoid")(x)
 
 

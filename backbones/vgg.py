@@ -31,7 +31,8 @@ def build(x, output_stride, classifier, depth, batch_norm=False, dropout=0.5, cl
 def linear_layers(x, side, width, dropout, classes, dilation=1):
     """fc6, fc7 and the classifier as convolutions: `[n, h, w, c]`, both at least `side`, to logits `[n, classes]`."""
     for name, kernel in (("fc6", side), ("fc7", 1)):
-        x = layers.Conv2D(width, kernel, dilation_rate=dilation if kernel > 1 else 1, activation="relu", name=name)(x)
+        x = blocks.conv(x, width, kernel, name, 1, dilation if kernel > 1 else 1, "valid", bias=True)
+        x = layers.Activation("relu", name=f"{name}_relu")(x)
         x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
     x = layers.Conv2D(classes, 1, kernel_initializer=gaussian(), name="logits")(x)
     return layers.GlobalAveragePooling2D(name="pool")(x)
@@ -46,3 +47,11 @@ def torch_name(layer, depth, batch_norm=False):
     convolutions = sum(DEPTHS[depth][: stage - 1]) + number - 1
     place = convolutions * (3 if batch_norm else 2) + stage - 1
     return f"features.{place + layer.endswith('_bn')}"
+
+
+def keras_name(layer):
+    """The name in keras.applications, and in HED's weights, of one of our layers."""
+    if not layer.startswith("conv") or layer.endswith(("_bn", "_relu")):
+        return {"fc6": "fc1", "fc7": "fc2", "logits": "predictions"}.get(layer, layer)
+    stage, number = layer.removeprefix("conv").split("_")
+    return f"block{stage}_conv{number}"

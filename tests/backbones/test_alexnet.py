@@ -5,6 +5,13 @@ import pytest
 from retinue.backbones import alexnet
 
 
+@pytest.fixture(autouse=True)
+def forget_variables():
+    """Keras keeps a list of the variables that `StatelessScope` left unmade, and would make them all later."""
+    yield
+    keras.utils.clear_session(free_memory=False)
+
+
 def build(variant, classifier=False, side=224, output_stride=32):
     image = keras.Input((side, side, 3))
     return keras.Model(image, alexnet.build(image, output_stride, classifier, variant))

@@ -6,6 +6,13 @@ from retinue.backbones import resnet
 from retinue.backbones.mechanics import layer_table
 
 
+@pytest.fixture(autouse=True)
+def forget_variables():
+    """Keras keeps a list of the variables that `StatelessScope` left unmade, and would make them all later."""
+    yield
+    keras.utils.clear_session(free_memory=False)
+
+
 def build(depth, side=224, output_stride=32, classifier=False, **flags):
     image = keras.Input((side, side, 3))
     return keras.Model(image, resnet.build(image, output_stride, classifier, depth, **flags))

@@ -6,6 +6,13 @@ from retinue.backbones import blocks, resnet, senet
 from retinue.backbones.strides import endpoints
 
 
+@pytest.fixture(autouse=True)
+def forget_variables():
+    """Keras keeps a list of the variables that `StatelessScope` left unmade, and would make them all later."""
+    yield
+    keras.utils.clear_session(free_memory=False)
+
+
 @pytest.fixture(scope="module")
 def senet154():
     with keras.StatelessScope(initialize_variables=False):

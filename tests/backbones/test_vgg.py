@@ -6,6 +6,13 @@ from retinue.backbones import vgg
 from retinue.backbones.weights import _from_torch_layout
 
 
+@pytest.fixture(autouse=True)
+def forget_variables():
+    """Keras keeps a list of the variables that `StatelessScope` left unmade, and would make them all later."""
+    yield
+    keras.utils.clear_session(free_memory=False)
+
+
 def build(depth, batch_norm=False, classifier=False, side=224, output_stride=32):
     image = keras.Input((side, side, 3))
     return keras.Model(image, vgg.build(image, output_stride, classifier, depth, batch_norm))
