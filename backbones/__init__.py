@@ -5,6 +5,7 @@ import fnmatch
 import importlib
 import logging
 
+from retinue.backbones.multiply_adds import MULTIPLY_ADDS
 from retinue.backbones.table import BACKBONES
 from retinue.configs.errors import UsageError
 
@@ -17,6 +18,26 @@ def names(pattern=None):
         return list(BACKBONES)
     pattern = pattern if set(pattern) & set("*?[") else f"*{pattern}*"
     return [name for name in BACKBONES if fnmatch.fnmatchcase(name.lower(), pattern.lower())]
+
+
+def listing(pattern=None):
+    """What `retinue models` shows: a dict for each backbone that matches, JSON-ready.
+
+    name, input_size (pixels a side), parameters (with the classifier), multiply_adds (with the classifier, one picture),
+    top1 (% on ImageNet, as published, or None), output_strides, weights (what "imagenet" means, or "none").
+    """
+    return [
+        {
+            "name": name,
+            "input_size": row.input_size,
+            "parameters": row.parameters,
+            "multiply_adds": MULTIPLY_ADDS[name],
+            "top1": row.top1,
+            "output_strides": " ".join(map(str, row.output_strides)),
+            "weights": row.imagenet.origin if row.imagenet else "none",
+        }
+        for name, row in ((name, BACKBONES[name]) for name in names(pattern))
+    ]
 
 
 def find(name):

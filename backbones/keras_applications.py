@@ -6,6 +6,8 @@ from pathlib import Path
 
 import keras
 
+from retinue.backbones import tfjs
+from retinue.backbones.preprocess_layer import Preprocess
 from retinue.configs.errors import RetinueError
 
 # What the table's preprocessing record says is done once, by our own layer; these layers inside a model go.
@@ -39,6 +41,28 @@ def read(path, model, application, input_shape):
         for layer, copy in pairs
         for variable in layer.weights
     }
+
+
+def read_tfjs(path, application, input_shape):
+    """The same for a file of TensorFlow.js (see tfjs.py). Keras numbers layers as they are made, from any number on."""
+    arrays = tfjs.read(path, application)
+    original = _original(keras.Input(input_shape), application, False)
+    _, pairs = _flat_copy(original)
+    ours, theirs = {}, {}
+    for layer, copy in pairs:
+        ours.setdefault(_stem(layer.name), []).append((_number(layer.name), copy))
+    for name in {key.split("/")[0] for key in arrays}:
+        theirs.setdefault(_stem(name), []).append((_number(name), name))
+    found = {}
+    for stem, layers in ours.items():
+        names = sorted(theirs.get(stem, []))
+        for (_, copy), (_, name) in zip(sorted(layers, key=lambda pair: pair[0]), names, strict=False):
+            for variable in copy.weights:
+                kind = variable.path.rsplit("/", 1)[-1]
+                kind = "depthwise_kernel" if f"{name}/depthwise_kernel" in arrays and kind == "kernel" else kind
+                if f"{name}/{kind}" in arrays:
+                    found[f"{copy.name}/{variable.path.rsplit('/', 1)[-1]}"] = arrays[f"{name}/{kind}"]
+    return found
 
 
 def cache_folder():
@@ -93,8 +117,15 @@ def _flat_copy(model):
 def _stable_name(layer, counts):
     """The layer's own name, unless Keras made it up: then its class's name and a number counted within the model."""
     kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(layer).__name__).lower()
-    stem = re.fullmatch(r"(.*?)(_\d+)?", layer.name)[1]
-    if stem.replace("_", "") != kind.replace("_", ""):
+    if isinstance(layer, Preprocess) or _stem(layer.name).replace("_", "") != kind.replace("_", ""):
         return layer.name
     counts[kind] = counts.get(kind, -1) + 1
     return f"{kind}_{counts[kind]}"
+
+
+def _stem(name):
+    return re.fullmatch(r"(.*?)(_\d+)?", name)[1]
+
+
+def _number(name):
+    return int(re.fullmatch(r".*?(?:_(\d+))?", name)[1] or 0)

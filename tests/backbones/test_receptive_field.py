@@ -1,0 +1,58 @@
+"""The receptive field by the recurrence against what a gradient says: which pixels one output unit depends on."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from retinue import backbones
+from retinue.backbones.mechanics import layer_table
+
+SIZE = 144
+# a member of each family, and the stride whose last map is looked at
+CASES = {
+    "lenet5": 4,
+    "alexnet": 8,
+    "alexnet_torchvision": 8,
+    "vgg11": 8,
+    "googlenet": 8,
+    "bn_inception": 8,
+    "inception_v3": 8,
+    "inception_v4": 4,
+    "inception_resnet_v2": 4,
+    "resnet18": 8,
+    "plain18": 8,
+    "resnet50_paper": 4,
+    "densenet121": 4,
+    "xception": 8,
+    "efficientnet_lite0": 8,
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_receptive_field_is_the_support_of_the_gradient(name):
+    whole = backbones.build(name, "none", input_size=SIZE)
+    tensor = whole.output[CASES[name]]
+    model = keras.Model(whole.input, tensor)
+    row = next(row for row in layer_table(model) if row.name == tensor_layer(model, tensor))
+    images = tf.constant(np.random.default_rng(0).uniform(0, 255, (4, SIZE, SIZE, 3)).astype("float32"))
+    middle = tensor.shape[1] // 2
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        unit = tf.reduce_sum(model(images)[:, middle, middle])
+    rows = np.flatnonzero(np.abs(tape.gradient(unit, images)).sum(axis=(0, 2, 3)))
+    first = row.offset + middle * row.effective_stride
+    expected = max(first, 0), min(first + row.receptive_field - 1, SIZE - 1)
+    assert (rows[0], rows[-1]) == expected
+    assert row.receptive_field < SIZE, "this case would prove little"
+
+
+def tensor_layer(model, tensor):
+    return next(layer.name for layer in model.layers if layer.output is tensor)
+
+
+def test_squeeze_and_excitation_sees_everything():
+    whole = backbones.build("seresnet50", "none", input_size=SIZE)
+    rows = layer_table(keras.Model(whole.input, whole.output[4]))
+    assert rows[-1].receptive_field == np.inf
+    assert rows[-1].narrowest_branch < SIZE
