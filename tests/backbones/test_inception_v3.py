@@ -1,0 +1,24 @@
+import numpy as np
+
+from retinue import backbones
+from retinue.backbones.inception_v3 import torch_name
+
+
+def test_sizes_are_the_paper_s_and_parameters_torchvision_s():
+    model = backbones.build("inception_v3", weights="none", input_size=299, classifier=True)
+    sizes = {layer.name: tuple(layer.output.shape[1:]) for layer in model.layers}
+    assert sizes["conv1a_conv"] == (149, 149, 32) and sizes["conv2b_conv"] == (147, 147, 64)
+    assert sizes["pool1"] == (73, 73, 64) and sizes["conv4a_conv"] == (71, 71, 192)
+    assert sizes["mixed5b"] == (35, 35, 256) and sizes["mixed5d"] == (35, 35, 288)
+    assert sizes["mixed6a"] == (17, 17, 768) and sizes["mixed6e"] == (17, 17, 768)
+    assert sizes["mixed7a"] == (8, 8, 1280) and sizes["mixed7c"] == (8, 8, 2048)
+    # torchvision's 27,161,264 has the auxiliary classifier: 1x1 to 128, 5x5 to 768, both with BN, and a linear layer
+    auxiliary = 768 * 128 + 2 * 128 + 25 * 128 * 768 + 2 * 768 + 768 * 1000 + 1000
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    assert trainable == 27_161_264 - auxiliary
+
+
+def test_names_are_torchvision_s():
+    assert torch_name("conv3b_bn") == "Conv2d_3b_1x1.bn"
+    assert torch_name("mixed7b_branch3x3dbl_3a_conv") == "Mixed_7b.branch3x3dbl_3a.conv"
+    assert torch_name("mixed5b_branch_pool_conv") == "Mixed_5b.branch_pool.conv"
