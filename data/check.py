@@ -1,6 +1,6 @@
 """Looking for trouble in a dataset before it costs a night: bad files, duplicates, leaks, classes without photos."""
 
-import os
+import dataclasses
 import time
 import warnings
 from collections import defaultdict
@@ -25,10 +25,11 @@ def check(
     on_bad, bad_share, max_pixels: as in the configuration's section data. workers: threads, by default one a core.
     progress: called with (files done, files in all). training: also ask what training needs (two classes, every class
     in the training split); False for data that is only evaluated.
-    Files of equal size are hashed, since only they can be duplicates.
+    The report's dataset has its `content_ids` filled.
     """
     begin = time.perf_counter()
     images = _probe_all(dataset.files, max_pixels, workers, progress)
+    dataset = dataclasses.replace(dataset, content_ids=[image.content_id for image in images])
     bad = np.array([image.bad is not None for image in images], bool)
     findings = list(dataset.findings) + _file_findings(dataset.files, images)
     duplicate_groups = _duplicate_groups(images)
@@ -53,15 +54,11 @@ def check(
 
 def _probe_all(files, max_pixels, workers, progress):
     """`probe` of every file, in order, in threads: Pillow lets go of Python's lock while it decodes."""
-    sizes = [_size(name) for name in files]
-    times = defaultdict(int)
-    for size in sizes:
-        times[size] += 1
 
-    def probe_some(rows):
-        return [probe(files[row], max_pixels, digest=times[sizes[row]] > 1) for row in rows]
+    def probe_some(names):
+        return [probe(name, max_pixels) for name in names]
 
-    chunks = [range(start, min(start + CHUNK, len(files))) for start in range(0, len(files), CHUNK)]
+    chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
     images = []
     # Pillow warns of odd metadata, which says nothing about the pixels, and would do so once a file.
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(workers or usable_cores()) as pool:
@@ -70,13 +67,6 @@ def _probe_all(files, max_pixels, workers, progress):
             if progress:
                 progress(len(images), len(files))
     return images
-
-
-def _size(name):
-    try:
-        return os.stat(name).st_size
-    except OSError:
-        return -1
 
 
 def _file_findings(files, images):
@@ -95,8 +85,8 @@ def _duplicate_groups(images):
     """Arrays of rows whose files have the same bytes; bad files are left aside."""
     rows_of = defaultdict(list)
     for row, image in enumerate(images):
-        if image.digest and image.bad is None:
-            rows_of[image.bytes, image.digest].append(row)
+        if image.bad is None:
+            rows_of[image.bytes, image.content_id].append(row)
     return [np.array(rows, np.int64) for rows in rows_of.values() if len(rows) > 1]
 
 

@@ -2,10 +2,11 @@
 
 import dataclasses
 import hashlib
-import os
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from retinue.data.content import content_ids
 
 SPLITS = ("train", "val", "test")
 
@@ -56,6 +57,7 @@ class Dataset:
     groups: str `[n]` or None; files of one group never part.
     source, format: where it was read from and as what ("class folders", "csv", "tfds"), for messages and reports.
     findings: what the reader noticed (`Finding`s), for the check to report.
+    content_ids: str `[n]` or None; what the files hold (see `data.content`), filled in by the check.
     """
 
     task: str
@@ -67,6 +69,7 @@ class Dataset:
     source: str = ""
     format: str = ""
     findings: tuple = ()
+    content_ids: np.ndarray = None
 
     def __post_init__(self):
         files = np.array([str(name) for name in self.files], dtype=object)
@@ -74,8 +77,11 @@ class Dataset:
         object.__setattr__(self, "classes", tuple(self.classes))
         if self.splits is None:
             object.__setattr__(self, "splits", np.full(len(files), "", dtype=object))
-        for name, column in [*self.columns.items(), ("splits", self.splits)]:
-            if len(column) != len(files):
+        if self.content_ids is not None:
+            object.__setattr__(self, "content_ids", np.array(self.content_ids, dtype=object))
+        optional = [("groups", self.groups), ("content_ids", self.content_ids)]
+        for name, column in [*self.columns.items(), ("splits", self.splits), *optional]:
+            if column is not None and len(column) != len(files):
                 raise ValueError(f"column {name} has {len(column)} rows, but there are {len(files)} files")
 
     def __len__(self):
@@ -103,9 +109,13 @@ class Dataset:
             name: column.take(rows) if isinstance(column, Ragged) else column[rows]
             for name, column in self.columns.items()
         }
-        groups = None if self.groups is None else self.groups[rows]
         return dataclasses.replace(
-            self, files=self.files[rows], columns=columns, splits=self.splits[rows], groups=groups
+            self,
+            files=self.files[rows],
+            columns=columns,
+            splits=self.splits[rows],
+            groups=None if self.groups is None else self.groups[rows],
+            content_ids=None if self.content_ids is None else self.content_ids[rows],
         )
 
     def split(self, name):
@@ -123,14 +133,15 @@ class Dataset:
 
     @property
     def fingerprint(self):
-        """A hash of names, sizes, annotations and splits, that changes when the data does.
+        """A hash of the files' contents, their annotations and splits, in the order of the rows.
 
-        Sizes stand for the bytes, so that a fingerprint of a million files takes seconds, not hours.
+        Names play no part, so that a folder that was moved or renamed keeps its fingerprint. Without `content_ids`
+        every file is read for it.
         """
         digest = hashlib.sha256(repr((self.task, self.classes)).encode())
-        for name, split in zip(self.files, self.splits, strict=True):
-            size = os.path.getsize(name) if os.path.exists(name) else -1
-            digest.update(f"{os.path.basename(name)}\0{size}\0{split}\n".encode("utf-8", "surrogateescape"))
+        identities = content_ids(self.files) if self.content_ids is None else self.content_ids
+        for identity, split in zip(identities, self.splits, strict=True):
+            digest.update(f"{identity}\0{split}\n".encode())
         for name in sorted(self.columns):
             column = self.columns[name]
             parts = (column.values, column.offsets) if isinstance(column, Ragged) else (column,)

@@ -4,7 +4,6 @@ Usable means: `data.decode` can decode it. Pillow does the looking, and where it
 decoders (a PNG or GIF without its end, some BMPs) the bytes are looked at here. TIFF is decoded with OpenCV, as there.
 """
 
-import hashlib
 import io
 import os
 import stat
@@ -21,6 +20,8 @@ from PIL import (
     TiffImagePlugin,
     WebPImagePlugin,
 )
+
+from retinue.data.content import content_id
 
 # Pillow's classes are called directly: Image.open would warn of, or refuse, what max_pixels allows.
 OPENERS = {
@@ -58,7 +59,7 @@ class ImageFile:
     orientation: EXIF's, 1 to 8, from 5 on height and width swap when the picture is turned upright.
     bytes: the file's size. mode: Pillow's word for the channels ("RGB", "L", "CMYK", ...).
     bad: (kind, reason, cure) when it can't be used, else None. remarks: (kind, reason) of odd but usable things.
-    digest: the content's hash, where it was asked for.
+    content_id: of its bytes (see `data.content`); "" for what begins like no image, which is not read to its end.
     """
 
     format: str = ""
@@ -69,21 +70,21 @@ class ImageFile:
     bytes: int = 0
     bad: tuple = None
     remarks: tuple = ()
-    digest: bytes = None
+    content_id: str = ""
 
 
 class _Unusable(Exception):
     """Carries (kind, reason, cure)."""
 
 
-def probe(path, max_pixels=200_000_000, digest=False):
+def probe(path, max_pixels=200_000_000):
     """Look at one file, decode it wholly, and tell what it is (`ImageFile`). Never raises for a bad file.
 
-    max_pixels: a larger picture is refused by its header, before it is decoded. digest: also hash its content.
+    max_pixels: a larger picture is refused by its header, before it is decoded.
     """
     found = {}
     try:
-        _probe(os.fspath(path), max_pixels, digest, found)
+        _probe(os.fspath(path), max_pixels, found)
     except _Unusable as unusable:
         found["bad"] = unusable.args
     except MemoryError:
@@ -93,15 +94,14 @@ def probe(path, max_pixels=200_000_000, digest=False):
     return ImageFile(**found)
 
 
-def _probe(path, max_pixels, digest, found):
+def _probe(path, max_pixels, found):
     if not _is_unicode(path):
         raise _Unusable("file name", "its name is not valid UTF-8", "rename it")
     content = _content(path, found)
     found["format"] = format_of(content)
     if not found["format"]:
         raise _Unusable(*_what_else(content))
-    if digest:
-        found["digest"] = hashlib.blake2b(content, digest_size=16).digest()
+    found["content_id"] = content_id(content)
     if found["format"] == "WebP" and struct.unpack("<I", content[4:8])[0] + 8 > len(content):
         raise _Unusable(*TRUNCATED)  # Pillow would not say why
     opened = _open(io.BytesIO(content), found)

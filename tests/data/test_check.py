@@ -1,6 +1,7 @@
 """The check: what it finds in small made-up datasets, and what of it would stop a training."""
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from PIL import Image
 
 from retinue.data.check import check
 from retinue.data.check_report import problem_lines, summary_lines
+from retinue.data.content import content_ids
 from retinue.data.dataset import Dataset, Ragged
 from retinue.data.read import read
 
@@ -254,6 +256,16 @@ def test_wrong_extensions_and_small_pictures_are_warned_of(photos):
 def test_what_the_reader_noticed_comes_along(photos):
     (photos / "cat/notes.txt").touch()
     assert kinds(check(read(photos)), "warning") == ["not used"]
+
+
+def test_the_reports_dataset_knows_its_contents(photos):
+    (photos / "cat/0.jpg").write_bytes(b"")
+    (photos / "dog/1.jpg").write_text("hello")
+    report = check(read(photos), on_bad="skip")
+    usable, _ = report.usable()
+    assert usable.content_ids.tolist() == content_ids(usable.files)
+    assert [report.dataset.content_ids[row] for row in report.bad_rows] == ["", ""]
+    assert usable.fingerprint == dataclasses.replace(usable, content_ids=None).fingerprint
 
 
 def test_threads_and_progress_change_nothing(photos):

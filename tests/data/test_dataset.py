@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from retinue.data.content import content_ids
 from retinue.data.dataset import Dataset, Ragged
 
 
@@ -75,9 +76,32 @@ def test_the_fingerprint_changes_with_the_data_and_only_with_it(tmp_path):
     assert dataclasses.replace(data, classes=("cat", "dog", "wolf")).fingerprint != before
     assert data.with_splits(["train", "train", "val"]).fingerprint != before
     assert data.take([0, 1]).fingerprint != before
-    (tmp_path / "c.jpg").write_bytes(b"12345")
-    assert data.fingerprint != before
+    (tmp_path / "c.jpg").write_bytes(b"1235")
+    assert data.fingerprint != before  # though the size is the same
     assert (
         several().fingerprint
         != dataclasses.replace(several(), columns={"labels": Ragged.from_rows([[0], [1], [1]], np.int64)}).fingerprint
     )
+
+
+def test_the_fingerprint_stays_when_the_folder_moves(tmp_path):
+    (tmp_path / "here").mkdir()
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        (tmp_path / "here" / name).write_bytes(name.encode())
+    before = single(tmp_path / "here").fingerprint
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert single(tmp_path / "there").fingerprint == before
+
+
+def test_content_ids_spare_reading_the_files_and_follow_the_rows(tmp_path):
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        (tmp_path / name).write_bytes(name.encode())
+    data = single(tmp_path)
+    known = dataclasses.replace(data, content_ids=content_ids(data.files))
+    assert known.fingerprint == data.fingerprint
+    assert known.take([2, 0]).content_ids.tolist() == content_ids(data.files[[2, 0]])
+    assert known.take([2, 0]).fingerprint == data.take([2, 0]).fingerprint
+    (tmp_path / "a.jpg").unlink()
+    assert known.fingerprint != data.fingerprint  # it is the state that was checked
+    with pytest.raises(ValueError, match="column content_ids has 1 rows"):
+        dataclasses.replace(data, content_ids=["0"])

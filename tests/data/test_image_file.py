@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from retinue.data.content import content_id
 from retinue.data.image_file import format_of, image_size, probe
 
 pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow's, about the files that are broken here
@@ -255,12 +256,11 @@ def test_names_with_spaces_and_other_alphabets_and_without_unicode(tmp_path):
     assert probe(path).bad[:2] == ("file name", "its name is not valid UTF-8")
 
 
-def test_digest_is_of_the_content(tmp_path):
-    one = probe(write(tmp_path, "1.jpg", encoded("JPEG")), digest=True)
-    two = probe(write(tmp_path, "2.jpg", encoded("JPEG")), digest=True)
-    other = probe(write(tmp_path, "3.jpg", encoded("JPEG", quality=50)), digest=True)
-    assert one.digest == two.digest != other.digest
-    assert probe(tmp_path / "1.jpg").digest is None
+def test_the_content_id_is_of_the_bytes(tmp_path):
+    content = encoded("JPEG")
+    assert probe(write(tmp_path, "1.jpg", content)).content_id == content_id(content)
+    assert probe(write(tmp_path, "2.jpg", encoded("JPEG", quality=50))).content_id != content_id(content)
+    assert probe(write(tmp_path, "3.jpg", b"hello")).content_id == ""
 
 
 def test_format_needs_sixteen_bytes_only():
