@@ -1,6 +1,6 @@
 """Write tests/backbones/golden/: what torchvision and timm answer with seeded random weights (see fill.py).
 
-Run it in an environment of its own with torch, torchvision and timm (no retinue, no Keras, no downloads):
+Run it in an environment of its own with torch, torchvision, timm, pretrainedmodels, six (no retinue, no downloads):
     python benchmarks/parity/golden.py [our name ...]
 tests/backbones/test_golden.py compares our answers with these files, without torch.
 """
@@ -18,6 +18,8 @@ KEPT = 125  # every 125th of 1000 logits
 # our name: (package, its name, an even and an odd input size)
 MODELS = {
     "googlenet": ("torchvision", "googlenet", (96, 97)),
+    # caffe's strided modules only fit together where maps are even: 12 and 6 here
+    "bn_inception_caffe": ("pretrainedmodels", "bninception", (96, 95)),
     "inception_v3": ("torchvision", "inception_v3", (128, 139)),
     "inception_v4": ("timm", "inception_v4", (128, 139)),
     "inception_resnet_v2": ("timm", "inception_resnet_v2", (128, 139)),
@@ -54,6 +56,12 @@ def made(package, name):
         import timm
 
         return timm.create_model(name, pretrained=False).eval()
+    if package == "pretrainedmodels":
+        import pretrainedmodels
+
+        net = pretrainedmodels.bninception(pretrained=None).eval()
+        net.logits = lambda features: net.last_linear(features.mean((2, 3)))  # its own pools 7x7, for 224 pixels only
+        return net
     import torchvision
 
     extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
