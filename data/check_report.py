@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from retinue.configs.errors import RetinueError
 from retinue.data.contact_sheet import contact_sheet
 from retinue.data.files import atomic_path, atomic_write
 from retinue.data.finding import BAD, NOTE, WARNING
@@ -74,7 +75,17 @@ class Report:
         }
 
     def write(self, folder):
-        """Write `report.json`, `problems.csv` (file, item, reason, action) and `samples.jpg` into `folder`."""
+        """Write `report.json`, `problems.csv` (file, item, reason, action) and `samples.jpg` into `folder`.
+
+        Raises RetinueError when it can't be written there.
+        """
+        try:
+            self._write(folder)
+        except OSError as error:
+            why = error.strerror or error
+            raise RetinueError(f"{folder}: can't be written ({why}); make room, or give another --out") from error
+
+    def _write(self, folder):
         _write_text(folder, "report.json", json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n")
         table = io.StringIO(newline="")
         writer = csv.writer(table, lineterminator="\n")
@@ -143,10 +154,14 @@ def _problems(report):
     return [
         (
             severity,
-            f"{len(by_kind[severity, kind]):,} {kind}: {_examples(by_kind[severity, kind], report.dataset.source)}",
+            f"{kind}{_count(by_kind[severity, kind])}: {_examples(by_kind[severity, kind], report.dataset.source)}",
         )
         for severity, kind in order
     ]
+
+
+def _count(findings):
+    return f" ({len(findings):,})" if len(findings) > 1 else ""
 
 
 def _line(word, text):
@@ -200,7 +215,7 @@ def _examples(findings, source):
 
 
 def _is_inside(file, folder):
-    return os.path.isdir(folder) and file.startswith(folder.rstrip("/") + "/")
+    return os.path.isdir(folder) and file.startswith(os.path.join(folder, ""))
 
 
 def _next_command(report):

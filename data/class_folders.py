@@ -27,15 +27,18 @@ def read_class_folders(folder):
     """Read a folder of class folders into a `Dataset`; classes and files are in sorted order.
 
     Below a class folder any depth of folders is read. Hidden files and the droppings of file managers are passed over
-    in silence, other files that are no images give a finding. Raises RetinueError when there is no image or no class.
+    in silence; other files that are no images, and folders that retinue wrote, are passed over with a finding.
+    Raises RetinueError when there is no image or no class.
     """
     folder = os.fspath(folder)
     root, findings = folder, []
     while _only_wraps_another(root):
+        findings += _results_in(root)
         root = os.path.join(root, _folders(root)[0])
         findings.append(Finding(NOTE, "folder in a folder", root, "", "the classes are one level down", "read there"))
     split_folders = _split_folders(root)
     if split_folders:
+        findings += _results_in(root)
         labelled, unused = [], sorted(set(_folders(root)) - set(split_folders.values()))
         for split, name in split_folders.items():
             labelled += _read_classes(os.path.join(root, name), split, findings)
@@ -69,8 +72,9 @@ def looks_like_image(name):
 def _read_classes(folder, split, findings):
     """(file, class folder, split) of every image in the class folders of `folder`."""
     rows = []
+    findings += _results_in(folder)
     for name in _folders(folder):
-        for file in _files_below(os.path.join(folder, name)):
+        for file in _files_below(os.path.join(folder, name), findings):
             if looks_like_image(file):
                 rows.append((file, name, split))
             else:
@@ -143,7 +147,7 @@ def _ignored(name):
 
 
 def _folders(folder):
-    return sorted(entry.name for entry in _entries(folder) if entry.is_dir())
+    return sorted(entry.name for entry in _entries(folder) if entry.is_dir() and not _is_written_by_retinue(entry.path))
 
 
 def _files(folder):
@@ -158,12 +162,43 @@ def _entries(folder):
         raise RetinueError(f"{folder}: this folder can't be read; check its permissions") from None
 
 
-def _files_below(folder, above=()):
+def _files_below(folder, findings, above=()):
     """Every file below `folder`; links to folders are followed, but not round in a circle."""
     real = os.path.realpath(folder)
     if real in above:
         return
+    findings += _results_in(folder)
     for name in _files(folder):
         yield os.path.join(folder, name)
     for name in _folders(folder):
-        yield from _files_below(os.path.join(folder, name), (*above, real))
+        yield from _files_below(os.path.join(folder, name), findings, (*above, real))
+
+
+def _results_in(folder):
+    """A finding for each folder in `folder` that retinue wrote: its pictures are not photos to learn from."""
+    return [
+        Finding(NOTE, "results of retinue", path, "", "an earlier command wrote this folder", "passed over")
+        for path in sorted(entry.path for entry in _entries(folder) if entry.is_dir())
+        if _is_written_by_retinue(path)
+    ]
+
+
+def _is_written_by_retinue(folder):
+    """Whether `folder` is a run, an export, or the results of a check or a prediction, or holds nothing but such.
+
+    A check or a prediction can be told to write among photos; a folder that has photos of its own is never passed over.
+    """
+    if _holds(folder, "run.json") or _holds(folder, "export.json"):
+        return True
+    entries = _entries(folder)
+    if any(looks_like_image(entry.name) and entry.name != "samples.jpg" for entry in entries):
+        return False
+    if _holds(folder, "predict.json") or (_holds(folder, "report.json") and _holds(folder, "problems.csv")):
+        return True
+    inner = [entry for entry in entries if entry.is_dir()]
+    enough = any if os.path.basename(folder) == "runs" else all  # in `runs`, one may have been broken off early
+    return bool(inner) and enough(not entry.is_symlink() and _is_written_by_retinue(entry.path) for entry in inner)
+
+
+def _holds(folder, name):
+    return os.path.isfile(os.path.join(folder, name))

@@ -3,7 +3,9 @@
 import csv
 import difflib
 import io
+import itertools
 import os
+import re
 import unicodedata
 
 import numpy as np
@@ -21,14 +23,17 @@ OTHER_WORDS = {
     "group": ("groups", "group_id", "patient", "subject"),
 }
 LABEL_SEPARATORS = ";|"
+SEPARATOR_HINT = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # a first line that Excel writes and honours
+OPEN_QUOTE = "a double quote is opened here and not closed; close it, or write it twice to mean the sign itself"
+END = "\0"  # a line of this follows the last one, to see whether a quote is still open there
 
 
 def read_csv_table(path):
     """Read a CSV of labels into a `Dataset`, in the order of its lines.
 
-    UTF-8 with or without a byte order mark; separated by comma, semicolon or tab. Paths are relative to the CSV's
-    folder. Several labels a file, as `a;b`, `a|b` or as several lines, make the dataset multi-label; then an empty
-    label means none of them. Raises RetinueError with the line for what can't be understood.
+    UTF-8 with or without a byte order mark; separated by comma, semicolon or tab, or by what a first line `sep=;` says.
+    Paths are relative to the CSV's folder. Several labels a file, as `a;b`, `a|b` or as several lines, make the dataset
+    multi-label; then an empty label means none of them. Raises RetinueError with the line for what can't be understood.
     """
     path = os.fspath(path)
     rows, findings = _rows(path)
@@ -38,7 +43,7 @@ def read_csv_table(path):
     findings += repeated
     several = sum(len(row["labels"]) > 1 for row in merged)
     if several:
-        reason = f"{several:,} of {len(merged):,} files have several labels"
+        reason = f"{several:,} of {len(merged):,} files have more than one"
         findings.append(Finding(NOTE, "several labels", path, "", reason, "read as multi-label"))
     else:
         empty = [row["line"] for row in merged if not row["labels"]]
@@ -71,18 +76,17 @@ def read_csv_table(path):
 
 def _rows(path):
     """Every line below the header as a dict with file, labels, split, group and line; and findings about columns."""
-    text = _text(path)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text.split("\n", 1)[0]))
-    header = [name.strip() for name in next(reader, [])]
-    place = _columns(path, header)
+    records = _records(path)
+    header_line, header = next(records, (1, []))
+    header = [name.strip() for name in header]
+    place = _columns(path, header, header_line)
     rows, wrong_width, no_file, wrong_split = [], [], [], []
     folder = os.path.dirname(path)
-    for cells in reader:
-        line = reader.line_num
+    for line, cells in records:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header):
-            wrong_width.append((line, len(cells)))
+            wrong_width.append((line, cells))
             continue
         value = {name: cells[index].strip() for name, index in place.items()}
         split = value.get("split", "").lower()
@@ -102,8 +106,12 @@ def _rows(path):
             )
     if wrong_width:
         line, cells = wrong_width[0]
-        cure = "put a value that holds the separator in double quotes" if cells > len(header) else "fill the line up"
-        what = f"{cells} {'value' if cells == 1 else 'values'}, but the header names {len(header)} columns"
+        cure = "put a value that holds the separator in double quotes"
+        if any("\n" in cell for cell in cells):
+            cure = "a double quote in it is closed in a later line only; close it, or write it twice to mean the sign"
+        elif len(cells) < len(header):
+            cure = "fill the line up"
+        what = f"{len(cells)} {'value' if len(cells) == 1 else 'values'}, but the header names {len(header)} columns"
         raise RetinueError(f"{path} line {line}: {what}{_and_more(wrong_width)}; {cure}")
     if no_file:
         raise RetinueError(f"{path} line {no_file[0]}: the file is empty{_and_more(no_file)}; write its path")
@@ -115,13 +123,37 @@ def _rows(path):
     return rows, _unused_columns(path, header, place)
 
 
+def _records(path):
+    """Yield (its first line, its cells) of every record of the table; raises RetinueError for what is no table."""
+    lines = io.StringIO(_text(path), newline="")
+    first = lines.readline()
+    hint = SEPARATOR_HINT.fullmatch(first)
+    if not hint:
+        lines.seek(0)
+    reader = csv.reader(itertools.chain(lines, [END]), delimiter=hint[1] if hint else _delimiter(first))
+    above = 1 if hint else 0
+    while True:
+        line = above + reader.line_num + 1
+        try:
+            cells = next(reader)
+        except csv.Error:  # a value of more than 128 KB
+            if above + reader.line_num > line:
+                raise RetinueError(f"{path} line {line}: {OPEN_QUOTE}") from None
+            raise RetinueError(f"{path} line {line}: a value of more than 128 KB; is this a table of labels?") from None
+        if cells == [END]:
+            return
+        if cells and cells[-1].endswith(END):
+            raise RetinueError(f"{path} line {line}: {OPEN_QUOTE}")
+        yield line, cells
+
+
 def _text(path):
     try:
         with open(path, "rb") as file:
             content = file.read()
     except OSError as error:
         raise RetinueError(f"{path}: can't be read ({error.strerror})") from None
-    if b"\0" in content[:4000]:
+    if b"\0" in content:
         raise RetinueError(f'{path}: this is not a plain UTF-8 table; save it as "CSV UTF-8"')
     try:
         return content.decode("utf-8-sig")
@@ -140,19 +172,19 @@ def _delimiter(header):
     return max(",;\t", key=merit)
 
 
-def _columns(path, header):
+def _columns(path, header, line):
     """{our column: its index}; raises RetinueError when file or label is missing."""
     lower = [name.lower() for name in header]
     twice = sorted({name for name in lower if name in COLUMNS and lower.count(name) > 1})
     if twice:
-        raise RetinueError(f"{path} line 1: the column {twice[0]} is there twice; rename one of them")
+        raise RetinueError(f"{path} line {line}: the column {twice[0]} is there twice; rename one of them")
     place = {name: lower.index(name) for name in COLUMNS if name in lower}
     for name in ("file", "label"):
         if name not in place:
             near = [found for found in lower if found in OTHER_WORDS[name]] or difflib.get_close_matches(name, lower, 1)
             found = ", ".join(header) or "nothing"
             cure = f"rename {header[lower.index(near[0])]} to {name}" if near else "the first line must name file,label"
-            raise RetinueError(f"{path} line 1: the column {name} is missing (found: {found}); {cure}")
+            raise RetinueError(f"{path} line {line}: the column {name} is missing (found: {found}); {cure}")
     return place
 
 

@@ -3,6 +3,7 @@
 import difflib
 import json
 import os
+import re
 
 import numpy as np
 
@@ -48,10 +49,13 @@ def _builder(source):
     import tensorflow_datasets as tfds
 
     name = source.removeprefix("tfds:")
+    if re.search(r":[^\d*]", name):  # as in kubric:movi_a: it would be looked for in the network, and its code be run
+        raise UsageError(f"{source}: collections of others are not read, only what tensorflow_datasets itself has")
     try:
         return tfds.builder(name)
     except tfds.core.DatasetNotFoundError:
-        near = difflib.get_close_matches(name, tfds.list_builders(), 1)
+        known = tfds.list_builders(with_community_datasets=False)  # with them it would ask the network
+        near = difflib.get_close_matches(re.split("[/:]", name)[0], known, 1)
         cure = f"did you mean tfds:{near[0]}?" if near else "see https://www.tensorflow.org/datasets/catalog"
         raise UsageError(f"{source}: tensorflow_datasets has no such dataset; {cure}") from None
     except Exception as error:  # a wrong config or version raises whatever it likes

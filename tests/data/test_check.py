@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from retinue.configs.errors import RetinueError
 from retinue.data.check import check
 from retinue.data.check_report import problem_lines, summary_lines
 from retinue.data.content import content_ids
@@ -301,7 +302,7 @@ def test_a_file_name_that_is_not_unicode(photos, tmp_path):
     os.rename(photos / "cat/0.jpg", os.fsencode(photos) + b"/cat/\xff.jpg")
     report = check(read(photos))
     assert kinds(report) == ["file name"]
-    assert problem_lines(report) == ["1 file name: cat/\\udcff.jpg (its name is not valid UTF-8)"]
+    assert problem_lines(report) == ["file name: cat/\\udcff.jpg (its name is not valid UTF-8)"]
     report.write(tmp_path / "check")
     assert f"{photos}/cat/\\udcff.jpg" in (tmp_path / "check/problems.csv").read_text("utf-8")
 
@@ -322,9 +323,9 @@ def test_the_screen_shows_three_examples_of_a_kind_the_worst_kind_first(photos):
         (photos / "cat" / f"note {number}.txt").touch()
     (photos / "dog/0.jpg").write_bytes(b"")
     lines = summary_lines(check(read(photos)))
-    assert lines[4] == "bad      1 empty: dog/0.jpg (0 bytes)"
+    assert lines[4] == "bad      empty: dog/0.jpg (0 bytes)"
     shown = "; ".join(f"cat/note {number}.txt (not an image)" for number in range(3))
-    assert lines[5] == f"warning  4 not used: {shown}; ..."
+    assert lines[5] == f"warning  not used (4): {shown}; ..."
     assert lines[6].startswith("stops    1 of 8 files are bad")
 
 
@@ -341,3 +342,22 @@ def test_many_classes_and_odd_names_fit_on_the_screen(tmp_path):
 def test_a_source_with_spaces_can_be_copied_into_a_shell(photos):
     moved = photos.rename(photos.parent / "my photos")
     assert summary_lines(check(read(moved)))[-1] == f"next     retinue train '{moved}'"
+
+
+def test_a_note_on_the_whole_source_reads_as_a_sentence(photos):
+    (photos / "labels.csv").write_text("file,label\ncat/0.jpg,a;b\ncat/1.jpg,a\ndog/1.jpg,b\n")
+    assert problem_lines(check(read(photos / "labels.csv"))) == ["several labels: 1 of 3 files have more than one"]
+
+
+def test_the_folder_of_the_last_check_is_no_class(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    check(read(".")).write("check")
+    again = check(read("."))
+    assert again.dataset.classes == ("cat", "dog")
+    assert problem_lines(again) == ["results of retinue: check (an earlier command wrote this folder)"]
+
+
+def test_a_place_that_can_not_be_written(photos):
+    (photos / "check").touch()
+    with pytest.raises(RetinueError, match="check: can't be written .*; make room, or give another --out"):
+        check(read(photos)).write(photos / "check")

@@ -92,6 +92,47 @@ def test_hidden_files_and_droppings_are_passed_over_in_silence(tmp_path):
     assert (len(dataset), dataset.classes, dataset.findings) == (2, ("cat", "dog"), ())
 
 
+WRITTEN = (
+    ("check/report.json", "check/problems.csv", "check/samples.jpg"),
+    ("results/predict.json", "results/predictions.jsonl", "results/overlays/cat/1.jpg"),
+    ("export/export.json", "export/saved_model.pb"),
+    ("my run/run.json", "my run/confusion.png", "my run/worst/01.jpg"),
+    ("out/one/run.json", "out/one/curves.png", "out/two/export.json"),
+    ("runs/classification-001/run.json", "runs/classification-001/worst/01.jpg", "runs/broken off/solar-cells.csv"),
+    ("runs/demo-001/run/run.json", "runs/demo-001/export/export.json", "runs/demo-001/held-out.txt"),
+)
+
+
+@pytest.mark.parametrize("written", WRITTEN, ids=lambda names: names[0].split("/")[0])
+def test_folders_that_retinue_wrote_are_passed_over_and_said(tmp_path, written):
+    make(tmp_path, "cat/1.jpg", "dog/1.jpg", *written)
+    dataset = read_class_folders(tmp_path)
+    assert (len(dataset), dataset.classes) == (2, ("cat", "dog"))
+    assert [(found.severity, found.kind, found.file) for found in dataset.findings] == [
+        ("note", "results of retinue", str(tmp_path / written[0].split("/")[0]))
+    ]
+
+
+def test_they_are_passed_over_in_a_class_beside_splits_and_around_a_wrapped_folder(tmp_path):
+    make(tmp_path / "a", "cat/1.jpg", "dog/2022/1.jpg", "dog/2022/results/predict.json", "dog/2022/results/o/1.jpg")
+    make(tmp_path / "b", "train/cat/1.jpg", "train/dog/1.jpg", "val/cat/2.jpg", "runs/x/run.json", "runs/x/worst/1.jpg")
+    make(tmp_path / "b", "train/check/report.json", "train/check/problems.csv")
+    make(tmp_path / "c", "photos/cat/1.jpg", "photos/dog/1.jpg", "check/report.json", "check/problems.csv")
+    for name, results in (("a", ["results"]), ("b", ["runs", "check"]), ("c", ["check"])):
+        dataset = read_class_folders(tmp_path / name)
+        assert dataset.classes == ("cat", "dog")
+        passed_over = [found.file for found in dataset.findings if found.kind == "results of retinue"]
+        assert [os.path.basename(file) for file in passed_over] == results
+
+
+def test_photos_are_never_passed_over_for_results_beside_them(tmp_path):
+    make(tmp_path, "cat/1.jpg", "cat/report.json", "cat/problems.csv", "cat/samples.jpg", "dog/1.jpg")
+    make(tmp_path, "fox/1.jpg", "fox/predict.json", "runs/on snow/1.jpg", "report.json", "problems.csv")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("cat", "dog", "fox", "runs")
+    assert dataset.class_counts().tolist() == [2, 1, 1, 1]
+
+
 def test_other_files_are_named_and_not_used(tmp_path):
     make(tmp_path, "cat/1.jpg", "cat/notes.txt", "dog/1.jpg", "dog/clip.mp4", "dog/noextension", "stray.png")
     dataset = read_class_folders(tmp_path)

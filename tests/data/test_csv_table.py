@@ -49,6 +49,9 @@ def test_file_and_label(table, tmp_path):
         '"file","label"\n"a.jpg","cat"\n"b.jpg","dog"',
         " File , LABEL \n a.jpg , cat \n\nb.jpg,dog\n\n",
         "label,file\ncat,a.jpg\ndog,./b.jpg\n",
+        "sep=;\r\nfile;label\r\na.jpg;cat\r\nb.jpg;dog\r\n",
+        '\ufeff"SEP=|"\nfile|label\na.jpg|cat\nb.jpg|dog\n',
+        "sep=\t\nfile\tlabel\na.jpg\tcat\nb.jpg\tdog",
         "file,label\na.jpg,cat\nnone\\..\\b.jpg,dog\n",
     ],
 )
@@ -89,7 +92,7 @@ def test_several_labels_a_file(table, content):
     assert dataset.multi_label and len(dataset) == 3
     assert names(dataset) == [["cat", "dog"], ["cat"], []]
     assert [(found.severity, found.reason) for found in dataset.findings] == [
-        ("note", "1 of 3 files have several labels")
+        ("note", "1 of 3 files have more than one")
     ]
 
 
@@ -130,6 +133,18 @@ def test_a_missing_file_among_others_is_left_to_the_check(table):
         ("file,label\nx/1.jpg,x\nx/2.jpg,y\n", "none of its 2 files exists, the first would be"),
         ("file,label,split\na.jpg,x,train\na.jpg,y,val\n", "has the split val here, but train in line 2"),
         ("file,label,group\na.jpg,x,\na.jpg,y,p\n", "line 3: {folder}/a.jpg has the group p here, but none in line 2"),
+        ("sep=;\nfile;label\na.jpg;x\nb.jpg\n", "line 4: 1 value, but the header names 2 columns"),
+        ("sep=;\nfile;lable\n", "line 2: the column label is missing (found: file, lable)"),
+        ("sep=;\n", "line 1: the column file is missing (found: nothing)"),
+        ('file,label\na.jpg,x\nb.jpg,"y\nc.jpg,z\n', "line 3: a double quote is opened here and not closed"),
+        ('file,label\na.jpg,x\n"b.jpg,y', "line 3: a double quote is opened here and not closed"),
+        ('file,label\na.jpg,x\nb.jpg,"y\n' + "c.jpg,z\n" * 20_000, "line 3: a double quote is opened here"),
+        ("file,label\na.jpg," + "x" * 140_000, "line 2: a value of more than 128 KB; is this a table of labels?"),
+        (
+            'file,label\na.jpg,"x\nb.jpg,y\n"c, c.jpg",z\n',
+            "line 2: 4 values, but the header names 2 columns; a double qu",
+        ),
+        ("file,label\na.jpg,x\n" * 300 + "b.jpg,\0\n", "not a plain UTF-8 table"),
         ("file,label\nGr\u00fcn.jpg,x\n".encode("latin-1"), "line 2: a letter that is not UTF-8"),
         ("file,label\na.jpg,x\n".encode("utf-16"), "not a plain UTF-8 table"),
     ],

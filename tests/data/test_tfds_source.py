@@ -148,6 +148,8 @@ def test_a_well_known_dataset_with_made_up_pictures(tmp_path):
     ("source", "message"),
     [
         ("tfds:mnits", "tfds:mnits: tensorflow_datasets has no such dataset; did you mean tfds:mnist?"),
+        ("tfds:mnits/fashion:3.0.1", "no such dataset; did you mean tfds:mnist?"),
+        ("tfds:kubric:movi_a", "tfds:kubric:movi_a: collections of others are not read"),
         ("tfds:mnist/huge", "tfds:mnist/huge: .*BuilderConfig huge not found"),
         ("tfds:mnist:9.9.9", "cannot be loaded at version 9.9.9"),
         ("tfds:clevr", "needs one label; its fields are image, file_name, objects, question_answer"),
