@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.configs.errors import UsageError
+from retinue.configs.machine import usable_cores
 from retinue.data.dataset import Ragged
 from retinue.data.seeds import example_seed, hashed, hashed_numpy
 
@@ -125,11 +126,6 @@ def name_broken_file(columns, example, rows=None):
     return next((f"{name}: {reason}" for name, reason in find_broken(columns, example, rows)), None)
 
 
-def cores():
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _training_stream(count, labels, full, seed, order, first_step):
     """Dataset of (row int64, seed int32 `[2]`), endless, from batch `first_step` on."""
     if order not in ORDERS:
@@ -213,8 +209,8 @@ def _reason(error, file):
 def _options():
     options = tf.data.Options()
     options.deterministic = True
-    options.autotune.cpu_budget = cores()
-    options.threading.private_threadpool_size = cores()
+    options.autotune.cpu_budget = usable_cores()
+    options.threading.private_threadpool_size = usable_cores()
     # Several workers: each takes its part of every global batch, so that batches are those of one process.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return options

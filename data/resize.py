@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-RESIZE_METHOD = "area"  # the name recorded beside weights and in exports
 FITS = ("squash", "crop", "pad")
 
 
