@@ -1,5 +1,6 @@
 """Every command: parse, call one function of the pipeline, print. Only commands that need TensorFlow import it."""
 
+import errno
 import json
 import logging
 import os
@@ -8,10 +9,12 @@ import sys
 
 import click
 
-from retinue.configs.errors import RetinueError, UsageError
-from retinue.pipeline.quiet import import_tensorflow
+from retinue.configs.errors import RetinueError
+from retinue.configs.quiet import import_tensorflow
 
 TASKS = click.Choice(["auto", "classification"])
+# A full disk or missing rights, wherever they are met.
+USERS_TO_MEND = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -70,12 +73,7 @@ def train(data, task, recipe, backbone, weights, out, settings, resume):
 
     options = {"task": None if task == "auto" else task, "model.backbone": backbone, "model.weights": weights}
     options = {key: value for key, value in options.items() if value is not None}
-    if resume and (options or settings or recipe):
-        raise UsageError(
-            "--resume goes on with the run's own configuration: "
-            "leave out --task, --recipe, --backbone, --weights and --set"
-        )
-    config = load_config(recipe, settings, options)
+    config = None if resume and not (options or settings or recipe) else load_config(recipe, settings, options)
     from retinue.pipeline.train import train
 
     train(data, config, out, resume=resume, command=_command(), say=click.echo)
@@ -104,14 +102,18 @@ def evaluate(model, data, split, as_json):
 @click.argument("model")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--out", required=True, help="Folder for predictions.jsonl and failures.jsonl.")
-@click.option("--runtime", type=click.Choice(["auto", "tensorflow", "openvino"]), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(["auto", "f32", "bf16"]), default="auto", show_default=True)
+@click.option("--runtime", default="auto", show_default=True, help="auto, tensorflow or openvino")
+@click.option("--precision", default="auto", show_default=True, help="auto, f32, or bf16: faster, to 2 digits")
 @click.option("--format", "formats", default="jsonl", show_default=True, help="jsonl, or jsonl,csv")
 @click.option("--overlay", is_flag=True, help="Also draw the predictions on the pictures.")
 @click.option("--batch", type=click.IntRange(1), help="Pictures a step.")
 @click.option("--shard", metavar="I/N", help="Only the I-th of N parts, I from 1.")
 def predict(model, sources, out, runtime, precision, formats, overlay, batch, shard):
-    """Run MODEL over files, folders, globs or @LIST, a text file of paths. A restart skips what is done."""
+    """Run MODEL, a run folder or an export, over SOURCEs: files, folders, globs, or @LIST, a text file of paths.
+
+    Paths in a list are relative to the folder that the command is run in. A restart with the same --out skips what is
+    done.
+    """
     import_tensorflow()
     from retinue.pipeline.predict import predict
 
@@ -136,13 +138,14 @@ def predict(model, sources, out, runtime, precision, formats, overlay, batch, sh
 @click.option(
     "--to", "formats", default="savedmodel", show_default=True, help="savedmodel, openvino, or both with a comma."
 )
-@click.option("--precision", type=click.Choice(["f32"]), default="f32", show_default=True)
-def export(run, out, formats, precision):
+@click.option("--precision", default="f32", show_default=True)
+@click.option("--images", multiple=True, help="A photo for the proof; may be repeated.  [default: files of the run]")
+def export(run, out, formats, precision, images):
     """Export RUN as a model that needs no other code, and prove on real pictures that it says the same."""
     import_tensorflow()
     from retinue.pipeline.export import export
 
-    export(run, out, to=tuple(formats.split(",")), precision=precision, say=click.echo)
+    export(run, out, to=tuple(formats.split(",")), precision=precision, images=images or None, say=click.echo)
 
 
 @commands.command(short_help="List the backbones.")
@@ -155,11 +158,16 @@ def models(pattern, as_json):
     _table(model_rows(pattern), as_json)
 
 
-@commands.command(short_help="List the recipes.")
-def recipes():
+@commands.command(short_help="List the recipes, or every setting.")
+@click.option("--keys", is_flag=True, help="List every key that --set and recipes can change.")
+def recipes(keys):
     """List the recipes for `train --recipe`."""
-    from retinue.configs.load import recipes
+    from retinue.configs.load import describe_keys, recipes
 
+    if keys:
+        for row in describe_keys():
+            click.echo(f"{row['key']}\n    {row['description']}  ({row['type']}; default {row['default']})")
+        return
     for name, line in recipes().items():
         click.echo(f"{name:<16} {line}")
 
@@ -190,7 +198,7 @@ def main():
     """Entry point. Exit codes: 0 fine, 1 the job failed, 2 wrong use, 3 finished but some inputs were bad."""
     logger = logging.getLogger("retinue")  # what the rooms report on their way, such as which weights matched
     logger.setLevel(logging.INFO)
-    logger.addHandler(logging.StreamHandler(sys.stdout))
+    logger.handlers = [logging.StreamHandler(sys.stdout)]
     logger.propagate = False
     try:
         commands(standalone_mode=False)
@@ -206,6 +214,12 @@ def main():
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in USERS_TO_MEND:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: {where}{error.strerror}", err=True)
         sys.exit(1)
 
 

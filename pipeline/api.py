@@ -21,7 +21,8 @@ def train(data, out=None, recipe=None, resume=False, **settings):
     """
     from retinue.pipeline.train import train
 
-    return train(data, _config(recipe, settings), out, resume=resume, command="retinue.train")
+    config = None if resume and not (recipe or settings) else _config(recipe, settings)
+    return train(data, config, out, resume=resume, command="retinue.train")
 
 
 def evaluate(model, data, split=None):

@@ -4,10 +4,12 @@ import math
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
 from retinue.data.files import atomic_write
+from retinue.pipeline.optimizer import make_schedule
 from retinue.pipeline.run import to_csv
 
 
@@ -21,6 +23,7 @@ class EpochLog(keras.callbacks.Callback):
         super().__init__()
         self.fitting, self.stage, self.last_epoch = fitting, stage, last_epoch
         self.settings = fitting.settings
+        self.schedule = make_schedule(fitting.settings, stage, fitting.steps_per_epoch)
         self.writer = tf.summary.create_file_writer(str(fitting.run.folder / "tensorboard"))
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -32,6 +35,7 @@ class EpochLog(keras.callbacks.Callback):
         self.started = self.saved = time.perf_counter()
         self.waited = self.model.seconds_waiting
         self.first_step = within
+        self.traced = None
         fitting.progress.start(f"epoch {epoch + 1}/{self.last_epoch}", fitting.steps_per_epoch, within)
 
     def on_train_batch_end(self, batch, logs=None):
@@ -39,12 +43,15 @@ class EpochLog(keras.callbacks.Callback):
         loss = float(logs["loss"])
         if not math.isfinite(loss):
             files = fitting.files_of_step(state["step"])
+            within = state["step"] - state["epoch"] * fitting.steps_per_epoch
             raise RetinueError(
-                f"the loss is not a number any more at epoch {state['epoch'] + 1}, step {batch + 1}. "
-                f"The batch held: {', '.join(files)}. Look at these files; if they are fine, lower the rate "
-                f"(--set train.stages.{fitting.stage_name}.rate={self.stage.rate / 10:g})"
+                f"the loss is not a number any more at epoch {state['epoch'] + 1}, step {within + 1}. "
+                f"The batch held: {', '.join(files)}. Look at these files; if they are fine, start a new run with a "
+                f"lower rate (--set train.stages.{fitting.stage_name}.rate={self.stage.rate / 10:g})"
             )
         state["step"] += 1
+        if self.traced is None:
+            self.traced = time.perf_counter()
         if fitting.average:
             fitting.average.update()
         fitting.progress.step(fitting.batch_size, self.model.seconds_waiting - self.waited)
@@ -62,17 +69,20 @@ class EpochLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         fitting, state = self.fitting, self.fitting.state
-        seconds = time.perf_counter() - self.started
+        self.ended = time.perf_counter()
+        seconds = self.ended - self.started
         waiting = self.model.seconds_waiting - self.waited
         steps = fitting.steps_per_epoch - self.first_step
         fitting.progress.stop()
         row = {"epoch": epoch + 1, "stage": fitting.stage_name}
         row |= {name: float(value) for name, value in logs.items()}
-        row |= {"rate": float(self.model.optimizer.learning_rate)}
+        first = (epoch - state["stage_first_epoch"]) * fitting.steps_per_epoch
+        steps_of_epoch = np.arange(first, first + fitting.steps_per_epoch)
+        row |= {"rate": float(np.mean(self.schedule(steps_of_epoch)))}
         better = self._validate(row)
         row |= {
             "seconds": round(seconds, 2),
-            "images_per_second": round(steps * fitting.batch_size / max(seconds, 1e-6), 1),
+            "images_per_second": round(self._speed(steps), 1),
             "waiting": round(min(waiting / max(seconds, 1e-6), 1.0), 4),
             "best": better,
         }
@@ -93,6 +103,12 @@ class EpochLog(keras.callbacks.Callback):
         self._save(ended=self.model.stop_training or epoch + 1 == self.last_epoch)
         if fitting.interrupted:
             raise KeyboardInterrupt
+
+    def _speed(self, steps):
+        """Images a second, without the first step, in which TensorFlow builds its graph."""
+        if steps < 2:
+            return steps * self.fitting.batch_size / max(self.ended - self.started, 1e-6)
+        return (steps - 1) * self.fitting.batch_size / max(self.ended - self.traced, 1e-6)
 
     def _validate(self, row):
         """Score the model (its average, if one is kept), keep it if it is the best. Returns whether it was."""

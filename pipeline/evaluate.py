@@ -1,18 +1,15 @@
 """Scoring a model on files with known answers, by the same functions that predict and export use."""
 
 import csv
-import json
-import os
-from pathlib import Path
+import dataclasses
 
 import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.check_report import problem_lines
+from retinue.data.dataset import Ragged
 from retinue.pipeline.prepare import inspect, refuse_unfit
 from retinue.pipeline.run import open_model
-
-LARGEST = 1024  # side in pixels of a picture in the report
 
 
 class Evaluation:
@@ -84,6 +81,7 @@ def evaluate(model_path, source, split=None, say=print):
     dataset, chosen = _choose(model, report.usable()[0], split)
     if not len(dataset):
         raise UsageError(f"{source}: has no files in split {chosen}")
+    dataset = _labelled_as(model, dataset)
     say(f"{model_path} on {len(dataset)} files of {source} ({chosen})")
     scores = score(model.task, outputs_function(model), dataset)
     say(headline(scores))
@@ -113,6 +111,7 @@ def worst_classes(scores, most=3):
 def worst_pictures(task, model, dataset, rows):
     """For the report: the pictures of `rows` with truth and prediction, dicts of file, truth, labels and image."""
     from retinue.data import decode
+    from retinue.pipeline.report import LARGEST
     from retinue.tasks import drawing
 
     if not len(rows):
@@ -141,31 +140,49 @@ def truth_names(dataset, record):
     return dataset.classes[record["label"]]
 
 
+def _labelled_as(model, dataset):
+    """The dataset with labels of the model's kind. Raises RetinueError when they are of another kind or unknown."""
+    unknown = [name for name in dataset.classes if name not in model.classes]
+    if unknown:
+        raise RetinueError(
+            f"{dataset.source}: the model does not know the class {', '.join(unknown[:5])}; it knows "
+            f"{', '.join(model.classes[:20])}. Rename or leave out what it does not know"
+        )
+    if model.multi_label == dataset.multi_label:
+        return dataset
+    if not model.multi_label:
+        raise RetinueError(f"{dataset.source}: has files with several labels, but the model gives one label a file")
+    label = dataset.columns["label"]
+    labels = Ragged(label, np.arange(len(label) + 1, dtype=np.int64))
+    return dataclasses.replace(dataset, columns={"labels": labels})
+
+
 def _choose(model, dataset, split):
     """The part of the data to score, and a word for it."""
     known = _splits_of_run(model)
-    splits = np.array(
-        [known.get(os.path.abspath(name), old) for name, old in zip(dataset.files, dataset.splits, strict=True)],
-        dtype=object,
-    )
+    pairs = zip(dataset.content_ids, dataset.splits, strict=True)
+    splits = np.array([known.get(content, given) for content, given in pairs], dtype=object)
     dataset = dataset.with_splits(splits)
     if split is None:
         split = next((name for name in ("test", "val", "train") if (splits == name).any()), "all")
         if split == "train":
             return dataset.split("train"), "the files that it learned from"
+        if split == "all" and not known:
+            return dataset, "all; what it learned from is not known here"
     return (dataset, "all") if split == "all" else (dataset.split(split), split)
 
 
 def _splits_of_run(model):
-    """{absolute path: split} of the files that the run knew; empty when the run folder is not there any more."""
-    folder = model.folder
-    if model.kind == "export":
-        folder = Path(json.loads((folder / "export.json").read_text("utf-8")).get("run", ""))
-    listed = folder / "split.csv"
+    """{content id: split} of the files that the run knew: a photo is known again wherever it lies."""
+    listed = model.folder / "split.csv"
     if not listed.is_file():
         return {}
+    known = {}
     with open(listed, encoding="utf-8", newline="") as file:
-        return {os.path.abspath(row["file"]): row["split"] for row in csv.DictReader(file)}
+        for row in csv.DictReader(file):
+            if known.get(row["content"]) != "train":  # of two copies, one of which was learned from, that one counts
+                known[row["content"]] = row["split"]
+    return known
 
 
 def _share(value):

@@ -16,6 +16,8 @@ from retinue.pipeline.epochs import EpochLog
 from retinue.pipeline.freeze import apply_stage
 from retinue.pipeline.optimizer import make_optimizer
 
+READ_AHEAD = 32  # batches that tf.data may have begun beyond the present step
+
 
 class Fitting:
     """A training job.
@@ -68,6 +70,22 @@ class Fitting:
     def stop_soon(self, reason):
         """Save and stop at the end of the present step."""
         self.interrupted = reason
+        self.progress.line(f"{reason}: saving at the end of this step")
+
+    def first_batch(self, training, dataset=None):
+        """(images uint8 `[n, s, s, 3]`, targets) as numpy arrays: the first training batch, or that of `dataset`."""
+        stage = self.stages[0][1]
+        columns = self.columns if dataset is None else self.task.columns(dataset)
+        data = batches.batches(
+            columns,
+            self.task.example(training, stage.input_size if training else None),
+            batch_size=min(self.batch_size, 16),
+            training=training,
+            seed=self.config.seed,
+            mix=self.task.mix() if training else None,
+        )
+        images, targets = next(iter(data))
+        return images.numpy(), targets.numpy()
 
     @property
     def stage_name(self):
@@ -89,12 +107,15 @@ class Fitting:
                 "the ones before them are whole. Make room and go on with --resume"
             ) from None
 
-    def files_of_step(self, step):
-        """Names of the files in the batch of global step `step`."""
-        rows = batches.batch_rows(
+    def rows_of_step(self, step):
+        """Rows of the training files that are in the batch of global step `step`."""
+        return batches.batch_rows(
             self.count, self.labels, batch_size=self.batch_size, seed=self.config.seed, order=self.order, step=step
         )
-        return [str(self.files[row]) for row in rows]
+
+    def files_of_step(self, step):
+        """Names of the files in the batch of global step `step`."""
+        return [str(self.files[row]) for row in self.rows_of_step(step)]
 
     def _prepare_stage(self):
         name, stage = self.stages[self.state["stage"]]
@@ -140,10 +161,13 @@ class Fitting:
                 verbose=0,
             )
         except tf.errors.OpError as error:
-            broken = batches.name_broken_file(self.columns, self.task.example(training=False))
+            rows = [row for ahead in range(READ_AHEAD) for row in self.rows_of_step(self.state["step"] + ahead)]
+            broken = batches.name_broken_file(self.columns, self.task.example(training=False), rows)
             if broken is None:
                 raise
-            raise RetinueError(f"{broken}; remove or repair the file and go on with --resume") from error
+            raise RetinueError(
+                f"{broken}. Put it back as it was and go on with --resume, or start a new run"
+            ) from error
 
     def _groups(self):
         groups = {

@@ -31,6 +31,9 @@ def apply_stage(model, stage, train):
         if stage.backbone_rate == 0
         else (f"layers from stride {stage.frozen_below} on" if stage.frozen_below else "all layers")
     )
-    statistics = f"{normalisations} batch norms update" if normalisations else "batch norms frozen"
+    has_any = any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers)
+    statistics = (
+        f"; {normalisations} batch norms update" if normalisations else "; batch norms frozen" if has_any else ""
+    )
     rate = f", the backbone at {stage.backbone_rate:g} of the rate" if 0 < stage.backbone_rate < 1 else ""
-    return f"{which} learn{'s' if stage.backbone_rate == 0 else ''} ({weights:,} weights{rate}; {statistics})"
+    return f"{which} learn{'s' if stage.backbone_rate == 0 else ''} ({weights:,} weights{rate}{statistics})"

@@ -6,7 +6,9 @@
 import csv
 import io
 import json
+import os
 import platform
+import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
@@ -30,16 +32,26 @@ class Model:
         self.folder, self.kind = Path(folder), kind
         self.config = load_config(str(self.folder / "config.yaml"))
         described = _read_json(self.folder / "classes.json")
-        self.classes, self.multi_label = tuple(described["classes"]), described["multi_label"]
+        try:
+            self.classes, self.multi_label = tuple(described["classes"]), bool(described["multi_label"])
+        except (KeyError, TypeError):
+            raise RetinueError(f"{self.folder / 'classes.json'}: damaged; copy the folder again") from None
         self.task = tasks.create(self.config, self.classes, self.multi_label)
 
     def build(self):
         """The Keras `TaskModel` with the run's best weights."""
         weights = self.folder / "best.weights.h5"
+        if self.kind == "export":
+            raise UsageError(f"{self.folder}: an export holds no Keras model; give the run folder that it came from")
         if not weights.is_file():
             raise RetinueError(f"{self.folder}: has no best.weights.h5 yet; train it to the end of an epoch first")
         model = self.task.build(weights="none")
-        model.load_weights(weights)
+        try:
+            model.load_weights(weights)
+        except (OSError, ValueError, KeyError) as error:
+            raise RetinueError(
+                f"{weights}: damaged or of another model ({error}); copy the run folder again"
+            ) from error
         return model
 
 
@@ -72,23 +84,31 @@ class Run:
         self.folder = Path(folder)
 
     @classmethod
-    def create(cls, folder, config, classes, multi_label, command):
-        """Make the folder. Raises UsageError when it exists and is not empty."""
+    def create(cls, folder, task, command, files=None, **info):
+        """Make the folder, whole or not at all. Raises UsageError when it exists and is not empty, or can't be made.
+
+        task: `Task`; command: what the user typed; files: dict of more text files by name; info: more for `run.json`.
+        """
         folder = Path(folder)
         refuse_existing(folder)
+        classes = {"classes": list(task.classes), "multi_label": task.multi_label}
+        started = {"command": command, "seed": task.config.seed, "versions": versions(), "started": now()}
+        content = {
+            "config.yaml": to_yaml(task.config),
+            "classes.json": json.dumps(classes, indent=1, ensure_ascii=False),
+            "run.json": json.dumps(started | info | {"status": "running"}, indent=1, ensure_ascii=False),
+            **(files or {}),
+        }
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+                whole = Path(scratch) / "run"
+                for name, text in content.items():
+                    atomic_write(whole / name, text)
+                os.replace(whole, folder)
         except OSError as error:
             raise UsageError(f"{folder}: can't be made ({error.strerror}); give another --out") from None
-        run = cls(folder)
-        atomic_write(folder / "config.yaml", to_yaml(config))
-        atomic_write(
-            folder / "classes.json",
-            json.dumps({"classes": list(classes), "multi_label": multi_label}, indent=1, ensure_ascii=False),
-        )
-        atomic_write(folder / "run.json", "{}")
-        run.update(command=command, seed=config.seed, versions=versions(), started=now(), status="running")
-        return run
+        return cls(folder)
 
     @property
     def info(self):
@@ -101,9 +121,15 @@ class Run:
             self.folder / "run.json", json.dumps(self.info | values, indent=1, ensure_ascii=False, default=str)
         )
 
-    def write_rows(self, name, rows):
-        """Write dicts as a CSV file; the columns are all keys in the order of their first appearance."""
-        atomic_write(self.folder / name, to_csv(rows))
+    def add_time(self, seconds, **values):
+        """Add a session's seconds to those of earlier ones, and change other entries of `run.json`.
+
+        Called at a job's end, when the disk may be full: then the entries are left as they were.
+        """
+        try:
+            self.update(seconds=round(self.info.get("seconds", 0.0) + seconds, 1), **values)
+        except (OSError, RetinueError):
+            pass
 
 
 def to_csv(rows):

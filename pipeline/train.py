@@ -1,6 +1,7 @@
 """`retinue train`: from a data source to a run folder with a model, its score and a report."""
 
 import os
+import shlex
 import time
 from pathlib import Path
 
@@ -8,87 +9,106 @@ import numpy as np
 
 from retinue import backbones, tasks
 from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.load import load_config
+from retinue.configs.quiet import import_tensorflow
 from retinue.data.check_report import problem_lines
 from retinue.pipeline.doctor import device
 from retinue.pipeline.evaluate import headline, truth_names, worst_classes
 from retinue.pipeline.prepare import prepare
 from retinue.pipeline.progress import Progress
-from retinue.pipeline.run import Run, next_folder, now, open_model, refuse_existing
-
-WORST = 20  # pictures in the report
+from retinue.pipeline.run import Run, next_folder, now, open_model, refuse_existing, to_csv
 
 
-def train(source, config, out=None, *, resume=False, command="", say=print):
+def train(source, config=None, out=None, *, resume=False, command="", say=print):
     """Fine-tune a model on `source` and leave everything in the run folder `out`.
 
-    source: folder, CSV file or tfds:NAME. config: `Config`. out: the run folder, by default the next free one under
-    runs/. resume: go on with the run in `out`, by its own configuration. command: kept in `run.json`.
-    say: prints a line. Returns (`Run`, `Scores`). Raises RetinueError or UsageError.
+    source: folder, CSV file or tfds:NAME. config: `Config`, by default the default one. out: the run folder, by default
+    the next free one under runs/. resume: go on with the run in `out`, by its own configuration; `config` must then be
+    None. command: kept in `run.json`. say: prints a line.
+    Returns (`Run`, `Scores`, or None when no files were held out). Raises RetinueError or UsageError; when it could not
+    start, no folder is left.
     """
     began = time.perf_counter()
-    backbones.find(config.model.backbone)  # a wrong name is told before anything is done
     if resume:
-        run, config = _open_for_resume(out)
-    elif out is not None:
-        refuse_existing(out)
+        run, config = _open_for_resume(out, config)
+    else:
+        config = config or load_config()
+        backbones.find(config.model.backbone)  # a wrong name is told before anything is done
+        if out is not None:
+            refuse_existing(out)
     dataset, report = prepare(source, config, say=say)
     for line in problem_lines(report):
         say(line)
     if resume:
         _same_data(run, dataset)
-    else:
-        folder = out or next_folder("runs", config.task)
-        run = Run.create(folder, config, dataset.classes, dataset.multi_label, command)
-        run.update(data=_describe(source, dataset))
-        run.write_rows("split.csv", _split_rows(dataset))
-    report.write(run.folder / "check")
+    import_tensorflow()  # only now, after the data has been found fit
+    task, model = _build(config, dataset)
+    if not resume:
+        folder = Path(out) if out else next_folder("runs", config.task)
+        files = {"split.csv": to_csv(_split_rows(dataset))}
+        run = Run.create(folder, task, command, files, data=_describe(source, dataset))
+    say(_first_line(run, config, dataset))
     try:
-        scores = _train(run, config, dataset, report, resume, say)
+        report.write(run.folder / "check")
+        scores = _train(run, task, model, dataset, report, resume, say)
     except KeyboardInterrupt:
-        run.update(status="interrupted")
-        say(f"interrupted; go on with: retinue train {source} --out {run.folder} --resume")
+        run.add_time(time.perf_counter() - began, status="interrupted")
+        source, folder = shlex.quote(str(source)), shlex.quote(str(run.folder))
+        say(f"interrupted; go on with: retinue train {source} --out {folder} --resume")
         raise
     except Exception as error:
-        run.update(status="failed", error=str(error))
+        run.add_time(time.perf_counter() - began, status="failed", error=str(error))
         raise
-    run.update(status="done", ended=now(), seconds=round(time.perf_counter() - began, 1))
+    run.add_time(time.perf_counter() - began, status="done", ended=now(), error=None)
     _say_result(run, scores, say)
     return run, scores
 
 
-def _train(run, config, dataset, report, resume, say):
-    import keras  # TensorFlow is imported here, after the data has been found fit
-
-    from retinue.pipeline.evaluate import Evaluation
-    from retinue.pipeline.fit import Fitting
+def _build(config, dataset):
+    """The task and its model, with the random state of the run."""
+    import keras
 
     keras.utils.set_random_seed(config.seed)
     task = tasks.create(config, dataset.classes, dataset.multi_label)
-    learning = dataset.split("train")
+    return task, task.build(class_counts=dataset.split("train").class_counts())
+
+
+def _train(run, task, model, dataset, report, resume, say):
+    from retinue.pipeline.evaluate import Evaluation
+    from retinue.pipeline.fit import Fitting
+
     held_out = dataset.split("val")
-    model = task.build(class_counts=learning.class_counts())
-    say(
-        f"{config.task}: {config.model.backbone} ({config.model.weights} weights), {len(dataset.classes)} classes, "
-        f"{len(learning)} files to learn from, {len(held_out)} held out; seed {config.seed}; folder {run.folder}"
-    )
-    checkpoint = run.folder / "last" / "checkpoint.npz"
-    if resume and not checkpoint.exists():
+    validate = Evaluation(task, model, held_out) if len(held_out) else None
+    fitting = Fitting(run, task, model, dataset.split("train"), validate, Progress(say))
+    if resume and not fitting.path.exists():
         say("nothing was saved yet: starting from the beginning")
         resume = False
-    validate = Evaluation(task, model, held_out) if len(held_out) else None
-    fitting = Fitting(run, task, model, learning, validate, Progress(say))
     run.update(status="running")
+    _write_batch_pictures(run, fitting, task, held_out)
     history = fitting.run_all(resume)
+    run.update(waiting=_share_waiting(history))
     model.load_weights(run.folder / "best.weights.h5")
     scored = dataset.split("test") if (dataset.splits == "test").any() else held_out
-    if not len(scored):
-        return None
-    scores = Evaluation(task, model, scored)(interval=True)
+    scores = Evaluation(task, model, scored)(interval=True) if len(scored) else None
     _report(run, task, model, dataset, scored, scores, history, report)
     return scores
 
 
-def _open_for_resume(out):
+def _write_batch_pictures(run, fitting, task, held_out):
+    """`batch_train.jpg` and `batch_val.jpg`: what the net sees."""
+    from retinue.pipeline.batch_pictures import caption, write_batch_pictures
+
+    batches = {"batch_train.jpg": fitting.first_batch(training=True)}
+    if len(held_out):
+        batches["batch_val.jpg"] = fitting.first_batch(training=False, dataset=held_out)
+    for name, (images, targets) in batches.items():
+        captions = [caption(target, task.classes, task.multi_label) for target in targets]
+        write_batch_pictures(run.folder / name, images, captions)
+
+
+def _open_for_resume(out, config):
+    if config is not None:
+        raise UsageError("a resumed run goes on with its own configuration: leave out recipe, options and settings")
     if out is None:
         raise UsageError("--resume needs --out, the run folder to go on with")
     model = open_model(out)
@@ -101,17 +121,31 @@ def _same_data(run, dataset):
     before = run.info.get("data", {}).get("fingerprint")
     if before != dataset.fingerprint:
         raise RetinueError(
-            f"{run.folder}: the data has changed since this run began "
-            f"(fingerprint {before}, now {dataset.fingerprint}); start a new run with another --out"
+            f"{run.folder}: the data has changed since this run began (files are gone, new, or others; its split.csv "
+            "lists what there was). Put it back and go on with --resume, or start a new run with another --out"
         )
 
 
 def _describe(source, dataset):
-    counts = {name: int((dataset.splits == name).sum()) for name in ("train", "val", "test")}
     return {
-        "source": str(source), "format": dataset.format, "files": len(dataset), "classes": len(dataset.classes),
-        "splits": counts, "fingerprint": dataset.fingerprint,
-    }  # fmt: skip
+        "source": str(source),
+        "format": dataset.format,
+        "files": len(dataset),
+        "classes": len(dataset.classes),
+        "splits": {name: int((dataset.splits == name).sum()) for name in ("train", "val", "test")},
+        "fingerprint": dataset.fingerprint,
+    }
+
+
+def _first_line(run, config, dataset):
+    uses = {"train": "to learn from", "val": "to choose the best epoch by", "test": "to test on"}
+    counts = {name: int((dataset.splits == name).sum()) for name in uses}
+    counted = ", ".join(f"{count:,} files {uses[name]}" for name, count in counts.items() if count)
+    weights = "random" if config.model.weights == "none" else config.model.weights
+    return (
+        f"{config.task}: {config.model.backbone} with {weights} weights, {len(dataset.classes)} classes, {counted}; "
+        f"seed {config.seed}; folder {run.folder}"
+    )
 
 
 def _split_rows(dataset):
@@ -120,14 +154,21 @@ def _split_rows(dataset):
             "file": os.path.abspath(record["file"]),
             "label": ";".join(np.atleast_1d(truth_names(dataset, record))),
             "split": record["split"],
+            "content": content,
         }
-        for record in dataset
+        for record, content in zip(dataset, dataset.content_ids, strict=True)
     ]
+
+
+def _share_waiting(history):
+    """Share of the time of all epochs that went to waiting for data."""
+    seconds = sum(row["seconds"] for row in history)
+    return round(sum(row["waiting"] * row["seconds"] for row in history) / seconds, 4) if seconds else None
 
 
 def _report(run, task, model, dataset, scored, scores, history, report):
     from retinue.pipeline.evaluate import worst_pictures
-    from retinue.pipeline.report import write_report
+    from retinue.pipeline.report import MOST_WORST, write_report
 
     info, config = run.info, task.config
     described = info | {
@@ -136,32 +177,33 @@ def _report(run, task, model, dataset, scored, scores, history, report):
         "device": device(),
         "source": info["data"]["source"],
         "fingerprint": info["data"]["fingerprint"],
-        "split": str(scored.splits[0]),
+        "split": str(scored.splits[0]) if len(scored) else None,
         "seconds": sum(row["seconds"] for row in history),
     }
+    pictures = {"training": run.folder / "batch_train.jpg", "validation": run.folder / "batch_val.jpg"}
     write_report(
         run.folder,
-        title=f"{Path(info['data']['source']).stem}: {config.task}",
+        title=f"{Path(info['data']['source']).name}: {config.task}",
         config=config,
         dataset=dataset,
         run_info=described,
         history=history,
         scores=scores,
-        worst_images=worst_pictures(task, model, scored, scores.worst[:WORST]),
+        worst_images=worst_pictures(task, model, scored, scores.worst[:MOST_WORST]) if scores else [],
         check_summary=problem_lines(report),
+        batch_pictures={name: path for name, path in pictures.items() if path.exists()},
     )
 
 
 def _say_result(run, scores, say):
     """The last lines: the score with its interval, the worst classes, and what to run next."""
-    if scores is not None:
+    folder = shlex.quote(str(run.folder))
+    if scores is None:
+        say("no files were held out, so there is no score (--set data.val_share=0.2 holds a fifth back)")
+    else:
         say(headline(scores))
         for line in worst_classes(scores):
             say(line)
-    say(
-        f"report:  {run.folder / 'report.html'}"
-        if scores is not None
-        else "no files were held out, so there is no score"
-    )
-    say(f"next:    retinue predict {run.folder} YOUR_PHOTOS/ --out results")
-    say(f"         retinue export {run.folder} --out exported")
+    say(f"report:  {run.folder / 'report.html'}")
+    say(f"next:    retinue predict {folder} YOUR_PHOTOS/ --out results")
+    say(f"         retinue export {folder} --out exported")

@@ -90,7 +90,7 @@ def test_check_ends_with_1_when_training_would_fail(retinue, photos, tmp_path):
         (["train", "{photos}", "--recipe", "fine-tun"], "did you mean fine-tune?"),
         (["train", "{photos}", "--out", "{photos}"], "exists already; give another --out"),
         (["train", "{photos}", "--resume"], "--resume needs --out"),
-        (["train", "{photos}", "--resume", "--out", "{photos}", "--set", "seed=1"], "own configuration"),
+        (["train", "{photos}", "--resume", "--out", "{photos}", "--set", "seed=1"], "its own configuration"),
         (["train", "{photos}", "--resume", "--out", "{photos}/no"], "there is no such folder"),
         (["train", "{photos}", "--backbone", "efficientnet_lite9", "--out", "{photos}/../run"], "efficientnet_lite0"),
         (["check", "{photos}x"], "did you mean {photos}?"),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from retinue.data.decode import encoded_bytes
 COLOURS = {"blåbær & co": (60, 60, 190), "red": (190, 60, 60), "green": (60, 190, 60)}
 SMALL = {
     "model__weights": "none",
+    "model__backbone": "lenet5",
     "model__input_size": 32,
     "train__batch_size": 8,
     "evaluate__bootstrap": 100,
@@ -122,3 +124,52 @@ def test_resume_refuses_other_data(run, photos, tmp_path):
     fewer = make_photos(tmp_path / "other", count=6)
     with pytest.raises(retinue.RetinueError, match="the data has changed"):
         retinue.train(str(fewer), str(run[0].folder), resume=True)
+
+
+def test_a_photo_is_known_again_wherever_it_lies(run, photos, tmp_path):
+    """A copied folder must not turn the photos that the model learned from into new ones."""
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(photos, moved)
+    assert retinue.evaluate(str(run[0].folder), str(moved)).count == 6
+    copied = tmp_path / "run"
+    shutil.copytree(run[0].folder, copied)
+    assert retinue.evaluate(str(copied), str(moved)).count == 6
+
+
+def test_evaluation_refuses_labels_of_another_kind(run, photos, tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text(f"file,label\n{photos}/red/photo 0 ü.jpg,red;green\n{photos}/red/photo 2 ü.jpg,red\n", "utf-8")
+    with pytest.raises(retinue.RetinueError, match="several labels"):
+        retinue.evaluate(str(run[0].folder), str(table))
+    table.write_text(f"file,label\n{photos}/red/photo 0 ü.jpg,purple\n{photos}/red/photo 2 ü.jpg,red\n", "utf-8")
+    with pytest.raises(retinue.RetinueError, match="does not know the class purple"):
+        retinue.evaluate(str(run[0].folder), str(table))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model__weights": "none.h5"}, "none.h5"),
+        ({"model__backbone": "keras/VGG16", "model__input_size": 16}, "the smallest is 32"),
+        (
+            {"model__backbone": "keras/VGG16", "train__stages": {"a": {"epochs": 1, "rate": 1, "input_size": 16}}},
+            "smallest",
+        ),
+    ],
+)
+def test_a_start_that_fails_leaves_no_folder(photos, tmp_path, settings, message):
+    with pytest.raises(retinue.RetinueError, match=message):
+        retinue.train(str(photos), str(tmp_path / "run"), **SMALL | settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resume_refuses_settings(run, photos):
+    with pytest.raises(retinue.UsageError, match="its own configuration"):
+        retinue.train(str(photos), str(run[0].folder), resume=True, train__batch_size=3)
+
+
+def test_without_held_out_files_there_is_a_report_and_no_score(photos, tmp_path):
+    settings = SMALL | {"model__backbone": "lenet5", "data__val_share": 0.0}
+    run, scores = retinue.train(str(photos), str(tmp_path / "run"), **settings)
+    assert scores is None and (run.folder / "report.html").exists() and not (run.folder / "scores.json").exists()
+    retinue.export(str(run.folder), tmp_path / "export", say=lambda line: None)  # proven on files it learned from

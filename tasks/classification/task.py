@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from retinue import backbones
+from retinue.configs.errors import UsageError
 from retinue.data import augment, decode, mix, resize
 from retinue.tasks.classification import draw, losses, scores, views
 from retinue.tasks.model import TaskModel
@@ -26,7 +27,10 @@ class Classification(Task):
         class_counts: int `[classes]`, files of each class in training; needed for `balance: weights`.
         """
         model, train = self.config.model, self.config.train
-        backbone = backbones.build(model.backbone, weights=model.weights if weights is None else weights)
+        self._check_sizes()
+        size = None if backbones.find(model.backbone).any_size else model.input_size
+        source = model.weights if weights is None else weights
+        backbone = backbones.build(model.backbone, weights=source, input_size=size)
         features = backbone.output[max(backbone.output)]
         pooled = layers.GlobalAveragePooling2D(name="head_pool")(features)
         pooled = layers.Dropout(model.dropout, name="head_dropout")(pooled)
@@ -43,6 +47,19 @@ class Classification(Task):
 
         names = [layer.name for layer in backbone.layers]
         return TaskModel(backbone.input, logits, loss, ("loss",), names, name="classification")
+
+    def _check_sizes(self):
+        """Raise UsageError for an input size, of the model or of a stage, that the backbone can't take."""
+        name, row = self.config.model.backbone, backbones.find(self.config.model.backbone)
+        sizes = {"model.input_size": self.config.model.input_size}
+        for stage_name, stage in self.config.train.stages.items():
+            if stage.input_size:
+                sizes[f"train.stages.{stage_name}.input_size"] = stage.input_size
+        for key, size in sizes.items():
+            if size < row.smallest:
+                raise UsageError(f"{key}: {name} can't be built for {size} px; the smallest is {row.smallest}")
+            if not row.any_size and size != self.config.model.input_size:
+                raise UsageError(f"{key}: {name} has one size for all stages, that of model.input_size")
 
     def columns(self, dataset):
         """`file`, and `label` int64 `[n]` or the multi-hot float32 `[n, classes]` `labels`."""

@@ -73,7 +73,7 @@ def make_fitting(folder, photos, settings=(), resume=False, say=lambda line: Non
     model = task.build()
     held_out = dataset.take(np.arange(0, len(dataset), 4))
     learning = dataset.take(np.setdiff1d(np.arange(len(dataset)), np.arange(0, len(dataset), 4)))
-    run = Run(folder) if resume else Run.create(folder, config, dataset.classes, False, "test")
+    run = Run(folder) if resume else Run.create(folder, task, "test")
     return Fitting(run, task, model, learning, Evaluation(task, model, held_out), Progress(say))
 
 
