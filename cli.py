@@ -153,9 +153,37 @@ def export(run, out, formats, precision, images):
 @click.option("--json", "as_json", is_flag=True)
 def models(pattern, as_json):
     """List the backbones whose name fits PATTERN, with their sizes and where their weights come from."""
-    from retinue.pipeline.listing import model_rows
+    from retinue.backbones import listing
 
-    _table(model_rows(pattern), as_json)
+    rows = listing(pattern)
+    if not as_json:
+        millions = ("parameters", "multiply_adds")
+        rows = [
+            {name: f"{value / 1e6:,.1f}M" if name in millions and value else value for name, value in row.items()}
+            for row in rows
+        ]
+    _table(rows, as_json)
+
+
+@commands.command(short_help="Show a backbone layer by layer.")
+@click.argument("backbone")
+@click.option("--size", type=click.IntRange(1), help="Pixels a side.  [default: what its weights were trained at]")
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--csv", "as_csv", is_flag=True)
+def inspect(backbone, size, as_json, as_csv):
+    """Show every layer of BACKBONE: output size, receptive field, parameters, multiply-adds."""
+    from retinue import backbones
+
+    row = backbones.find(backbone)
+    import_tensorflow()
+    from retinue.pipeline.inspect import layer_rows
+    from retinue.pipeline.run import to_csv
+
+    rows = layer_rows(backbone, size or row.input_size, exact=as_json or as_csv)
+    if as_csv:
+        click.echo(to_csv(rows), nl=False)
+    else:
+        _table(rows, as_json)
 
 
 @commands.command(short_help="List the recipes, or every setting.")

@@ -13,18 +13,27 @@ log = logging.getLogger("retinue")
 
 
 def names(pattern=None):
-    """The names of all backbones, or of those that match `pattern` ("resnet*", or any part of a name)."""
+    """The names of all backbones, or of those that match `pattern` ("resnet*", or any part of a name).
+
+    A pattern without "/" is also tried on what follows the "/" of keras/<Name>.
+    """
     if pattern is None:
         return list(BACKBONES)
     pattern = pattern if set(pattern) & set("*?[") else f"*{pattern}*"
-    return [name for name in BACKBONES if fnmatch.fnmatchcase(name.lower(), pattern.lower())]
+
+    def fits(name):
+        return any(
+            fnmatch.fnmatchcase(part, pattern.lower()) for part in (name.lower(), name.lower().rpartition("/")[2])
+        )
+
+    return [name for name in BACKBONES if fits(name)]
 
 
 def listing(pattern=None):
     """What `retinue models` shows: a dict for each backbone that matches, JSON-ready.
 
-    name, input_size (pixels a side), parameters (with the classifier), multiply_adds (with the classifier, one picture),
-    top1 (% on ImageNet, as published, or None), output_strides, weights (what "imagenet" means, or "none").
+    name, input_size (pixels a side), parameters and multiply_adds (for one picture; both with the classifier), top1 (%
+    on ImageNet as published, or None), output_strides, weights (what "imagenet" means, or "none").
     """
     return [
         {

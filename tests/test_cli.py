@@ -159,3 +159,12 @@ def test_models_and_recipes(retinue):
     assert len(json.loads(out)) > 40
     code, out, _ = retinue("recipes")
     assert code == 0 and "fine-tune" in out
+
+
+def test_inspect_shows_layers(retinue):
+    code, out, _ = retinue("inspect", "lenet5", "--size", "32")
+    assert code == 0 and "28 x 28 x 6" in out and "whole picture" in out
+    code, out, _ = retinue("inspect", "lenet5", "--size", "32", "--csv")
+    assert out.splitlines()[0].startswith("name,kind,output")
+    code, _, err = retinue("inspect", "lenet6")
+    assert code == 2 and "lenet5" in err
