@@ -8,6 +8,7 @@ The folder of an export:
 """
 
 import csv
+import itertools
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
+from retinue.data import image_file
 from retinue.data.files import atomic_write
 from retinue.pipeline import runtimes
 from retinue.pipeline.run import now, open_model, versions
@@ -25,6 +27,8 @@ FORMATS = ("savedmodel", "openvino")
 LATER = ("onnx", "litert")
 TOLERANCE = 1e-4  # largest difference of a score between the export and the Keras model
 PROOF_IMAGES = 8
+PROOF_SPLITS = ("val", "test", "train")  # where they come from, the later ones filling up
+THRESHOLD = 0.5  # with several labels a file, a score of at least this gives the label, as in the run's scores
 
 
 def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None, say=print):
@@ -34,11 +38,15 @@ def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None,
       serving_default   bytes: string `[n]`, encoded files
       image             image: uint8 `[n, height, width, 3]`, RGB of any size, upright
       model             what `task.read` gives; the net alone
-    The first two give scores float32 `[n, classes]`, classes string `[n, classes]`, label string `[n]` and score
-    float32 `[n]`, the best class and its score.
-    images: paths of photos for the proof; by default 8 of the run's validation split.
+    The first two give scores float32 `[n, classes]` and classes string `[n, classes]`, and
+      where a file has one label: label string `[n]` and score float32 `[n]`, the best class and its score;
+      where a file may have several: threshold float32 `[n]`, 0.5. A file has every class that scores at least this
+      much, which may be none, so there is no `label`.
+    images: paths of photos for the proof; by default 8 of the files in the run's split.csv that are still there, from
+    the val split, then test, then train.
     Raises UsageError for a format or precision that is not there, a folder that is not empty, or no photos, and
-    RetinueError, leaving nothing behind, when a score differs by more than 1e-4 or the best label changes.
+    RetinueError, leaving nothing behind, when a score differs by more than 1e-4, or a best label although the best two
+    scores are further apart than that.
     """
     _refuse_unknown(to, precision)
     model = open_model(model_path) if isinstance(model_path, (str, os.PathLike)) else model_path
@@ -76,23 +84,25 @@ def _write(model, inference, folder, to, precision, files, say):
         _write_saved_model(model, inference, folder)
         exported = tf.saved_model.load(str(folder))
         given = exported.signatures["serving_default"](bytes=tf.constant([_bytes(file) for file in files]))
-        proofs["savedmodel"] = _proof(given["scores"].numpy(), truth)
+        proofs["savedmodel"] = _proof(given["scores"].numpy(), truth, model.multi_label)
     if "openvino" in to:
         import openvino
 
         path = folder / runtimes.OPENVINO_FILE
         openvino.save_model(runtimes.convert(function), path, compress_to_fp16=False)
         run = runtimes.OpenVINORuntime(openvino.Core().read_model(path))
-        proofs["openvino"] = _proof(run(_batch(tensors))["scores"], truth)
+        proofs["openvino"] = _proof(run(_batch(tensors))["scores"], truth, model.multi_label)
     for form, proof in proofs.items():
+        ties = f" ({proof['near_ties']} others are as good as tied)" if proof["near_ties"] else ""
         say(
             f"{form}: {len(files)} photos, largest difference {proof['largest_difference']:.1e}, "
-            f"same label {proof['same_label']} of {len(files)}"
+            f"same label {proof['same_label']} of {len(files)}{ties}"
         )
-        if not proof["largest_difference"] <= TOLERANCE or proof["same_label"] < len(files):
+        agreed = proof["same_label"] + proof["near_ties"]
+        if not proof["largest_difference"] <= TOLERANCE or agreed < len(files):
             raise RetinueError(
                 f"{form}: differs from the Keras model by {proof['largest_difference']:.1e} (at most {TOLERANCE:g} is "
-                f"allowed) and agrees on {proof['same_label']} of {len(files)} labels; nothing was exported"
+                f"allowed) and agrees on {agreed} of {len(files)} labels; nothing was exported"
             )
     described = {
         "run": str(model.folder.resolve()),
@@ -126,13 +136,12 @@ def _write_saved_model(model, inference, folder):
 
         def answer(inputs):
             scores = run(inputs)["scores"]
+            count = tf.shape(scores)[0]
+            given = {"scores": scores, "classes": tf.tile(names[None], [count, 1])}
+            if model.multi_label:
+                return given | {"threshold": tf.fill([count], THRESHOLD)}
             best = tf.argmax(scores, axis=-1)
-            return {
-                "scores": scores,
-                "classes": tf.tile(names[None], [tf.shape(scores)[0], 1]),
-                "label": tf.gather(names, best),
-                "score": tf.reduce_max(scores, axis=-1),
-            }
+            return given | {"label": tf.gather(names, best), "score": tf.reduce_max(scores, axis=-1)}
 
         def from_bytes(encoded):
             return answer(tf.map_fn(task.read, encoded, fn_output_signature=kinds))
@@ -155,25 +164,51 @@ def _signature(function, spec):
     return tf.function(function, input_signature=[spec])
 
 
-def _proof(given, truth):
-    same = given.argmax(-1) == truth.argmax(-1)
-    return {"largest_difference": float(np.abs(given - truth).max()), "same_label": int(same.sum())}
+def _proof(given, truth, multi_label):
+    """How far the scores `[n, classes]` are apart, and how many rows have the same label, or all the same labels.
+
+    near_ties: rows with another label, where the best two scores, or a score and the threshold, are less than the
+    tolerance apart.
+    """
+    if multi_label:
+        said = (given >= THRESHOLD) == (truth >= THRESHOLD)
+        same, as_good = said.all(-1), (said | (np.abs(truth - THRESHOLD) <= TOLERANCE)).all(-1)
+    else:
+        best = np.sort(truth, axis=-1)[:, -2:]
+        same, as_good = given.argmax(-1) == truth.argmax(-1), best[:, -1] - best[:, 0] <= TOLERANCE
+    return {
+        "largest_difference": float(np.abs(given - truth).max()),
+        "same_label": int(same.sum()),
+        "near_ties": int((~same & as_good).sum()),
+    }
 
 
 def _proof_files(model, images):
-    """Paths of at most 8 photos of the validation split, or those that were given."""
-    if images is None:
+    """Paths of the photos that were given, else of at most 8 that the run was made with."""
+
+    def trouble(file):
+        return image_file.probe(file, model.config.data.max_pixels).bad
+
+    if images is not None:
+        images = [os.fspath(file) for file in images]
+        for file in images:
+            if bad := trouble(file):
+                raise UsageError(f"--images {file}: is no proof, {bad[1]}; {bad[2]}")
+    else:
         listed = model.folder / "split.csv"
-        rows = csv.DictReader(listed.open(encoding="utf-8", newline="")) if listed.is_file() else ()
-        val = [row["file"] for row in rows if row["split"] == "val"]
-        images = [file for file in val if os.path.isfile(file)][:PROOF_IMAGES]
-        if val and not images:
-            raise UsageError(
-                f"{val[0]}: the photos of the run's validation split are gone; the export needs some as proof"
-            )
-    if not len(images):
-        raise UsageError(f"{model.folder}: no photos to prove the export with; give images=[...] of at least one")
-    return list(images)
+        files = (file for split in PROOF_SPLITS for file in _split_files(listed, split))
+        images = list(itertools.islice((file for file in files if not trouble(file)), PROOF_IMAGES))
+        if not images and listed.is_file():
+            raise UsageError(f"{listed}: none of its photos is left to prove the export with; name some with --images")
+    if not images:
+        raise UsageError(f"{model.folder}: no photos to prove the export with; name some with --images")
+    return images
+
+
+def _split_files(listed, split):
+    if listed.is_file():
+        with open(listed, encoding="utf-8", newline="") as opened:
+            yield from (row["file"] for row in csv.DictReader(opened) if row["split"] == split)
 
 
 def _read(task, file):

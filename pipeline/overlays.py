@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
+from retinue.data.class_folders import looks_like_image
 from retinue.data.decode import decode_image, encoded_bytes
 from retinue.data.files import atomic_write
 
@@ -59,7 +60,12 @@ def _write_overlay(result, task, folder):
 
 
 def _name(file):
-    """The file's path without root and "..", ending in .jpg: files of one name in different folders stay apart."""
-    parts = [part for part in file.parts if part not in (file.anchor, "..")]
+    """The file's path as one below a folder, ending in .jpg, another one for every file.
+
+    The root becomes "_root" and ".." becomes "_parent"; .jpg is added to what has it not, and to names as "a.png.jpg",
+    which is what "a.png" gets.
+    """
+    parts = ["_root" if part == file.anchor else "_parent" if part == ".." else part for part in file.parts]
     name = os.path.join(*parts)
-    return name if name.lower().endswith((".jpg", ".jpeg")) else f"{name}.jpg"
+    stem, suffix = os.path.splitext(name)
+    return name if suffix.lower() in (".jpg", ".jpeg") and not looks_like_image(stem) else f"{name}.jpg"

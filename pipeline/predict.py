@@ -157,11 +157,13 @@ def predict(
     """Run a model over files and write what it says into the folder `out`, line by line (see results.py).
 
     model: path of a run folder or an export. sources: see `sources.find_files`; shard: "I/N".
-    overlay: also write each picture with its prediction drawn on it into `out/overlays`.
+    overlay: also write each picture of this call with its prediction drawn on it into `out/overlays`; what was done
+    before is not drawn.
     progress: called with the `Summary` so far after every file.
     What `out` holds already is not done again, unless it failed. Gives the final `Summary`.
-    Raises UsageError when there is no file to predict or `out` holds another model's predictions. When it is
-    interrupted, the same call goes on from there.
+    Raises UsageError when there is no file to predict, or `out` is a file or holds another model's predictions, and
+    RetinueError when the model or what `out` holds is damaged. When it is interrupted (KeyboardInterrupt), the same
+    call goes on from there.
     """
     files = find_files(sources, parse_shard(shard), skip=out, say=say)
     first = list(itertools.islice(files, 1))  # no file, or no such source: said before anything is loaded or made
@@ -184,11 +186,20 @@ def predict(
             predictor = Predictor(model, runtime, precision, batch)
             _write_all(predictor, itertools.chain(first, todo), results, summary, overlay, progress)
     except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
         with contextlib.suppress(RetinueError):  # a full disk hinders the closing, too; the first error is the one
-            results.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", **asdict(summary))
+            results.close("interrupted" if interrupted else "failed", **asdict(summary))
+        if interrupted:
+            done = summary.images + summary.failures
+            say(f"interrupted after {done:,} images; run the same command again to go on")
         raise
     results.close(**asdict(summary))
     say(str(summary))
+    if overlay and summary.skipped:
+        say(
+            f"--overlay draws the files of this run; the {summary.skipped:,} that were done before are not drawn, "
+            "give another --out to draw all"
+        )
     return summary
 
 

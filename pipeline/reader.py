@@ -1,6 +1,5 @@
 """One file to what the model takes, or the reason why not."""
 
-
 import tensorflow as tf
 
 from retinue.data import image_file

@@ -1,8 +1,9 @@
 """What a prediction leaves on disk: lines that are written as they are made, and a folder that can be gone on with.
 
 `predictions.jsonl` a line a file, as it is done; `failures.jsonl` a line a file that could not be read;
-`predictions.csv` on request; `predict.json` what made them. `predictions.jsonl` alone says what is done: a line that a
-kill tore is taken off and its file is done again, and the CSV is made anew from it.
+`predictions.csv` on request; `predict.json` what made them. `predictions.jsonl` alone says what is done: a last line
+that a kill tore is taken off and its file is done again, and the CSV is made anew from it. Nothing here is held in
+memory but 8 bytes a file.
 """
 
 import array
@@ -16,7 +17,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.files import atomic_path, atomic_write
-from retinue.pipeline.sources import path_hash
+from retinue.pipeline.sources import Paths, path_hash
 
 FORMATS = ("jsonl", "csv")
 NOT_WRITTEN = ("scores",)  # entries of a prediction that are for the evaluator
@@ -30,7 +31,7 @@ class Results:
     good to know; goes into `predict.json`. formats: "jsonl" (always written) and "csv".
     label_columns: how many of the best labels a row of the CSV holds.
     Raises UsageError when another model, or another precision, wrote into the folder before, when another process
-    writes into it now, and for an unknown format.
+    writes into it now, when it is a file, and for an unknown format; RetinueError when what is in it is damaged.
     """
 
     DEPENDS_ON = ("fingerprint", "precision")
@@ -42,12 +43,13 @@ class Results:
                 raise UsageError(f"--format {name}: {hint}use {' or '.join(FORMATS)}, or jsonl,csv")
         self.folder = Path(folder)
         self._label_columns = label_columns
+        if os.path.lexists(folder) and not self.folder.is_dir():
+            raise UsageError(f"{folder}: is a file; give a folder as --out")
         with _explained(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(self.folder)
             self._refuse_to_mix(made_by)
             self._done = _done(self.folder / "predictions.jsonl")
-            self._failures = {f: why for f, why in _reasons(self.folder / "failures.jsonl").items() if f not in self}
             self._made_by = made_by
             atomic_write(self.folder / "predict.json", json.dumps(made_by | {"status": "running"}, indent=1))
             self._write_failures()
@@ -55,29 +57,21 @@ class Results:
             if "csv" in formats:
                 self._open["csv"] = self._open_csv()
 
-    @property
-    def done_before(self):
-        """How many predictions the folder held when it was opened."""
-        return len(self._done)
-
     def __contains__(self, file):
-        """Whether the folder held a prediction of `file` (a path as str) when it was opened."""
-        mark = np.uint64(path_hash(file))
-        place = np.searchsorted(self._done, mark)
-        return bool(place < len(self._done) and self._done[place] == mark)
+        """Whether the folder holds a prediction of `file` (a path as str)."""
+        return file in self._done
 
     def write(self, result):
         """Write a `Result`: a line at once, so that nothing done is lost. Raises RetinueError when the disk is full."""
         with _explained(self.folder):
             if result.reason:
-                self._failures[result.file] = result.reason
                 if "failures" not in self._open:
                     self._open["failures"] = _open_lines(self.folder / "failures.jsonl")
-                self._open["failures"].write(_failure(result.file, result.reason))
+                self._open["failures"].write(_json({"file": result.file, "reason": result.reason}) + "\n")
                 return
-            self._failures.pop(result.file, None)
             line = as_line(result)
             self._open["predictions"].write(_json(line) + "\n")
+            self._done.add(result.file)
             if "csv" in self._open:
                 csv.writer(self._open["csv"], lineterminator="\n").writerow(self._row(line))
 
@@ -93,11 +87,19 @@ class Results:
             )
 
     def _write_failures(self):
+        """Keep the last line of every file that is not done."""
         path = self.folder / "failures.jsonl"
-        if self._failures:
-            atomic_write(path, "".join(_failure(file, why) for file, why in self._failures.items()))
-        else:
-            path.unlink(missing_ok=True)
+        if not path.exists():
+            return
+        marks = np.array(array.array("Q", (path_hash(file) for file, _ in _failures(path))), np.uint64)
+        keep = np.zeros(len(marks), bool)
+        keep[len(marks) - 1 - np.unique(marks[::-1], return_index=True)[1]] = True
+        with atomic_path(path) as temporary, open(temporary, "wb") as lines:
+            for (file, line), newest in zip(_failures(path), keep, strict=True):
+                if newest and file not in self:
+                    lines.write(line)
+        if not path.stat().st_size:
+            path.unlink()
 
     def _refuse_to_mix(self, made_by):
         described = self.folder / "predict.json"
@@ -105,7 +107,12 @@ class Results:
             if (self.folder / "predictions.jsonl").exists():
                 raise UsageError(f"{self.folder}: holds a predictions.jsonl but no predict.json; give another --out")
             return
-        before = json.loads(described.read_text(encoding="utf-8"))
+        try:
+            before = dict(json.loads(described.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise RetinueError(
+                f"{described}: is damaged, so nothing tells whose predictions these are ({error}); give another --out"
+            ) from None
         for key in self.DEPENDS_ON:
             if before.get(key) != made_by.get(key):
                 was = f"{before.get('model')} at {before.get('precision')}"
@@ -152,35 +159,42 @@ def read_lines(path):
 
 
 def _done(path):
-    """The sorted hashes (uint64) of the files that `path` has lines for. Takes torn lines off its end."""
-    marks, whole = array.array("Q"), 0
+    """The `Paths` that `path` has lines for. Takes a torn line off its end; one before it is a RetinueError."""
+    marks, whole, torn = array.array("Q"), 0, False
+    if path.exists():
+        with open(path, "rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if torn:
+                    raise RetinueError(
+                        f"{path}: line {number - 1} is damaged; delete that line, and its file is done again"
+                    )
+                file = _file_of(line)
+                torn = file is None
+                if not torn:
+                    marks.append(path_hash(file))
+                    whole += len(line)
+        if torn:
+            os.truncate(path, whole)
+    return Paths(marks)
+
+
+def _failures(path):
+    """Yield (file, line) for the whole lines of failures; a file whose line is damaged is tried again anyway."""
     if path.exists():
         with open(path, "rb") as lines:
             for line in lines:
-                try:
-                    marks.append(path_hash(json.loads(line)["file"]))
-                except (ValueError, KeyError, TypeError):
-                    break
-                if not line.endswith(b"\n"):
-                    marks.pop()
-                    break
-                whole += len(line)
-        if whole < path.stat().st_size:
-            os.truncate(path, whole)
-    return np.sort(np.array(marks, np.uint64))
+                file = _file_of(line)
+                if file is not None:
+                    yield file, line
 
 
-def _reasons(path):
-    """{file: reason} of earlier failures, as far as the lines are whole."""
-    reasons = {}
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        for line in read_lines(path):
-            reasons[line["file"]] = line["reason"]
-    return reasons
-
-
-def _failure(file, reason):
-    return _json({"file": file, "reason": reason}) + "\n"
+def _file_of(line):
+    """The file that a line (bytes) is about, or None where the line is not whole."""
+    try:
+        file = json.loads(line)["file"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return file if isinstance(file, str) and line.endswith(b"\n") else None
 
 
 def _json(line):

@@ -4,6 +4,7 @@ A runtime is called with a dict of arrays `[n, ...]` and gives a dict of arrays 
 `model.predict`, which sets up a new input pipeline on every call.
 """
 
+import contextlib
 import importlib.util
 
 import numpy as np
@@ -71,24 +72,43 @@ def start(function, owner, runtime, precision):
 
 
 def load(model, runtime, precision):
-    """The runtime for a `Model` of run.py: built from a run's weights, or read from an export."""
+    """The runtime for a `Model` of run.py: built from a run's weights, or read from an export.
+
+    Raises RetinueError when the export is damaged.
+    """
     if model.kind == "run":
         inference = model.task.inference(model.build())
         return start(trace(inference), inference, runtime, precision)
     if runtime == "openvino" and (model.folder / OPENVINO_FILE).is_file():
         import openvino
 
-        return OpenVINORuntime(openvino.Core().read_model(model.folder / OPENVINO_FILE), precision)
+        with _explained(model.folder / OPENVINO_FILE):
+            return OpenVINORuntime(openvino.Core().read_model(model.folder / OPENVINO_FILE), precision)
     import tensorflow as tf
 
-    exported = tf.saved_model.load(str(model.folder))
-    return start(exported.signatures[MODEL_SIGNATURE], exported, runtime, precision)
+    with _explained(model.folder / SAVED_MODEL_FILE):
+        exported = tf.saved_model.load(str(model.folder))
+        function = exported.signatures[MODEL_SIGNATURE]
+    return start(function, exported, runtime, precision)
+
+
+@contextlib.contextmanager
+def _explained(path):
+    """What the readers raise for a damaged export is of many kinds; all of it is one line for the user."""
+    try:
+        yield
+    except Exception as error:
+        raise RetinueError(
+            f"{path}: can't be read ({_first_line(error)}); it or a file beside it is damaged, export the run again"
+        ) from error
 
 
 def offered(model):
-    """The runtimes that a `Model` of run.py can be run with."""
+    """The runtimes that a `Model` of run.py can be run with. Raises RetinueError for an export without a model."""
     if model.kind == "run" or (model.folder / SAVED_MODEL_FILE).is_file():
         return ("tensorflow", "openvino")
+    if not (model.folder / OPENVINO_FILE).is_file():
+        raise RetinueError(f"{model.folder}: {SAVED_MODEL_FILE} or {OPENVINO_FILE} is missing; export the run again")
     return ("openvino",)
 
 
@@ -106,9 +126,10 @@ def convert(function):
 
     try:
         converted = openvino.convert_model(function)
-    except Exception as error:  # the converter's own classes are many; the reason is in the first line
-        reason = str(error).strip().splitlines()[0]
-        raise RetinueError(f"OpenVINO can't convert this model ({reason}); use --runtime tensorflow") from error
+    except Exception as error:  # the converter's own classes are many
+        raise RetinueError(
+            f"OpenVINO can't convert this model ({_first_line(error)}); use --runtime tensorflow"
+        ) from error
     names = sorted(function.structured_outputs)  # TensorFlow flattens a dict by its sorted keys
     if not set(names) <= {name for output in converted.outputs for name in output.names}:
         for output, name in zip(converted.outputs, names, strict=True):
@@ -159,3 +180,8 @@ def _fastest(precision, offered):
     if "openvino" in offered and has_openvino():
         return "openvino", "the faster one on a CPU"
     return "tensorflow", "OpenVINO is not installed" if "openvino" in offered else "all that this export holds"
+
+
+def _first_line(error):
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,31 +1,42 @@
 """The files that a prediction runs over: files, folders, patterns and lists, as a stream of paths in a stable order."""
 
+import codecs
 import fnmatch
 import hashlib
+import io
 import os
 import re
+
+import numpy as np
 
 from retinue.configs.errors import UsageError
 from retinue.data.class_folders import looks_like_image
 
 WILDCARDS = re.compile(r"[*?[]")
 NUMBER = re.compile(r"\d+")
+UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # Windows writes such lists
+RECENT = 4096  # paths that `Paths` holds as Python integers before it packs them
 
 
 def find_files(sources, shard=None, skip=None, say=None):
-    """Yield the paths (str) that `sources` name, one after the other, without holding them all.
+    r"""Yield the paths (str) that `sources` name, each once, one after the other, without holding them all.
 
     sources: paths, each of them
       a file: always taken, whatever its name;
       a folder: the images at any depth below it (by extension), hidden files and folders passed over;
-      a pattern with * ? [...] or **: matching images, and the images below matching folders;
-      @list.txt: a path a line, as seen from the current folder; empty lines and lines with # first are skipped.
+      a pattern with * ? [...] or **: matching images, and the images below matching folders; a name that is there
+      as it is written is taken as that name;
+      @list.txt: a file, folder or pattern a line, as seen from the current folder (not from the list's). Empty lines
+      and lines with # first are skipped, spaces around a path and a byte order mark too, and `\` is read as `/` where
+      only that is there. What is not there is yielded, so that its failure is recorded. It may be a pipe.
+    Paths come without needless parts: `./a.jpg` and `b/../a.jpg` are both `a.jpg`. Relative ones stay relative.
     Order: as given; within a folder by name, numbers by their value, so that img9 comes before img10.
     shard: (number, count) from `parse_shard`, keeps the files whose path hashes to it. The shards are disjoint and
     complete, and a file stays in its shard when others come or go.
     skip: a folder that is not looked into (where the results go).
     say: called with a line about a source in which there is nothing, while others have files.
-    Raises UsageError for a source that does not exist, at once, and when no source has a file, at the end.
+    Raises UsageError for a source that does not exist, at once, for a list that can't be read, and when no source has
+    a file, at the end.
     """
     sources = [os.fspath(source) for source in sources]
     for source in sources:
@@ -50,6 +61,26 @@ def path_hash(path):
     return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
 
 
+class Paths:
+    """A set of paths that takes 8 bytes a path, by their hashes. hashes: uint64 array of what is in it at first."""
+
+    def __init__(self, hashes=()):
+        self._sorted, self._recent = np.sort(np.asarray(hashes, np.uint64)), set()
+
+    def __contains__(self, path):
+        mark = path_hash(path)
+        if mark in self._recent:
+            return True
+        place = np.searchsorted(self._sorted, np.uint64(mark))
+        return bool(place < len(self._sorted) and self._sorted[place] == mark)
+
+    def add(self, path):
+        self._recent.add(path_hash(path))
+        if len(self._recent) >= max(RECENT, len(self._sorted) // 8):
+            recent = np.fromiter(self._recent, np.uint64, len(self._recent))
+            self._sorted, self._recent = np.union1d(self._sorted, recent), set()
+
+
 def natural(name):
     """Key for sorting names with numbers in them by the numbers' values."""
     return NUMBER.sub(lambda digits: digits.group().lstrip("0").zfill(20), name)
@@ -57,18 +88,19 @@ def natural(name):
 
 def _refuse_missing(source):
     if source.startswith("@"):
-        if not os.path.isfile(source[1:]):
+        if not os.path.exists(source[1:]) or os.path.isdir(source[1:]):
             raise UsageError(f"{source}: there is no list {source[1:]}")
     elif not os.path.lexists(source) and not WILDCARDS.search(source):
         raise UsageError(f"{source}: no such file or folder")
 
 
 def _kept(sources, shard, skip, say):
-    empty = []
+    empty, seen = [], Paths()
     for source in sources:
         path = None
-        for path in _expand(source, skip):
-            if shard is None or path_hash(path) % shard[1] == shard[0] - 1:
+        for path in map(_tidy, _expand(source, skip)):
+            if (shard is None or path_hash(path) % shard[1] == shard[0] - 1) and path not in seen:
+                seen.add(path)
                 yield path
         if path is None:
             empty.append(source)
@@ -79,23 +111,47 @@ def _kept(sources, shard, skip, say):
         say(f"{source}: no images found")
 
 
+def _tidy(path):
+    """The path without needless parts, unless a link before a ".." makes that another file."""
+    tidy = os.path.normpath(path)
+    if tidy != path and ".." in path and os.path.realpath(tidy) != os.path.realpath(path):
+        return path
+    return tidy
+
+
 def _expand(source, skip):
     if source.startswith("@"):
-        yield from _listed(source[1:])
-    elif os.path.isdir(source):
-        yield from _images_below(source, skip)
-    elif os.path.lexists(source):
-        yield source
+        for path in _listed(source[1:]):
+            found = None
+            for found in _expand_path(path, skip):
+                yield found
+            if found is None and not os.path.lexists(path):
+                yield path
     else:
-        yield from _matching(source, skip)
+        yield from _expand_path(source, skip)
+
+
+def _expand_path(path, skip):
+    if os.path.isdir(path):
+        yield from _images_below(path, skip)
+    elif os.path.lexists(path):
+        yield path
+    elif WILDCARDS.search(path):
+        yield from _matching(path, skip)
 
 
 def _listed(name):
-    with open(name, encoding="utf-8-sig", errors="surrogateescape") as lines:
-        for line in lines:
-            path = line.rstrip("\r\n")
-            if path.strip() and not path.startswith("#"):
-                yield path
+    """The paths in a list, each as it is there: as written, or repaired."""
+    try:
+        with open(name, "rb") as opened:
+            encoding = "utf-16" if opened.peek(2)[:2] in UTF16_MARKS else "utf-8-sig"
+            for line in io.TextIOWrapper(opened, encoding, errors="surrogateescape"):
+                path = line.strip()
+                if path and not path.startswith("#"):
+                    spellings = (line.rstrip("\r\n"), path, path.replace("\\", "/"))
+                    yield next((spelling for spelling in spellings if os.path.lexists(spelling)), path)
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"@{name}: can't be read ({getattr(error, 'strerror', None) or error})") from None
 
 
 def _images_below(folder, skip, above=()):
@@ -142,7 +198,7 @@ def _descend(folder, parts, skip):
             path = os.path.join(folder, name)
             if os.path.isdir(path) and not os.path.islink(path):
                 yield from _descend(path, parts, skip)
-    elif WILDCARDS.search(part):
+    elif WILDCARDS.search(part) and not os.path.lexists(os.path.join(folder, part)):
         for name in _names(folder, hidden=part.startswith(".")) or ():
             if fnmatch.fnmatchcase(name, part):
                 yield from _descend(os.path.join(folder, name), rest, skip)

@@ -1,5 +1,6 @@
 import csv
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -63,12 +64,11 @@ def test_csv(tmp_path):
 def test_what_is_done_is_known_again(tmp_path):
     write(tmp_path, good("a.jpg"), good("b.jpg"), Result("c.jpg", reason="broken"))
     opened = Results(tmp_path, MADE_BY)
-    assert opened.done_before == 2
     assert [name in opened for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg")] == [True, True, False, False]
     opened.close()
 
 
-@pytest.mark.parametrize("torn", [b'{"file": "b.jp', b'{"file": "b.jpg", "width": 1}', b"\0\0\0\0\n\0\0"])
+@pytest.mark.parametrize("torn", [b'{"file": "b.jp', b'{"file": "b.jpg", "width": 1}', b"\0\0\0\0", b"[1]\n"])
 def test_a_torn_line_is_taken_off_and_done_again(tmp_path, torn):
     write(tmp_path, good("a.jpg"), formats=("jsonl", "csv"))
     with open(tmp_path / "predictions.jsonl", "ab") as file:
@@ -83,12 +83,54 @@ def test_a_torn_line_is_taken_off_and_done_again(tmp_path, torn):
     assert [row[0] for row in table(tmp_path)] == ["file", "a.jpg", "b.jpg"]
 
 
+def test_a_damaged_line_before_the_last_costs_no_other(tmp_path):
+    write(tmp_path, good("a.jpg"), good("b.jpg"), good("c.jpg"))
+    lines_before = (tmp_path / "predictions.jsonl").read_bytes().splitlines(keepends=True)
+    damaged = lines_before[0] + b'{"file": 7}\n' + lines_before[2]
+    (tmp_path / "predictions.jsonl").write_bytes(damaged)
+    with pytest.raises(RetinueError, match="predictions.jsonl: line 2 is damaged; delete that line"):
+        Results(tmp_path, MADE_BY)
+    assert (tmp_path / "predictions.jsonl").read_bytes() == damaged
+    (tmp_path / "predictions.jsonl").write_bytes(lines_before[0] + lines_before[2])
+    opened = Results(tmp_path, MADE_BY)
+    assert [name in opened for name in ("a.jpg", "b.jpg", "c.jpg")] == [True, False, True]
+    opened.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"3", b"\0\0"])
+def test_a_damaged_description_is_one_line(tmp_path, content):
+    write(tmp_path, good("a.jpg"))
+    (tmp_path / "predict.json").write_bytes(content)
+    with pytest.raises(RetinueError, match="predict.json: is damaged.*give another --out"):
+        Results(tmp_path, MADE_BY)
+
+
+def test_many_failures_are_not_held(tmp_path):
+    opened = Results(tmp_path, MADE_BY)
+    tracemalloc.start()
+    for number in range(20_000):
+        opened.write(Result(f"/photos/a/path/{number}.jpg", reason="empty: 0 bytes"))
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    opened.close()
+    assert held < 200_000  # the lines are 1.2 MB
+    assert len(lines(tmp_path, "failures.jsonl")) == 20_000
+
+
+def test_torn_failures_are_dropped(tmp_path):
+    write(tmp_path, Result("a.jpg", reason="one"))
+    with open(tmp_path / "failures.jsonl", "ab") as file:
+        file.write(b'{"file": "b.jp')
+    write(tmp_path, Result("c.jpg", reason="three"))
+    assert [line["file"] for line in lines(tmp_path, "failures.jsonl")] == ["a.jpg", "c.jpg"]
+
+
 def test_a_failure_stays_until_its_file_is_done(tmp_path):
     write(tmp_path, Result("a.jpg", reason="one"), Result("b.jpg", reason="two"), Result("c.jpg", reason="three"))
     write(tmp_path, good("a.jpg"), Result("b.jpg", reason="still"))
     assert lines(tmp_path, "failures.jsonl") == [
-        {"file": "b.jpg", "reason": "still"},
         {"file": "c.jpg", "reason": "three"},
+        {"file": "b.jpg", "reason": "still"},
     ]
     write(tmp_path, good("b.jpg"), good("c.jpg"))
     assert not (tmp_path / "failures.jsonl").exists()
@@ -153,5 +195,7 @@ def test_a_full_disk_is_one_line(tmp_path):
 
 def test_a_folder_that_can_not_be_made(tmp_path):
     (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="file: is a file; give a folder as --out"):
+        Results(tmp_path / "file", MADE_BY)
     with pytest.raises(RetinueError, match="can't be written"):
         Results(tmp_path / "file" / "out", MADE_BY)
