@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from retinue.tasks.fonts import font_file, printable
+from retinue.tasks.fonts import drawable, font_file
 
 # This green is bluish, so that colour-blind eyes tell it from the red; a tick and a cross say the same again.
 RIGHT, WRONG, NEUTRAL, FAINT = (0, 158, 115), (204, 51, 17), (0, 114, 178), (190, 196, 202)
@@ -70,7 +70,7 @@ def shrink(image, largest):
 
 def shorten(text, size, width):
     """`text` on one line, cut with an ellipsis where it is wider than `width` pixels at font size `size`."""
-    text = printable(text)
+    text = drawable(text, one_font=True)
     font = _font(text, size)
     if font.getlength(text) <= width:
         return text

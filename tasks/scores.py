@@ -3,6 +3,11 @@
 from dataclasses import dataclass, field
 
 
+def counted(count, noun):
+    """A number with its noun: "1 file", "12,000 files"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 @dataclass
 class Scores:
     """headline: name of the number that training maximises and the screen shows, a key of `numbers`.

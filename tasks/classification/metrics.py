@@ -13,8 +13,12 @@ def ratio(part, whole):
 
 
 def mean_over_classes(per_class, key):
-    """The mean of `row[key]` over the classes that have files and a value; None where there are none."""
-    values = [row[key] for row in per_class if row["count"] and row[key] is not None]
+    """The mean of `row[key]` over the classes that have files; None where there are none.
+
+    Undefined counts as 0: the precision of a class that was never predicted (scikit-learn's `zero_division=0`). Left
+    out, a model that always gives the same answer would have a good mean precision.
+    """
+    values = [row[key] or 0.0 for row in per_class if row["count"]]
     return float(np.mean(values)) if values else None
 
 
@@ -97,6 +101,14 @@ def bootstrap_accuracy(right, count, resamples, seed):
     """
     shares = np.random.default_rng(seed).binomial(count, right / count, resamples) / count
     return _interval(shares)
+
+
+def least_share(count):
+    """The share of right files that `count` right ones and no wrong one prove with 95% confidence.
+
+    The chance of no mistake in `count` files is share ** count; it is 5% at this share.
+    """
+    return 0.05 ** (1 / count)
 
 
 def bootstrap_mean_average_precision(scores, positive, resamples, seed):

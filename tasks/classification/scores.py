@@ -4,7 +4,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.tasks.classification import metrics
-from retinue.tasks.scores import Scores
+from retinue.tasks.scores import Scores, counted
 
 NAMED = 5  # so many class names fit into a sentence
 
@@ -112,13 +112,17 @@ class ClassificationEvaluator:
             interval = metrics.bootstrap_accuracy(int(right.sum()), count, self.bootstrap, self.seed)
         wrong_rows = np.flatnonzero(~right)
         largest = int(matrix.sum(axis=1).argmax())
-        verdict = f"Right on {right.sum():,} of {count:,} files."
+        verdict = f"Right on {right.sum():,} of {counted(count, 'file')}."
         if matrix[largest].sum() < count:
             baseline = matrix[largest].sum() / count
             verdict += f" Always answering “{self.classes[largest]}” would be right on {baseline:.1%}."
         notes = _missing_note(self.classes, matrix.sum(axis=1))
         if interval and right.all():
-            notes.append(_all_right_note(count))
+            claim = "the model is right on at least {} of such files"
+            notes.append(_no_width_note("No mistake was seen", claim, metrics.least_share(count), count))
+        elif interval and not right.any():
+            claim = "the model is right on at most {} of such files"
+            notes.append(_no_width_note("No right answer was seen", claim, 1 - metrics.least_share(count), count))
         return Scores(
             headline="accuracy",
             numbers=numbers,
@@ -177,6 +181,11 @@ class ClassificationEvaluator:
         interval = None
         if self.bootstrap:
             interval = metrics.bootstrap_mean_average_precision(scores, positive, self.bootstrap, self.seed)
+        notes = _missing_note(self.classes, positive.sum(axis=0))
+        if interval and numbers["mean_average_precision"] == 1:
+            seen = "No file without a label was ranked before one that has it"
+            claim = "at least {} of such files are in their right place"
+            notes.append(_no_width_note(seen, claim, metrics.least_share(len(scores)), len(scores)))
         file_loss = loss.sum(axis=1)
         wrong_rows = np.flatnonzero(wrong.any(axis=1))
         correct = "It gives no label" if micro[0] is None else f"{micro[0]:.1%} of the labels it gives are right"
@@ -189,8 +198,8 @@ class ClassificationEvaluator:
             tables={"calibration": calibration},
             worst=[int(row) for row in wrong_rows[np.argsort(-file_loss[wrong_rows], kind="stable")]],
             verdict=f"{correct}, and it finds {micro[1]:.1%} of the true ones; all labels of a file are right on "
-            f"{numbers['exact_match']:.1%} of {len(scores):,} files.",
-            notes=_missing_note(self.classes, positive.sum(axis=0)),
+            f"{numbers['exact_match']:.1%} of {counted(len(scores), 'file')}.",
+            notes=notes,
         )
 
 
@@ -225,11 +234,10 @@ def _missing_note(classes, counts):
     return [f"{len(missing)} classes have no scored file ({_names(missing)}); the means over classes leave them out."]
 
 
-def _all_right_note(count):
-    # The chance of no mistake in `count` files is share ** count; it is 5% at this share.
+def _no_width_note(seen, claim, share, count):
     return (
-        "No mistake was seen, which gives the bootstrap interval no width; with 95% confidence the model is right on "
-        f"at least {0.05 ** (1 / count):.1%} of such files."
+        f"{seen}, which gives the bootstrap interval no width; from {counted(count, 'file')} one can say with 95% "
+        f"confidence only that {claim.format(f'{share:.1%}')}."
     )
 
 

@@ -44,7 +44,7 @@ def test_single_label_numbers_by_hand():
     assert "top5" not in numbers  # of three classes it says nothing
     assert numbers["balanced_accuracy"] == pytest.approx((1 / 2 + 1 + 0) / 3)
     assert numbers["macro_recall"] == numbers["balanced_accuracy"]
-    assert numbers["macro_precision"] == pytest.approx((1 / 2 + 1 / 2) / 2)  # cat was never predicted
+    assert numbers["macro_precision"] == pytest.approx((1 / 2 + 1 / 2 + 0) / 3)  # cat was never predicted
     assert numbers["macro_f1"] == pytest.approx((1 / 2 + 2 / 3 + 0) / 3)
     assert numbers["log_loss"] == pytest.approx(-np.log([0.7, 0.2, 0.8, 0.05]).mean(), rel=1e-6)
     assert scores.verdict == "Right on 2 of 4 files. Always answering “ant” would be right on 50.0%."
@@ -66,6 +66,15 @@ def test_single_label_tables_by_hand():
     assert (bee["precision"], bee["recall"], bee["f1"], bee["mistaken_for"]) == (0.5, 1.0, pytest.approx(2 / 3), None)
     assert (cat["precision"], cat["recall"], cat["f1"], cat["mistaken_for"]) == (None, 0.0, 0.0, "ant")
     assert scores.worst == [3, 1]  # only the wrong ones, the surest first
+
+
+def test_always_the_same_answer_has_a_bad_mean_precision():
+    scores = evaluate([[0.8, 0.1, 0.1]] * 3, single([0, 1, 2]))
+    # scikit-learn's macro average with zero_division=0: (1/3 + 0 + 0) / 3.
+    assert scores.numbers["macro_precision"] == pytest.approx(1 / 9)
+    assert scores.numbers["macro_f1"] == pytest.approx(0.5 / 3)
+    assert [row["precision"] for row in scores.per_class] == [pytest.approx(1 / 3), None, None]
+    assert scores.notes == []
 
 
 def test_class_without_files_is_undefined_and_left_out():
@@ -131,19 +140,22 @@ def test_perfect_and_all_wrong():
     assert perfect.value == perfect.numbers["macro_f1"] == perfect.numbers["balanced_accuracy"] == 1.0
     assert perfect.numbers["log_loss"] == perfect.numbers["calibration_error"] == 0.0
     assert (perfect.interval, perfect.worst) == ((1.0, 1.0), [])
-    assert "at least 92.8% of such files" in perfect.notes[0]  # 0.05 ** (1 / 40)
+    assert (
+        "from 40 files" in perfect.notes[0] and "at least 92.8% of such files" in perfect.notes[0]
+    )  # 0.05 ** (1 / 40)
 
     wrong = evaluate(np.eye(3)[(labels + 1) % 3], single(labels))
     assert wrong.value == wrong.numbers["macro_f1"] == wrong.numbers["macro_precision"] == 0.0
     assert wrong.numbers["calibration_error"] == 1.0
     assert np.isfinite(wrong.numbers["log_loss"])  # although the truth had a score of 0
     assert wrong.worst == list(range(40))
+    assert wrong.interval == (0.0, 0.0) and "at most 7.2% of such files" in wrong.notes[0]
 
 
 def test_one_file():
     scores = evaluate([[0.2, 0.7, 0.1]], single([1]))
     assert (scores.value, scores.interval, scores.count) == (1.0, (1.0, 1.0), 1)
-    assert scores.verdict == "Right on 1 of 1 files."
+    assert scores.verdict == "Right on 1 of 1 file."
 
 
 def test_interval_has_the_width_that_theory_gives_and_is_seeded():
@@ -220,7 +232,9 @@ def test_multi_label_numbers_by_hand():
     assert (bee["average_precision"], bee["precision"], bee["recall"], bee["f1"]) == (1.0, None, 0.0, 0.0)
     assert bee["confidence"] == pytest.approx(0.4)
     assert (cat["average_precision"], cat["recall"], cat["f1"]) == (None, None, None)
-    assert scores.notes == ["The class “cat” has no scored file; it is left out of the means over classes."]
+    missing, perfect = scores.notes
+    assert missing == "The class “cat” has no scored file; it is left out of the means over classes."
+    assert "from 3 files" in perfect and "at least 36.8% of such files" in perfect  # 0.05 ** (1 / 3)
     losses = -np.log([0.7 * 0.4 * 0.8, 0.4 * 0.9 * 0.6])
     assert scores.worst == ([1, 2] if losses[0] > losses[1] else [2, 1])
     assert sum(row["count"] for row in scores.tables["calibration"]) == 9

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from retinue.tasks.fonts import font_families, font_file, printable
+from retinue.tasks.fonts import drawable, font_families, font_file, printable
 
 ONLY_STIX = "\u1d81"  # a letter that DejaVu Sans lacks and STIX has; both come with matplotlib
 
@@ -22,6 +22,19 @@ def test_a_letter_it_lacks_brings_a_font_that_has_it():
 
 def test_a_letter_that_no_font_has_is_no_error():
     assert font_families("\U0010fffd") == ["DejaVu Sans"]
+
+
+def test_symbols_that_no_font_has_become_words():
+    no_font_has = "\U0010fffd"  # a character for private use
+    assert drawable(f"cat {no_font_has}") == "cat [U+10FFFD]"
+    assert drawable("\U0001f9ff") in ("[nazar amulet]", "\U0001f9ff")  # where a font for emoji is installed
+    assert drawable("a\n cat ✓ $5 猫 " + ONLY_STIX) == "a cat ✓ $5 猫 " + ONLY_STIX
+
+
+def test_a_symbol_that_only_another_font_has_becomes_words_where_one_font_must_do():
+    text = "😀 😀 Ⓐ"  # DejaVu Sans has the faces, STIX the circled letter
+    assert drawable(text) == text
+    assert drawable(text, one_font=True) in ("😀 😀 [circled latin capital letter a]", text)  # or a font with all
 
 
 def test_printable_is_one_line_of_valid_text():
