@@ -1,16 +1,18 @@
 """Merging a configuration: recipe <- file <- `--set`, with errors that name file, line and nearest right key."""
 
 import difflib
+import re
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from retinue.configs.errors import UsageError
+from retinue.configs.keys import STAGES, all_fields, expected, find_field, in_yaml, is_section, nearest_key
 from retinue.configs.schema import Config
 
 FOLDER = Path(__file__).parent
-REPLACED_WHOLE = {("train", "stages")}  # a file that lists stages means these and no others
+AFTER_FILE = 10**9  # options and --set are told after the lines of the file
 
 
 def recipes():
@@ -19,6 +21,29 @@ def recipes():
         path.stem: path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
         for path in sorted(FOLDER.glob("*.yaml"))
     }
+
+
+def describe_keys():
+    """A dict a key, of strings: `key` (dotted), `type` (what it takes, in words), `default`, `description`.
+
+    A key of the stages, as train.stages.<stage>.rate, has the values of the default stages as its default.
+    """
+    stages = Config().train.stages
+    rows = []
+    for place, field in all_fields():
+        if is_section(field):
+            continue
+        default = in_yaml(field.default) if place[:2] != STAGES else ""
+        default = default or ", ".join(f"{name} {in_yaml(getattr(stage, place[-1]))}" for name, stage in stages.items())
+        rows.append(
+            {
+                "key": ".".join(place),
+                "type": expected(field),
+                "default": default,
+                "description": field.description or "",
+            }
+        )
+    return rows
 
 
 def load_config(recipe=None, settings=(), options=None):
@@ -40,9 +65,9 @@ def load_config(recipe=None, settings=(), options=None):
         if not equals or not key:
             raise UsageError(f"--set {setting}: write it as key=value, for instance --set train.batch_size=16")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UsageError(f"--set {setting}: the value is not valid YAML ({error})") from None
+            value = yaml.load(text, _Loader)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise UsageError(f"--set {setting}: the value is not valid YAML: {_yaml_problem(error)}") from None
         _assign(merged, origins, key.split("."), value, f"--set {setting}")
     return _validate(merged, origins)
 
@@ -64,39 +89,65 @@ def _recipe_path(recipe):
 
 
 def _read_yaml(path):
-    """The file as plain data, and a dict from key path to "file:line"."""
-    text = Path(path).read_text(encoding="utf-8")
+    """The file as plain data, and a dict from key path to its origin: (line, "file:line")."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise UsageError(f"{path}:{line}: a letter that is not UTF-8; save the file as UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror})") from None
+    origins = {}
+    try:
+        content = yaml.load(text, _Loader)
+        if isinstance(content, dict):
+            _collect_lines(yaml.compose(text, _Loader), (), path, origins)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise UsageError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+        raise UsageError(f"{path}{line}: not valid YAML: {_yaml_problem(error)}") from None
     if content is None:
         return {}, {}
     if not isinstance(content, dict):
-        raise UsageError(f"{path}:1: a recipe is a list of `key: value` lines, not {type(content).__name__}")
-    origins = {}
-    _collect_lines(node, (), path, origins)
+        raise UsageError(f"{path}:1: a recipe has lines `key: value`; this one is {_shown((), content)}")
     return content, origins
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1, but 1e-3 is a number (there it is text), and 2024-01-31 is text (there it is a date)."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"), list("-+0123456789")
+)
+
+
+def _yaml_problem(error):
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return getattr(error, "problem", None) or str(error).split("\n")[0]
 
 
 def _collect_lines(node, prefix, path, origins):
     seen = set()
     for key, value in node.value:
+        line = key.start_mark.line + 1
         place = (*prefix, str(key.value))
         if key.value in seen:
-            raise UsageError(f"{path}:{key.start_mark.line + 1}: {'.'.join(place)} is given twice")
+            raise UsageError(f"{path}:{line}: {'.'.join(place)} is given twice")
         seen.add(key.value)
-        origins[place] = f"{path}:{key.start_mark.line + 1}"
+        origins[place] = (line, f"{path}:{line}")
         if isinstance(value, yaml.MappingNode):
             _collect_lines(value, place, path, origins)
 
 
 def _assign(merged, origins, keys, value, origin):
     """Set a dotted key. A stage that is changed but not listed yet takes the default stages with it."""
-    if tuple(keys[:2]) in REPLACED_WHOLE and len(keys) > 2:
+    if tuple(keys[:2]) == STAGES and len(keys) > 2:
         train = merged.setdefault("train", {})
         if isinstance(train, dict):
             train.setdefault("stages", Config().model_dump()["train"]["stages"])
@@ -107,59 +158,54 @@ def _assign(merged, origins, keys, value, origin):
             raise UsageError(f"{origin}: {key} is a value, not a section with keys of its own")
     level[keys[-1]] = value
     for depth in range(1, len(keys) + 1):
-        origins[tuple(keys[:depth])] = origin
+        origins[tuple(keys[:depth])] = (AFTER_FILE + len(origins), origin)
 
 
 def _validate(merged, origins):
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
-        raise UsageError("\n".join(_explain(problem, origins) for problem in error.errors())) from None
+        told = sorted({_explain(problem, merged, origins) for problem in error.errors()})
+        raise UsageError("\n".join(line for _, line in told)) from None
 
 
-def _explain(problem, origins):
-    place = tuple(str(part) for part in problem["loc"])
-    origin = next((origins[place[:end]] for end in range(len(place), 0, -1) if place[:end] in origins), "configuration")
-    key = ".".join(place)
-    if problem["type"] == "extra_forbidden":
-        return f"{origin}: unknown key {key}{_nearest_key(place)}"
-    message = problem["msg"].removeprefix("Value error, ")
-    given = problem.get("input")
-    shown = "" if isinstance(given, (dict, BaseModel)) or problem["type"] == "missing" else f" (given: {given!r})"
-    return f"{origin}: {key}: {message[0].lower()}{message[1:]}{shown}"
+def _explain(problem, merged, origins):
+    """(its place in the order of lines, the sentence) for one of pydantic's errors."""
+    place, field = find_field(tuple(part if part != "[key]" else "" for part in problem["loc"]))
+    names = tuple(map(str, problem["loc"] if problem["type"] in ("extra_forbidden", "invalid_key") else place))
+    order, origin = _origin(names, origins)
+    key = ".".join(names)
+    if problem["type"] in ("extra_forbidden", "invalid_key"):
+        return order, f"{origin}: unknown key {key}{nearest_key(names, _stage_names(merged))}"
+    if problem["loc"][-1] == "[key]":
+        return order, f"{origin}: the name of a stage must be text; write it in quotes"
+    if problem["type"] == "missing" and place == problem["loc"]:
+        return order, f"{origin}: {key} is missing: {expected(field)}, {field.description}"
+    message = problem["msg"].removeprefix("Value error, ") if problem["type"] == "value_error" else None
+    return order, f"{origin}: {key} must be {message or expected(field)}, not {_shown(place, merged)}"
 
 
-def _nearest_key(place):
-    """The right key to name for a wrong one: in its own section first, then anywhere."""
-    everywhere = list(_all_keys(Config, ()))
-    section = [key for key in everywhere if key[:-1] == _generic(place[:-1])]
-    close = difflib.get_close_matches(place[-1], [key[-1] for key in section], n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {'.'.join((*place[:-1], close[0]))}?"
-    same_name = [key for key in everywhere if key[-1] == place[-1]]
-    if not same_name:
-        close = difflib.get_close_matches(place[-1], [key[-1] for key in everywhere], n=1, cutoff=0.7)
-        same_name = [key for key in everywhere if close and key[-1] == close[0]]
-    if same_name:
-        return f"; did you mean {'.'.join(same_name[0])}?"
-    names = ", ".join(key[-1] for key in section)
-    return f"; {'.'.join(place[:-1]) or 'the top level'} has: {names}" if names else ""
+def _origin(names, origins):
+    known = next((names[:end] for end in range(len(names), 0, -1) if names[:end] in origins), None)
+    return origins[known] if known else (0, "configuration")
 
 
-def _generic(place):
-    """A stage's own name stands for any stage."""
-    return ("train", "stages", "<stage>", *place[3:]) if place[:2] == ("train", "stages") and len(place) > 2 else place
+def _shown(place, merged):
+    """The value at a key as it was given, shortly."""
+    value = merged
+    for part in place:
+        value = value[part]
+    if value is None:
+        return "empty"
+    text = in_yaml(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _all_keys(model, prefix):
-    from retinue.configs.schema import Stage
-
-    for name, field in model.model_fields.items():
-        yield (*prefix, name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _all_keys(field.annotation, (*prefix, name))
-        elif name == "stages":
-            yield from _all_keys(Stage, (*prefix, name, "<stage>"))
+def _stage_names(merged):
+    """The stages as given, else the default ones."""
+    train = merged.get("train")
+    given = train.get("stages") if isinstance(train, dict) else None
+    return [str(name) for name in given] if isinstance(given, dict) and given else list(Config().train.stages)
 
 
 def _nearest(name, names):

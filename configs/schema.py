@@ -5,17 +5,18 @@ Recipes, files and `--set` are merged into one `Config` by `configs/load.py`; a 
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+LISTED = Field(strict=False)  # YAML has lists where we have tuples; what is in them stays strict
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Section(BaseModel):
-    """What all sections share: frozen, no unknown keys."""
+    """What all sections share: frozen, no unknown keys, no true for 1 and no "1" for 1, nothing infinite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, strict=True, allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -37,8 +38,12 @@ class AugmentConfig(Section):
     horizontal_flip: bool = Field(True, description="mirror left and right, half of the time")
     vertical_flip: bool = Field(False, description="mirror top and bottom, half of the time")
     quarter_turns: bool = Field(False, description="turn by 0, 90, 180 or 270 degrees")
-    crop_scale: tuple[Share, Share] = Field((0.6, 1.0), description="share of the area that a random crop keeps")
-    crop_aspect: tuple[Positive, Positive] = Field((0.75, 1.333), description="width to height of a random crop")
+    crop_scale: Annotated[tuple[Share, Share], LISTED] = Field(
+        (0.6, 1.0), description="share of the area that a random crop keeps"
+    )
+    crop_aspect: Annotated[tuple[Positive, Positive], LISTED] = Field(
+        (0.75, 1.333), description="width to height of a random crop"
+    )
     brightness: Share = Field(0.2, description="largest relative change")
     contrast: Share = Field(0.2, description="largest relative change")
     saturation: Share = Field(0.2, description="largest relative change")
@@ -48,13 +53,12 @@ class AugmentConfig(Section):
     mixup: NotNegative = Field(0.0, description="alpha of the Beta distribution; 0 is off")
     cutmix: NotNegative = Field(0.0, description="alpha of the Beta distribution; 0 is off")
 
-    @model_validator(mode="after")
-    def _ranges_rise(self):
-        for name in ("crop_scale", "crop_aspect"):
-            low, high = getattr(self, name)
-            if low > high or low == 0:
-                raise ValueError(f"{name} must be two rising numbers above 0, not [{low}, {high}]")
-        return self
+    @field_validator("crop_scale", "crop_aspect")
+    @classmethod
+    def _rises(cls, pair):
+        if pair[0] > pair[1] or pair[0] == 0:
+            raise ValueError("two rising numbers above 0")
+        return pair
 
 
 class ModelConfig(Section):
@@ -85,7 +89,6 @@ class TrainConfig(Section):
             "head": Stage(epochs=2, rate=1e-3, backbone_rate=0.0),
             "all": Stage(epochs=10, rate=1e-3, backbone_rate=0.1),
         },
-        min_length=1,
         description="the stages by name, in order",
     )
     batch_size: int = Field(32, ge=1, description="pictures a step")
@@ -94,7 +97,7 @@ class TrainConfig(Section):
     weight_decay: NotNegative = Field(1e-4, description="on kernels only; never on biases and normalisation")
     schedule: Literal["cosine", "steps", "constant"] = Field("cosine", description="the rate over each stage")
     warmup_epochs: NotNegative = Field(0.5, description="the rate rises from 0 over so many epochs of each stage")
-    steps_at: tuple[Share, ...] = Field(
+    steps_at: Annotated[tuple[Share, ...], LISTED] = Field(
         (0.6, 0.85), description="schedule steps: shares of the stage where the rate falls"
     )
     steps_factor: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="schedule steps: by this factor")
@@ -117,6 +120,13 @@ class TrainConfig(Section):
     save_minutes: NotNegative = Field(
         5.0, description="also save for resuming so often within an epoch; 0 is only at its end"
     )
+
+    @field_validator("stages")
+    @classmethod
+    def _learns(cls, stages):
+        if not sum(stage.epochs for stage in stages.values()):
+            raise ValueError("one stage or more, and not all of 0 epochs")
+        return stages
 
 
 class EvaluateConfig(Section):

@@ -3,7 +3,7 @@
 import pytest
 
 from retinue.configs.errors import UsageError
-from retinue.configs.load import load_config, recipes, to_yaml
+from retinue.configs.load import describe_keys, load_config, recipes, to_yaml
 from retinue.configs.schema import Config
 
 
@@ -57,14 +57,33 @@ def test_yaml_round_trip(tmp_path):
             "train:\n  stages:\n    all: {epochs: 3, rate: 0.1, backbone_rat: 1}\n",
             ["mine.yaml:3", "stages.all.backbone_rate?"],
         ),
-        ("train:\n  batch_size: many\n", ["mine.yaml:2", "train.batch_size", "'many'"]),
-        ("train:\n  ema: 1.5\n", ["mine.yaml:2", "train.ema", "less than 1"]),
-        ("augment:\n  crop_scale: [0.9, 0.2]\n", ["mine.yaml:1", "crop_scale", "rising"]),
-        ("train:\n  optimizer: adam\n", ["mine.yaml:2", "train.optimizer", "'adamw'"]),
+        (
+            "train:\n  batch_size: many\n",
+            ["mine.yaml:2", "train.batch_size must be a whole number of at least 1, not many"],
+        ),
+        ("train:\n  ema: 1.5\n", ["mine.yaml:2", "train.ema", "a number of at least 0 and below 1, not 1.5"]),
+        (
+            "augment:\n  crop_scale: [0.9, 0.2]\n",
+            ["mine.yaml:2: augment.crop_scale must be two rising numbers above 0, not [0.9, 0.2]"],
+        ),
+        ("train:\n  optimizer: adam\n", ["mine.yaml:2", "train.optimizer must be one of adamw, sgd, not adam"]),
         ("a: [1\n", ["mine.yaml", "not valid YAML"]),
         ("- a\n", ["mine.yaml:1", "key: value"]),
         ("seed: 1\nseed: 2\n", ["mine.yaml:2", "seed is given twice"]),
-        ("train: 3\n", ["mine.yaml:1", "train"]),
+        ("train: 3\n", ["mine.yaml:1: train must be a section with keys of its own, not 3"]),
+        ("train:\nseed: 1\n", ["mine.yaml:1: train must be a section with keys of its own, not empty"]),
+        (
+            "train:\n  stages:\n    all: 3\n",
+            ["mine.yaml:3: train.stages.all must be a section with keys of its own, not 3"],
+        ),
+        (
+            "train:\n  stages:\n    all: {epochs: 3}\n",
+            ["mine.yaml:3: train.stages.all.rate is missing: a number above 0, "],
+        ),
+        ("train:\n  stages:\n    1: {epochs: 3, rate: 1}\n", ["mine.yaml:3: the name of a stage must be text"]),
+        ("1: 2\n", ["mine.yaml:1: unknown key 1; the top level has: task, seed,"]),
+        ("a: " + "[" * 3000 + "\n", ["mine.yaml: not valid YAML: it is nested too deeply"]),
+        ("seed: 0x_\n", ["mine.yaml: not valid YAML: invalid literal"]),
     ],
 )
 def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path, text, expected):
@@ -79,10 +98,34 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path, text, expected):
     [
         ("train.batchsize=8", "did you mean train.batch_size?"),
         ("train.batch_size", "key=value"),
-        ("train.batch_size=0", "greater than or equal to 1"),
+        ("train.batch_size=0", "train.batch_size must be a whole number of at least 1, not 0"),
         ("train.stages.all.rates=1", "did you mean train.stages.all.rate?"),
         ("seed.x=1", "seed"),
         ("nonsense=1", "nonsense"),
+        ("train.epochs=3", "unknown key train.epochs; did you mean train.stages.all.epochs?"),
+        ("epochs=3", "did you mean train.stages.all.epochs?"),
+        ("train.lr=3", "did you mean train.stages.all.rate?"),
+        ("train.input_size=3", "did you mean train.stages.all.input_size?"),
+        ("input_size=3", "did you mean model.input_size?"),
+        ("train.batch_size=true", "must be a whole number of at least 1, not true"),
+        ("train.batch_size=1.0", "must be a whole number of at least 1, not 1.0"),
+        ("train.batch_size='8'", "must be a whole number of at least 1, not '8'"),
+        ("augment.mixup=true", "must be a number of at least 0, not true"),
+        ("augment.horizontal_flip=1", "must be true or false, not 1"),
+        ("train.clip_norm=.inf", "must be a number of at least 0, not .inf"),
+        ("train.stages.all.rate=.nan", "must be a number above 0, not .nan"),
+        ("train.stages.all.input_size=x", "must be a whole number from 8 to 4096, or null, not x"),
+        ("augment.crop_scale=0.5", "must be two numbers from 0 to 1 in brackets, for instance [0.6, 1.0], not 0.5"),
+        ("augment.crop_scale=[1]", "must be two numbers from 0 to 1 in brackets, for instance [0.6, 1.0], not [1]"),
+        ("augment.crop_scale=[true, x]", "for instance [0.6, 1.0], not [true, x]"),
+        ("model.backbone=3", "model.backbone must be text, not 3"),
+        ("train.stages={}", "train.stages must be one stage or more, and not all of 0 epochs, not {}"),
+        (
+            "train.stages={a: {epochs: 0, rate: 1}}",
+            "one stage or more, and not all of 0 epochs, not {a: {epochs: 0, rate",
+        ),
+        ("seed=[1", "the value is not valid YAML: expected ',' or ']'"),
+        ("seed=0x_", "the value is not valid YAML: invalid literal"),
     ],
 )
 def test_a_mistake_in_set_is_told(setting, expected):
@@ -96,3 +139,49 @@ def test_an_unknown_recipe_gets_the_nearest():
         load_config("finetune")
     with pytest.raises(UsageError, match="no such recipe file"):
         load_config("nowhere.yaml")
+
+
+def test_numbers_as_people_write_them():
+    config = load_config(settings=["train.stages.all.rate=1e-3", "train.weight_decay=5E-2", "train.ema=0"])
+    assert (config.train.stages["all"].rate, config.train.weight_decay, config.train.ema) == (0.001, 0.05, 0.0)
+
+
+def test_what_looks_like_a_date_is_text():
+    for name in ("2020-12-31", "2020-13-45"):
+        assert load_config(settings=[f"model.weights={name}"]).model.weights == name
+
+
+def test_several_mistakes_come_in_the_order_of_their_lines(tmp_path):
+    path = write(tmp_path, "train:\n  momentum: 7\n  batch_size: x\nseed: -1\naugment: {hue: 3, crop_scale: [x, 7]}\n")
+    with pytest.raises(UsageError) as error:
+        load_config(path, ["model.dropout=2", "data.bad_share=2"])
+    keys = [line.split(": ", 1)[1].split(" must")[0] for line in str(error.value).split("\n")]
+    assert keys[:5] == ["train.momentum", "train.batch_size", "seed", "augment.crop_scale", "augment.hue"]
+    assert keys[5:] == ["model.dropout", "data.bad_share"]
+
+
+def test_the_stages_of_the_file_are_the_ones_that_are_named(tmp_path):
+    path = write(tmp_path, "train:\n  stages:\n    slow: {epochs: 3, rate: 0.1}\n  epochs: 3\n")
+    with pytest.raises(
+        UsageError, match=r"mine.yaml:4: unknown key train.epochs; did you mean train.stages.slow.epochs"
+    ):
+        load_config(path)
+
+
+def test_a_file_that_is_not_utf_8(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes("# one\n# Gr\u00fcn\nseed: 1\n".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"mine.yaml:2: a letter that is not UTF-8; save the file as UTF-8"):
+        load_config(str(path))
+    path.write_bytes("\ufeffseed: 1\n".encode())
+    assert load_config(str(path)).seed == 1
+
+
+def test_every_key_is_described_and_can_be_set_to_its_default():
+    rows = {row["key"]: row for row in describe_keys()}
+    assert all(row["description"] and row["type"] for row in rows.values())
+    assert rows["augment.hue"]["type"] == "a number from 0 to 0.5"
+    assert rows["train.optimizer"]["type"] == "one of adamw, sgd"
+    assert rows["train.stages.<stage>.epochs"]["default"] == "head 2, all 10"
+    plain = [f"{key}={row['default']}" for key, row in rows.items() if "<stage>" not in key]
+    assert load_config(settings=plain) == Config()
