@@ -60,7 +60,7 @@ def _write_overlay(result, task, folder):
 
 
 def _name(file):
-    """The file's path as one below a folder, ending in .jpg, another one for every file.
+    """The file's path as one below a folder, ending in .jpg, another one for every file with an image's ending.
 
     The root becomes "_root" and ".." becomes "_parent"; .jpg is added to what has it not, and to names as "a.png.jpg",
     which is what "a.png" gets.

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.pipeline.export import export
+from retinue.pipeline.export import _proof, _proof_files, export
 
 # What someone who serves the export runs: TensorFlow and nothing of ours.
 ELSEWHERE = """
@@ -68,20 +69,78 @@ def test_the_folder_says_where_it_came_from_and_how_equal_it_is(tiny_model, expo
     assert (exported / "classes.json").is_file()
 
 
-def test_the_proof_is_printed_and_takes_photos_of_the_validation_split(tiny_model, photos, tmp_path):
-    names = sorted(os.listdir(photos))[:3]
-    rows = [f"{photos / names[0]},train", f"{photos / names[1]},val", f"{photos / names[2]},val"]
-    listed = tiny_model.folder / "split.csv"
-    listed.write_text("\n".join(["file,split", *rows]), encoding="utf-8")
+def test_the_proof_is_printed_and_takes_photos_of_the_run(tiny_model, photos, tmp_path):
+    """As after a training with a test split and no val split."""
+    files = [str(photos / name) for name in sorted(os.listdir(photos))]
+    rows = [f"{files[0]},train", f"{photos}/gone.jpg,test", f"{files[1]},test", f"{files[2]},test"]
+    write_split(tiny_model, rows)
     said = []
     try:
         described = export(tiny_model, tmp_path / "out", to=("openvino",), say=said.append)
     finally:
-        listed.unlink()
-    assert described["photos"] == [str(photos / name) for name in names[1:3]]
-    assert said[0].startswith("openvino: 2 photos, largest difference ") and said[0].endswith("same label 2 of 2")
+        (tiny_model.folder / "split.csv").unlink()
+    assert described["photos"] == [files[1], files[2], files[0]]
+    assert said[0].startswith("openvino: 3 photos, largest difference ") and said[0].endswith("same label 3 of 3")
     assert {"model.xml", "model.bin", "config.yaml"} <= set(os.listdir(tmp_path / "out"))
     assert "saved_model.pb" not in os.listdir(tmp_path / "out")
+
+
+def write_split(model, rows):
+    (model.folder / "split.csv").write_text("\n".join(["file,split", *rows]), encoding="utf-8")
+
+
+def test_which_photos_prove(tiny_model, photos, tmp_path):
+    files = [str(photos / name) for name in sorted(os.listdir(photos))] * 2  # 16 rows
+    (tmp_path / "broken.jpg").write_text("words")
+    splits = {
+        "val first, filled up": (["val"] * 3 + ["train"] * 10 + ["test"] * 3, [*files[:3], *files[13:], *files[3:5]]),
+        "enough in val": (["train"] * 6 + ["val"] * 10, files[6:14]),
+        "val_share=0": (["train"] * 16, files[:8]),
+    }
+    try:
+        for name, (split, expected) in splits.items():
+            rows = [f"{file},{part}" for file, part in zip(files, split, strict=True)]
+            write_split(tiny_model, [f"{tmp_path}/broken.jpg,val", *rows])
+            assert _proof_files(tiny_model, None) == expected, name
+        write_split(tiny_model, [f"{tmp_path}/gone.jpg,val", f"{tmp_path}/broken.jpg,train"])
+        with pytest.raises(UsageError, match="split.csv: none of its photos is left .* name some with --images"):
+            _proof_files(tiny_model, None)
+        assert _proof_files(tiny_model, [photos / "2.png"]) == [str(photos / "2.png")]
+        with pytest.raises(UsageError, match="--images .*gone.jpg: is no proof, no such file"):
+            _proof_files(tiny_model, [photos / "2.png", tmp_path / "gone.jpg"])
+    finally:
+        (tiny_model.folder / "split.csv").unlink()
+
+
+def test_a_near_tie_is_no_disagreement():
+    truth = np.array([[0.50004, 0.49996], [0.6, 0.4], [0.5001, 0.4999]])
+    given = np.array([[0.49999, 0.50001], [0.6, 0.4], [0.49999, 0.50001]])
+    proof = _proof(given, truth, multi_label=False)
+    assert proof["largest_difference"] == pytest.approx(1.1e-4)
+    assert (proof["same_label"], proof["near_ties"]) == (1, 1)  # the best two of the last row are 2e-4 apart
+    assert _proof(np.ones((2, 1)), np.ones((2, 1)), multi_label=False)["same_label"] == 2
+    several = _proof(np.array([[0.49999, 0.9], [0.2, 0.7]]), np.array([[0.50001, 0.9], [0.2, 0.7]]), multi_label=True)
+    assert (several["same_label"], several["near_ties"]) == (1, 1)
+
+
+def test_several_labels_a_file_have_a_threshold_and_no_best_label(tiny_model, photos, tmp_path):
+    import tensorflow as tf
+
+    from retinue.data.decode import encoded_bytes
+
+    shutil.copytree(tiny_model.folder, tmp_path / "run")
+    described = {"classes": list(tiny_model.classes), "multi_label": True}
+    (tmp_path / "run" / "classes.json").write_text(json.dumps(described), encoding="utf-8")
+    model = type(tiny_model)(tmp_path / "run")
+    files = [str(photos / name) for name in ("1 photo.jpg", "2.png", "6.bmp")]
+    export(model, tmp_path / "out", images=files, say=lambda line: None)
+    served = tf.saved_model.load(str(tmp_path / "out")).signatures["serving_default"]
+    answer = served(bytes=tf.constant([encoded_bytes(file) for file in files]))
+    assert set(answer) == {"scores", "classes", "threshold"}
+    assert answer["threshold"].numpy().tolist() == [0.5] * 3 and answer["threshold"].dtype == tf.float32
+    images = tf.stack([model.task.read(tf.constant(encoded_bytes(file)))["image"] for file in files])
+    logits = model.build()(tf.cast(images, tf.float32), training=False)
+    np.testing.assert_allclose(answer["scores"], tf.sigmoid(logits), atol=1e-5)
 
 
 def test_an_export_that_differs_leaves_nothing(tiny_model, photos, tmp_path, monkeypatch):

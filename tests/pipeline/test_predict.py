@@ -1,10 +1,12 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +14,10 @@ import pytest
 from PIL import Image
 
 from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.load import load_config, to_yaml
+from retinue.data.decode import encoded_bytes
 from retinue.data.image_file import image_size
+from retinue.pipeline import overlays
 from retinue.pipeline.export import export
 from retinue.pipeline.predict import Predictor, predict
 from retinue.pipeline.results import read_lines
@@ -26,20 +31,34 @@ def lines(folder, name="predictions.jsonl"):
     return list(read_lines(folder / name))
 
 
-def test_the_same_everywhere(tiny_model, exported, photos, tmp_path):
+def with_settings(model, folder, *settings):
+    """A copy of a tiny model with other settings."""
+    shutil.copytree(model.folder, folder)
+    config = load_config(str(folder / "config.yaml"), settings=list(settings))
+    (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+    return type(model)(folder)
+
+
+@pytest.fixture(scope="module")
+def openvino_export(tiny_model, photos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("openvino") / "model"
+    files = sorted(str(photos / name) for name in os.listdir(photos))
+    export(tiny_model, out, to=("openvino",), images=files, say=lambda line: None)
+    return out
+
+
+def test_the_same_everywhere(tiny_model, exported, openvino_export, photos):
     """predict on both runtimes, evaluate's own path, and all exports give the same labels and scores."""
     import tensorflow as tf
 
-    from retinue.data.decode import encoded_bytes
     from retinue.pipeline import evaluate
 
     files = sorted(str(photos / name) for name in os.listdir(photos))
-    export(tiny_model, tmp_path / "openvino", to=("openvino",), images=files, say=lambda line: None)
     found = {}
     for runtime in ("tensorflow", "openvino"):
         found[f"run, {runtime}"] = list(Predictor(tiny_model, runtime)(files))
         found[f"export, {runtime}"] = list(Predictor(exported, runtime)(files))
-    found["openvino export"] = list(Predictor(tmp_path / "openvino")(files))
+    found["openvino export"] = list(Predictor(openvino_export)(files))
     found["memory"] = list(Predictor.of(tiny_model.task, tiny_model.build())(files))
     scores = {name: np.stack([result.prediction["scores"] for result in results]) for name, results in found.items()}
     labels = {name: [r.prediction["labels"][0]["label"] for r in results] for name, results in found.items()}
@@ -203,8 +222,82 @@ def test_overlays_of_files_with_one_name_stay_apart(tiny_model, photos, tmp_path
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "x.jpg").write_bytes((photos / "1 photo.jpg").read_bytes())
     quiet(tiny_model, [tmp_path], tmp_path / "out", overlay=True, runtime="tensorflow")
-    below = tmp_path / "out" / "overlays" / tmp_path.relative_to("/")
+    below = tmp_path / "out" / "overlays" / "_root" / tmp_path.relative_to("/")
     assert (below / "a" / "x.jpg").is_file() and (below / "b" / "x.jpg").is_file()
+
+
+def test_every_file_has_an_overlay_of_its_own():
+    names = ["x/a.jpg", "../x/a.jpg", "../../x/a.jpg", "/x/a.jpg", "x/a.png", "x/a.png.jpg"]
+    found = [overlays._name(Path(name)) for name in names]
+    assert found[:4] == ["x/a.jpg", "_parent/x/a.jpg", "_parent/_parent/x/a.jpg", "_root/x/a.jpg"]
+    assert found[4:] == ["x/a.png.jpg", "x/a.png.jpg.jpg"]
+
+
+def test_overlays_of_what_was_done_before_are_not_promised(tiny_model, photos, tmp_path):
+    quiet(tiny_model, [photos / "2.png"], tmp_path / "out", runtime="tensorflow")
+    said = []
+    sources = [photos / "2.png", photos / "6.bmp"]
+    predict(tiny_model, sources, tmp_path / "out", runtime="tensorflow", overlay=True, say=said.append)
+    assert said[-1].startswith("--overlay draws the files of this run; the 1 that were done before are not drawn")
+    assert [path.name for path in (tmp_path / "out" / "overlays").rglob("*.jpg")] == ["6.bmp.jpg"]
+
+
+def test_a_file_has_one_line_however_it_is_named(tiny_model, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(photos.parent)
+    folder = photos.name
+    summary = quiet(tiny_model, [f"{folder}/2.png", f"./{folder}", f"{folder}/*"], tmp_path / "out", batch=3)
+    assert (summary.images, summary.skipped) == (8, 0)
+    summary = quiet(tiny_model, [f"./{folder}/../{folder}"], tmp_path / "out")
+    assert (summary.images, summary.skipped) == (0, 8)
+    assert len({line["file"] for line in lines(tmp_path / "out")}) == len(lines(tmp_path / "out")) == 8
+
+
+@pytest.mark.parametrize("views", ["dihedral", "ten_crop"])
+def test_views_on_every_runtime_and_in_exports(tiny_model, photos, tmp_path, views):
+    """Right answers from the trained net on views that are cut here by hand."""
+    model = with_settings(tiny_model, tmp_path / "run", f"evaluate.views={views}")
+    files = sorted(str(photos / name) for name in os.listdir(photos))
+    net = model.build()
+    expected = []
+    for file in files:
+        image = model.task.read(encoded_bytes(file))["image"].numpy()
+        if views == "dihedral":
+            pictures = [np.rot90(turned, k) for turned in (image, image[:, ::-1]) for k in range(4)]
+        else:
+            cuts = [(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]  # 18 pixels a side, 16 the net
+            pictures = [image[top : top + 16, left : left + 16] for top, left in cuts]
+            pictures += [picture[:, ::-1] for picture in pictures]
+        logits = net(np.stack(pictures).astype(np.float32), training=False).numpy()
+        scores = np.exp(logits - logits.max(1, keepdims=True))
+        expected.append((scores / scores.sum(1, keepdims=True)).mean(0))
+    export(model, tmp_path / "export", to=("savedmodel", "openvino"), images=files, say=lambda line: None)
+    for path in (model, tmp_path / "export"):
+        for runtime in ("tensorflow", "openvino"):
+            found = [result.prediction["scores"] for result in Predictor(path, runtime, "f32", batch=3)(files)]
+            np.testing.assert_allclose(found, expected, atol=1e-4, err_msg=f"{path} {runtime}")
+
+
+@pytest.mark.parametrize(
+    "name, content, words",
+    [
+        ("saved_model.pb", None, "saved_model.pb or model.xml is missing; export the run again"),
+        ("saved_model.pb", b"", "saved_model.pb: can't be read .* export the run again"),
+        ("saved_model.pb", b"these are words", "saved_model.pb: can't be read .* export the run again"),
+        ("variables/variables.index", None, "saved_model.pb: can't be read .*beside it is damaged, export"),
+        ("variables/variables.data-00000-of-00001", b"1", "saved_model.pb: can't be read .*beside it is damaged"),
+        ("model.xml", b"<net", "model.xml: can't be read .* export the run again"),
+        ("model.bin", None, "model.xml: can't be read .*beside it is damaged"),
+        ("model.bin", b"1", "model.xml: can't be read .*beside it is damaged"),
+    ],
+)
+def test_a_damaged_export_is_one_line(exported, openvino_export, photos, tmp_path, name, content, words):
+    shutil.copytree(openvino_export if name.startswith("model") else exported, tmp_path / "model")
+    (tmp_path / "model" / name).unlink()
+    if content is not None:
+        (tmp_path / "model" / name).write_bytes(content)
+    with pytest.raises(RetinueError, match=words) as raised:
+        quiet(tmp_path / "model", [photos / "2.png"], tmp_path / "out")
+    assert "\n" not in str(raised.value)
 
 
 def test_an_overlay_that_can_not_be_written_is_one_line(tiny_model, photos, tmp_path):
@@ -262,8 +355,12 @@ def test_an_interrupt_leaves_what_is_done(tiny_model, photos, tmp_path):
         if summary.images == 3:
             raise KeyboardInterrupt
 
+    said = []
     with pytest.raises(KeyboardInterrupt):
-        quiet(tiny_model, [photos], tmp_path / "out", runtime="tensorflow", batch=2, progress=interrupt)
+        predict(
+            tiny_model, [photos], tmp_path / "out", runtime="tensorflow", batch=2, progress=interrupt, say=said.append
+        )
+    assert said[-1] == "interrupted after 3 images; run the same command again to go on"
     assert len(lines(tmp_path / "out")) == 3
     assert json.loads((tmp_path / "out" / "predict.json").read_text())["status"] == "interrupted"
     summary = quiet(tiny_model, [photos], tmp_path / "out", runtime="tensorflow")

@@ -70,7 +70,8 @@ def test_without_openvino_tensorflow_is_taken_and_said(monkeypatch):
     [
         ({"runtime": "openvno"}, "unknown; use one of auto, tensorflow, openvino"),
         ({"runtime": "onnxruntime"}, "not available yet"),
-        ({"precision": "int8"}, "not available yet"),
+        ({"precision": "int8"}, "not available yet; use openvino or tensorflow, with f32 or bf16"),
+        ({"runtime": "onnxruntime", "precision": "bf16"}, "not available yet"),
         ({"precision": "f16"}, "unknown"),
         ({"runtime": "tensorflow", "precision": "bf16"}, "tensorflow runs f32 only"),
         ({"runtime": "tensorflow", "offered": ("openvino",)}, "holds only openvino"),
