@@ -21,7 +21,7 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.data import image_file
 from retinue.data.files import atomic_write
 from retinue.pipeline import runtimes
-from retinue.pipeline.run import now, open_model, versions
+from retinue.pipeline.run import now, open_model, to_csv, versions
 
 FORMATS = ("savedmodel", "openvino")
 LATER = ("onnx", "litert")
@@ -76,6 +76,7 @@ def _write(model, inference, folder, to, precision, files, say):
 
     for name in ("config.yaml", "classes.json"):
         shutil.copyfile(model.folder / name, folder / name)
+    _write_split(model, folder)
     function = runtimes.trace(inference)
     tensors = [_read(model.task, file) for file in files]
     truth = function(**_batch(tensors))["scores"].numpy()
@@ -116,6 +117,15 @@ def _write(model, inference, folder, to, precision, files, say):
     }
     atomic_write(folder / "export.json", json.dumps(described, indent=1, ensure_ascii=False))
     return described
+
+
+def _write_split(model, folder):
+    """Which contents it learned from and which were held out, without names, so that `evaluate` can tell them apart."""
+    listed = model.folder / "split.csv"
+    if listed.is_file():
+        with listed.open(encoding="utf-8", newline="") as file:
+            rows = [{"content": row["content"], "split": row["split"]} for row in csv.DictReader(file)]
+        atomic_write(folder / "split.csv", to_csv(rows))
 
 
 def _write_saved_model(model, inference, folder):
