@@ -13,13 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from retinue.data.dataset import SPLITS
-from retinue.tasks.fonts import font_families, printable
+from retinue.tasks.fonts import drawable, font_families
+from retinue.tasks.scores import counted
 
 # Okabe and Ito's blue and orange, and greys: apart for colour-blind eyes, and on a grey printer.
 BLUE, ORANGE, GREY, LIGHT, INK = "#0072B2", "#E08A00", "#8A949E", "#E4E8EC", "#24292E"
 SPLIT_COLORS = dict(zip((*SPLITS, "no split"), (BLUE, ORANGE, GREY, BLUE), strict=True))
 WIDTH = 9.0  # inches; the page shows it at 900 pixels, which makes 9 points 12.5 pixels
 DPI = 200
+LEGEND = 0.3  # inches that a legend below the axes takes
 MOST_CLASSES = 30  # more rows than this are not readable
 WORST_CLASSES, MOST_PAIRS = 20, 20  # shown when there are more classes
 STYLE = {
@@ -65,34 +67,49 @@ def curves(history, headline):
     """Loss, score and rate over the epochs, each stage marked, the best epoch ringed.
 
     history: rows of metrics.csv with `epoch`, `stage`, `loss`, `val_loss`, `val_<headline>`, `rate`, `best`.
+    headline: name of the score, or None where no files were held out; then there is no score to draw.
     """
-    epochs = [row["epoch"] for row in history]
-    score = f"val_{headline}"
+    epochs = np.array([row["epoch"] for row in history])
 
     def draw(figure):
-        losses, scores, rates = figure.subplots(1, 3)
-        name = words(headline)
-        for axes, title in ((losses, "Loss"), (scores, name[0].upper() + name[1:]), (rates, "Learning rate")):
-            axes.set(title=title, xlabel="epoch")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.margins(x=0.04, y=0.12)
+        losses, *scores, rates = figure.subplots(1, 3 if headline else 2)
+        margin = max(0.5, 0.04 * len(epochs))  # the ring of the best epoch must fit
+        for axes, title in ((losses, "Loss"), (rates, "Learning rate"), *((axes, _title(headline)) for axes in scores)):
+            axes.set(title=title, xlabel="epoch", xlim=(epochs[0] - margin, epochs[-1] + margin))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.margins(y=0.12)
             _mark_stages(axes, history)
         _line(losses, epochs, _column(history, "loss"), BLUE, "training")
         _line(losses, epochs, _column(history, "val_loss"), ORANGE, "validation")
-        _line(scores, epochs, _column(history, score), ORANGE, None)
-        best = best_epoch(history, headline)
-        if best:
-            label = f"the epoch that was kept: {best[score]:.1%}"
-            scores.plot(best["epoch"], best[score], "o", markersize=10, fillstyle="none", color=INK, label=label)
-        scores.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
-        scores.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if np.ptp(scores.get_ylim()) > 0.04 else 1))
-        _line(rates, epochs, _column(history, "rate"), GREY, None)
-        rates.set_ylim(bottom=0)
+        for axes in scores:
+            _score_curve(axes, epochs, history, headline)
+        rate = _column(history, "rate")
+        for start, end in _stages(history):  # the rate jumps between stages, it does not slope
+            _line(rates, epochs[start:end], rate[start:end], GREY, None)
+        if np.nanmax(rate, initial=0) > 0:
+            rates.set_ylim(0, 1.15 * np.nanmax(rate))
         rates.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         figure.legend(loc="outside lower left", ncols=3)
 
-    alt = f"Training and validation loss, {words(headline)} and learning rate over {len(history)} epochs"
+    what = f"Training and validation loss, {words(headline)}" if headline else "Training loss"
+    alt = f"{what} and learning rate over {counted(len(history), 'epoch')}"
     return _plot("curves", history, (WIDTH, 3.1), [row["stage"] for row in history], draw, alt)
+
+
+def _title(name):
+    name = words(name)
+    return name[0].upper() + name[1:]
+
+
+def _score_curve(axes, epochs, history, headline):
+    score = f"val_{headline}"
+    _line(axes, epochs, _column(history, score), ORANGE, None)
+    best = best_epoch(history, headline)
+    if best:
+        label = f"the epoch that was kept: {best[score]:.1%}"
+        axes.plot(best["epoch"], best[score], "o", markersize=10, fillstyle="none", color=INK, label=label)
+    axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if np.ptp(axes.get_ylim()) > 0.04 else 1))
 
 
 def best_epoch(history, headline):
@@ -241,10 +258,10 @@ def class_counts(dataset):
         axes.set(title=title, xlabel="files")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(x=0.08)
-        axes.legend(loc="lower right", ncols=len(names))
+        figure.legend(loc="outside lower left", ncols=len(names))  # within the axes it would lie on the last bars
 
     alt = f"Number of files of each class in {', '.join(names)}"
-    return _plot("classes", rows, (WIDTH, _height(len(shown))), dataset.classes, draw, alt)
+    return _plot("classes", rows, (WIDTH, _height(len(shown)) + LEGEND), dataset.classes, draw, alt)
 
 
 def per_class(rows):
@@ -287,7 +304,7 @@ def words(name):
 
 def shorten(text, length):
     """`text` on one line of at most `length` characters."""
-    text = printable(text)
+    text = drawable(text)
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
@@ -307,23 +324,30 @@ def _column(rows, name):
 
 
 def _line(axes, x, y, color, label):
+    """A curve; up to 40 points are marked, and so is a single one."""
     if np.isfinite(y).any():
         axes.plot(x, y, "o-" if len(x) <= 40 else "-", color=color, label=label)
 
 
-def _mark_stages(axes, history):
-    """Shade every second stage and write its name above the axes' upper end."""
+def _stages(history):
+    """(first, end) of the rows of each stage."""
     starts = [index for index, row in enumerate(history) if not index or row["stage"] != history[index - 1]["stage"]]
-    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(history)], strict=True)):
+    return list(zip(starts, [*starts[1:], len(history)], strict=True))
+
+
+def _mark_stages(axes, history):
+    """Shade every second stage and write its name below the axes' upper end."""
+    for number, (start, end) in enumerate(_stages(history)):
         left, right = history[start]["epoch"] - 0.5, history[end - 1]["epoch"] + 0.5
         if number % 2 == 0:
             axes.axvspan(left, right, color=LIGHT, alpha=0.5, linewidth=0, zorder=0)
+        narrow = right - left < 0.15 * len(history)  # then its name begins where the stage does
         axes.text(
-            (left + right) / 2,
+            left if narrow else (left + right) / 2,
             0.99,
             shorten(history[start]["stage"], 12),
             transform=axes.get_xaxis_transform(),
-            ha="center",
+            ha="left" if narrow else "center",
             va="top",
             fontsize=7.5,
             color=GREY,

@@ -12,54 +12,66 @@ from retinue.pipeline import plots, sections
 from retinue.pipeline.run import to_csv
 from retinue.tasks import drawing
 from retinue.tasks.fonts import printable
+from retinue.tasks.scores import counted
 
-MOST_WORST = 20
+MOST_WORST = 20  # pictures in worst/ and on the page
 LARGEST = 1024  # pixels of a side of a picture in worst/
+NO_SCORE = "No files were held out, so there is no score."
 WORST_NAME = re.compile(r"\d\d_truth-.*_said-.*\.jpg")
 
 
-def write_report(folder, *, title, config, dataset, run_info, history, scores, worst_images, check_summary=None):
+def write_report(
+    folder,
+    *,
+    title,
+    config,
+    dataset,
+    run_info,
+    history,
+    scores,
+    worst_images,
+    check_summary=None,
+    batch_pictures=None,
+):
     """Write `report.html`, `scores.json`, `per_class.csv`, each plot as PNG and CSV, and `worst/` into `folder`.
 
-    title: of the page. config: `Config`. dataset: the whole `Dataset` with its splits. scores: `Scores`.
+    title: of the page. config: `Config`. dataset: the whole `Dataset` with its splits. scores: `Scores`, or None where
+        no files were held out; then nothing about a score is written.
     run_info: dict, every key optional: versions {name: version}, command, seed, seconds, backbone, weights, device,
         source, fingerprint, split (the one that was scored).
     history: rows of metrics.csv as numbers, empty when there was no training.
     worst_images: dicts with file, truth (a name, or a list of names), labels [{"label", "score"}] best first, and image
         uint8 `[h, w, 3]`; the most wrong first; the first 20 are used.
     check_summary: sentences on what `check` found; empty for no problems, None when the data was not checked.
+    batch_pictures: {"training": path, "validation": path}, either or both, of sheets that batch_pictures.py wrote.
     Returns the Path of `report.html`. The same input gives the same bytes.
     """
     folder = Path(folder)
     worst_images = worst_images[:MOST_WORST]
-    parts = [sections.learning(history, scores.headline)] if history else []
-    # A task whose evaluator fills another table adds its section here.
-    if scores.tables.get("confusion"):
-        parts.append(sections.confusion(scores))
-    if scores.per_class:
-        parts.append(sections.per_class(scores))
-    if scores.tables.get("calibration"):
-        parts.append(sections.calibration(scores))
-    parts += [
-        sections.worst(worst_images, scores),
-        sections.data(dataset, check_summary),
-        sections.numbers(scores),
-        sections.settings(config, run_info),
-    ]
-    for name, rows in {"per_class": scores.per_class, **scores.tables}.items():
-        _write_csv(folder / f"{name}.csv", rows)
+    parts = [sections.learning(history, scores and scores.headline)] if history else []
+    if scores:
+        parts += _score_sections(scores, worst_images)
+    parts.append(sections.data(dataset, check_summary))
+    if batch_pictures:
+        parts.append(sections.batch_pictures(batch_pictures))
+    if scores:
+        parts.append(sections.numbers(scores))
+    parts.append(sections.settings(config, run_info))
     for plot in [plot for part in parts for plot in part.plots]:
         atomic_write(folder / f"{plot.name}.png", plot.png)
         _write_csv(folder / f"{plot.name}.csv", plot.rows)
-    atomic_write(folder / "scores.json", json.dumps(scores.as_json(), indent=1, allow_nan=False) + "\n")
-    _write_worst(folder / "worst", worst_images, scores)
+    if scores:
+        for name, rows in {"per_class": scores.per_class, **scores.tables}.items():
+            _write_csv(folder / f"{name}.csv", rows)
+        atomic_write(folder / "scores.json", json.dumps(scores.as_json(), indent=1, allow_nan=False) + "\n")
+        _write_worst(folder / "worst", worst_images, scores)
     page = _template().render(
         title=title,
-        headline=plots.words(scores.headline),
-        value=sections.number_text(scores.headline, scores.value),
-        interval=_interval(scores),
-        verdict=scores.verdict,
-        notes=scores.notes + _split_notes(run_info, history),
+        headline=plots.words(scores.headline) if scores else None,
+        value=sections.number_text(scores.headline, scores.value) if scores else None,
+        interval=_interval(scores) if scores else "Give a folder “val”, or a data.val_share above 0, to get one.",
+        verdict=scores.verdict if scores else NO_SCORE,
+        notes=scores.notes + _split_notes(run_info, history) if scores else [],
         made=_how_made(dataset, run_info, history),
         command=run_info.get("command"),
         sections=parts,
@@ -67,6 +79,18 @@ def write_report(folder, *, title, config, dataset, run_info, history, scores, w
     )
     atomic_write(folder / "report.html", page.encode("utf-8", "backslashreplace"))
     return folder / "report.html"
+
+
+def _score_sections(scores, worst_images):
+    parts = []
+    # A task whose evaluator fills another table adds its section here.
+    if scores.tables.get("confusion"):
+        parts.append(sections.confusion(scores))
+    if scores.per_class:
+        parts.append(sections.per_class(scores))
+    if scores.tables.get("calibration"):
+        parts.append(sections.calibration(scores))
+    return [*parts, sections.worst(worst_images, scores)]
 
 
 def _template():
@@ -79,9 +103,9 @@ def _template():
 
 def _interval(scores):
     if scores.interval is None:
-        return f"{scores.count:,} files"
+        return counted(scores.count, "file")
     low, high = (sections.number_text(scores.headline, bound) for bound in scores.interval)
-    return f"95% interval {low} to {high}, from {scores.count:,} files"
+    return f"95% interval {low} to {high}, from {counted(scores.count, 'file')}"
 
 
 def _split_notes(run_info, history):
@@ -95,16 +119,16 @@ def _split_notes(run_info, history):
 
 def _how_made(dataset, run_info, history):
     """How the model came about, in a sentence or two."""
+    weights = {"none": "random"}.get(run_info.get("weights"), run_info.get("weights"))
     made = "Made"
     if history:
-        made = f"Fine-tuned in {history[-1]['epoch']} epochs"
+        verb = "Trained" if weights == "random" else "Fine-tuned"
+        made = f"{verb} in {counted(history[-1]['epoch'], 'epoch')}"
     if run_info.get("backbone"):
-        made += f" from {run_info['backbone']}"
-        weights = run_info.get("weights")
-        made += {None: "", "none": " (from random weights)"}.get(weights, f" ({weights} weights)")
+        made += f" from {run_info['backbone']}" + (f" ({weights} weights)" if weights else "")
     learned = int((dataset.splits == "train").sum())
     if history and learned:
-        made += f" on {learned:,} files"
+        made += f" on {counted(learned, 'file')}"
     if run_info.get("source"):
         made += f" of {run_info['source']}"
     if run_info.get("seconds") is not None:

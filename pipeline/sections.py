@@ -5,21 +5,24 @@ import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from retinue.configs.load import to_yaml
 from retinue.data.dataset import SPLITS
 from retinue.pipeline import plots
 from retinue.tasks import drawing
+from retinue.tasks.scores import counted
 
 THUMBNAIL = 360  # pixels of a side
+SHEET = 1100  # pixels of the longer side of the pictures of a batch
 FEW = 200  # labels; fewer spread over 15 bins say little
 # What each number says, for someone who has not met it before. A name that is missing here gets no explanation.
 MEANINGS = {
     "accuracy": "share of the files that were right",
     "top5": "share of the files whose true class was among the five best guesses",
     "balanced_accuracy": "accuracy as it would be if every class had the same number of files",
-    "macro_precision": "of the files called by a class's name, the share that is right; mean over classes",
+    "macro_precision": "of the files called by a class's name, the share that is right (0 if none); mean over classes",
     "macro_recall": "of the files of a class, the share that was found; mean over classes",
     "macro_f1": "precision and recall of a class in one number; mean over classes",
     "log_loss": "how much the truth surprised the model; 0 is best, and mistakes it was sure of cost most",
@@ -38,6 +41,7 @@ class Section:
     """One part of the page; what is empty is not shown.
 
     text: paragraphs. plots: `plots.Plot`s. table: `Table` or None. pictures: dicts with uri, truth, labels, file.
+    sheets: dicts with uri and caption, pictures as wide as the page, folded after the first.
     folded: (summary, preformatted text) pairs, closed until they are clicked.
     """
 
@@ -46,6 +50,7 @@ class Section:
     plots: list = field(default_factory=list)
     table: object = None
     pictures: list = field(default_factory=list)
+    sheets: list = field(default_factory=list)
     folded: list = field(default_factory=list)
 
 
@@ -63,8 +68,8 @@ class Table:
 
 
 def learning(history, headline):
-    """Curves over the epochs."""
-    best = plots.best_epoch(history, headline)
+    """Curves over the epochs; headline is None where no files were held out."""
+    best = plots.best_epoch(history, headline) if headline else None
     text = []
     if best:
         text.append(
@@ -88,8 +93,8 @@ def confusion(scores):
         worst = pairs[0]
         files = round(worst["count"] / worst["share"])
         text.append(
-            f"The most common mistake: {worst['count']:,} of {files:,} files of “{worst['truth']}” were taken for "
-            f"“{worst['predicted']}”."
+            f"The most common mistake: {worst['count']:,} of {counted(files, 'file')} of “{worst['truth']}” "
+            f"{'was' if worst['count'] == 1 else 'were'} taken for “{worst['predicted']}”."
         )
     return Section("What it mixes up", text, [plots.confusion(table)])
 
@@ -116,13 +121,19 @@ def calibration(scores):
     )
     last = table[-1]
     if last["count"]:
-        text += (
-            f" It is more than {last['low']:.0%} sure of {last['count']:,} of {total:,} labels, and "
-            f"{last['accuracy']:.1%} of those are true."
-        )
+        text += f" It is more than {last['low']:.0%} sure of {last['count']:,} of {counted(total, 'label')}: "
+        text += _true_ones(round(last["count"] * last["accuracy"]), last["count"])
     if total < FEW:
-        text += f" From {total:,} labels this is only a rough picture."
+        text += f" From {counted(total, 'label')} this is only a rough picture."
     return Section("Can its confidence be believed?", [text], [plots.reliability(table)])
+
+
+def _true_ones(true, count):
+    if count == 1:
+        return "it is true." if true else "it is not true."
+    if true in (0, count):
+        return "all of them are true." if true else "none of them is true."
+    return f"{true:,} of these {'is' if true == 1 else 'are'} true ({true / count:.1%})."
 
 
 def per_class(scores):
@@ -175,12 +186,27 @@ def data(dataset, check_summary):
     counts = ", ".join(f"{count:,} {name}" for name, count in parts if count)
     counts = f": {counts}" if counts else ""
     source = f" from {dataset.source} ({dataset.format})" if dataset.source else ""
-    text = [f"{len(dataset):,} files in {len(dataset.classes)} classes{source}{counts}."]
+    classes = len(dataset.classes)
+    text = [f"{counted(len(dataset), 'file')} in {classes:,} {'class' if classes == 1 else 'classes'}{source}{counts}."]
     if check_summary:
         text += check_summary
     elif check_summary is not None:
         text.append("The check of the files found no problems.")
     return Section("The data", text, [plots.class_counts(dataset)])
+
+
+def batch_pictures(paths):
+    """The pictures of a batch as the net got them; paths: {"training" or "validation": Path of a contact sheet}."""
+    text = (
+        "Some pictures of a batch, cut and changed as the configuration says, with the labels that the net is told. "
+        "Look for labels that are wrong, and for things that the crop cut away."
+    )
+    sheets = []
+    for name, path in paths.items():
+        with Image.open(path) as image:
+            small = _jpeg(drawing.shrink(np.asarray(image.convert("RGB")), SHEET))
+        sheets.append({"uri": data_uri(small, "jpeg"), "caption": f"{name.capitalize()} (larger: {Path(path).name})"})
+    return Section("What the net sees", [text], sheets=sheets)
 
 
 def numbers(scores):
@@ -237,6 +263,10 @@ def _cell(value):
 
 
 def _thumbnail(image):
+    return _jpeg(drawing.shrink(image, THUMBNAIL))
+
+
+def _jpeg(image):
     buffer = io.BytesIO()
-    Image.fromarray(drawing.shrink(image, THUMBNAIL)).save(buffer, "JPEG", quality=85)
+    Image.fromarray(image).save(buffer, "JPEG", quality=85)
     return buffer.getvalue()

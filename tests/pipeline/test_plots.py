@@ -53,6 +53,24 @@ def test_curves_without_validation_have_no_second_line():
     assert has(image, plots.BLUE) and not has(image, plots.ORANGE)
 
 
+def test_curves_without_held_out_files_have_no_score():
+    plot = plots.curves([row(1), row(2)], None)
+    assert has(pixels(plot), plots.BLUE) and plot.alt == "Training loss and learning rate over 2 epochs"
+    assert plots.curves([row(1)], None).alt.endswith("over 1 epoch")
+
+
+def test_a_stage_of_one_epoch_has_its_rate_marked():
+    def grey(rates):
+        stages = ["head"] + ["all"] * (len(rates) - 1)
+        history = [row(n, stage, rate=rate) for n, (stage, rate) in enumerate(zip(stages, rates, strict=True), 1)]
+        image = pixels(plots.curves(history, None))
+        return (np.abs(image - np.array(to_rgb(plots.GREY)) * 255).max(axis=2) <= 2)[:, image.shape[1] // 2 :]
+
+    # 60 epochs have a line without marks, and a first stage of one epoch its mark above it.
+    marked, unmarked = grey([0.004] + [0.001] * 60), grey([None] + [0.001] * 60)
+    assert marked.sum() > unmarked.sum() + 20
+
+
 def test_curves_mark_each_stage():
     def shaded(stages):
         image = pixels(plots.curves([row(index + 1, stage) for index, stage in enumerate(stages)], "accuracy"))
@@ -135,7 +153,7 @@ def test_class_counts_without_splits_and_with_many_classes():
     count = 40
     plot = plots.class_counts(dataset(tuple(f"c{i}" for i in range(count)), range(count), [""] * count))
     assert plot.rows[0] == {"class": "c0", "no split": 1} and len(plot.rows) == count
-    assert pixels(plot).shape[0] == round(plots._height(30) * plots.DPI)
+    assert pixels(plot).shape[0] == round((plots._height(30) + plots.LEGEND) * plots.DPI)
 
 
 def class_row(name, count, f1, precision=None, recall=None):
@@ -170,6 +188,14 @@ def test_the_same_numbers_give_the_same_bytes_and_leave_no_settings():
     before = {name: matplotlib.rcParams[name] for name in [*plots.STYLE, "font.family"]}
     assert plots.confusion(random_table(4)).png == plots.confusion(random_table(4)).png
     assert {name: matplotlib.rcParams[name] for name in before} == before
+
+
+def test_the_legend_of_the_classes_lies_below_the_axes():
+    classes = tuple("abcdef")
+    image = pixels(plots.class_counts(dataset(classes, [0, 1, 2, 3, 4, 5] * 2, ["train", "val"] * 6)))
+    orange = np.abs(image.astype(int) - np.round(np.array(to_rgb(plots.ORANGE)) * 255)).max(axis=2) <= 2
+    legend = orange[-round(plots.LEGEND * plots.DPI) :]
+    assert legend.any() and not legend[:, image.shape[1] // 2 :].any()
 
 
 def test_words():

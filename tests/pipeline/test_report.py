@@ -1,4 +1,6 @@
+import base64
 import csv
+import io
 import json
 from html.parser import HTMLParser
 
@@ -9,8 +11,10 @@ from PIL import Image
 from retinue.configs.schema import Config
 from retinue.data.dataset import Dataset, Ragged
 from retinue.pipeline import sections
+from retinue.pipeline.batch_pictures import write_batch_pictures
 from retinue.pipeline.report import write_report
 from retinue.tasks.classification.scores import ClassificationEvaluator
+from retinue.tasks.scores import Scores
 
 NASTY = "<b onclick=\"alert('x')\">&amp;猫</b>"
 CLASSES = (NASTY, "plain", "$dollar$")
@@ -209,6 +213,56 @@ def test_without_training_and_without_mistakes(tmp_path):
     assert "its confidence can be taken at its word" in page.words
     assert "check of the files" not in page.text and "little kind" not in page.text
     assert "interval" not in page.text
+
+
+def test_without_held_out_files_there_is_no_score(tmp_path):
+    dataset, _, _ = single_label()
+    learning = dataset.split("train")
+    history = [{key: value for key, value in row.items() if not key.startswith("val_")} for row in HISTORY[:1]]
+    info = RUN_INFO | {"weights": "none", "split": None}
+    page = write(tmp_path, learning, None, [], history=history, run_info=info)
+    assert "No files were held out, so there is no score." in page.words
+    assert "Trained in 1 epoch from efficientnet_lite0 (random weights) on 6 files of /my photos" in page.words
+    headings = [heading for heading in ("How it learned", "The data", "Settings") if heading in page.text]
+    assert len(headings) == 3 and "All numbers" not in page.text and "wrong pictures" not in page.text
+    assert len(page.all("img")) == 2 and "None" not in page.words
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"report.html", "curves.png", "curves.csv", "classes.png", "classes.csv"}
+
+
+def test_the_pictures_of_a_batch_are_shown_smaller(tmp_path):
+    dataset, scores, worst = single_label()
+    sheets = {name: tmp_path / f"batch_{name}.jpg" for name in ("training", "validation")}
+    for sheet in sheets.values():
+        write_batch_pictures(sheet, np.zeros((16, 300, 300, 3), np.uint8), ["cat"] * 16)
+    page = write(tmp_path, dataset, scores, worst, batch_pictures=sheets)
+    shown = [image for image in page.all("img") if "larger" in image["alt"]]
+    assert [image["alt"] for image in shown] == [
+        "Training (larger: batch_training.jpg)",
+        "Validation (larger: batch_validation.jpg)",
+    ]
+    jpeg = base64.b64decode(shown[0]["src"].removeprefix("data:image/jpeg;base64,"))
+    assert max(Image.open(io.BytesIO(jpeg)).size) == sections.SHEET < max(Image.open(sheets["training"]).size)
+    assert page.text.index("The data") < page.text.index("What the net sees") < page.text.index("All numbers")
+
+
+@pytest.mark.parametrize(
+    "count, accuracy, text",
+    [
+        (1, 1.0, "It is more than 93% sure of 1 of 4 labels: it is true."),
+        (1, 0.0, "It is more than 93% sure of 1 of 4 labels: it is not true."),
+        (3, 1.0, "It is more than 93% sure of 3 of 4 labels: all of them are true."),
+        (3, 1 / 3, "It is more than 93% sure of 3 of 4 labels: 1 of these is true (33.3%)."),
+        (3, 0.0, "It is more than 93% sure of 3 of 4 labels: none of them is true."),
+    ],
+)
+def test_sure_labels_in_words(count, accuracy, text):
+    bins = [
+        {"low": 0.0, "high": 1 / 15, "count": 4 - count, "confidence": 0.05, "accuracy": 0.0},
+        {"low": 14 / 15, "high": 1.0, "count": count, "confidence": 0.99, "accuracy": accuracy},
+    ]
+    scores = Scores("accuracy", {"accuracy": 0.5, "calibration_error": 0.1}, tables={"calibration": bins})
+    assert text in sections.calibration(scores).text[0]
 
 
 def test_a_check_without_problems_is_said(tmp_path):
