@@ -7,10 +7,11 @@ from PIL import Image
 
 from retinue.data.files import atomic_path
 from retinue.tasks import drawing
+from retinue.tasks.fonts import drawable
 
 MOST, ACROSS = 16, 4
 SIDE, GAP = 256, 8  # pixels of a cell, and between cells
-LETTERS = 32  # of a caption's line
+LETTERS = 30  # of a caption's line
 
 
 def write_batch_pictures(path, images, captions):
@@ -19,7 +20,8 @@ def write_batch_pictures(path, images, captions):
     images: uint8 `[n, h, w, 3]` RGB, as the net gets them, n >= 1. captions: n texts.
     """
     shown = min(len(images), MOST)
-    lines = [textwrap.wrap(text, LETTERS, max_lines=2, placeholder=" …") for text in captions[:shown]]
+    texts = [drawable(text, one_font=True) for text in captions[:shown]]
+    lines = [textwrap.wrap(text, LETTERS, max_lines=2, placeholder=" …") for text in texts]
     most = max(1, *map(len, lines))
     cells = []
     for image, text in zip(images[:shown], lines, strict=True):

@@ -75,7 +75,7 @@ def curves(history, headline):
         losses, *scores, rates = figure.subplots(1, 3 if headline else 2)
         margin = max(0.5, 0.04 * len(epochs))  # the ring of the best epoch must fit
         for axes, title in ((losses, "Loss"), (rates, "Learning rate"), *((axes, _title(headline)) for axes in scores)):
-            axes.set(title=title, xlabel="epoch", xlim=(epochs[0] - margin, epochs[-1] + margin))
+            axes.set(title=title, xlabel="epoch", xlim=(epochs[0] - min(margin, 0.9), epochs[-1] + margin))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.margins(y=0.12)
             _mark_stages(axes, history)
