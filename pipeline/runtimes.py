@@ -99,7 +99,7 @@ def _explained(path):
         yield
     except Exception as error:
         raise RetinueError(
-            f"{path}: can't be read ({_first_line(error)}); it or a file beside it is damaged, export the run again"
+            f"{path}: can't be read ({_reason(error)}); it or a file beside it is damaged, export the run again"
         ) from error
 
 
@@ -127,9 +127,7 @@ def convert(function):
     try:
         converted = openvino.convert_model(function)
     except Exception as error:  # the converter's own classes are many
-        raise RetinueError(
-            f"OpenVINO can't convert this model ({_first_line(error)}); use --runtime tensorflow"
-        ) from error
+        raise RetinueError(f"OpenVINO can't convert this model ({_reason(error)}); use --runtime tensorflow") from error
     names = sorted(function.structured_outputs)  # TensorFlow flattens a dict by its sorted keys
     if not set(names) <= {name for output in converted.outputs for name in output.names}:
         for output, name in zip(converted.outputs, names, strict=True):
@@ -182,6 +180,7 @@ def _fastest(precision, offered):
     return "tensorflow", "OpenVINO is not installed" if "openvino" in offered else "all that this export holds"
 
 
-def _first_line(error):
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def _reason(error):
+    """One line of an error's text: the first that doesn't say where in OpenVINO's sources it comes from."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith(("Exception from", "Check '"))), type(error).__name__)
