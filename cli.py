@@ -123,7 +123,7 @@ def predict(model, sources, out, runtime, precision, formats, overlay, batch, sh
         out,
         runtime=runtime,
         precision=precision,
-        formats=tuple(formats.split(",")),
+        formats=_names(formats),
         overlay=overlay,
         batch=batch,
         shard=shard,
@@ -145,7 +145,7 @@ def export(run, out, formats, precision, images):
     import_tensorflow()
     from retinue.pipeline.export import export
 
-    export(run, out, to=tuple(formats.split(",")), precision=precision, images=images or None, say=click.echo)
+    export(run, out, to=_names(formats), precision=precision, images=images or None, say=click.echo)
 
 
 @commands.command(short_help="List the backbones.")
@@ -249,6 +249,11 @@ def main():
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"error: {where}{error.strerror}", err=True)
         sys.exit(1)
+
+
+def _names(text):
+    """Names with commas between them as a tuple."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _command():

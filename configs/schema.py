@@ -103,8 +103,10 @@ class TrainConfig(Section):
     steps_factor: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="schedule steps: by this factor")
     clip_norm: NotNegative = Field(1.0, description="largest norm of the gradient of all weights; 0 is off")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share given to all classes alike")
-    balance: Literal["none", "weights", "sampler"] = Field(
-        "none", description="against rare classes: weights on the loss, or a sampler that draws each class as often"
+    balance: Literal["none", "mild", "weights", "sampler"] = Field(
+        "none",
+        description="against rare classes: weights on the loss (mild takes their square roots), or a sampler that "
+        "draws each class as often",
     )
     batch_norm: Literal["update", "frozen"] = Field(
         "update",

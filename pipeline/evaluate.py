@@ -180,7 +180,9 @@ def _splits_of_run(model):
     known = {}
     with open(listed, encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            if known.get(row["content"]) != "train":  # of two copies, one of which was learned from, that one counts
+            if (
+                row.get("content") and known.get(row["content"]) != "train"
+            ):  # of two copies, one of which was learned from, that one counts
                 known[row["content"]] = row["split"]
     return known
 

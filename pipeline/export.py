@@ -124,7 +124,7 @@ def _write_split(model, folder):
     listed = model.folder / "split.csv"
     if listed.is_file():
         with listed.open(encoding="utf-8", newline="") as file:
-            rows = [{"content": row["content"], "split": row["split"]} for row in csv.DictReader(file)]
+            rows = [{"content": row.get("content", ""), "split": row["split"]} for row in csv.DictReader(file)]
         atomic_write(folder / "split.csv", to_csv(rows))
 
 

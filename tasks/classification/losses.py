@@ -30,14 +30,16 @@ def sigmoid_cross_entropy(targets, logits, label_smoothing=0.0, class_weights=No
     return ops.mean(loss, axis=-1)
 
 
-def balanced_class_weights(counts):
+def balanced_class_weights(counts, power=1.0):
     """Weights inverse to the classes' counts, with mean 1 over the files.
 
-    counts: int `[classes]`. A class without files gets 0. Returns a list of floats.
+    counts: int `[classes]`. power: 1 makes each class count the same; 0.5 goes half of the way, on a log scale (as
+    Mahajan et al. 2018 do in their sampling).
+    A class without files gets 0. Returns a list of floats.
     """
-    present = sum(1 for count in counts if count)
-    total = sum(int(count) for count in counts)
-    return [total / (present * int(count)) if count else 0.0 for count in counts]
+    weights = [int(count) ** -power if count else 0.0 for count in counts]
+    mean = sum(weight * int(count) for weight, count in zip(weights, counts, strict=True)) / sum(map(int, counts))
+    return [weight / mean for weight in weights]
 
 
 def _weights(values):

@@ -12,6 +12,7 @@ from retinue.tasks.classification import draw, losses, scores, views
 from retinue.tasks.model import TaskModel
 from retinue.tasks.task import Task
 
+BALANCE_POWER = {"mild": 0.5, "weights": 1.0}
 WRITTEN_LABELS = 5  # so many of the best labels go into a prediction, unless there are few classes
 
 
@@ -24,7 +25,7 @@ class Classification(Task):
         """The untrained `TaskModel`: RGB float32 `[n, h, w, 3]` in 0..255 -> logits float32 `[n, classes]`.
 
         weights: what the backbone loads, by default `config.model.weights`.
-        class_counts: int `[classes]`, files of each class in training; needed for `balance: weights`.
+        class_counts: int `[classes]`, files of each class in training; needed to balance by weights.
         """
         model, train = self.config.model, self.config.train
         self._check_sizes()
@@ -38,8 +39,9 @@ class Classification(Task):
             len(self.classes), kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), name="head_logits"
         )(pooled)
         cross_entropy = losses.sigmoid_cross_entropy if self.multi_label else losses.softmax_cross_entropy
-        balanced = train.balance == "weights" and class_counts is not None
-        class_weights = losses.balanced_class_weights(class_counts) if balanced else None
+        class_weights = None
+        if train.balance in BALANCE_POWER and class_counts is not None:
+            class_weights = losses.balanced_class_weights(class_counts, BALANCE_POWER[train.balance])
         smoothing = train.label_smoothing
 
         def loss(targets, outputs):

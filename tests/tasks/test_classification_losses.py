@@ -44,3 +44,5 @@ def test_balanced_weights_have_mean_one_over_the_files():
     weights = balanced_class_weights([30, 10, 0])
     assert weights == pytest.approx([2 / 3, 2.0, 0.0])
     assert 30 * weights[0] + 10 * weights[1] == pytest.approx(40)
+    mild = balanced_class_weights([36, 4, 0], power=0.5)  # 1/6 and 1/2: three times the weight for a ninth of the files
+    assert mild[1] == pytest.approx(3 * mild[0]) and 36 * mild[0] + 4 * mild[1] == pytest.approx(40)
