@@ -50,8 +50,9 @@ def make_run(folder, input_size=224):
 
     config = load_config(settings=[f"model.input_size={input_size}", f"evaluate.batch_size={BATCH}"])
     classes = [f"class {number}" for number in range(10)]
-    run = Run.create(folder, config, classes, False, "benchmarks/predict.py")
-    tasks.create(config, classes).build(weights="none").save_weights(folder / "best.weights.h5")
+    task = tasks.create(config, classes)
+    run = Run.create(folder, task, "benchmarks/predict.py")
+    task.build(weights="none").save_weights(folder / "best.weights.h5")
     return run
 
 
