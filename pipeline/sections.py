@@ -68,7 +68,9 @@ class Table:
 
 
 def learning(history, headline):
-    """Curves over the epochs; headline is None where no files were held out."""
+    """Curves over the epochs; without a score where none was taken in training (headline None, or in no row)."""
+    if not any(row.get(f"val_{headline}") is not None for row in history):
+        headline = None
     best = plots.best_epoch(history, headline) if headline else None
     text = []
     if best:

@@ -317,3 +317,12 @@ def test_several_labels_a_file(tmp_path):
         "01_truth-none_said-sand+sky.jpg",
         "02_truth-sea_said-none.jpg",
     ]
+
+
+def test_no_score_is_drawn_where_none_was_taken_in_training():
+    """A run that is scored on a test split alone has curves of loss and rate, and no empty axes."""
+    history = [{"epoch": 1, "stage": "all", "loss": 0.5, "rate": 1e-3, "best": True}]
+    plain = sections.learning(history, None).plots[0]
+    assert sections.learning(history, "accuracy").plots[0].png == plain.png
+    validated = [history[0] | {"val_accuracy": 0.9, "val_loss": 0.4}]
+    assert sections.learning(validated, "accuracy").plots[0].png != plain.png
