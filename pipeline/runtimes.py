@@ -125,7 +125,8 @@ def convert(function):
     import openvino
 
     try:
-        converted = openvino.convert_model(function)
+        # With shared weights, the default, the model reads TensorFlow's memory after TensorFlow has given it back.
+        converted = openvino.convert_model(function, share_weights=False)
     except Exception as error:  # the converter's own classes are many
         raise RetinueError(f"OpenVINO can't convert this model ({_reason(error)}); use --runtime tensorflow") from error
     names = sorted(function.structured_outputs)  # TensorFlow flattens a dict by its sorted keys
