@@ -44,7 +44,7 @@ def check(data, task, out, settings, as_json):
     from retinue.data.check_report import summary_lines
     from retinue.pipeline.prepare import inspect
 
-    _, report = inspect(data, load_config(settings=settings), task=task, say=_say_error if as_json else click.echo)
+    report = inspect(data, load_config(settings=settings), task=task, say=_say_error if as_json else click.echo)
     if out or not as_json:
         report.write(out or "check")
     if as_json:

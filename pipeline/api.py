@@ -11,7 +11,7 @@ def check(data, task="auto", **settings):
     """
     from retinue.pipeline.prepare import inspect
 
-    return inspect(data, _config(None, settings), task=task)[1]
+    return inspect(data, _config(None, settings), task=task)
 
 
 def train(data, out=None, recipe=None, resume=False, **settings):

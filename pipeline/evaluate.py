@@ -74,7 +74,7 @@ def evaluate(model_path, source, split=None, say=print):
     from retinue.pipeline.predict import outputs_function
 
     model = open_model(model_path)
-    _, report = inspect(source, model.config, task=model.config.task, say=say, training=False)
+    report = inspect(source, model.config, task=model.config.task, say=say, training=False)
     refuse_unfit(source, report)
     for line in problem_lines(report):
         say(line)

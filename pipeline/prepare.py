@@ -10,11 +10,11 @@ WORTH_A_LINE = 5000  # checking fewer files takes no time to speak of
 
 
 def inspect(source, config, *, task="auto", say=print, training=True):
-    """Read and check `source`. Returns (`Dataset`, `Report`)."""
+    """Read and check `source`. Returns the `Report`, which holds the `Dataset`."""
     dataset = read(source, task, say)
     if len(dataset) >= WORTH_A_LINE:
         say(f"checking {len(dataset):,} files")
-    report = check(
+    return check(
         dataset,
         on_bad=config.data.on_bad,
         bad_share=config.data.bad_share,
@@ -22,7 +22,6 @@ def inspect(source, config, *, task="auto", say=print, training=True):
         progress=count_files,
         training=training,
     )
-    return dataset, report
 
 
 def prepare(source, config, *, say=print):
@@ -31,7 +30,7 @@ def prepare(source, config, *, say=print):
     Returns (`Dataset` of usable files, all with a split, `Report`).
     Raises RetinueError, with all reasons, when training would fail.
     """
-    _, report = inspect(source, config, task=config.task, say=say)
+    report = inspect(source, config, task=config.task, say=say)
     refuse_unfit(source, report)
     usable, duplicate_groups = report.usable()
     shares = {"val_share": config.data.val_share, "test_share": config.data.test_share}
