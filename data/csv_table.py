@@ -49,7 +49,7 @@ def read_csv_table(path):
         empty = [row["line"] for row in merged if not row["labels"]]
         if empty:
             cure = "write its label, or take the line out"
-            raise RetinueError(f"{path} line {empty[0]}: the label is empty{_and_more(empty)}; {cure}")
+            raise RetinueError(f"{path} line {empty[0]}: the label is empty{and_more(empty)}; {cure}")
     files = [row["file"] for row in merged]
     if not any(os.path.exists(file) for file in files):
         raise RetinueError(
@@ -76,13 +76,13 @@ def read_csv_table(path):
 
 def _rows(path):
     """Every line below the header as a dict with file, labels, split, group and line; and findings about columns."""
-    records = _records(path)
-    header_line, header = next(records, (1, []))
+    table = records(path)
+    header_line, header = next(table, (1, []))
     header = [name.strip() for name in header]
     place = _columns(path, header, header_line)
     rows, wrong_width, no_file, wrong_split = [], [], [], []
     folder = os.path.dirname(path)
-    for line, cells in records:
+    for line, cells in table:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header):
@@ -97,7 +97,7 @@ def _rows(path):
         else:
             rows.append(
                 {
-                    "file": _file_path(folder, value["file"]),
+                    "file": file_path(folder, value["file"]),
                     "labels": _labels(value["label"]),
                     "split": SPLIT_NAMES.get(split, ""),
                     "group": value.get("group", ""),
@@ -112,18 +112,18 @@ def _rows(path):
         elif len(cells) < len(header):
             cure = "fill the line up"
         what = f"{len(cells)} {'value' if len(cells) == 1 else 'values'}, but the header names {len(header)} columns"
-        raise RetinueError(f"{path} line {line}: {what}{_and_more(wrong_width)}; {cure}")
+        raise RetinueError(f"{path} line {line}: {what}{and_more(wrong_width)}; {cure}")
     if no_file:
-        raise RetinueError(f"{path} line {no_file[0]}: the file is empty{_and_more(no_file)}; write its path")
+        raise RetinueError(f"{path} line {no_file[0]}: the file is empty{and_more(no_file)}; write its path")
     if wrong_split:
         line, name = wrong_split[0]
         near = difflib.get_close_matches(name.lower(), SPLIT_NAMES, 1)
         cure = f"did you mean {near[0]}?" if near else "use train, val or test, or leave it empty"
-        raise RetinueError(f"{path} line {line}: unknown split {name!r}{_and_more(wrong_split)}; {cure}")
+        raise RetinueError(f"{path} line {line}: unknown split {name!r}{and_more(wrong_split)}; {cure}")
     return rows, _unused_columns(path, header, place)
 
 
-def _records(path):
+def records(path):
     """Yield (its first line, its cells) of every record of the table; raises RetinueError for what is no table."""
     lines = io.StringIO(_text(path), newline="")
     first = lines.readline()
@@ -204,7 +204,8 @@ def _means(name, column):
     return name in OTHER_WORDS[column] or bool(difflib.get_close_matches(name, [column], 1, 0.75))
 
 
-def _file_path(folder, name):
+def file_path(folder, name):
+    """The path of the file `name` of a table in `folder`; backslashes part folders, except in names that have them."""
     if "\\" in name and os.sep == "/" and not os.path.exists(os.path.join(folder, name)):
         name = name.replace("\\", "/")
     return os.path.normpath(os.path.join(folder, name))
@@ -238,6 +239,7 @@ def _merge(path, rows):
     return list(merged.values()), findings
 
 
-def _and_more(items):
+def and_more(items):
+    """For a message about the first of `items`, all lines of the same fault."""
     more = len(items) - 1
     return f" (and {more:,} more {'line' if more == 1 else 'lines'} like it)" if more else ""

@@ -44,6 +44,15 @@ class Ragged:
         index = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return Ragged(self.values[index], offsets)
 
+    def row_of_value(self):
+        """The row that each value is in, int64 `[m]`."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def keep(self, kept):
+        """The same rows with those values alone for which `kept`, bool `[m]`, is true."""
+        offsets = np.concatenate([[0], np.cumsum(kept)])[self.offsets].astype(np.int64)
+        return Ragged(self.values[kept], offsets)
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -51,8 +60,9 @@ class Dataset:
 
     task: "classification", "detection", "segmentation" or "video".
     files: str objects `[n]`, paths that can be opened.
-    classes: the class names; labels are indices into it.
+    classes: the class names; labels are indices into it. class_ids: the ids that the source gave them, or ().
     columns: by task. Classification: `label` int64 `[n]`, or, for several labels a file, `labels` (`Ragged` of int64).
+        Detection: see `data.objects`.
     splits: str `[n]`, each "train", "val", "test" or "" (not assigned yet).
     groups: str `[n]` or None; files of one group never part.
     source, format: where it was read from and as what ("class folders", "csv", "tfds"), for messages and reports.
@@ -70,11 +80,13 @@ class Dataset:
     format: str = ""
     findings: tuple = ()
     content_ids: np.ndarray = None
+    class_ids: tuple = ()
 
     def __post_init__(self):
         files = np.array([str(name) for name in self.files], dtype=object)
         object.__setattr__(self, "files", files)
         object.__setattr__(self, "classes", tuple(self.classes))
+        object.__setattr__(self, "class_ids", tuple(self.class_ids))
         if self.splits is None:
             object.__setattr__(self, "splits", np.full(len(files), "", dtype=object))
         if self.content_ids is not None:
@@ -96,8 +108,8 @@ class Dataset:
 
     @property
     def multi_label(self):
-        """Whether a file may have several labels (or none)."""
-        return "labels" in self.columns
+        """Whether it is for classification and a file may have several labels (or none)."""
+        return self.task == "classification" and "labels" in self.columns
 
     def take(self, rows):
         """The Dataset of int or bool `rows`, in that order."""
@@ -127,8 +139,8 @@ class Dataset:
         return dataclasses.replace(self, splits=np.asarray(splits, dtype=object))
 
     def class_counts(self):
-        """Files of each class, int64 `[classes]` (a file with several labels counts for each)."""
-        labels = self.columns["labels"].values if self.multi_label else self.columns["label"]
+        """Files of each class, int64 `[classes]` (a file with several labels counts for each); or objects of each."""
+        labels = self.columns["labels"].values if "labels" in self.columns else self.columns["label"]
         return np.bincount(labels, minlength=len(self.classes))
 
     @property

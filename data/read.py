@@ -4,14 +4,34 @@ import difflib
 import os
 
 from retinue.configs.errors import UsageError
+from retinue.data.boxes_csv import is_boxes_csv, read_boxes_csv
 from retinue.data.class_folders import read_class_folders
+from retinue.data.coco import coco_files, read_coco
 from retinue.data.csv_table import read_csv_table
+from retinue.data.voc import read_voc, voc_folders
+from retinue.data.yolo import is_yolo_folder, read_yolo
 
-TASKS_OF_FORMAT = {"class folders": ("classification",), "csv": ("classification",), "tfds": ("classification",)}
+TASKS_OF_FORMAT = {
+    "class folders": ("classification",),
+    "csv": ("classification",),
+    "boxes csv": ("detection",),
+    "coco": ("detection",),
+    "voc": ("detection",),
+    "yolo": ("detection",),
+    "tfds": ("classification", "detection"),
+}
+READERS = {
+    "class folders": read_class_folders,
+    "csv": read_csv_table,
+    "boxes csv": read_boxes_csv,
+    "coco": read_coco,
+    "voc": read_voc,
+    "yolo": read_yolo,
+}
 
 
 def read(source, task="auto", say=print):
-    """Read `source`, a folder, a .csv file or `tfds:NAME`, into a `Dataset`.
+    """Read `source`, a folder, a .csv, .json or .yaml file or `tfds:NAME`, into a `Dataset`.
 
     task: what the data is for; "auto" takes what the format can give. say: called with a line of text when something
     takes long or is downloaded. Raises UsageError when the source is not there or of no known format or not for this
@@ -25,23 +45,31 @@ def read(source, task="auto", say=print):
     if form == "tfds":
         from retinue.data.tfds_source import read_tfds  # imports TensorFlow
 
-        return read_tfds(source, say)
-    if form == "csv":
-        return read_csv_table(source)
-    return read_class_folders(source)
+        return read_tfds(source, say, task)
+    return READERS[form](source)
 
 
 def detect(source):
-    """The format of `source`: "class folders", "csv" or "tfds"."""
+    """The format of `source`, a key of `TASKS_OF_FORMAT`."""
     if source.startswith("tfds:"):
         return "tfds"
     if not os.path.exists(source):
         raise UsageError(f"{source}: no such file or folder{_nearest(source)}")
     if os.path.isdir(source):
-        return "class folders"
-    if source.lower().endswith((".csv", ".tsv")):
-        return "csv"
-    raise UsageError(f"{source}: not a data source; give a folder of class folders, a .csv file or tfds:NAME")
+        if coco_files(source):
+            return "coco"
+        if voc_folders(source):
+            return "voc"
+        return "yolo" if is_yolo_folder(source) else "class folders"
+    suffix = os.path.splitext(source)[1].lower()
+    if suffix in (".csv", ".tsv"):
+        return "boxes csv" if is_boxes_csv(source) else "csv"
+    if suffix in (".json", ".yaml", ".yml"):
+        return "coco" if suffix == ".json" else "yolo"
+    raise UsageError(
+        f"{source}: not a data source; give a folder (class folders, COCO, VOC, YOLO), a .csv file, "
+        "a COCO .json, a YOLO data.yaml or tfds:NAME"
+    )
 
 
 def _nearest(source):

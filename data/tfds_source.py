@@ -14,22 +14,29 @@ from retinue.data.class_folders import SPLIT_NAMES
 from retinue.data.dataset import Dataset, Ragged
 from retinue.data.files import atomic_write
 from retinue.data.finding import NOTE, Finding
-from retinue.data.image_file import format_of
+from retinue.data.image_file import format_of, image_size
+from retinue.data.objects import object_columns
 
 PREFERRED = {"image": ("image",), "label": ("label", "labels")}  # where a dataset has several fields of the kind
 
 
-def read_tfds(source, say=print):
+def read_tfds(source, say=print, task="auto"):
     """Read `tfds:NAME`, `tfds:NAME/CONFIG` or `tfds:NAME:VERSION` into a `Dataset`.
 
-    The photo and the label are found by their types: `Image`, and `ClassLabel` or a `Sequence` of it (several labels).
+    The photo and the label are found by their types: `Image`, and `ClassLabel` or a `Sequence` of it (several labels);
+    objects, for detection, are a `Sequence` with a `BBoxFeature` and a `ClassLabel`. A dataset with objects is read for
+    detection unless task says classification.
     The splits train, validation and test are taken, others and records without a label are passed over and said so.
     The photos' bytes are written, as they are, into `~/.cache/retinue/tfds` ($RETINUE_CACHE); a run that was broken off
     goes on where it stopped. `say` is told before anything is downloaded or written.
     Raises UsageError for an unknown name or a dataset without photo or label, RetinueError when it can't be had.
     """
     builder = _builder(source)
-    image, label = _fields(source, builder.info.features)
+    objects = None if task == "classification" else _objects_field(builder.info.features)
+    if task == "detection" and objects is None:
+        raise UsageError(f"{source}: has no objects with boxes; its fields are {', '.join(builder.info.features)}")
+    image = _field(source, builder.info.features, "image", task)
+    label = objects or _field(source, builder.info.features, "label", task)
     if not builder.is_prepared():
         say(f"{source}: downloading {builder.info.download_size} to {builder.data_path}, once")
         try:
@@ -37,10 +44,10 @@ def read_tfds(source, say=print):
         except Exception as error:  # network, checksums, manual downloads, disk: whatever it is, it is the cause
             raise RetinueError(f"{source}: can't be prepared ({_first_line(error)})") from error
     folder = cache_folder("tfds") / builder.info.full_name
-    index = folder / "index.json"
+    index = folder / ("objects.json" if objects else "index.json")
     if not index.exists():
         try:
-            _write_out(source, builder, image, label, folder, say)
+            _write_out(source, builder, image, label, index, say)
         except OSError as error:
             raise RetinueError(f"{source}: can't be written to {folder} ({error.strerror}); make room there") from error
     return _from_index(source, folder, json.loads(index.read_text(encoding="utf-8")))
@@ -64,61 +71,94 @@ def _builder(source):
         raise UsageError(f"{source}: {_first_line(error)}") from error
 
 
-def _fields(source, features):
-    """Names of the photo's and the label's field."""
+def _objects_field(features):
+    """The name of the field with the objects, None when there is none."""
     import tensorflow_datasets as tfds
 
-    kinds = {"image": [], "label": []}
+    for name, feature in features.items():
+        inner = getattr(feature, "feature", None)
+        if isinstance(inner, tfds.features.FeaturesDict):
+            kinds = [type(part) for part in inner.values()]
+            if tfds.features.BBoxFeature in kinds and tfds.features.ClassLabel in kinds:
+                return name
+    return None
+
+
+def _field(source, features, kind, task):
+    """The name of the photo's ("image") or the label's ("label") field."""
+    import tensorflow_datasets as tfds
+
+    names = []
     for name, feature in features.items():
         inner = feature.feature if isinstance(feature, tfds.features.Sequence) else feature
-        if type(feature) is tfds.features.Image:  # not its subclass for masks
-            kinds["image"].append(name)
-        elif isinstance(inner, tfds.features.ClassLabel):
-            kinds["label"].append(name)
-    chosen = []
-    for kind, names in kinds.items():
-        preferred = [name for name in PREFERRED[kind] if name in names]
-        if not preferred and len(names) != 1:
-            have = f"it has {' and '.join(names)}" if names else f"its fields are {', '.join(features)}"
-            raise UsageError(f"{source}: a dataset for classification needs one {kind}; {have}")
-        chosen.append(preferred[0] if preferred else names[0])
-    if features[chosen[0]].np_dtype not in (np.uint8, np.uint16):
-        raise UsageError(
-            f"{source}: its pictures are {features[chosen[0]].np_dtype.__name__}, not photos of 8 or 16 bits"
-        )
+        wanted = isinstance(inner, tfds.features.ClassLabel)
+        if kind == "image":
+            wanted = type(feature) is tfds.features.Image  # not its subclass for masks
+        if wanted:
+            names.append(name)
+    preferred = [name for name in PREFERRED[kind] if name in names]
+    if not preferred and len(names) != 1:
+        have = f"it has {' and '.join(names)}" if names else f"its fields are {', '.join(features)}"
+        purpose = "detection" if task == "detection" else "classification"
+        raise UsageError(f"{source}: a dataset for {purpose} needs one {kind}; {have}")
+    chosen = preferred[0] if preferred else names[0]
+    if kind == "image" and features[chosen].np_dtype not in (np.uint8, np.uint16):
+        raise UsageError(f"{source}: its pictures are {features[chosen].np_dtype.__name__}, not photos of 8 or 16 bits")
     return chosen
 
 
-def _write_out(source, builder, image, label, folder, say):
+def _write_out(source, builder, image, label, index, say):
     """Every photo into a file of its own, then the index: a folder without index is unfinished and is gone on with."""
     import tensorflow_datasets as tfds
 
-    several = isinstance(builder.info.features[label], tfds.features.Sequence)
-    names = builder.info.features[label].feature.names if several else builder.info.features[label].names
+    folder, feature = index.parent, builder.info.features[label]
+    inner = feature.feature if isinstance(feature, tfds.features.Sequence) else feature
+    with_boxes = isinstance(inner, tfds.features.FeaturesDict)
+    several = inner is not feature
+    parts = {type(part): name for name, part in inner.items()} if with_boxes else {}
+    names = inner[parts[tfds.features.ClassLabel]].names if with_boxes else inner.names
     splits = {name: SPLIT_NAMES[name] for name in builder.info.splits if name in SPLIT_NAMES}
     total = sum(builder.info.splits[name].num_examples for name in splits)
     say(f"{source}: writing {total:,} photos to {folder}, once")
-    rows = {"files": [], "labels": [], "splits": []}
+    rows = {"files": [], "labels": [], "splits": []} | (
+        {"boxes": [], "crowd": [], "difficult": []} if with_boxes else {}
+    )
     unlabelled = 0
     for split in splits:
         (folder / split).mkdir(parents=True, exist_ok=True)
         records = builder.as_dataset(split=split, shuffle_files=False, decoders={image: tfds.decode.SkipDecoding()})
         for number, record in enumerate(records):
-            labels = np.atleast_1d(record[label].numpy()).tolist()
-            if -1 in labels:
+            found = record[label][parts[tfds.features.ClassLabel]] if with_boxes else record[label]
+            labels = np.atleast_1d(found.numpy()).tolist()
+            if -1 in labels and not with_boxes:
                 unlabelled += 1
                 continue
             content = record[image].numpy()
             file = f"{split}/{number:07d}.{(format_of(content) or 'bin').lower()}"
             _write_once(folder / file, content)
+            if with_boxes:
+                _add_objects(rows, record[label], labels, parts[tfds.features.BBoxFeature], folder / file)
+            else:
+                rows["labels"].append(labels if several else labels[0])
             rows["files"].append(file)
-            rows["labels"].append(labels if several else labels[0])
             rows["splits"].append(splits[split])
     notes = [f"its split {name} is not used" for name in builder.info.splits if name not in splits]
     if unlabelled:
         notes.append(f"{unlabelled:,} of its photos without a label are not used")
     header = {"classes": names, "several": several, "notes": notes}
-    atomic_write(folder / "index.json", json.dumps(header | rows))
+    atomic_write(index, json.dumps(header | rows))
+
+
+def _add_objects(rows, objects, labels, box_field, file):
+    """The boxes, given as shares y1, x1, y2, x2, in pixels of the upright picture; without objects of no label."""
+    kept = np.array(labels, np.int64) >= 0
+    width, height = image_size(file)
+    shares = objects[box_field].numpy().reshape(-1, 4)[kept]
+    rows["boxes"].append((shares[:, [1, 0, 3, 2]] * [width, height, width, height]).tolist())
+    rows["labels"].append(np.array(labels, np.int64)[kept].tolist())
+    for name in ("crowd", "difficult"):
+        said = objects.get(f"is_{name}")
+        rows[name].append((np.zeros(len(labels), bool) if said is None else said.numpy())[kept].tolist())
 
 
 def _write_once(file, content):
@@ -130,12 +170,14 @@ def _write_once(file, content):
 def _from_index(source, folder, index):
     if not index["files"]:
         raise RetinueError(f"{source}: no labelled photos in train, validation or test; {'; '.join(index['notes'])}")
-    if index["several"]:
+    if "boxes" in index:
+        columns = _object_columns(index)
+    elif index["several"]:
         columns = {"labels": Ragged.from_rows([sorted(set(row)) for row in index["labels"]], np.int64)}
     else:
         columns = {"label": np.array(index["labels"], np.int64)}
     return Dataset(
-        task="classification",
+        task="detection" if "boxes" in index else "classification",
         files=[os.path.join(folder, name) for name in index["files"]],
         classes=index["classes"],
         columns=columns,
@@ -143,6 +185,16 @@ def _from_index(source, folder, index):
         source=source,
         format="tfds",
         findings=tuple(Finding(NOTE, "not used", source, "", note, "passed over") for note in index["notes"]),
+    )
+
+
+def _object_columns(index):
+    flat = {name: [value for row in index[name] for value in row] for name in ("boxes", "labels", "crowd", "difficult")}
+    rows = np.repeat(np.arange(len(index["files"])), [len(row) for row in index["labels"]])
+    number = [place for row in index["labels"] for place in range(1, len(row) + 1)]
+    names = [os.path.splitext(name)[0] for name in index["files"]]
+    return object_columns(
+        rows, flat["boxes"], flat["labels"], number, names, crowd=flat["crowd"], difficult=flat["difficult"]
     )
 
 
