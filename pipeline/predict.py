@@ -38,8 +38,8 @@ class Result:
 @dataclass
 class Summary:
     """What a run of `predict` did. seconds: from the first file to the last line, without loading the model;
-    decode_seconds: waiting for decoded files, while they were not hidden behind the model; model_seconds and
-    write_seconds: in the model and in writing. skipped: files that were done before."""
+    decode_seconds and model_seconds: waiting for decoded files and for the model, which work at the same time;
+    write_seconds: in writing. skipped: files that were done before."""
 
     images: int = 0
     failures: int = 0
@@ -63,7 +63,7 @@ class Summary:
         done = f" ({self.skipped:,} were done before)" if self.skipped else ""
         return (
             f"{self.images:,} images{done}, {self.failures:,} failures, {self.rate:,.0f} images/s: "
-            f"waited {self.decode_seconds:.1f} s for decoding, model {self.model_seconds:.1f} s, "
+            f"waited {self.decode_seconds:.1f} s for decoding, {self.model_seconds:.1f} s for the model, "
             f"writing {self.write_seconds:.1f} s"
         )
 
@@ -106,26 +106,38 @@ class Predictor:
 
         A file that can't be read gives a reason and costs no other file anything.
         """
-        files, waiting = iter(files), deque()
+        files, decoding, asked = iter(files), deque(), deque()
         pool = ThreadPoolExecutor(usable_cores(), "decode")
         try:
             while True:
-                for file in itertools.islice(files, BATCHES_AHEAD * self.batch - len(waiting)):
-                    waiting.append((os.fspath(file), pool.submit(self._reader, os.fspath(file))))
-                if not waiting:
-                    return
-                started = time.perf_counter()
-                read = [(file, *future.result()) for file, future in itertools.islice(waiting, self.batch)]
-                for _ in read:
-                    waiting.popleft()
-                self.decode_seconds += time.perf_counter() - started
-                yield from self._results(read)
+                for file in itertools.islice(files, BATCHES_AHEAD * self.batch - len(decoding)):
+                    decoding.append((os.fspath(file), pool.submit(self._reader, os.fspath(file))))
+                if decoding:
+                    asked.append(self._ask(decoding))
+                if len(asked) > self.runtime.streams or not decoding:
+                    if not asked:
+                        return
+                    yield from self._answers(*asked.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _results(self, read):
+    def _ask(self, decoding):
+        """Take a batch from the files that are being decoded, and hand it to the runtime: (what was read, outputs)."""
+        started = time.perf_counter()
+        read = [(file, *future.result()) for file, future in itertools.islice(decoding, self.batch)]
+        for _ in read:
+            decoding.popleft()
+        decoded = time.perf_counter()
         tensors = [tensors for _, tensors, _, _ in read if tensors]
-        predictions = iter(self.predict_tensors(tensors) if tensors else ())
+        outputs = self.runtime.submit(_stacked(tensors)) if tensors else None
+        self.decode_seconds += decoded - started
+        self.model_seconds += time.perf_counter() - decoded
+        return read, outputs
+
+    def _answers(self, read, outputs):
+        started = time.perf_counter()
+        predictions = iter(self.task.postprocess(outputs.result()) if outputs else ())
+        self.model_seconds += time.perf_counter() - started
         for file, tensors, size, reason in read:
             if tensors:
                 yield Result(file, *size, prediction=next(predictions))
@@ -134,10 +146,7 @@ class Predictor:
 
     def predict_tensors(self, tensors):
         """A list of what `task.read` gives, as arrays, -> a list of predictions."""
-        started = time.perf_counter()
-        outputs = self.runtime({name: np.stack([one[name] for one in tensors]) for name in tensors[0]})
-        self.model_seconds += time.perf_counter() - started
-        return self.task.postprocess(outputs)
+        return self.task.postprocess(self.runtime(_stacked(tensors)))
 
 
 def predict(
@@ -218,6 +227,10 @@ def fingerprint(folder):
             with open(path, "rb") as opened:
                 digest.update(path.name.encode() + hashlib.file_digest(opened, "sha256").digest())
     return digest.hexdigest()[:16]
+
+
+def _stacked(tensors):
+    return {name: np.stack([one[name] for one in tensors]) for name in tensors[0]}
 
 
 def _opened(model):

@@ -1,11 +1,15 @@
 """Running a model for prediction: TensorFlow or OpenVINO, each called with a batch and nothing else.
 
-A runtime is called with a dict of arrays `[n, ...]` and gives a dict of arrays `[n, ...]`, for any n. It never calls
-`model.predict`, which sets up a new input pipeline on every call.
+A runtime is called with a dict of arrays `[n, ...]` and gives a dict of arrays `[n, ...]`, for any n; `submit` gives a
+future of the same, so that `streams` batches can be under way. It never calls `model.predict`, which sets up a new
+input pipeline on every call.
 """
 
 import contextlib
 import importlib.util
+import itertools
+import queue
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -26,10 +30,16 @@ class TensorFlowRuntime:
     owner: what holds its variables; a function alone does not keep them.
     """
 
-    name, precision = "tensorflow", "f32"
+    name, precision, streams = "tensorflow", "f32", 1
 
     def __init__(self, function, owner):
         self._function, self._owner = function, owner
+
+    def submit(self, inputs):
+        """A future of the outputs, already there: TensorFlow takes all cores for one call."""
+        done = Future()
+        done.set_result(self(inputs))
+        return done
 
     def __call__(self, inputs):
         import tensorflow as tf
@@ -39,8 +49,10 @@ class TensorFlowRuntime:
 
 
 class OpenVINORuntime:
-    """One compiled model, asked synchronously: a whole batch is one request, spread over the cores.
+    """One compiled model with a stream of requests for each core.
 
+    A core that does a whole request by itself never waits for the others at the end of a layer, and is free to decode
+    files in between: with decoding beside it, a tenth faster than one request spread over the cores.
     model: an `openvino.Model`, as `convert` makes it. precision: "f32" or "bf16".
     Batches may differ in size; a fixed size was not faster, and compiling takes a fraction of a second, so neither
     padding nor a cache of compiled models would pay.
@@ -51,17 +63,42 @@ class OpenVINORuntime:
     def __init__(self, model, precision="f32", threads=None):
         import openvino
 
-        self.precision = precision
-        settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads or usable_cores()}
-        self._compiled = openvino.Core().compile_model(model, "CPU", settings | {"PERFORMANCE_HINT": "LATENCY"})
-        self._names = [output.get_any_name() for output in self._compiled.outputs]
+        self.precision, self.streams = precision, threads or usable_cores()
+        settings = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": self.streams,
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "NUM_STREAMS": self.streams,
+        }
+        compiled = openvino.Core().compile_model(model, "CPU", settings)
+        self._names = [output.get_any_name() for output in compiled.outputs]
+        self._free = queue.SimpleQueue()
+        for _ in range(self.streams):
+            self._free.put(compiled.create_infer_request())
+        self._pool = ThreadPoolExecutor(self.streams, "openvino")
+
+    def submit(self, inputs):
+        """A future of the outputs; so many as `streams` run at a time."""
+        return self._pool.submit(self._infer, inputs)
 
     def __call__(self, inputs):
-        arrays = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
-        outputs = self._compiled(arrays, share_inputs=True, share_outputs=True)
-        return {
-            name: np.array(outputs[index]) for index, name in enumerate(self._names)
-        }  # copies: the memory is reused
+        count = len(next(iter(inputs.values())))
+        edges = np.linspace(0, count, min(self.streams, count) + 1).astype(int)
+        parts = [
+            self.submit({name: value[first:last] for name, value in inputs.items()})
+            for first, last in itertools.pairwise(edges)
+        ]
+        outputs = [part.result() for part in parts]
+        return {name: np.concatenate([output[name] for output in outputs]) for name in self._names}
+
+    def _infer(self, inputs):
+        request = self._free.get()
+        try:
+            arrays = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
+            outputs = request.infer(arrays, share_inputs=True, share_outputs=True)
+            return {name: np.array(outputs[index]) for index, name in enumerate(self._names)}  # its memory is reused
+        finally:
+            self._free.put(request)
 
 
 def start(function, owner, runtime, precision):
