@@ -66,7 +66,12 @@ class ModelConfig(Section):
 
     backbone: str = Field("efficientnet_lite0", description="a name of `retinue models`")
     weights: str = Field("imagenet", description="imagenet, none, or a file of weights")
-    input_size: int = Field(224, ge=8, le=4096, description="height and width of the model's input in pixels")
+    input_size: int = Field(
+        224,
+        ge=8,
+        le=4096,
+        description="height and width of the model's input in pixels; in detection, its shorter side",
+    )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="before the last layer")
 
 
@@ -141,13 +146,54 @@ class EvaluateConfig(Section):
     bootstrap: int = Field(2000, ge=0, description="resamples for the 95% interval")
 
 
+class DetectionConfig(Section):
+    """Faster R-CNN: its proposals, its heads and its answers. Used where task is detection."""
+
+    style: Literal["fpn", "classic"] = Field(
+        "fpn", description="a feature pyramid, or one map of stride 16 as in the paper of 2015"
+    )
+    longest_side: int = Field(
+        1333, ge=8, le=8192, description="pixels that the longer side has at most; the shorter has model.input_size"
+    )
+    anchor_sizes: Annotated[tuple[Positive, ...], LISTED] = Field(
+        (32.0, 64.0, 128.0, 256.0, 512.0),
+        description="square roots of the anchors' areas in pixels: fpn has one a level, classic all on its map",
+    )
+    anchor_ratios: Annotated[tuple[Positive, ...], LISTED] = Field(
+        (0.5, 1.0, 2.0), description="height to width of the anchors"
+    )
+    crossing_anchors: bool = Field(True, description="learn from anchors that cross the picture's edge, too")
+    objectness: Literal["sigmoid", "softmax"] = Field(
+        "sigmoid", description="one output an anchor, or the paper's two (background, object)"
+    )
+    anchors_sampled: int = Field(256, ge=2, description="anchors of a picture that a step learns from")
+    boxes_sampled: int = Field(512, ge=4, description="proposals of a picture that a step learns from")
+    background_from: Annotated[float, Field(ge=0, lt=0.5)] = Field(
+        0.0, description="overlap with an object that a background box must have; 0.1 in the paper on VOC"
+    )
+    train_candidates: int = Field(2000, ge=1, description="best anchors of a level before suppression, in training")
+    train_proposals: int = Field(2000, ge=1, description="proposals of a picture, in training")
+    candidates: int = Field(1000, ge=1, description="best anchors of a level before suppression, in prediction")
+    proposals: int = Field(1000, ge=1, description="proposals of a picture, in prediction")
+    smallest_proposal: Positive = Field(0.001, description="pixels that each side of a proposal has at least")
+    pyramid_channels: int = Field(256, ge=8, description="of the feature pyramid; few are fast")
+    head_width: int = Field(1024, ge=8, description="of the two linear layers that look at each proposal")
+    head_beta: Positive = Field(
+        0.1111111111111111, description="where the head's box loss turns from square to linear; 1 in Fast R-CNN"
+    )
+    score_threshold: Share = Field(0.05, description="detections that score less are left out")
+    nms_threshold: Share = Field(0.5, description="of two of one class that overlap more, the better one stays")
+    most_detections: int = Field(100, ge=1, description="detections of a picture")
+
+
 class Config(Section):
     """One job, whole."""
 
-    task: Literal["classification"] = Field("classification", description="what is learnt")
+    task: Literal["classification", "detection"] = Field("classification", description="what is learnt")
     seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
+    detection: DetectionConfig = DetectionConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()

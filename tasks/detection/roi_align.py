@@ -1,0 +1,89 @@
+"""RoIAlign: a map of fixed size for each box, by exact bilinear sampling (He et al. 2017, Mask R-CNN, section 3)."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+SAMPLES = 2  # points a side in each bin, whose values are averaged
+CANONICAL_SIZE, CANONICAL_LEVEL = 224.0, 4  # a box of ImageNet's size belongs to the map of stride 2**4
+
+
+class RoIAlign(keras.layers.Layer):
+    """Sample `bins` x `bins` averages from feature maps for each box.
+
+    Called with a list of maps float32 `[n, h, w, c]`, boxes float32 `[n, r, 4]` in pixels and size int32 `[n, 2]`.
+    Gives float32 `[n, r, bins, bins, c]`. strides: of the maps, rising by 2; multiple: see `roi_align`.
+    With several maps, a box is sampled from the one that `levels_of` names. Gradients flow to the maps, not the boxes.
+    """
+
+    def __init__(self, strides, bins, multiple, **arguments):
+        super().__init__(**arguments)
+        self.strides, self.bins, self.multiple = tuple(strides), bins, multiple
+
+    def call(self, maps, boxes, size):
+        return roi_align(maps, tf.stop_gradient(boxes), size, self.strides, self.bins, self.multiple)
+
+    def compute_output_spec(self, maps, boxes, size):
+        return keras.KerasTensor((*boxes.shape[:2], self.bins, self.bins, maps[0].shape[-1]), maps[0].dtype)
+
+
+def roi_align(maps, boxes, size, strides, bins, multiple=1):
+    """The function of `RoIAlign`.
+
+    Each bin is the mean of 2 x 2 points; a point's value is interpolated between the four places around it, where place
+    i of a map of stride s is at i * s (torchvision's `aligned=False`). Points beyond the last place of the image's own
+    part of the map (its size rounded up to a whole `multiple`) have the value of that place.
+    """
+    channels, images = maps[0].shape[-1], tf.shape(boxes)[0]
+    flat = tf.concat([tf.reshape(each, [tf.shape(each)[0], -1, channels]) for each in maps], 1)
+    columns_of = tf.stack([tf.shape(each)[2] for each in maps])
+    starts_of = tf.cumsum(tf.stack([tf.shape(each)[1] * tf.shape(each)[2] for each in maps]), exclusive=True)
+    level = levels_of(boxes, strides)
+    stride = tf.gather(tf.constant(strides), level)
+    own = -(-size // multiple) * multiple
+    last_row = own[:, :1] // stride - 1
+    last_column = own[:, 1:] // stride - 1
+    boxes = boxes / tf.cast(stride, tf.float32)[..., None]
+    y, y_weights = _points(boxes[..., 1], boxes[..., 3], last_row, bins)
+    x, x_weights = _points(boxes[..., 0], boxes[..., 2], last_column, bins)
+    starts, columns = tf.gather(starts_of, level), tf.gather(columns_of, level)
+    rows = starts[..., None, None] + y * columns[..., None, None]
+    place = rows[:, :, :, None, :, None] + x[:, :, None, :, None, :]
+    weights = y_weights[:, :, :, None, :, None] * x_weights[:, :, None, :, None, :]
+    # Sixteen places a bin and their weights: one gather and one product of matrices, fast forwards and backwards.
+    taps = (2 * SAMPLES) ** 2
+    sampled = tf.gather(flat, tf.reshape(place, [images, -1]), batch_dims=1)
+    sampled = tf.reshape(sampled, [-1, taps, channels])
+    weights = tf.cast(tf.reshape(weights, [-1, 1, taps]), sampled.dtype)
+    return tf.reshape(tf.matmul(weights, sampled), [images, -1, bins, bins, channels])
+
+
+def levels_of(boxes, strides):
+    """Which of the maps each box `[..., 4]` is sampled from: int32 `[...]`, 0 for the first of `strides`.
+
+    k = floor(4 + log2(sqrt(w h) / 224)), equation 1 of Lin et al. 2016 (FPN), within what there is.
+    """
+    sides = tf.maximum(boxes[..., 2:] - boxes[..., :2], 0.0)
+    root = tf.maximum(tf.sqrt(sides[..., 0] * sides[..., 1]), 1e-6)
+    level = tf.floor(CANONICAL_LEVEL + tf.math.log(root / CANONICAL_SIZE) / math.log(2.0) + 1e-6)
+    first, last = (int(math.log2(stride)) for stride in (strides[0], strides[-1]))
+    return tf.cast(tf.clip_by_value(level, first, last), tf.int32) - first
+
+
+def _points(low, high, last, bins):
+    """The places along one axis that the bins of boxes are made of, and their weights.
+
+    low, high: float32 `[n, r]` in places; last: int32 `[n, r]`. Returns int32 and float32 `[n, r, bins, 2 SAMPLES]`.
+    """
+    count = bins * SAMPLES
+    steps = (tf.range(count, dtype=tf.float32) + 0.5) / count
+    points = low[..., None] + (high - low)[..., None] * steps
+    last = last[..., None]
+    points = tf.clip_by_value(points, 0.0, tf.cast(last, tf.float32))
+    before = tf.cast(points, tf.int32)
+    share = points - tf.cast(before, tf.float32)
+    places = tf.stack([before, tf.minimum(before + 1, last)], -1)
+    weights = tf.stack([1.0 - share, share], -1) / SAMPLES
+    shape = tf.concat([tf.shape(low), [bins, 2 * SAMPLES]], 0)
+    return tf.reshape(places, shape), tf.reshape(weights, shape)
