@@ -1,4 +1,4 @@
-"""Random changes to a training picture with boxes: a crop that keeps an object, scale, flips, quarter turns, colours."""
+"""Random changes to a training picture with boxes: a crop that keeps an object, scale, flips, turns, colours."""
 
 import tensorflow as tf
 

@@ -40,7 +40,9 @@ def test_a_path_that_is_not_there_gets_the_nearest(folder):
 
 
 def test_a_file_that_is_no_source(folder):
-    with pytest.raises(UsageError, match="1.jpg: not a data source; give a folder of class folders, a .csv file or"):
+    with pytest.raises(
+        UsageError, match="1.jpg: not a data source; give a folder .class folders, COCO, VOC, YOLO., a .csv"
+    ):
         read(folder / "photos/cat/1.jpg")
 
 

@@ -70,6 +70,43 @@ class RetinueTags(LocalFiles):
         return {"train": [{"form": "jpg", "tags": tags} for tags in (["a", "b"], [], ["a", "a"])]}
 
 
+class RetinueObjects(LocalFiles):
+    """Boxes, one of them without a label, and labels of the whole picture beside them."""
+
+    def features(self):
+        label = tfds.features.ClassLabel(names=["cat", "dog"])
+        objects = {"bbox": tfds.features.BBoxFeature(), "label": label, "is_difficult": np.bool_}
+        picture = tfds.features.Image(shape=(None, None, 3))
+        labels = tfds.features.Sequence(label)
+        objects = tfds.features.Sequence(objects)
+        return tfds.features.FeaturesDict({"picture": picture, "labels": labels, "objects": objects})
+
+    def records(self):
+        def thing(label, *sides, difficult=False):
+            return {"label": label, "bbox": tfds.features.BBox(*sides), "is_difficult": difficult}
+
+        some = [
+            thing("dog", 0.1, 0.2, 0.5, 0.6),
+            thing(-1, 0.0, 0.0, 1.0, 1.0),
+            thing("cat", 0.0, 0.0, 1.0, 1.0, difficult=True),
+        ]
+        return {"train": [{"form": "png", "labels": ["dog"], "objects": objects} for objects in (some, [])]}
+
+
+def test_objects_with_boxes():
+    data = read("tfds:retinue_objects", say=lambda line: None)
+    assert (data.task, data.classes) == ("detection", ("cat", "dog"))
+    row = int(np.argmax([len(boxes) for boxes in data.columns["boxes"]]))
+    record = list(data)[row]
+    np.testing.assert_allclose(record["boxes"], [[4, 1, 12, 5], [0, 0, 20, 10]], rtol=1e-5)
+    assert record["labels"].tolist() == [1, 0] and record["difficult"].tolist() == [False, True]
+    assert len(data.columns["boxes"][1 - row]) == 0 and len(data) == 2
+    whole = read("tfds:retinue_objects", say=lambda line: None, task="classification")
+    assert whole.task == "classification" and whole.columns["labels"].values.tolist() == [1, 1]
+    with pytest.raises(UsageError, match="tfds:retinue_shapes: has no objects with boxes; its fields are picture"):
+        read("tfds:retinue_shapes", task="detection")
+
+
 def test_local_files_with_one_label(cache):
     said = []
     data = read("tfds:retinue_shapes", say=said.append)
