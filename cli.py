@@ -148,6 +148,33 @@ def export(run, out, formats, precision, images):
     export(run, out, to=_names(formats), precision=precision, images=images or None, say=click.echo)
 
 
+@commands.command(short_help="Show what a model looks at.")
+@click.argument("model")
+@click.argument("images", nargs=-1, metavar="[IMAGE]...")
+@click.option("--out", required=True, help="A folder that does not exist yet.")
+@click.option("--method", "methods", multiple=True, metavar="NAME", help="May be repeated; all is every method.")
+@click.option("--class", "class_name", metavar="NAME", help="The class to explain.  [default: the model's answer]")
+@click.option("--layer", metavar="NAME", help="For grad-cam, activations, hidden, deconvnet, guided, dream, filters.")
+@click.option("--check", is_flag=True, help="Also test the maps: deletion, insertion, layers forgotten.")
+def explain(model, images, out, methods, class_name, layer, check):
+    """Show what MODEL looks at in each IMAGE: a sheet of pictures, and the maps as .npy files.
+
+    MODEL is a run folder, an export (occlusion only), or a name of `retinue models`, which is then taken with its
+    ImageNet weights: retinue explain efficientnet_lite0 cat.jpg --out why
+
+    \b
+    Methods:  grad-cam, occlusion, saliency (these three by default), smoothgrad, integrated-gradients,
+              activations, hidden, deconvnet, guided, dream; without an image: filters, class-image
+    """
+    import_tensorflow()
+    from retinue.pipeline.explain import DEFAULT, explain
+
+    failures = explain(
+        model, images, out, methods=methods or DEFAULT, class_name=class_name, layer=layer, check=check, say=click.echo
+    )
+    sys.exit(3 if failures else 0)
+
+
 @commands.command(short_help="List the backbones.")
 @click.argument("pattern", required=False)
 @click.option("--json", "as_json", is_flag=True)

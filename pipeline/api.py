@@ -46,6 +46,13 @@ def export(run, out, **options):
     return export(run, out, **options)
 
 
+def explain(model, images=(), out=None, **options):
+    """Show what a classifier looks at; see pipeline/explain.py for the options."""
+    from retinue.pipeline.explain import explain
+
+    return explain(model, images, out, **options)
+
+
 def build(task, classes, recipe=None, multi_label=False, **settings):
     """The untrained `TaskModel` of a task for the class names `classes`."""
     from retinue import tasks
