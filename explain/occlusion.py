@@ -23,13 +23,13 @@ def occlusion(model, images, target, size=None, stride=None, fill=None, batch=BA
     images: `[n, h, w, c]`, or clips `[n, t, h, w, c]`, where the square covers the same place in every frame.
     target: a class index, an array with one an image, or a function from what `model` gives to `[m]`.
     size: side of the square in pixels, or (height, width), by default a fifth of the shorter side. stride: its step, by
-        default a quarter of the square. Squares reach over all four borders alike where the steps do not fit.
+        default a fifth of the square. Squares reach over all four borders alike where the steps do not fit.
     fill: what covers, a number or one a channel; by default the mean colour of the image.
     """
     predict, images, target = _prepared(model, images, target)
     height, width = images.shape[-3:-1]
     sides = _pair(size) if size is not None else (max(1, min(height, width) // 5),) * 2
-    steps = _pair(stride) if stride is not None else tuple(max(1, side // 4) for side in sides)
+    steps = _pair(stride) if stride is not None else tuple(max(1, side // 5) for side in sides)
     if min(sides) < 1 or min(steps) < 1 or sides[0] > height or sides[1] > width:
         raise UsageError(f"a square of {sides} pixels at steps of {steps} does not fit images of {height} x {width}")
     across = spans(width, sides[1], steps[1])

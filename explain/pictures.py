@@ -74,26 +74,27 @@ def grid(tiles, side, smooth=False):
 def contact_sheet(cells, columns=4, side=360):
     """Pictures with a caption each as one page.
 
-    cells: list of (picture uint8 `[h, w, 3]`, list of caption lines). Pictures are brought into `side` x `side`.
+    cells: list of (picture uint8 `[h, w, 3]`, list of caption lines). Their longer sides become `side`.
     """
-    tiles = []
     lines = max(len(caption) for _, caption in cells)
-    for picture, caption in cells:
-        shown = fitted(picture, side)
-        size = shown.shape[1], shown.shape[0]
-        above, left = (side - size[1]) // 2, (side - size[0]) // 2
-        around = ((above, side - size[1] - above), (left, side - size[0] - left), (0, 0))
-        rows = [drawing.Row(line) for line in (*caption, *[""] * (lines - len(caption)))]
-        tiles.append(drawing.with_panel(np.pad(shown, around, constant_values=drawing.PAPER[0]), rows))
-    columns = min(columns, len(tiles))
-    while len(tiles) % columns:
-        tiles.append(np.full_like(tiles[0], drawing.PAPER[0]))
-    gap = np.full((tiles[0].shape[0], 8, 3), drawing.PAPER[0], np.uint8)
-    rows = []
-    for first in range(0, len(tiles), columns):
-        line = [part for tile in tiles[first : first + columns] for part in (tile, gap)]
-        rows.append(np.concatenate(line[:-1], axis=1))
-    return np.concatenate(rows)
+    columns = min(columns, len(cells))
+    parts = []
+    for first in range(0, len(cells), columns):
+        row = [(fitted(picture, side), caption) for picture, caption in cells[first : first + columns]]
+        height = max(picture.shape[0] for picture, _ in row)
+        tiles = [_tile(picture, (height, side), caption, lines) for picture, caption in row]
+        tiles += [np.full_like(tiles[0], drawing.PAPER[0])] * (columns - len(tiles))
+        gap = np.full((tiles[0].shape[0], 8, 3), drawing.PAPER[0], np.uint8)
+        parts.append(np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1))
+    return np.concatenate(parts)
+
+
+def _tile(picture, size, caption, lines):
+    """One cell: the picture in the middle of `size`, the caption below, with room for `lines`."""
+    above, left = (size[0] - picture.shape[0]) // 2, (size[1] - picture.shape[1]) // 2
+    around = ((above, size[0] - picture.shape[0] - above), (left, size[1] - picture.shape[1] - left), (0, 0))
+    rows = [drawing.Row(line) for line in (*caption, *[""] * (lines - len(caption)))]
+    return drawing.with_panel(np.pad(picture, around, constant_values=drawing.PAPER[0]), rows)
 
 
 @functools.cache

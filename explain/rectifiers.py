@@ -10,6 +10,7 @@ treat, or a layer of an unknown kind, which may hide a ReLU, is refused by name.
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers
 
@@ -67,7 +68,7 @@ PASSED_OPERATIONS = frozenset(
     "Add AveragePool Cast Concatenate ExpandDims Flip GetItem Identity Max Maximum MaxPool Mean Moveaxis Negative Pad "
     "Reshape Squeeze Stack Subtract Sum Transpose".split()
 )
-WITH_NUMBER = ("Multiply", "TrueDivide", "Divide")  # linear where one of the two is a number
+DIVISIONS = ("Divide", "TrueDivide")  # as Multiply, linear where one of the two is a number
 
 
 def with_rule(model, rule):
@@ -99,22 +100,22 @@ def with_rule(model, rule):
         return copy
 
     def call(layer, *inputs, **arguments):
-        if type(layer).__name__ in ("Maximum", "Multiply", "TrueDivide", "Divide"):
-            numbers = [value for value in (*inputs, *arguments.values()) if not _is_tensor(value)]
-            pair = not isinstance(layer, layers.Layer)
-            if pair and type(layer).__name__ == "Maximum" and numbers:
-                if any(value != 0 for value in numbers):
+        kind = type(layer).__name__
+        if kind in ("Maximum", *DIVISIONS, "Multiply") and not isinstance(layer, layers.Layer):
+            numbers = [value for value in inputs if not _is_tensor(value)]
+            if kind == "Maximum" and numbers:  # with 0 it is a ReLU
+                if np.any(numbers[0] != 0):
                     raise _refused(layer.name, f"maximum with {numbers[0]}")
                 replaced.append(layer.name)
-                (given,) = (value for value in inputs if _is_tensor(value))
-                return layers.Activation(_relu(rule, None))(given)
-            if pair and type(layer).__name__ in WITH_NUMBER and not (numbers and _is_tensor(inputs[0])):
-                raise _refused(layer.name, type(layer).__name__)
+                return layers.Activation(_relu(rule, None))(next(filter(_is_tensor, inputs)))
+            if kind != "Maximum" and not numbers or kind in DIVISIONS and not _is_tensor(inputs[0]):
+                raise _refused(layer.name, kind)
         if isinstance(layer, layers.MaxPooling2D) and id(inputs[0]) in padded:
-            inputs = (_Lowest(*padded[id(inputs[0])][1:])(padded[id(inputs[0])][0]),)
+            _, given, padding = padded[id(inputs[0])]
+            inputs = (_Lowest(padding)(given),)
         output = layer(*inputs, **arguments)
         if isinstance(layer, layers.ZeroPadding2D):
-            padded[id(output)] = (inputs[0], layer.padding, layer.data_format, output)
+            padded[id(output)] = (output, inputs[0], layer.padding)
         return output
 
     plain = keras.Model(model.input, model.output, name=model.name)
@@ -129,9 +130,9 @@ class _Lowest(layers.Layer):
     """Padding that never wins a maximum. Where zeros were padded before max pooling, all of a window may be zero: then
     the switch must point into the picture and not into the padding, as it does in nets that pad so by themselves."""
 
-    def __init__(self, padding, data_format, **arguments):
+    def __init__(self, padding, **arguments):
         super().__init__(**arguments)
-        self.around = ((0, 0), *padding, (0, 0)) if data_format == "channels_last" else ((0, 0), (0, 0), *padding)
+        self.around = ((0, 0), *padding, (0, 0))
 
     def call(self, x):
         return keras.ops.pad(x, self.around, constant_values=float("-inf"))
@@ -139,7 +140,7 @@ class _Lowest(layers.Layer):
 
 def _limit_of_relu(operation):
     """The largest value (None: no limit) of the ReLU that an operation is or ends with, False where it has none."""
-    if isinstance(operation, layers.ReLU):
+    if type(operation).__name__ == "ReLU":  # the layer, or what keras.activations.relu is on a symbolic tensor
         if operation.negative_slope or operation.threshold:
             raise _refused(operation.name, "a ReLU with a slope below or a threshold")
         return None if operation.max_value is None else float(operation.max_value)
@@ -158,7 +159,7 @@ def _check_layer(layer):
 
 
 def _check_operation(operation):
-    if type(operation).__name__ not in (*PASSED_OPERATIONS, *WITH_NUMBER):
+    if type(operation).__name__ not in (*PASSED_OPERATIONS, *DIVISIONS, "Multiply"):
         raise _refused(operation.name, type(operation).__name__)
 
 
