@@ -32,8 +32,9 @@ def roi_align(maps, boxes, size, strides, bins, multiple=1):
     """The function of `RoIAlign`.
 
     Each bin is the mean of 2 x 2 points; a point's value is interpolated between the four places around it, where place
-    i of a map of stride s is at i * s (torchvision's `aligned=False`). Points beyond the last place of the image's own
-    part of the map (its size rounded up to a whole `multiple`) have the value of that place.
+    i of a map of stride s is at i * s, and a box is at least one place wide and high (torchvision's `aligned=False`).
+    Points beyond the last place of the image's own part of the map (its size rounded up to a whole `multiple`) have the
+    value of that place, and more than one place beyond it, 0.
     """
     channels, images = maps[0].shape[-1], tf.shape(boxes)[0]
     flat = tf.concat([tf.reshape(each, [tf.shape(each)[0], -1, channels]) for each in maps], 1)
@@ -78,12 +79,13 @@ def _points(low, high, last, bins):
     """
     count = bins * SAMPLES
     steps = (tf.range(count, dtype=tf.float32) + 0.5) / count
-    points = low[..., None] + (high - low)[..., None] * steps
+    points = low[..., None] + tf.maximum(high - low, 1.0)[..., None] * steps
     last = last[..., None]
+    is_on_map = tf.cast(points <= tf.cast(last + 1, tf.float32), tf.float32)
     points = tf.clip_by_value(points, 0.0, tf.cast(last, tf.float32))
     before = tf.cast(points, tf.int32)
     share = points - tf.cast(before, tf.float32)
     places = tf.stack([before, tf.minimum(before + 1, last)], -1)
-    weights = tf.stack([1.0 - share, share], -1) / SAMPLES
+    weights = tf.stack([1.0 - share, share], -1) * is_on_map[..., None] / SAMPLES
     shape = tf.concat([tf.shape(low), [bins, 2 * SAMPLES]], 0)
     return tf.reshape(places, shape), tf.reshape(weights, shape)
