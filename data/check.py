@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from retinue.configs.machine import usable_cores
+from retinue.data.check_boxes import check_boxes
 from retinue.data.check_report import Report
 from retinue.data.dataset import SPLITS
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
@@ -18,28 +19,44 @@ CHUNK = 64  # files that a thread takes at once
 
 
 def check(
-    dataset, *, on_bad="stop", bad_share=0.03, max_pixels=200_000_000, workers=None, progress=None, training=True
+    dataset,
+    *,
+    on_bad="stop",
+    bad_share=0.03,
+    max_pixels=200_000_000,
+    workers=None,
+    progress=None,
+    training=True,
+    anchors=None,
 ):
     """Decode every file of `dataset` and look for all that would spoil a training. Gives a `Report`.
 
     on_bad, bad_share, max_pixels: as in the configuration's section data. workers: threads, by default one a core.
     progress: called with (files done, files in all). training: also ask what training needs (two classes, every class
-    in the training split); False for data that is only evaluated.
-    The report's dataset has its `content_ids` filled.
+    in the training split); False for data that is only evaluated. anchors: for detection, the `AnchorGrid` of the
+    model. The report's dataset has its `content_ids` filled, and for detection only boxes that can be right.
     """
     begin = time.perf_counter()
     images = _probe_all(dataset.files, max_pixels, workers, progress)
     dataset = dataclasses.replace(dataset, content_ids=[image.content_id for image in images])
     bad = np.array([image.bad is not None for image in images], bool)
     findings = list(dataset.findings) + _file_findings(dataset.files, images)
+    would_fail, objects = [], None
+    if dataset.task == "detection":
+        boxes = check_boxes(dataset, images, on_bad=on_bad, bad_share=bad_share, anchors=anchors)
+        dataset, objects = boxes.dataset, boxes.summary
+        findings += boxes.findings
+        bad |= boxes.bad_files
+        would_fail += boxes.would_fail
     duplicate_groups = _duplicate_groups(images)
     findings += _duplicate_findings(dataset, duplicate_groups)
     findings += _group_findings(dataset)
-    would_fail = _too_many_bad(dataset, bad, on_bad, bad_share)
+    would_fail = _too_many_bad(dataset, bad, on_bad, bad_share) + would_fail
     counts = _class_counts(dataset, ~bad)
     if training:
         would_fail += _missing_classes(dataset, counts)
         findings += _rare_classes(dataset, counts)
+        findings += _classes_without_objects(dataset, counts)
     return Report(
         dataset=dataset,
         images=images,
@@ -49,6 +66,7 @@ def check(
         duplicate_groups=duplicate_groups,
         would_fail=would_fail,
         seconds=time.perf_counter() - begin,
+        objects=objects,
     )
 
 
@@ -91,7 +109,7 @@ def _duplicate_groups(images):
 
 
 def _label_set(dataset, row):
-    labels = dataset.columns["labels"][row] if dataset.multi_label else [dataset.columns["label"][row]]
+    labels = dataset.columns["labels"][row] if "labels" in dataset.columns else [dataset.columns["label"][row]]
     return frozenset(int(label) for label in labels)
 
 
@@ -149,7 +167,7 @@ def _group_findings(dataset):
 
 
 def _class_counts(dataset, usable):
-    """{split: files of each class, int64 `[classes]`} over usable files, for each split that is there."""
+    """{split: files (or objects) of each class, int64 `[classes]`} of usable files, for each split that is there."""
     return {
         name: dataset.take(usable & (dataset.splits == name)).class_counts()
         for name in ("", *SPLITS)
@@ -160,10 +178,13 @@ def _class_counts(dataset, usable):
 def _too_many_bad(dataset, bad, on_bad, bad_share):
     if bad.all():
         return ["no file can be used"]
-    if on_bad == "skip" or bad.mean() <= bad_share:
+    # A reader leaves a file out whose annotation is broken: that is no row here, and bad all the same.
+    left_out = sum(finding.severity == BAD and not finding.item for finding in dataset.findings)
+    count, total = int(bad.sum()) + left_out, len(bad) + left_out
+    if on_bad == "skip" or count / total <= bad_share:
         return []
     return [
-        f"{bad.sum():,} of {len(bad):,} files are bad ({bad.mean():.1%}, more than {bad_share:.0%}); "
+        f"{count:,} of {total:,} files are bad ({count / total:.1%}, more than {bad_share:.0%}); "
         "mend them, or leave them out with --set data.on_bad=skip"
     ]
 
@@ -175,6 +196,8 @@ def _trainable(counts, classes):
 
 def _missing_classes(dataset, counts):
     trainable = _trainable(counts, len(dataset.classes))
+    if dataset.task == "detection":
+        return [] if trainable.any() else ["no object is left for training"]
     if not trainable.any():
         return ["no photo is left for training"]
     reasons = []
@@ -190,8 +213,26 @@ def _missing_classes(dataset, counts):
     return reasons
 
 
+def _classes_without_objects(dataset, counts):
+    """Of a detection dataset: the others can be learnt all the same, so it may be meant."""
+    if dataset.task != "detection":
+        return []
+    return [
+        Finding(
+            WARNING,
+            "class without objects",
+            dataset.source,
+            name,
+            f"the class {name} has no object to train on: it will never be found",
+            "kept; add pictures, or take the class out",
+        )
+        for name, count in zip(dataset.classes, _trainable(counts, len(dataset.classes)), strict=True)
+        if not count
+    ]
+
+
 def _classes_in_one_group(dataset, trainable):
-    if dataset.groups is None or dataset.multi_label:
+    if dataset.groups is None or "label" not in dataset.columns:
         return []
     groups_of = defaultdict(set)
     for row, (label, group, split) in enumerate(
@@ -216,15 +257,17 @@ def _classes_in_one_group(dataset, trainable):
 def _rare_classes(dataset, counts):
     """Classes that can't be both learnt and scored, and names that differ by nothing but case."""
     findings = []
-    trainable = _trainable(counts, len(dataset.classes))
+    trainable, noun = _trainable(counts, len(dataset.classes)), "object" if dataset.task == "detection" else "photo"
     for index, name in enumerate(dataset.classes):
         if "val" in counts:
             if trainable[index] and not counts["val"][index]:
-                reason = f"the class {name} has no photo in val: it can't be scored"
+                reason = f"the class {name} has no {noun} in val: it can't be scored"
                 findings.append(Finding(WARNING, "class not in val", dataset.source, name, reason, "kept; add photos"))
         elif trainable[index] == 1:
-            reason = f"the class {name} has one photo: it is trained on, and can't be scored"
-            findings.append(Finding(WARNING, "class with one photo", dataset.source, name, reason, "kept; add photos"))
+            reason = f"the class {name} has one {noun}: it is trained on, and can't be scored"
+            findings.append(
+                Finding(WARNING, f"class with one {noun}", dataset.source, name, reason, "kept; add photos")
+            )
     findings += _classes_in_one_group(dataset, trainable)
     spelled = defaultdict(list)
     for name in dataset.classes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from retinue.configs.errors import RetinueError
+from retinue.data.box_sheet import box_sheet
 from retinue.data.contact_sheet import contact_sheet
 from retinue.data.files import atomic_path, atomic_write
 from retinue.data.finding import BAD, NOTE, WARNING
@@ -26,7 +27,8 @@ class Report:
     dataset: as it was checked. images: an `ImageFile` a row. findings: all that was noticed, by the reader too.
     bad_rows: int64, the rows that can't be used. class_counts: {split: usable files of each class}, "" for files
     without a split. duplicate_groups: arrays of rows with the same bytes. would_fail: the reasons why training would
-    fail, empty when it would not. seconds: how long it took.
+    fail, empty when it would not. seconds: how long it took. objects: for detection, what is known of the boxes (see
+    `check_boxes.BoxReport.summary`), else None; class_counts are then objects.
     """
 
     dataset: object
@@ -37,6 +39,7 @@ class Report:
     duplicate_groups: list
     would_fail: list
     seconds: float
+    objects: dict = None
 
     def usable(self):
         """The dataset without the bad rows, and the duplicate groups as rows of that dataset."""
@@ -70,6 +73,7 @@ class Report:
             "problems": [
                 {"severity": severity, "kind": kind, "count": count} for (severity, kind), count in kinds.most_common()
             ],
+            **({} if self.objects is None else {"objects": self.objects}),
             "would_fail": self.would_fail,
             "seconds": round(self.seconds, 2),
         }
@@ -95,7 +99,8 @@ class Report:
         usable, _ = self.usable()
         if len(usable):
             with atomic_path(os.path.join(folder, "samples.jpg")) as path:
-                contact_sheet(usable).save(path, quality=90)
+                sheet = contact_sheet if self.objects is None else box_sheet
+                sheet(usable).save(path, quality=90)
 
     def _rotated(self):
         return sum(image.orientation != 1 for image in self.images if not image.bad)
@@ -133,6 +138,7 @@ def summary_lines(report):
         _line("data", f"{dataset.source} ({dataset.format}), {len(dataset):,} photos{_splits(report)}"),
         _line("classes", _classes(report)),
         _line("sizes", _sizes(report)),
+        *(_line("objects", text) for text in _objects(report)),
         _line("bad", f"{len(report.bad_rows):,} of {len(dataset):,} photos can't be used"),
     ]
     lines += [_line(severity, text) for severity, text in _problems(report)]
@@ -204,6 +210,21 @@ def _sizes(report):
     text += "; " + ", ".join(f"{name} {count:,}" for name, count in formats)
     rotated = report._rotated()
     return text + (f"; turned upright by EXIF: {rotated:,}" if rotated else "")
+
+
+def _objects(report):
+    """What the boxes are like, two lines; none but for detection."""
+    found = report.objects
+    if not found or not found["objects"]:
+        return []
+    parts = [f"{found['objects']:,}, {found['pictures_without']:,} photos without"]
+    parts += [f"{found[name]:,} {name}" for name in ("crowds", "difficult") if found[name]]
+    side, anchors = found["side"], found["anchors"]
+    parts += [f"at most {found['most_in_a_picture']:,} in one"]
+    parts += [f"side {side['5%']:g} to {side['95%']:g} pixels, median {side['median']:g}"]
+    far = anchors["below_negative"]
+    second = f"{far:,} ({far / found['objects']:.1%}) are far from every anchor (overlap below 0.3)"
+    return [", ".join(parts), second]
 
 
 def _examples(findings, source):

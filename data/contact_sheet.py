@@ -13,10 +13,10 @@ def contact_sheet(dataset):
     rows = _choose(dataset)
     columns = min(COLUMNS, len(rows))
     sheet = Image.new("RGB", (columns * TILE, -(-len(rows) // columns) * (TILE + CAPTION)), "white")
-    draw, font = ImageDraw.Draw(sheet), _font()
+    draw, font = ImageDraw.Draw(sheet), caption_font()
     for place, row in enumerate(rows):
         left, top = place % columns * TILE, place // columns * (TILE + CAPTION)
-        tile = _thumbnail(dataset.files[row])
+        tile = thumbnail(dataset.files[row], TILE - 4)
         sheet.paste(tile, (left + (TILE - tile.width) // 2, top + (TILE - tile.height) // 2))
         draw.text((left + 3, top + TILE + 2), _caption(dataset, row, font), "black", font)
     return sheet
@@ -36,18 +36,19 @@ def _choose(dataset):
     return chosen[:MOST]
 
 
-def _thumbnail(file):
+def thumbnail(file, side):
+    """The picture, upright, RGB, with no side longer than `side`; a grey tile for what Pillow can't read."""
     try:
         # The warnings are of many pixels and odd metadata; the check has looked at both.
         with warnings.catch_warnings(action="ignore"), Image.open(file) as opened:
-            opened.draft("RGB", (TILE, TILE))
+            opened.draft("RGB", (side, side))
             picture = ImageOps.exif_transpose(opened)
             if picture.mode.startswith(("I", "F")):
                 picture = _to_eight_bits(picture)
             picture = picture.convert("RGB")
     except Exception:  # TIFFs that only OpenCV reads, and more pixels than Pillow likes: a grey tile will do
-        return Image.new("RGB", (TILE - 4, TILE - 4), "lightgrey")
-    picture.thumbnail((TILE - 4, TILE - 4))
+        return Image.new("RGB", (side, side), "lightgrey")
+    picture.thumbnail((side, side))
     return picture
 
 
@@ -64,7 +65,7 @@ def _caption(dataset, row, font):
     return text
 
 
-def _font():
+def caption_font():
     """DejaVu, which has more alphabets than Pillow's own font."""
     import matplotlib
 

@@ -17,7 +17,8 @@ def split(dataset, *, val_share=0.2, test_share=0.0, seed=0, duplicate_groups=()
     Groups of `dataset.groups` and `duplicate_groups` (arrays of rows, from the check) never part.
 
     Which files are held out depends on the seed and their names below the common folder, not on their order, so a file
-    more moves few others. Files with several labels: the rarest label first, each kept near its share.
+    more moves few others. Files with several labels, or objects of several classes: the rarest class first, each kept
+    near its share.
     Raises UsageError for shares out of range, RetinueError when nothing can be held out.
     """
     if not (0 <= val_share < 1 and 0 <= test_share < 1 and val_share + test_share < 1):
@@ -108,9 +109,9 @@ def _is_nearer(wanted, counts, files):
 
 def _label_counts(dataset, rows):
     """(classes, files of each) of a unit; files without any label count as one class more, so that they spread too."""
-    if dataset.multi_label:
+    if "labels" in dataset.columns:
         column = dataset.columns["labels"]
-        each = [column[row] if len(column[row]) else [len(dataset.classes)] for row in rows]
+        each = [np.unique(column[row]) if len(column[row]) else [len(dataset.classes)] for row in rows]
         return np.unique(np.concatenate(each).astype(np.int64), return_counts=True)
     return np.unique(dataset.columns["label"][rows], return_counts=True)
 

@@ -1,0 +1,234 @@
+"""What the check finds in boxes, each finding with its file, its place and its reason."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from retinue.data.anchor_overlap import AnchorGrid
+from retinue.data.check import check
+from retinue.data.check_report import summary_lines
+from retinue.data.exif_boxes import turn_upright
+from retinue.data.read import read
+from retinue.data.split import split
+
+sys.path.append(str(Path(__file__).parent))
+from box_files import coco, photo
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in "abcd":
+        photo(tmp_path / f"{name}.jpg")  # 100 x 80
+    return tmp_path
+
+
+def report_of(folder, *annotations, **options):
+    images = [(number, f"{name}.jpg") for number, name in enumerate("abcd")]
+    path = coco(folder / "boxes.json", images, [(number, *entry) for number, entry in enumerate(annotations, 1)])
+    return check(read(path), **({"on_bad": "skip"} | options))
+
+
+def found(report, kind):
+    """The one finding of its kind."""
+    (finding,) = [finding for finding in report.findings if finding.kind == kind]
+    return finding
+
+
+GOOD = [(0, 1, [10, 10, 30, 30]), (1, 7, [0, 0, 100, 80]), (3, 1, [50, 50, 20, 20]), (3, 7, [0, 0, 100, 80])]
+
+
+def test_all_is_well(folder):
+    report = report_of(folder, *GOOD, on_bad="stop")
+    assert (report.findings, report.would_fail, len(report.bad_rows)) == ([], [], 0)
+    assert report.class_counts[""].tolist() == [2, 2]
+    assert summary_lines(report) == [
+        f"data     {folder}/boxes.json (coco), 4 photos",
+        "classes  2: cat 2, dog 2",
+        "sizes    all 100 x 80 pixels; JPEG 4",
+        "objects  4, 1 photos without, at most 2 in one, side 21.5 to 89.4 pixels, median 59.7",
+        "objects  0 (0.0%) are far from every anchor (overlap below 0.3)",
+        "bad      0 of 4 photos can't be used",
+        f"next     retinue train {folder}/boxes.json",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("box", "kind", "reason", "cure"),
+    [
+        (
+            [10, 20, -5, 10],
+            "negative width or height",
+            "the box 10, 20, 5, 30 ends before it begins",
+            "write x, y, width",
+        ),
+        ([10, 20, 0, 10], "box without size", "the box 10, 20, 10, 30 has no area", "draw it again"),
+        ([150, 20, 10, 10], "outside the image", "the box 150, 20, 160, 30 lies wholly outside of", "another picture"),
+        ([0.2, 0.3, 0.5, 0.25], "shares where pixels are expected", "is less than a pixel, so these", "multiply by"),
+        ([float("nan"), 0, 5, 5], "not a box", "has a value that is no number", "correct it"),
+    ],
+)
+def test_a_box_that_can_not_be_right_is_left_out(folder, box, kind, reason, cure):
+    report = report_of(folder, *GOOD, (1, 7, box))
+    finding = found(report, kind)
+    assert (finding.severity, finding.file, finding.item) == ("bad", f"{folder}/b.jpg", "annotation 5")
+    assert finding.reason.startswith("annotation 5 (dog): the box ") and reason in finding.reason
+    assert finding.action.startswith("left out, the picture has 2 boxes; ") and cure in finding.action
+    assert len(report.dataset.columns["labels"].values) == 4 and len(report.dataset) == 4
+    assert report.objects["left_out"] == 1 and len(report.findings) == 1
+    strict = report_of(folder, *GOOD, (1, 7, box), on_bad="stop")
+    assert strict.would_fail == [
+        "1 of 5 boxes are bad (20.0%, more than 3%); mend them, or leave them out with --set data.on_bad=skip"
+    ]
+    assert report_of(folder, *GOOD, (1, 7, box), on_bad="stop", bad_share=0.2).would_fail == []
+
+
+def test_swapped_corners_in_a_table(folder):
+    (folder / "boxes.csv").write_text("file,x1,y1,x2,y2,label\na.jpg,30,10,10,40,cat\nb.jpg,1,1,20,20,cat\n")
+    finding = found(check(read(folder / "boxes.csv"), on_bad="skip"), "corners swapped")
+    assert finding.reason == "line 2 (cat): the box 30, 10, 10, 40 ends before it begins"
+    assert finding.action == "left out, the picture has 1 box; write the smaller corner first"
+
+
+def test_a_box_that_reaches_out_is_cut(folder):
+    report = report_of(folder, *GOOD, (2, 1, [-10, 70, 50, 50]), (2, 1, [60, 60, 40.6, 20]))
+    assert (
+        found(report, "box reaches out of the image").reason
+        == "annotation 5 (cat): the box -10, 70, 40, 120 reaches out of the picture"
+    )
+    assert report.dataset.columns["boxes"][2].tolist() == [
+        [0, 70, 40, 80],
+        [60, 60, 100, 80],
+    ]  # half a pixel is rounding
+    assert report.objects["cut"] == 1 and report.objects["left_out"] == 0
+
+
+def test_a_box_that_is_there_twice(folder):
+    report = report_of(folder, *GOOD, (0, 1, [10, 10, 30, 30]), (0, 7, [10, 10, 30, 30]))
+    assert found(report, "duplicate box").reason.startswith(
+        "annotation 5 (cat): the box 10, 10, 40, 40 is there before"
+    )
+    assert report.dataset.columns["object_id"][0].tolist() == [1, 6]
+
+
+def test_only_shares(folder):
+    report = report_of(folder, *((0, 1, [0.1 * place, 0.1, 0.2, 0.3]) for place in range(4)), on_bad="stop")
+    assert report.would_fail == [
+        "no box can be used; most: shares where pixels are expected",
+        "no object is left for training",
+    ]
+
+
+def test_what_the_reader_left_out_counts(folder):
+    report = report_of(folder, *GOOD, (0, 3, [1, 1, 5, 5]), on_bad="stop")
+    assert found(report, "unknown class").item == "annotation 5"
+    assert report.would_fail[0].startswith("1 of 5 boxes are bad")
+
+
+def test_missing_and_broken_pictures_and_other_sizes(folder):
+    (folder / "b.jpg").unlink()
+    photo(folder / "d.jpg", size=(50, 40))
+    report = report_of(folder, *GOOD)
+    assert report.bad_rows.tolist() == [1, 3]
+    assert found(report, "missing").file == f"{folder}/b.jpg"
+    finding = found(report, "other size than annotated")
+    assert (finding.file, finding.reason) == (
+        f"{folder}/d.jpg",
+        "annotated as 100 x 80 pixels, but the file has 50 x 40",
+    )
+    usable, _ = report.usable()
+    assert [Path(file).name for file in usable.files] == ["a.jpg", "c.jpg"]
+    assert report.class_counts[""].tolist() == [1, 0]
+    strict = report_of(folder, *GOOD, on_bad="stop")
+    assert strict.would_fail[0].startswith("2 of 4 files are bad (50.0%")
+
+
+def test_classes_without_objects_are_a_warning(folder):
+    report = report_of(folder, GOOD[0])
+    assert (
+        found(report, "class without objects").reason
+        == "the class dog has no object to train on: it will never be found"
+    )
+    assert found(report, "class with one object").item == "cat"
+    assert report.would_fail == []
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_turning_boxes_is_turning_the_picture(orientation):
+    pixels = np.zeros((8, 10, 3), np.uint8)
+    pixels[2:5, 1:7] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = Image.fromarray(pixels)
+    picture.getexif()[0x0112] = orientation
+    upright = np.asarray(ImageOps.exif_transpose(picture))
+    rows, columns = np.nonzero(upright[:, :, 0])
+    expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    assert turn_upright([[1, 2, 7, 5]], (8, 10), orientation).tolist() == [expected]
+
+
+def test_exif(folder):
+    """The size in the annotation tells whether it was made of the stored or of the upright picture."""
+    photo(folder / "a.jpg", orientation=6)
+    stored = report_of(folder, *GOOD)
+    assert stored.dataset.columns["boxes"][0].tolist() == [[40, 10, 70, 40]]
+    assert found(stored, "boxes turned by EXIF").severity == "note"
+    photo(folder / "a.jpg", size=(80, 100), orientation=6)  # upright it is 100 x 80, as annotated
+    upright = report_of(folder, *GOOD)
+    assert upright.dataset.columns["boxes"][0].tolist() == [[10, 10, 40, 40]] and upright.findings == []
+    photo(folder / "a.jpg", orientation=3)
+    half = report_of(folder, *GOOD)
+    assert half.dataset.columns["boxes"][0].tolist() == [[10, 10, 40, 40]]
+    assert found(half, "turned by EXIF").severity == "warning"
+
+
+def test_what_is_written(folder):
+    report = report_of(folder, *GOOD, (2, 1, [0, 0, 0, 1]), (2, 1, [0, 0, 90, 70], {"iscrowd": 1}))
+    report.write(folder / "out")
+    content = json.loads((folder / "out/report.json").read_text())
+    assert content["task"] == "detection" and content["multi_label"] is False
+    assert content["objects"]["objects"] == 4 and content["objects"]["crowds"] == 1
+    assert content["objects"]["pictures_without"] == 0 and sum(content["objects"]["anchors"]["histogram"]) == 4
+    assert content["classes"] == {"cat": {"unsplit": 3}, "dog": {"unsplit": 2}}
+    rows = list(csv.DictReader(open(folder / "out/problems.csv", encoding="utf-8")))
+    assert [row["item"] for row in rows if row["file"]] == ["annotation 5"]
+    with Image.open(folder / "out/samples.jpg") as sheet:
+        assert sheet.size == (4 * 380, 398)
+
+
+def test_anchors_of_the_model(folder):
+    report = report_of(folder, *GOOD, anchors=AnchorGrid(sizes=((4,),), strides=(4,), ratios=(1.0,)))
+    assert report.objects["anchors"]["below_negative"] == 4
+    assert "objects  4 (100.0%) are far from every anchor" in "\n".join(summary_lines(report))
+
+
+def test_splits_hold_out_of_each_class_and_keep_groups(tmp_path):
+    lines = ["file,x1,y1,x2,y2,label,group"]
+    for number in range(40):
+        photo(tmp_path / f"{number}.jpg")
+        rare = number % 10 == 0
+        lines += [f"{number}.jpg,1,1,9,9,{'rare' if rare else 'common'},{'farm' if number in (1, 2, 3) else ''}"] * 3
+        lines += [f"{number}.jpg,,,,,,{'farm' if number in (1, 2, 3) else ''}"]
+    (tmp_path / "boxes.csv").write_text("\n".join(lines))
+    data = read(tmp_path / "boxes.csv")
+    first, again, other = (split(data, seed=seed) for seed in (0, 0, 1))
+    assert first.splits.tolist() == again.splits.tolist() != other.splits.tolist()
+    val = first.split("val")
+    assert 7 <= len(val) <= 9
+    assert (val.class_counts() > 0).all()
+    assert len(set(first.splits[data.groups == "farm"])) == 1
+
+
+def test_no_tensorflow_for_a_check(folder):
+    coco(folder / "boxes.json", [(0, "a.jpg")], [(1, 0, 1, [1, 1, 5, 5])])
+    code = (
+        "import sys\nfrom retinue.data.read import read\nfrom retinue.data.check import check\n"
+        f"check(read({str(folder / 'boxes.json')!r})).write({str(folder / 'out')!r})\n"
+        "assert not {'tensorflow', 'keras', 'tensorflow_datasets'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
