@@ -17,7 +17,7 @@ LETTERS = 30  # of a caption's line
 def write_batch_pictures(path, images, captions):
     """Write at most 16 pictures of a batch as one JPEG, four in a row, each above its caption.
 
-    images: uint8 `[n, h, w, 3]` RGB, as the net gets them, n >= 1. captions: n texts.
+    images: n of uint8 `[h, w, 3]` RGB, as the net gets them, n >= 1. captions: n texts.
     """
     shown = min(len(images), MOST)
     texts = [drawable(text, one_font=True) for text in captions[:shown]]
@@ -29,21 +29,6 @@ def write_batch_pictures(path, images, captions):
         cells.append(drawing.with_panel(_fitted(image), rows))
     with atomic_path(path) as temporary:
         Image.fromarray(_sheet(cells)).save(temporary, "JPEG", quality=90)
-
-
-def caption(target, classes, multi_label):
-    """The classes of a picture's target as text: "cat"; "70% cat, 30% dog" of a mixed one; "no label".
-
-    target: float `[C]`. Shares of one label are written largest first; several labels keep the order of the classes.
-    """
-    percents = np.round(100 * np.asarray(target, np.float64)).astype(int)
-    order = range(len(classes)) if multi_label else np.argsort(-percents, kind="stable")
-    parts = [
-        classes[index] if percents[index] == 100 else f"{percents[index]}% {classes[index]}"
-        for index in order
-        if percents[index]
-    ]
-    return ", ".join(parts) or "no label"
 
 
 def _fitted(image):

@@ -1,13 +1,11 @@
 """Scoring a model on files with known answers, by the same functions that predict and export use."""
 
 import csv
-import dataclasses
 
 import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.check_report import problem_lines
-from retinue.data.dataset import Ragged
 from retinue.pipeline.prepare import inspect, refuse_unfit
 from retinue.pipeline.run import open_model
 
@@ -51,7 +49,12 @@ def predictions(task, run, files):
 
     columns = {"file": np.asarray(files, dtype=object)}
     data = batches.batches(
-        columns, example, batch_size=task.config.evaluate.batch_size, training=False, seed=task.config.seed
+        columns,
+        example,
+        batch_size=task.config.evaluate.batch_size,
+        training=False,
+        seed=task.config.seed,
+        padding=(padding, ()) if (padding := task.padding(training=False)) else None,
     )
     try:
         for inputs, _ in data:
@@ -81,11 +84,11 @@ def evaluate(model_path, source, split=None, say=print):
     dataset, chosen = _choose(model, report.usable()[0], split)
     if not len(dataset):
         raise UsageError(f"{source}: has no files in split {chosen}")
-    dataset = _labelled_as(model, dataset)
+    dataset = model.task.accept(dataset)
     say(f"{model_path} on {len(dataset)} files of {source} ({chosen})")
     scores = score(model.task, outputs_function(model), dataset)
     say(headline(scores))
-    for line in worst_classes(scores):
+    for line in scores.worst_classes:
         say(line)
     return scores
 
@@ -96,20 +99,8 @@ def headline(scores):
     return f"{scores.headline.replace('_', ' ')} {scores.value:.2%}{interval}, {scores.count} files"
 
 
-def worst_classes(scores, most=3):
-    """The classes with the lowest F1, a line each."""
-    rows = [row for row in scores.per_class if row.get("f1") is not None]
-    rows = sorted(rows, key=lambda row: row["f1"])[:most]
-    width = max((len(row["class"]) for row in rows), default=0)
-    return [
-        f"  {row['class']:<{width}}  F1 {row['f1']:.2f}, {_share(row['recall'])} found, "
-        f"{_share(row['precision'])} right when said"
-        for row in rows
-    ]
-
-
 def worst_pictures(task, model, dataset, rows):
-    """For the report: the pictures of `rows` with truth and prediction, dicts of file, truth, labels and image."""
+    """For the report: the pictures of `rows`, dicts of file, image, and the truth and what was said of `task.judge`."""
     from retinue.data import decode
     from retinue.pipeline.report import LARGEST
     from retinue.tasks import drawing
@@ -122,39 +113,15 @@ def worst_pictures(task, model, dataset, rows):
         for batch in predictions(task, Evaluation(task, model, chosen).run, chosen.files)
         for prediction in batch
     ]
-    return [
-        {
-            "file": record["file"],
-            "truth": truth_names(dataset, record),
-            "labels": prediction["labels"],
-            "image": drawing.shrink(decode.decode_image(decode.read_encoded(record["file"])).numpy(), LARGEST),
-        }
-        for record, prediction in zip(chosen, found, strict=True)
-    ]
-
-
-def truth_names(dataset, record):
-    """The class name of a record, or the list of its names with several labels a file."""
-    if dataset.multi_label:
-        return [dataset.classes[label] for label in record["labels"]]
-    return dataset.classes[record["label"]]
-
-
-def _labelled_as(model, dataset):
-    """The dataset with labels of the model's kind. Raises RetinueError when they are of another kind or unknown."""
-    unknown = [name for name in dataset.classes if name not in model.classes]
-    if unknown:
-        raise RetinueError(
-            f"{dataset.source}: the model does not know the class {', '.join(unknown[:5])}; it knows "
-            f"{', '.join(model.classes[:20])}. Rename or leave out what it does not know"
-        )
-    if model.multi_label == dataset.multi_label:
-        return dataset
-    if not model.multi_label:
-        raise RetinueError(f"{dataset.source}: has files with several labels, but the model gives one label a file")
-    label = dataset.columns["label"]
-    labels = Ragged(label, np.arange(len(label) + 1, dtype=np.int64))
-    return dataclasses.replace(dataset, columns={"labels": labels})
+    items = []
+    for record, prediction in zip(chosen, found, strict=True):
+        truth = task.truth(dataset, record)
+        names, said = task.judge(prediction, truth)
+        image = decode.decode_image(decode.read_encoded(record["file"])).numpy()
+        if task.draws_places:
+            image = task.draw(image, prediction, truth)
+        items.append({"file": record["file"], "truth": names, "said": said, "image": drawing.shrink(image, LARGEST)})
+    return items
 
 
 def _choose(model, dataset, split):
@@ -185,7 +152,3 @@ def _splits_of_run(model):
             ):  # of two copies, one of which was learned from, that one counts
                 known[row["content"]] = row["split"]
     return known
-
-
-def _share(value):
-    return "-" if value is None else f"{value:.0%}"

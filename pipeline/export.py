@@ -15,12 +15,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data import image_file
 from retinue.data.files import atomic_write
 from retinue.pipeline import runtimes
+from retinue.pipeline.predict import stacked
 from retinue.pipeline.run import now, open_model, to_csv, versions
 
 FORMATS = ("savedmodel", "openvino")
@@ -28,7 +27,6 @@ LATER = ("onnx", "litert")
 TOLERANCE = 1e-4  # largest difference of a score between the export and the Keras model
 PROOF_IMAGES = 8
 PROOF_SPLITS = ("val", "test", "train")  # where they come from, the later ones filling up
-THRESHOLD = 0.5  # with several labels a file, a score of at least this gives the label, as in the run's scores
 
 
 def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None, say=print):
@@ -38,15 +36,12 @@ def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None,
       serving_default   bytes: string `[n]`, encoded files
       image             image: uint8 `[n, height, width, 3]`, RGB of any size, upright
       model             what `task.read` gives; the net alone
-    The first two give scores float32 `[n, classes]` and classes string `[n, classes]`, and
-      where a file has one label: label string `[n]` and score float32 `[n]`, the best class and its score;
-      where a file may have several: threshold float32 `[n]`, 0.5. A file has every class that scores at least this
-      much, which may be none, so there is no `label`.
+    The first two give what the task's `serve` says.
     images: paths of photos for the proof; by default 8 of the files in the run's split.csv that are still there, from
     the val split, then test, then train.
     Raises UsageError for a format or precision that is not there, a folder that is not empty, or no photos, and
-    RetinueError, leaving nothing behind, when a score differs by more than 1e-4, or a best label although the best two
-    scores are further apart than that.
+    RetinueError, leaving nothing behind, when a score differs by more than 1e-4, or an answer without such a near
+    tie.
     """
     _refuse_unknown(to, precision)
     model = open_model(model_path) if isinstance(model_path, (str, os.PathLike)) else model_path
@@ -79,31 +74,33 @@ def _write(model, inference, folder, to, precision, files, say):
     _write_split(model, folder)
     function = runtimes.trace(inference)
     tensors = [_read(model.task, file) for file in files]
-    truth = function(**_batch(tensors))["scores"].numpy()
+    batch = stacked(tensors, model.task.padding(training=False))
+    truth = runtimes.TensorFlowRuntime(function, inference)(batch)
     proofs = {}
     if "savedmodel" in to:
         _write_saved_model(model, inference, folder)
         exported = tf.saved_model.load(str(folder))
         given = exported.signatures["serving_default"](bytes=tf.constant([_bytes(file) for file in files]))
-        proofs["savedmodel"] = _proof(given["scores"].numpy(), truth, model.multi_label)
+        given = {name: value.numpy() for name, value in given.items()}
+        proofs["savedmodel"] = model.task.compare(given, truth, TOLERANCE)
     if "openvino" in to:
         import openvino
 
         path = folder / runtimes.OPENVINO_FILE
         openvino.save_model(runtimes.convert(function), path, compress_to_fp16=False)
         run = runtimes.OpenVINORuntime(openvino.Core().read_model(path))
-        proofs["openvino"] = _proof(run(_batch(tensors))["scores"], truth, model.multi_label)
+        proofs["openvino"] = model.task.compare(run(batch), truth, TOLERANCE)
     for form, proof in proofs.items():
         ties = f" ({proof['near_ties']} others are as good as tied)" if proof["near_ties"] else ""
         say(
             f"{form}: {len(files)} photos, largest difference {proof['largest_difference']:.1e}, "
-            f"same label {proof['same_label']} of {len(files)}{ties}"
+            f"same answer {proof['same']} of {len(files)}{ties}"
         )
-        agreed = proof["same_label"] + proof["near_ties"]
+        agreed = proof["same"] + proof["near_ties"]
         if not proof["largest_difference"] <= TOLERANCE or agreed < len(files):
             raise RetinueError(
                 f"{form}: differs from the Keras model by {proof['largest_difference']:.1e} (at most {TOLERANCE:g} is "
-                f"allowed) and agrees on {agreed} of {len(files)} labels; nothing was exported"
+                f"allowed) and agrees on {agreed} of {len(files)} answers; nothing was exported"
             )
     described = {
         "run": str(model.folder.resolve()),
@@ -132,6 +129,7 @@ def _write_saved_model(model, inference, folder):
     import tensorflow as tf
 
     task, module = model.task, tf.Module()
+    padding = task.padding(training=False)
     names = tf.constant(list(model.classes))
     kinds = {tensor.name: tf.TensorSpec(tensor.shape[1:], tensor.dtype) for tensor in inference.inputs}
     # The copy is what the SavedModel keeps under assets/; the path is known to nobody afterwards.
@@ -145,19 +143,13 @@ def _write_saved_model(model, inference, folder):
             return inference(inputs, training=False)
 
         def answer(inputs):
-            scores = run(inputs)["scores"]
-            count = tf.shape(scores)[0]
-            given = {"scores": scores, "classes": tf.tile(names[None], [count, 1])}
-            if model.multi_label:
-                return given | {"threshold": tf.fill([count], THRESHOLD)}
-            best = tf.argmax(scores, axis=-1)
-            return given | {"label": tf.gather(names, best), "score": tf.reduce_max(scores, axis=-1)}
+            return task.serve(run(inputs), names)
 
         def from_bytes(encoded):
-            return answer(tf.map_fn(task.read, encoded, fn_output_signature=kinds))
+            return answer(_map(task.read, encoded, kinds, padding))
 
         def from_images(images):
-            return answer(tf.map_fn(task.prepare, images, fn_output_signature=kinds))
+            return answer(_map(task.prepare, images, kinds, padding))
 
         batches = {name: tf.TensorSpec([None, *kind.shape], kind.dtype, name) for name, kind in kinds.items()}
         signatures = {
@@ -168,29 +160,45 @@ def _write_saved_model(model, inference, folder):
         tf.saved_model.save(module, str(folder), signatures)
 
 
+def _map(function, elements, kinds, padding):
+    """`function` of each element, as one batch, in TensorFlow operations.
+
+    kinds: {name: `tf.TensorSpec`} of its results; padding: None, or {name: value} with which those that differ in size
+    are filled up at their ends to the largest.
+    """
+    import tensorflow as tf
+
+    if padding is None:
+        return tf.map_fn(function, elements, fn_output_signature=kinds)
+    count = tf.shape(elements)[0]
+    empty = {
+        name: tf.TensorArray(kind.dtype, count, infer_shape=False, element_shape=kind.shape, clear_after_read=False)
+        for name, kind in kinds.items()
+    }
+
+    def add(index, arrays):
+        return index + 1, {name: arrays[name].write(index, value) for name, value in function(elements[index]).items()}
+
+    _, arrays = tf.while_loop(lambda index, _: index < count, add, (0, empty), parallel_iterations=1)
+    batch = {}
+    for name, array in arrays.items():
+        sizes = tf.map_fn(lambda index, a=array: tf.shape(a.read(index)), tf.range(count))  # noqa: B023
+        largest = tf.reduce_max(sizes, axis=0)
+
+        def filled(index, array=array, largest=largest, value=padding[name]):
+            element = array.read(index)
+            missing = largest - tf.shape(element)
+            return tf.pad(element, tf.stack([tf.zeros_like(missing), missing], 1), constant_values=value)
+
+        kind = kinds[name]
+        batch[name] = tf.map_fn(filled, tf.range(count), fn_output_signature=kind)
+    return batch
+
+
 def _signature(function, spec):
     import tensorflow as tf
 
     return tf.function(function, input_signature=[spec])
-
-
-def _proof(given, truth, multi_label):
-    """How far the scores `[n, classes]` are apart, and how many rows have the same label, or all the same labels.
-
-    near_ties: rows with another label, where the best two scores, or a score and the threshold, are less than the
-    tolerance apart.
-    """
-    if multi_label:
-        said = (given >= THRESHOLD) == (truth >= THRESHOLD)
-        same, as_good = said.all(-1), (said | (np.abs(truth - THRESHOLD) <= TOLERANCE)).all(-1)
-    else:
-        best = np.sort(truth, axis=-1)[:, -2:]
-        same, as_good = given.argmax(-1) == truth.argmax(-1), best[:, -1] - best[:, 0] <= TOLERANCE
-    return {
-        "largest_difference": float(np.abs(given - truth).max()),
-        "same_label": int(same.sum()),
-        "near_ties": int((~same & as_good).sum()),
-    }
 
 
 def _proof_files(model, images):
@@ -231,12 +239,6 @@ def _bytes(file):
     from retinue.data.decode import encoded_bytes
 
     return encoded_bytes(str(file))
-
-
-def _batch(tensors):
-    import tensorflow as tf
-
-    return {name: tf.constant(np.stack([one[name] for one in tensors])) for name in tensors[0]}
 
 
 def _refuse_unknown(to, precision):

@@ -73,7 +73,7 @@ class Fitting:
         self.progress.line(f"{reason}: saving at the end of this step")
 
     def first_batch(self, training, dataset=None):
-        """(images uint8 `[n, s, s, 3]`, targets) as numpy arrays: the first training batch, or that of `dataset`."""
+        """(inputs, targets) as numpy arrays: the first training batch, or that of `dataset`."""
         stage = self.stages[0][1]
         columns = self.columns if dataset is None else self.task.columns(dataset)
         data = batches.batches(
@@ -83,9 +83,9 @@ class Fitting:
             training=training,
             seed=self.config.seed,
             mix=self.task.mix() if training else None,
+            padding=self.task.padding(training=True),
         )
-        images, targets = next(iter(data))
-        return images.numpy(), targets.numpy()
+        return tf.nest.map_structure(lambda value: value.numpy(), next(iter(data)))
 
     @property
     def stage_name(self):
@@ -149,6 +149,7 @@ class Fitting:
             order=self.order,
             first_step=self.state["step"],
             mix=self.task.mix(),
+            padding=self.task.padding(training=True),
         )
         try:
             self.model.fit(

@@ -129,7 +129,7 @@ class Predictor:
             decoding.popleft()
         decoded = time.perf_counter()
         tensors = [tensors for _, tensors, _, _ in read if tensors]
-        outputs = self.runtime.submit(_stacked(tensors)) if tensors else None
+        outputs = self.runtime.submit(stacked(tensors, self.task.padding(training=False))) if tensors else None
         self.decode_seconds += decoded - started
         self.model_seconds += time.perf_counter() - decoded
         return read, outputs
@@ -146,7 +146,7 @@ class Predictor:
 
     def predict_tensors(self, tensors):
         """A list of what `task.read` gives, as arrays, -> a list of predictions."""
-        return self.task.postprocess(self.runtime(_stacked(tensors)))
+        return self.task.postprocess(self.runtime(stacked(tensors, self.task.padding(training=False))))
 
 
 def predict(
@@ -229,8 +229,19 @@ def fingerprint(folder):
     return digest.hexdigest()[:16]
 
 
-def _stacked(tensors):
-    return {name: np.stack([one[name] for one in tensors]) for name in tensors[0]}
+def stacked(tensors, padding=None):
+    """A list of what `task.read` gives, as arrays, -> a batch. padding: what `task.padding` says of tensors that differ
+    in size; they are filled up at their ends to the largest."""
+    if padding is None:
+        return {name: np.stack([one[name] for one in tensors]) for name in tensors[0]}
+    batch = {}
+    for name in tensors[0]:
+        arrays = [one[name] for one in tensors]
+        largest = np.max([array.shape for array in arrays], axis=0)
+        batch[name] = np.full((len(arrays), *largest), padding[name], arrays[0].dtype)
+        for row, array in enumerate(arrays):
+            batch[name][(row, *map(slice, array.shape))] = array
+    return batch
 
 
 def _opened(model):

@@ -40,8 +40,8 @@ def write_report(
     run_info: dict, every key optional: versions {name: version}, command, seed, seconds, backbone, weights, device,
         source, fingerprint, split (the one that was scored).
     history: rows of metrics.csv as numbers, empty when there was no training.
-    worst_images: dicts with file, truth (a name, or a list of names), labels [{"label", "score"}] best first, and image
-        uint8 `[h, w, 3]`; the most wrong first; the first 20 are used.
+    worst_images: dicts with file, image uint8 `[h, w, 3]`, truth (list of str) and said [{"label", "score", "right"}],
+        as `Task.judge` gives them; the most wrong first; the first 20 are used.
     check_summary: sentences on what `check` found; empty for no problems, None when the data was not checked.
     batch_pictures: {"training": path, "validation": path}, either or both, of sheets that batch_pictures.py wrote.
     Returns the Path of `report.html`. The same input gives the same bytes.
@@ -64,7 +64,7 @@ def write_report(
         for name, rows in {"per_class": scores.per_class, **scores.tables}.items():
             _write_csv(folder / f"{name}.csv", rows)
         atomic_write(folder / "scores.json", json.dumps(scores.as_json(), indent=1, allow_nan=False) + "\n")
-        _write_worst(folder / "worst", worst_images, scores)
+        _write_worst(folder / "worst", worst_images)
     page = _template().render(
         title=title,
         headline=plots.words(scores.headline) if scores else None,
@@ -159,24 +159,24 @@ def _write_csv(path, rows):
     atomic_write(path, to_csv(rows).encode("utf-8", "backslashreplace"))
 
 
-def _write_worst(folder, images, scores):
+def _write_worst(folder, images):
     """The pictures with the truth and the prediction under them, and the list of their files."""
     for old in folder.glob("*.jpg"):
         if WORST_NAME.fullmatch(old.name):  # of an earlier report into the same folder
             old.unlink()
     rows = []
     for rank, item in enumerate(images, 1):
-        truth, given = sections.true_names(item), sections.said(item, scores)
+        truth, given = item["truth"], item["said"]
         lines = [drawing.Row("truth: " + (", ".join(truth) or "no label"))]
         for label in given:
-            right = label["label"] in truth
-            mark, color = ("✓", drawing.RIGHT) if right else ("✗", drawing.WRONG)
-            lines.append(drawing.Row(f"{mark} {label['label']}", label["score"], color, f"{label['score']:.0%}"))
+            mark, color = ("✓", drawing.RIGHT) if label["right"] else ("✗", drawing.WRONG)
+            text = sections.percent(label["score"])
+            lines.append(drawing.Row(f"{mark} {label['label']}", label["score"], color, text))
         names = [label["label"] for label in given]
         file = f"{rank:02d}_truth-{_file_part(truth)}_said-{_file_part(names)}.jpg"
         with atomic_path(folder / file) as path:
             Image.fromarray(drawing.with_panel(drawing.shrink(item["image"], LARGEST), lines)).save(path, quality=90)
-        scored = ";".join(f"{label['score']:.4f}" for label in given)
+        scored = ";".join("" if label["score"] is None else f"{label['score']:.4f}" for label in given)
         rows.append(
             {"picture": file, "file": item["file"], "truth": ";".join(truth), "said": ";".join(names), "score": scored}
         )

@@ -170,10 +170,10 @@ def worst(images, scores):
     pictures = [
         {
             "uri": data_uri(_thumbnail(item["image"]), "jpeg"),
-            "truth": ", ".join(true_names(item)) or "no label",
+            "truth": ", ".join(item["truth"]) or "no label",
             "said": [
-                {"name": label["label"], "score": f"{label['score']:.0%}", "right": label["label"] in true_names(item)}
-                for label in said(item, scores)
+                {"name": label["label"], "score": percent(label["score"]), "right": label["right"]}
+                for label in item["said"]
             ],
             "file": Path(item["file"]).name,
         }
@@ -232,23 +232,16 @@ def settings(config, run_info):
     return Section("Settings", folded=folded)
 
 
-def true_names(item):
-    """The true class names of a worst picture, a list whatever was given."""
-    return [item["truth"]] if isinstance(item["truth"], str) else list(item["truth"])
-
-
-def said(item, scores):
-    """The labels that the model gave a worst picture: its best, or all above the threshold where there are several."""
-    if isinstance(item["truth"], str):
-        return item["labels"][:1]
-    return [label for label in item["labels"] if label["score"] >= scores.numbers["threshold"]]
-
-
 def number_text(name, value):
     """A number as the page shows it: losses as they are, all else as percent."""
     if value is None:
         return "–"
     return f"{value:.3f}" if name.endswith("loss") else f"{value:.1%}"
+
+
+def percent(score):
+    """A score as text; nothing where there is none."""
+    return "" if score is None else f"{score:.0%}"
 
 
 def data_uri(content, kind):

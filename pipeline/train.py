@@ -5,15 +5,13 @@ import shlex
 import time
 from pathlib import Path
 
-import numpy as np
-
 from retinue import backbones, tasks
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.configs.quiet import import_tensorflow
 from retinue.data.check_report import problem_lines
 from retinue.pipeline.doctor import device
-from retinue.pipeline.evaluate import headline, truth_names, worst_classes
+from retinue.pipeline.evaluate import headline
 from retinue.pipeline.prepare import prepare
 from retinue.pipeline.progress import Progress
 from retinue.pipeline.run import Run, next_folder, now, open_model, refuse_existing, to_csv
@@ -45,7 +43,7 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     task, model = _build(config, dataset)
     if not resume:
         folder = Path(out) if out else next_folder("runs", config.task)
-        files = {"split.csv": to_csv(_split_rows(dataset))}
+        files = {"split.csv": to_csv(_split_rows(task, dataset))}
         run = Run.create(folder, task, command, files, data=_describe(source, dataset))
     say(_first_line(run, config, dataset))
     try:
@@ -96,14 +94,13 @@ def _train(run, task, model, dataset, report, resume, say):
 
 def _write_batch_pictures(run, fitting, task, held_out):
     """`batch_train.jpg` and `batch_val.jpg`: what the net sees."""
-    from retinue.pipeline.batch_pictures import caption, write_batch_pictures
+    from retinue.pipeline.batch_pictures import write_batch_pictures
 
     batches = {"batch_train.jpg": fitting.first_batch(training=True)}
     if len(held_out):
         batches["batch_val.jpg"] = fitting.first_batch(training=False, dataset=held_out)
-    for name, (images, targets) in batches.items():
-        captions = [caption(target, task.classes, task.multi_label) for target in targets]
-        write_batch_pictures(run.folder / name, images, captions)
+    for name, batch in batches.items():
+        write_batch_pictures(run.folder / name, *task.shown(*batch))
 
 
 def _open_for_resume(out, config):
@@ -148,11 +145,11 @@ def _first_line(run, config, dataset):
     )
 
 
-def _split_rows(dataset):
+def _split_rows(task, dataset):
     return [
         {
             "file": os.path.abspath(record["file"]),
-            "label": ";".join(np.atleast_1d(truth_names(dataset, record))),
+            "label": ";".join(task.names(dataset, record)),
             "split": record["split"],
             "content": content,
         }
@@ -202,7 +199,7 @@ def _say_result(run, scores, say):
         say("no files were held out, so there is no score (--set data.val_share=0.2 holds a fifth back)")
     else:
         say(headline(scores))
-        for line in worst_classes(scores):
+        for line in scores.worst_classes:
             say(line)
     say(f"report:  {run.folder / 'report.html'}")
     say(f"next:    retinue predict {folder} YOUR_PHOTOS/ --out results")

@@ -20,6 +20,7 @@ class Scores:
     worst: rows of the dataset, the most wrong first.
     verdict: the result in one plain sentence, for someone who knows no scores.
     notes: plain sentences that a reader of the numbers must know (classes that were left out, ...).
+    worst_classes: the three worst classes with their numbers, a line each, for the screen.
     """
 
     headline: str
@@ -31,6 +32,7 @@ class Scores:
     worst: list = field(default_factory=list)
     verdict: str = ""
     notes: list = field(default_factory=list)
+    worst_classes: list = field(default_factory=list)
 
     @property
     def value(self):

@@ -6,6 +6,8 @@ classification `{"labels": [{"label", "score"}, ...], "scores": float32 [classes
 
 import abc
 
+from retinue.configs.errors import RetinueError
+
 
 class Task(abc.ABC):
     """One job that a backbone can learn. Instances hold the configuration and the class names, and no weights.
@@ -14,6 +16,7 @@ class Task(abc.ABC):
     """
 
     name = ""
+    draws_places = False  # whether `draw` shows where in the picture things are, so that the report needs the drawing
 
     def __init__(self, config, classes, multi_label=False):
         self.config = config
@@ -35,6 +38,11 @@ class Task(abc.ABC):
     def example(self, training, input_size=None):
         """The function (columns of one record, int32 `[2]` seed) -> (inputs, targets), in TensorFlow operations."""
 
+    def padding(self, training):
+        """What fills up pictures of a batch that differ in size: a value for each part of `example`'s (inputs, targets)
+        in training, of `read`'s dict otherwise. None where all have one size."""
+        return None
+
     @abc.abstractmethod
     def mix(self):
         """The function over a training batch (inputs, targets, seeds) -> (inputs, targets), or None."""
@@ -54,6 +62,46 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def postprocess(self, outputs):
         """A batch of `inference`'s outputs (dict of numpy arrays) -> a list of predictions."""
+
+    @abc.abstractmethod
+    def serve(self, outputs, names):
+        """What an exported model answers, in TensorFlow operations: a batch of `inference`'s outputs and the class
+        names, string `[classes]`, -> a dict of tensors that start with the batch's axis."""
+
+    @abc.abstractmethod
+    def compare(self, given, truth, tolerance):
+        """How far a batch of outputs (dict of numpy arrays) is from the Keras model's, for the proof of an export.
+
+        Gives a dict: largest_difference, float; same, how many files get the same answer; near_ties, how many others
+        differ only where the Keras model itself is within `tolerance` of another answer.
+        """
+
+    def accept(self, dataset):
+        """The dataset as this task scores it. Raises RetinueError when it has classes that the model doesn't know."""
+        unknown = [name for name in dataset.classes if name not in self.classes]
+        if unknown:
+            raise RetinueError(
+                f"{dataset.source}: the model does not know the class {', '.join(unknown[:5])}; it knows "
+                f"{', '.join(self.classes[:20])}. Rename or leave out what it does not know"
+            )
+        return dataset
+
+    @abc.abstractmethod
+    def names(self, dataset, record):
+        """The class names that a record of `dataset` holds, as a list, each once."""
+
+    @abc.abstractmethod
+    def truth(self, dataset, record):
+        """What `draw` and `judge` take as the truth of a record."""
+
+    @abc.abstractmethod
+    def judge(self, prediction, truth):
+        """A prediction beside the truth, in words for the report: (list of str, list of dicts with label, a str; score,
+        a float or None; right, a bool)."""
+
+    @abc.abstractmethod
+    def shown(self, inputs, targets):
+        """A batch of `example`'s results (numpy arrays) as one looks at it: (list of uint8 `[h, w, 3]`, captions)."""
 
     @abc.abstractmethod
     def evaluator(self, interval=True):

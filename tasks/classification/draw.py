@@ -48,3 +48,18 @@ def _judged_row(label, right):
 
 def _row(label, color, mark=""):
     return drawing.Row(mark + label["label"], label["score"], color, f"{label['score']:.0%}")
+
+
+def caption(target, classes, multi_label):
+    """The classes of a picture's target as text: "cat"; "70% cat, 30% dog" of a mixed one; "no label".
+
+    target: float `[C]`. Shares of one label are written largest first; several labels keep the order of the classes.
+    """
+    percents = np.round(100 * np.asarray(target, np.float64)).astype(int)
+    order = range(len(classes)) if multi_label else np.argsort(-percents, kind="stable")
+    parts = [
+        classes[index] if percents[index] == 100 else f"{percents[index]}% {classes[index]}"
+        for index in order
+        if percents[index]
+    ]
+    return ", ".join(parts) or "no label"

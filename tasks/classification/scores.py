@@ -133,6 +133,7 @@ class ClassificationEvaluator:
             worst=[int(row) for row in wrong_rows[np.argsort(-loss[wrong_rows], kind="stable")]],
             verdict=verdict,
             notes=notes,
+            worst_classes=_worst_classes(per_class),
         )
 
     def _multi_label_scores(self, scores, positive):
@@ -200,7 +201,23 @@ class ClassificationEvaluator:
             verdict=f"{correct}, and it finds {micro[1]:.1%} of the true ones; all labels of a file are right on "
             f"{numbers['exact_match']:.1%} of {counted(len(scores), 'file')}.",
             notes=notes,
+            worst_classes=_worst_classes(per_class),
         )
+
+
+def _worst_classes(per_class, most=3):
+    """The classes with the lowest F1, a line each."""
+    rows = sorted((row for row in per_class if row["f1"] is not None), key=lambda row: row["f1"])[:most]
+    width = max((len(row["class"]) for row in rows), default=0)
+    return [
+        f"  {row['class']:<{width}}  F1 {row['f1']:.2f}, {_share(row['recall'])} found, "
+        f"{_share(row['precision'])} right when said"
+        for row in rows
+    ]
+
+
+def _share(value):
+    return "-" if value is None else f"{value:.0%}"
 
 
 def _single_label_columns(scores, truth):

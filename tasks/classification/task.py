@@ -1,17 +1,21 @@
 """Classification: global pooling, dropout and one linear layer on a pretrained backbone."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
 from retinue import backbones
-from retinue.configs.errors import UsageError
+from retinue.configs.errors import RetinueError, UsageError
 from retinue.data import augment, decode, mix, resize
+from retinue.data.dataset import Ragged
 from retinue.tasks.classification import draw, losses, scores, views
 from retinue.tasks.model import TaskModel
 from retinue.tasks.task import Task
 
+THRESHOLD = 0.5  # with several labels a file, a score of at least this gives the label
 BALANCE_POWER = {"mild": 0.5, "weights": 1.0}
 WRITTEN_LABELS = 5  # so many of the best labels go into a prediction, unless there are few classes
 
@@ -122,6 +126,63 @@ class Classification(Task):
             labels = [{"label": self.classes[index], "score": float(row[index])} for index in best]
             predictions.append({"labels": labels, "scores": row})
         return predictions
+
+    def serve(self, outputs, names):
+        """scores float32 `[n, classes]` and classes string `[n, classes]`, and where a file has one label: label string
+        `[n]` and score float32 `[n]`, the best class and its score; with several: threshold float32 `[n]`, 0.5."""
+        scores = outputs["scores"]
+        count = tf.shape(scores)[0]
+        given = {"scores": scores, "classes": tf.tile(names[None], [count, 1])}
+        if self.multi_label:
+            return given | {"threshold": tf.fill([count], THRESHOLD)}
+        best = tf.argmax(scores, axis=-1)
+        return given | {"label": tf.gather(names, best), "score": tf.reduce_max(scores, axis=-1)}
+
+    def compare(self, given, truth, tolerance):
+        """By the scores `[n, classes]`; the answer is the best label, or all labels from the threshold on."""
+        given, truth = given["scores"], truth["scores"]
+        if self.multi_label:
+            said = (given >= THRESHOLD) == (truth >= THRESHOLD)
+            same, as_good = said.all(-1), (said | (np.abs(truth - THRESHOLD) <= tolerance)).all(-1)
+        else:
+            best = np.sort(truth, axis=-1)[:, -2:]
+            same, as_good = given.argmax(-1) == truth.argmax(-1), best[:, -1] - best[:, 0] <= tolerance
+        return {
+            "largest_difference": float(np.abs(given - truth).max()),
+            "same": int(same.sum()),
+            "near_ties": int((~same & as_good).sum()),
+        }
+
+    def accept(self, dataset):
+        """The dataset with as many labels a file as the model gives. Raises RetinueError where that can't be."""
+        dataset = super().accept(dataset)
+        if self.multi_label == dataset.multi_label:
+            return dataset
+        if not self.multi_label:
+            raise RetinueError(f"{dataset.source}: has files with several labels, but the model gives one label a file")
+        label = dataset.columns["label"]
+        labels = Ragged(label, np.arange(len(label) + 1, dtype=np.int64))
+        return dataclasses.replace(dataset, columns={"labels": labels})
+
+    def names(self, dataset, record):
+        """The class of a record, or its classes."""
+        labels = record["labels"] if dataset.multi_label else [record["label"]]
+        return [dataset.classes[label] for label in labels]
+
+    def truth(self, dataset, record):
+        """The class name of a record, or the list of its names with several labels a file."""
+        names = self.names(dataset, record)
+        return names if dataset.multi_label else names[0]
+
+    def judge(self, prediction, truth):
+        """The true names, and the best label, or with several labels a file all from the threshold on."""
+        truth, labels = [truth] if isinstance(truth, str) else list(truth), prediction["labels"]
+        said = [label for label in labels if label["score"] >= THRESHOLD] if self.multi_label else labels[:1]
+        return truth, [label | {"right": label["label"] in truth} for label in said]
+
+    def shown(self, inputs, targets):
+        """The pictures as they are, and their classes: "cat"; "70% cat, 30% dog" of a mixed one; "no label"."""
+        return list(inputs), [draw.caption(target, self.classes, self.multi_label) for target in targets]
 
     def evaluator(self, interval=True):
         """A `ClassificationEvaluator` for these classes; without `interval` there is no bootstrap."""

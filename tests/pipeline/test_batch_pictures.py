@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from retinue.pipeline.batch_pictures import caption, write_batch_pictures
+from retinue.pipeline.batch_pictures import write_batch_pictures
+from retinue.tasks.classification.draw import caption
 
 CLASSES = ("cat", "dog", "eel")
 

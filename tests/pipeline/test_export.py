@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.pipeline.export import _proof, _proof_files, export
+from retinue.configs.load import load_config
+from retinue.pipeline.export import _proof_files, export
+from retinue.tasks.classification.task import Classification
 
 # What someone who serves the export runs: TensorFlow and nothing of ours.
 ELSEWHERE = """
@@ -63,7 +65,7 @@ def test_the_saved_model_serves_without_retinue(tiny_model, exported, photos):
 def test_the_folder_says_where_it_came_from_and_how_equal_it_is(tiny_model, exported):
     described = json.loads((exported / "export.json").read_text())
     proof = described["formats"]["savedmodel"]
-    assert proof["largest_difference"] <= 1e-4 and proof["same_label"] == len(described["photos"]) == 8
+    assert proof["largest_difference"] <= 1e-4 and proof["same"] == len(described["photos"]) == 8
     assert described["run"] == str(tiny_model.folder) and "tensorflow" in described["versions"]
     assert (exported / "config.yaml").read_bytes() == (tiny_model.folder / "config.yaml").read_bytes()
     assert (exported / "classes.json").is_file()
@@ -80,7 +82,7 @@ def test_the_proof_is_printed_and_takes_photos_of_the_run(tiny_model, photos, tm
     finally:
         (tiny_model.folder / "split.csv").unlink()
     assert described["photos"] == [files[1], files[2], files[0]]
-    assert said[0].startswith("openvino: 3 photos, largest difference ") and said[0].endswith("same label 3 of 3")
+    assert said[0].startswith("openvino: 3 photos, largest difference ") and said[0].endswith("same answer 3 of 3")
     assert {"model.xml", "model.bin", "config.yaml"} <= set(os.listdir(tmp_path / "out"))
     assert (tmp_path / "out" / "split.csv").read_text() == "content,split\n000,train\n001,test\n002,test\n003,test\n"
     assert "saved_model.pb" not in os.listdir(tmp_path / "out")
@@ -118,12 +120,17 @@ def test_which_photos_prove(tiny_model, photos, tmp_path):
 def test_a_near_tie_is_no_disagreement():
     truth = np.array([[0.50004, 0.49996], [0.6, 0.4], [0.5001, 0.4999]])
     given = np.array([[0.49999, 0.50001], [0.6, 0.4], [0.49999, 0.50001]])
-    proof = _proof(given, truth, multi_label=False)
+
+    def compare(given, truth, multi_label=False):
+        task = Classification(load_config(), ("a", "b"), multi_label)
+        return task.compare({"scores": given}, {"scores": truth}, 1e-4)
+
+    proof = compare(given, truth)
     assert proof["largest_difference"] == pytest.approx(1.1e-4)
-    assert (proof["same_label"], proof["near_ties"]) == (1, 1)  # the best two of the last row are 2e-4 apart
-    assert _proof(np.ones((2, 1)), np.ones((2, 1)), multi_label=False)["same_label"] == 2
-    several = _proof(np.array([[0.49999, 0.9], [0.2, 0.7]]), np.array([[0.50001, 0.9], [0.2, 0.7]]), multi_label=True)
-    assert (several["same_label"], several["near_ties"]) == (1, 1)
+    assert (proof["same"], proof["near_ties"]) == (1, 1)  # the best two of the last row are 2e-4 apart
+    assert compare(np.ones((2, 1)), np.ones((2, 1)))["same"] == 2
+    several = compare(np.array([[0.49999, 0.9], [0.2, 0.7]]), np.array([[0.50001, 0.9], [0.2, 0.7]]), multi_label=True)
+    assert (several["same"], several["near_ties"]) == (1, 1)
 
 
 def test_several_labels_a_file_have_a_threshold_and_no_best_label(tiny_model, photos, tmp_path):

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from retinue.configs.load import load_config
 from retinue.configs.schema import Config
 from retinue.data.dataset import Dataset, Ragged
 from retinue.pipeline import sections
 from retinue.pipeline.batch_pictures import write_batch_pictures
 from retinue.pipeline.report import write_report
 from retinue.tasks.classification.scores import ClassificationEvaluator
+from retinue.tasks.classification.task import Classification
 from retinue.tasks.scores import Scores
 
 NASTY = "<b onclick=\"alert('x')\">&amp;猫</b>"
@@ -66,8 +68,8 @@ def single_label(count=12):
     worst = [
         {
             "file": scored.files[row],
-            "truth": CLASSES[scored.columns["label"][row]],
-            "labels": [{"label": NASTY, "score": 0.8}, {"label": "plain", "score": 0.1}],
+            "truth": [CLASSES[scored.columns["label"][row]]],
+            "said": [{"label": NASTY, "score": 0.8, "right": False}],
             "image": picture(20 * row),
         }
         for row in scores.worst
@@ -298,15 +300,12 @@ def test_several_labels_a_file(tmp_path):
     evaluator = ClassificationEvaluator(names, multi_label=True, bootstrap=20)
     evaluator.update([{"scores": row} for row in rows], dataset)
     scores = evaluator.scores()
-    worst = [
-        {
-            "file": dataset.files[row],
-            "truth": [names[label] for label in truth[row]],
-            "labels": [{"label": names[index], "score": float(rows[row, index])} for index in np.argsort(-rows[row])],
-            "image": picture(50),
-        }
-        for row in scores.worst
-    ]
+    task = Classification(load_config(), names, multi_label=True)
+    predictions = task.postprocess({"scores": rows})
+    worst = []
+    for row in scores.worst:
+        true_names, said = task.judge(predictions[row], [names[label] for label in truth[row]])
+        worst.append({"file": dataset.files[row], "truth": true_names, "said": said, "image": picture(50)})
     page = write(tmp_path, dataset, scores, worst, history=[], run_info={})
     captions = page.words[page.words.index("The most wrong pictures") :]
     assert "no label → sand 70%, sky 60%" in captions
