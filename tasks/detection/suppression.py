@@ -22,5 +22,6 @@ def kept_by_nms(boxes, scores, columns, rows, threshold):
         score_threshold=0.0,
         pad_to_max_output_size=True,
     )
-    is_valid = tf.cast(tf.range(count) < valid, tf.int32)  # the rest of `chosen` is padding
-    return tf.scatter_nd(chosen[:, None], is_valid, [count]) > 0
+    # What comes after the valid ones is padding, and goes to a place of its own: OpenVINO's scatter doesn't add up.
+    chosen = tf.where(tf.range(count) < valid, chosen, count)
+    return tf.scatter_nd(chosen[:, None], tf.ones_like(chosen), [count + 1])[:count] > 0
