@@ -12,7 +12,8 @@ import click
 from retinue.configs.errors import RetinueError
 from retinue.configs.quiet import import_tensorflow
 
-TASKS = click.Choice(["auto", "classification"])
+TASKS = ("classification", "detection")
+TASK_OF_DATA = click.Choice(["auto", *TASKS])
 # A full disk or missing rights, wherever they are met.
 USERS_TO_MEND = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -32,7 +33,7 @@ def commands():
 
 @commands.command(short_help="Look for trouble in your data.")
 @click.argument("data")
-@click.option("--task", type=TASKS, default="auto", show_default=True)
+@click.option("--task", type=TASK_OF_DATA, default="auto", show_default=True)
 @click.option("--out", help="Folder for report.json, problems.csv and samples.jpg.  [default: check]")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a configuration key.")
 @click.option(
@@ -58,7 +59,7 @@ def check(data, task, out, settings, as_json):
 
 @commands.command(short_help="Fine-tune a pretrained model on your data.")
 @click.argument("data")
-@click.option("--task", type=TASKS, default="auto", show_default=True)
+@click.option("--task", type=TASK_OF_DATA, default="auto", show_default=True)
 @click.option("--recipe", help="A name of `retinue recipes`, or a YAML file.")
 @click.option("--backbone", help="A name of `retinue models`.")
 @click.option("--weights", help="imagenet, none, or a file.")
@@ -69,11 +70,13 @@ def check(data, task, out, settings, as_json):
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own configuration.")
 def train(data, task, recipe, backbone, weights, out, settings, resume):
     """Fine-tune a pretrained model on DATA and write a run folder with the model, its score and a report."""
-    from retinue.configs.load import load_config
+    from retinue.pipeline.prepare import config_for
 
-    options = {"task": None if task == "auto" else task, "model.backbone": backbone, "model.weights": weights}
+    task = None if task == "auto" else task
+    options = {"model.backbone": backbone, "model.weights": weights}
     options = {key: value for key, value in options.items() if value is not None}
-    config = None if resume and not (options or settings or recipe) else load_config(recipe, settings, options)
+    changed = task or options or settings or recipe
+    config = None if resume and not changed else config_for(data, task, recipe, settings, options)
     from retinue.pipeline.train import train
 
     train(data, config, out, resume=resume, command=_command(), say=click.echo)
@@ -239,7 +242,7 @@ def doctor():
 
 
 @commands.command(short_help="Try it all on real photos.")
-@click.argument("task", type=click.Choice(["classification"]), default="classification")
+@click.argument("task", type=click.Choice(TASKS), default="classification")
 @click.option("--out", help="The folder for everything.  [default: the next free runs/demo-NNN]")
 def demo(task, out):
     """Fine-tune on real photos that a package carries, report, export and predict."""

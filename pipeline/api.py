@@ -19,9 +19,13 @@ def train(data, out=None, recipe=None, resume=False, **settings):
 
     recipe: name or path. settings: as for `check`, for example `model__backbone="keras/ResNet50"`.
     """
+    from retinue.pipeline.prepare import config_for
     from retinue.pipeline.train import train
 
-    config = None if resume and not (recipe or settings) else _config(recipe, settings)
+    config = None
+    if not resume or recipe or settings:
+        options = {key.replace("__", "."): value for key, value in settings.items()}
+        config = config_for(data, options.pop("task", None), recipe, options=options)
     return train(data, config, out, resume=resume, command="retinue.train")
 
 

@@ -1,12 +1,25 @@
 """From a data source to a checked and split `Dataset`: the part that `check` and `train` share. No TensorFlow."""
 
 from retinue.configs.errors import RetinueError
+from retinue.configs.load import load_config
 from retinue.data.check import check
-from retinue.data.read import read
+from retinue.data.read import TASKS_OF_FORMAT, detect, read
 from retinue.data.split import split
 from retinue.pipeline.progress import count_files
 
 WORTH_A_LINE = 5000  # checking fewer files takes no time to speak of
+DEFAULT_RECIPES = {"detection": "faster-rcnn-small"}  # of the tasks for which the plain defaults are too large
+
+
+def config_for(source, task=None, recipe=None, settings=(), options=None):
+    """The `Config` of a job on `source`. Without a recipe, that of the task, or of what the data is made for.
+
+    task: name, or None to go by the recipe or the data; the others as for `load_config`.
+    """
+    if task is None and recipe is None:
+        task = TASKS_OF_FORMAT[detect(source)][0]
+    recipe = recipe or DEFAULT_RECIPES.get(task)
+    return load_config(recipe, settings, (options or {}) | ({"task": task} if task else {}))
 
 
 def inspect(source, config, *, task="auto", say=print, training=True):
