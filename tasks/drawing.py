@@ -45,10 +45,10 @@ def with_panel(image, rows):
         middle = top + line // 2
         taken = 0
         if row.right:
-            taken = _font(row.right, size).getlength(row.right) + margin
-            draw.text((width - 2 * margin, middle), row.right, INK, _font(row.right, size), anchor="rm")
+            taken = font_of(row.right, size).getlength(row.right) + margin
+            draw.text((width - 2 * margin, middle), row.right, INK, font_of(row.right, size), anchor="rm")
         text = shorten(row.text, size, width - 4 * margin - taken)
-        draw.text((2 * margin, middle), text, INK, _font(text, size), anchor="lm")
+        draw.text((2 * margin, middle), text, INK, font_of(text, size), anchor="lm")
     return np.concatenate([image, np.asarray(panel)])
 
 
@@ -71,7 +71,7 @@ def shrink(image, largest):
 def shorten(text, size, width):
     """`text` on one line, cut with an ellipsis where it is wider than `width` pixels at font size `size`."""
     text = drawable(text, one_font=True)
-    font = _font(text, size)
+    font = font_of(text, size)
     if font.getlength(text) <= width:
         return text
     low, high = 0, len(text)
@@ -101,7 +101,8 @@ def _draw_bar(draw, row, box):
     draw.rectangle((left, top, left + max((bottom - top) // 6, 2), bottom), fill=row.color)
 
 
-def _font(text, size):
+def font_of(text, size):
+    """Pillow's font of `size` pixels that has the characters of `text`."""
     return _load_font(font_file(text), size)
 
 

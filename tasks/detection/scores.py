@@ -11,6 +11,7 @@ from retinue.tasks.scores import Scores, counted
 MISSED, FALSE = "missed", "false alarm"
 NAMED = 5  # so many class names fit into a sentence
 CURVES = 10  # classes with a column of their own in the precision-recall table
+WORST = 3  # classes that the screen names
 NO_THRESHOLD = 0.5  # where nothing was found, so that no score is the best
 
 
@@ -80,6 +81,7 @@ class DetectionEvaluator:
             worst=[int(row) for row in np.lexsort((-mistakes[:, 1], -mistakes[:, 0])) if mistakes[row, 0]],
             verdict=self._verdict(table, threshold),
             notes=notes,
+            worst_classes=_worst_classes(per_class),
         )
 
     def _class_map(self, dataset):
@@ -212,6 +214,20 @@ def best_threshold(matches):
     f1 = 2 * hits / (said + objects)
     last_of_score = np.append(np.diff(score[order]) < 0, True)  # equal scores come together or not at all
     return float(score[order][np.where(last_of_score, f1, -1).argmax()])
+
+
+def _worst_classes(per_class):
+    """The three classes with the lowest AP, a line each; none where there is but one class."""
+    rows = sorted((row for row in per_class if row["ap"] is not None), key=lambda row: row["ap"])[:WORST]
+    if len(per_class) < 2:
+        return []
+    width = max((len(row["class"]) for row in rows), default=0)
+    lines = []
+    for row in rows:
+        found = "-" if row["recall"] is None else f"{row['recall']:.0%}"
+        right = "-" if row["precision"] is None else f"{row['precision']:.0%}"
+        lines.append(f"  {row['class']:<{width}}  AP {row['ap']:.2f}, {found} found, {right} of its boxes right")
+    return lines
 
 
 def _precision_recall_f1(right, said, objects):

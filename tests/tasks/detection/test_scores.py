@@ -162,9 +162,8 @@ def test_perfect_and_nothing():
     nothing = scored(truths, [prediction(), prediction()])
     assert nothing.value == 0 and nothing.verdict == "Finds none of 2 objects."
     assert nothing.worst == [0] and nothing.numbers["precision"] == 0
-    assert nothing.per_class[2] == {
-        "class": "elk", "count": 0, "predicted": 0, "ap": None, "ap50": None, "precision": None, "recall": None, "f1": None
-    }  # fmt: skip
+    unknown = dict.fromkeys(("ap", "ap50", "precision", "recall", "f1"))
+    assert nothing.per_class[2] == {"class": "elk", "count": 0, "predicted": 0} | unknown
 
 
 def test_confusion_missed_and_false_alarms_and_the_worst_pictures():
@@ -191,6 +190,11 @@ def test_confusion_missed_and_false_alarms_and_the_worst_pictures():
     cat = scores.per_class[0]
     assert (cat["count"], cat["predicted"], cat["precision"], cat["recall"]) == (1, 3, 1 / 3, 1)
     assert "2 of its 5 boxes are right; 1 have the wrong class" in scores.verdict
+    assert scores.worst_classes == [
+        "  elk  AP 0.00, 0% found, 0% of its boxes right",
+        "  dog  AP 0.25, 50% found, 50% of its boxes right",
+        "  cat  AP 1.00, 100% found, 33% of its boxes right",
+    ]
 
 
 def test_difficult_objects_count_for_coco_alone():
