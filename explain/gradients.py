@@ -56,9 +56,14 @@ def prepared(model):
 
 
 def checked(model, images):
-    """`images` as float32 arrays. Raises UsageError for shapes that the model does not take, and for none at all."""
-    images = keras.tree.map_structure(lambda part: np.asarray(part, np.float32), images)
-    arrays, wanted = keras.tree.flatten(images), keras.tree.flatten(model.inputs)
+    """`images` as arrays of the model's type, float32 as a rule.
+
+    Raises UsageError for shapes that the model does not take, and for no images at all.
+    """
+    wanted = keras.tree.flatten(model.inputs)
+    kind = wanted[0].dtype if wanted[0].dtype.startswith("float") else "float32"
+    images = keras.tree.map_structure(lambda part: np.asarray(part, kind), images)
+    arrays = keras.tree.flatten(images)
     if len(arrays) != len(wanted):
         raise UsageError(f"the model takes {len(wanted)} inputs, {len(arrays)} were given")
     for array, tensor in zip(arrays, wanted, strict=True):

@@ -14,13 +14,14 @@ def integrated_gradients(model, images, target, baseline=0.0, steps=64):
     in the paper. The integral from there to the image is taken by Gauss-Legendre quadrature at `steps` points.
     """
     gradient = prepared(model)
-    images, baseline = checked(gradient.model, images), np.float32(baseline)
+    images = checked(gradient.model, images)
+    baseline = np.asarray(baseline, images.dtype)
     points, weights = np.polynomial.legendre.leggauss(steps)
     points, weights = (points + 1) / 2, weights / 2
     found = np.empty_like(images)
     for row, image in enumerate(images):
         difference = image - baseline
-        path = baseline + points.reshape(-1, *[1] * image.ndim).astype(np.float32) * difference
+        path = baseline + points.reshape(-1, *[1] * image.ndim).astype(image.dtype) * difference
         gradients = gradient(path, of_row(target, row))[1]
         found[row] = difference * np.tensordot(weights, gradients, 1)
     return found

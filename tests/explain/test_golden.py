@@ -1,0 +1,97 @@
+"""Our maps are captum's on ResNet-18 and VGG-16 with seeded weights: golden numbers of benchmarks/parity."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from retinue.backbones import load_weights, resnet, vgg
+from retinue.benchmarks.parity import fill
+from retinue.explain.grad_cam import grad_cam
+from retinue.explain.hidden import hidden
+from retinue.explain.integrated_gradients import integrated_gradients
+from retinue.explain.occlusion import occlusion
+from retinue.explain.saliency import saliency
+
+SIZE = 64
+
+
+def occlusion_of_scores(model, images, target):
+    """Of the score itself, as captum does: the probabilities of a random net are 0 and 1."""
+    found = occlusion(lambda batch: np.asarray(model(batch)), images, target, size=16, stride=8, fill=0)
+    return found[..., None].repeat(3, axis=-1)
+
+
+# Captum's saliency is the magnitude of each channel's gradient, ours the largest of them: theirs is compared before.
+METHODS = {
+    "saliency": lambda model, images, target: np.abs(hidden(model, images, target, rule="plain")),
+    "occlusion": occlusion_of_scores,
+    "guided": lambda model, images, target: hidden(model, images, target, rule="guided"),
+    "deconvnet": lambda model, images, target: hidden(model, images, target, rule="deconvnet"),
+    "integrated-gradients": lambda model, images, target: integrated_gradients(model, images, target, steps=64),
+    "grad-cam": lambda model, images, target: grad_cam(model, images, target)[..., None],
+}
+
+
+def filled(model, name, tmp_path):
+    """The model with the seeded weights, read as a checkpoint of torchvision."""
+    family, arguments = {"resnet18": (resnet, {"depth": 18}), "vgg16": (vgg, {"depth": 16})}[name]
+    words = {"gamma": "weight", "kernel": "weight", "beta": "bias", "moving_mean": "running_mean"}
+    tensors = {}
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        theirs = "logits" if (name, layer.name) == ("vgg16", "logits") else family.torch_name(layer.name, **arguments)
+        for variable in layer.weights:
+            kind = variable.path.rsplit("/", 1)[-1]
+            key = f"{theirs}.{words.get(kind, kind).replace('moving_variance', 'running_var')}"
+            shape = tuple(variable.shape)
+            shape = tuple(shape[axis] for axis in (3, 2, 0, 1)) if len(shape) == 4 else shape[::-1]
+            tensors[key] = fill.tensor(key, shape)
+    linear = {key: tensors.pop(key) for key in list(tensors) if key.startswith("logits")}
+    if linear:  # VGG's own name for it would be another layer's
+        model.get_layer("logits").set_weights([linear["logits.weight"].T, linear["logits.bias"]])
+    save_file(tensors, tmp_path / "peer.safetensors")
+    load_weights(model, str(tmp_path / "peer.safetensors"), name)
+
+
+def build(name):
+    image = keras.Input((None, None, 3), name="image")
+    if name == "resnet18":
+        return keras.Model(image, resnet.build(image, output_stride=32, classifier=True, depth=18))
+    x = vgg.build(image, output_stride=32, classifier=False, depth=16)
+    return keras.Model(image, keras.layers.Dense(10, name="logits")(keras.layers.GlobalAveragePooling2D()(x)))
+
+
+@pytest.fixture(scope="module", params=["resnet18", "vgg16"])
+def golden(request, tmp_path_factory):
+    """The net in float32 and in float64, and the record."""
+    models = {}
+    for kind in ("float32", "float64"):
+        keras.config.set_floatx(kind)
+        keras.config.set_dtype_policy(kind)
+        try:
+            models[kind] = build(request.param)
+        finally:
+            keras.config.set_floatx("float32")
+            keras.config.set_dtype_policy("float32")
+        filled(models[kind], request.param, tmp_path_factory.mktemp(request.param))
+    return models, json.loads((Path(__file__).parent / "golden" / f"{request.param}.json").read_text())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_maps_are_captums(golden, method):
+    models, record = golden
+    # On a path of 64 pictures some of the millions of ReLUs are so near their bend that float32 tells another side.
+    model = models["float64" if method == "integrated-gradients" else "float32"]
+    expected, target = record["maps"][method], record["target"]
+    found = METHODS[method](model, fill.picture(SIZE), target)[0]
+    assert list(found.shape) == expected["shape"]
+    np.testing.assert_allclose(np.abs(found).max(), expected["largest"], rtol=1e-4)
+    kept = found.ravel()[:: -(-found.size // len(expected["values"]))]
+    np.testing.assert_allclose(kept, expected["values"], rtol=0, atol=1e-4 * expected["largest"])
+    if method == "saliency":
+        np.testing.assert_array_equal(saliency(model, fill.picture(SIZE), target)[0], found.max(axis=-1))
