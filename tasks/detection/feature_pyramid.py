@@ -11,8 +11,8 @@ def feature_pyramid(maps, channels, size, multiple):
 
     maps: dict from stride to float32 `[n, h, w, c]`; channels: of each pyramid map; size: int32 `[n, 2]` and multiple:
     see padding.py. A 1x1 convolution of each map is added to twice the coarser one, then smoothed by a 3x3 one.
-    Returns a dict from stride to `[n, h, w, channels]`: the given strides, and one more that is every second place of the
-    last, for large anchors alone.
+    Returns a dict from stride to `[n, h, w, channels]`: the given strides, and one more that is every second place of
+    the last, for large anchors alone.
     """
     strides = sorted(maps)
     merged = {}

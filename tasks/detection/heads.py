@@ -108,7 +108,7 @@ def tail_of_backbone(pooled, tail):
 
 
 def class_and_box(features, classes):
-    """The two outputs: `[n, r, c]` -> logits `[n, r, classes + 1]`, background first, and deltas `[n, r, 4 (classes + 1)]`.
+    """The two outputs: `[n, r, c]` -> logits `[n, r, classes + 1]`, deltas `[n, r, 4 (classes + 1)]`, background first.
 
     Initialised as in Girshick 2015, section 3.1: N(0, 0.01) and N(0, 0.001).
     """

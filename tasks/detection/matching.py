@@ -1,7 +1,7 @@
 """Which annotated box an anchor or a proposal belongs to (Ren et al. 2015, section 3.1.2).
 
-Labels of annotated boxes: 0 and up is a class; PADDING fills up a batch; IGNORED is a crowd or a difficult object, which
-is neither to be found nor to be taken for background.
+Labels of annotated boxes: 0 and up is a class; PADDING fills up a batch; IGNORED is a crowd or a difficult object,
+which is neither to be found nor to be taken for background.
 """
 
 import tensorflow as tf
@@ -18,10 +18,10 @@ def match(candidates, boxes, labels, *, object_from, background_to, background_f
 
     candidates: float32 `[n, a, 4]`; boxes: float32 `[n, m, 4]`; labels: int32 `[n, m]`, see above.
     By the largest IoU with a box of a class: OBJECT from `object_from` up, BACKGROUND from `background_from` to below
-    `background_to`, NEITHER otherwise. best_too: the candidates with the largest IoU above 0 for some box, all ties, are
-    OBJECT as well, even below `background_to`.
-    Returns int32 `[n, a]`, the box with the largest IoU (the first of equals; 0 where there is none), and int32 `[n, a]`,
-    OBJECT, BACKGROUND or NEITHER. Without boxes everything is BACKGROUND, unless `background_from` is above 0.
+    `background_to`, NEITHER otherwise. best_too: the candidates with the largest IoU above 0 for some box, all ties,
+    are OBJECT as well, even below `background_to`.
+    Returns int32 `[n, a]`, the box with the largest IoU (the first of equals; 0 where there is none), and int32
+    `[n, a]`, OBJECT, BACKGROUND or NEITHER. Without boxes all is BACKGROUND, unless `background_from` is above 0.
     """
     boxes = tf.pad(boxes, [[0, 0], [0, 1], [0, 0]])  # so that there is one to take the largest of
     labels = tf.pad(labels, [[0, 0], [0, 1]], constant_values=PADDING)

@@ -1,8 +1,8 @@
 """Faster R-CNN (Ren et al. 2015, arXiv 1506.01497), trained approximately jointly, end to end (section 3.2 there).
 
 Two styles. "fpn": a pyramid over the backbone's maps of stride 4 and up, anchors of one size a level, two linear layers
-as the head (Lin et al. 2016). "classic": the backbone's map of stride 16, anchors of all sizes on it, and the rest of the
-backbone as the head: fc6 and fc7 of VGG, the last stage of ResNet ("C4").
+as the head (Lin et al. 2016). "classic": the backbone's map of stride 16, anchors of all sizes on it, and the rest of
+the backbone as the head: fc6 and fc7 of VGG, the last stage of ResNet ("C4").
 """
 
 import keras
@@ -95,7 +95,9 @@ def make_loss(head_beta):
         labels, weights = proposals["labels"], proposals["weights"]
         named = losses.class_loss(proposals["class_logits"], labels, weights)
         deltas = losses.deltas_of_class(proposals["box_deltas"], labels)
-        placed = losses.box_loss(deltas, proposals["targets"], keras.ops.cast(labels > 0, "float32"), weights, head_beta)
+        placed = losses.box_loss(
+            deltas, proposals["targets"], keras.ops.cast(labels > 0, "float32"), weights, head_beta
+        )
         return dict(zip(LOSS_NAMES, (objectness, shape, named, placed), strict=True))
 
     return loss

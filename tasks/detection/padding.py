@@ -1,8 +1,8 @@
 """Padding that no picture can see: what a batch puts below and to the right of a picture stays zero on every map.
 
 A picture's own part of a map is what it would have alone, its size rounded up to a whole multiple of the largest
-stride. Without care, convolutions and biases fill the rest with numbers that come back over the edge, and the same picture
-would get other boxes in another batch.
+stride. Without care, convolutions and biases fill the rest with numbers that come back over the edge, and the same
+picture would get other boxes in another batch.
 """
 
 import keras
@@ -85,8 +85,8 @@ def _refuse_odd_maps(model):
     for stride, shape in shapes.items():
         if shape[1] * stride != side:
             raise UsageError(
-                f"model.backbone: {model.name} makes a map of {shape[1]} where {side // stride} are needed (it does not pad "
-                "its pictures), so it can't carry a detector; take a resnet, vgg, densenet or efficientnet_lite"
+                f"model.backbone: {model.name} makes a map of {shape[1]} where {side // stride} are needed (it does "
+                "not pad its pictures), so it can't carry a detector; take a resnet, vgg, densenet or efficientnet_lite"
             )
 
 

@@ -1,4 +1,4 @@
-"""The region proposal network: at each place, for each anchor, is there an object, and where exactly (Ren et al. 2015)."""
+"""The region proposal network: at each place, for each anchor, is there an object, and where (Ren et al. 2015)."""
 
 import keras
 import tensorflow as tf
@@ -17,7 +17,7 @@ OBJECT_SHARE = 0.5  # of the sampled anchors, at most
 def region_proposal_network(maps, anchor_count, objectness, size, multiple):
     """Add the network of section 3.1: a 3x3 convolution, then for each anchor its objectness and four deltas.
 
-    maps: dict from stride to float32 `[n, h, w, c]`, all of one c; the weights are shared between them. anchor_count: k.
+    maps: dict from stride to float32 `[n, h, w, c]`, all of one c; they share the weights. anchor_count: k.
     objectness: "softmax" has two outputs an anchor (background, object), as the paper, "sigmoid" one, as torchvision;
     the difference of the two is the one, so both give the same functions and losses.
     size: int32 `[n, 2]` and multiple: see padding.py. Returns two lists, a map each: logits `[n, h, w, k]` and deltas
@@ -49,10 +49,10 @@ class ObjectnessDifference(layers.Layer):
 class AnchorGrid(layers.Layer):
     """The anchors of all levels, and the network's outputs in their order.
 
-    cells: the anchors of one place, a list a level of float32 `[k, 4]`; strides: of the levels; multiple: see padding.py.
-    Called with the logits and deltas of `region_proposal_network` and size int32 `[n, 2]`. Gives four lists, a level
-    each: logits `[n, a]`, deltas `[n, a, 4]`, anchors float32 `[n, a, 4]`, and bool `[n, a]`, whether the anchor is in
-    the image's own part of the map.
+    cells: the anchors of one place, a list a level of float32 `[k, 4]`; strides: of the levels; multiple: see
+    padding.py. Called with the logits and deltas of `region_proposal_network` and size int32 `[n, 2]`.
+    Gives four lists, a level each: logits `[n, a]`, deltas `[n, a, 4]`, anchors float32 `[n, a, 4]`, and bool
+    `[n, a]`, whether the anchor is in the image's own part of the map.
     """
 
     def __init__(self, cells, strides, multiple, **arguments):

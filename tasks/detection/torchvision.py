@@ -1,8 +1,8 @@
 """Weights of torchvision's fasterrcnn_resnet*_fpn checkpoints (.pth), read without torch.
 
-What the file wants done to pictures is what our model does already: RGB, the ImageNet mean and deviation, the shorter side
-800 and the longer at most 1333 pixels, padding that is zero afterwards. One thing differs: torchvision shrinks pictures by
-plain bilinear interpolation, we by averages (data/resize.py).
+What the file wants done to pictures is what our model does already: RGB, the ImageNet mean and deviation, the shorter
+side 800 and the longer at most 1333 pixels, padding that is zero afterwards. One thing differs: torchvision shrinks
+pictures by plain bilinear interpolation, we by averages (data/resize.py).
 """
 
 from pathlib import Path
@@ -81,7 +81,7 @@ def match(model, tensors, source=""):
             misfits.append(f"{key} is missing ({names[0] if names else 'no torchvision name'})")
             continue
         used.add(name)
-        array = _in_our_layout(tensors[name], layer.name, variable.shape)
+        array = _in_our_layout(tensors[name], layer.name)
         if kind == "moving_variance":
             array = array + np.float32(epsilon - EPSILON)
         if array.shape == tuple(variable.shape):
@@ -117,8 +117,8 @@ def _names(layer):
         return ()
 
 
-def _in_our_layout(array, layer, shape):
-    """Kernels `[out, in, h, w]` to `[h, w, in, out]`, linear `[out, in]` to `[in, out]`; fc6 sees channels last here."""
+def _in_our_layout(array, layer):
+    """Kernels `[out, in, h, w]` to `[h, w, in, out]`, linear `[out, in]` to `[in, out]`; fc6 sees channels last."""
     if array.ndim == 4:
         return array.transpose(2, 3, 1, 0)
     if layer == "head_fc6" and array.ndim == 2:
