@@ -1,14 +1,15 @@
 """What a prediction leaves on disk: lines that are written as they are made, and a folder that can be gone on with.
 
 `predictions.jsonl` a line a file, as it is done; `failures.jsonl` a line a file that could not be read;
-`predictions.csv` on request; `predict.json` what made them. `predictions.jsonl` alone says what is done: a last line
-that a kill tore is taken off and its file is done again, and the CSV is made anew from it. Nothing here is held in
-memory but 8 bytes a file.
+`predictions.csv` and, for detection, `predictions.coco.json` on request; `predict.json` what made them.
+`predictions.jsonl` alone says what is done: a last line that a kill tore is taken off and its file is done again, and
+the others are made anew from it. Nothing here is held in memory but 8 bytes a file.
 """
 
 import array
 import contextlib
 import csv
+import io
 import json
 import os
 from pathlib import Path
@@ -17,32 +18,41 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.files import atomic_path, atomic_write
+from retinue.pipeline.coco_results import write_coco_results
 from retinue.pipeline.sources import Paths, path_hash
 
-FORMATS = ("jsonl", "csv")
-NOT_WRITTEN = ("scores",)  # entries of a prediction that are for the evaluator
+FORMATS = ("jsonl", "csv", "coco")
 DIGITS = 6  # of a written score
+BOX_DIGITS = 2  # hundredths of a pixel
+BOX_COLUMNS = ("label", "score", "x1", "y1", "x2", "y2")
 
 
 class Results:
     """The output folder of one prediction, open for writing by one process.
 
     folder: made when missing. made_by: dict of what the numbers depend on ("fingerprint", "precision") and of what is
-    good to know; goes into `predict.json`. formats: "jsonl" (always written) and "csv".
-    label_columns: how many of the best labels a row of the CSV holds.
+    good to know ("task", ...); goes into `predict.json`. formats: "jsonl" (always written), "csv", and for detection
+    "coco", which is written at the end.
+    label_columns: how many of the best labels a row of the CSV holds; for detection it has a row a box instead, and
+    one without a box for a file in which nothing was found.
+    category_ids: {class name: id} for COCO's format, by default 1, 2, ... in the order in which classes are met;
+    image_ids: {file: id}, see `coco_results.image_id` for files that are not in it.
     Raises UsageError when another model, or another precision, wrote into the folder before, when another process
     writes into it now, when it is a file, and for an unknown format; RetinueError when what is in it is damaged.
     """
 
     DEPENDS_ON = ("fingerprint", "precision")
 
-    def __init__(self, folder, made_by, formats=("jsonl",), label_columns=5):
+    def __init__(self, folder, made_by, formats=("jsonl",), label_columns=5, category_ids=None, image_ids=None):
+        self._detects = made_by.get("task") == "detection"
+        offered = FORMATS if self._detects else FORMATS[:2]
         for name in formats:
-            if name not in FORMATS:
+            if name not in offered:
                 hint = "coco is for detection; " if name == "coco" else ""
-                raise UsageError(f"--format {name}: {hint}use {' or '.join(FORMATS)}, or jsonl,csv")
+                raise UsageError(f"--format {name}: {hint}use {' or '.join(offered)}, or jsonl,csv")
         self.folder = Path(folder)
         self._label_columns = label_columns
+        self._coco = (category_ids, image_ids or {}) if "coco" in formats else None
         if os.path.lexists(folder) and not self.folder.is_dir():
             raise UsageError(f"{folder}: is a file; give a folder as --out")
         with _explained(self.folder):
@@ -73,7 +83,7 @@ class Results:
             self._open["predictions"].write(_json(line) + "\n")
             self._done.add(result.file)
             if "csv" in self._open:
-                csv.writer(self._open["csv"], lineterminator="\n").writerow(self._row(line))
+                self._write_rows(self._open["csv"], line)
 
     def close(self, status="finished", **numbers):
         """Close the files, write `failures.jsonl` anew with what still fails, and put status and numbers into
@@ -82,6 +92,10 @@ class Results:
             for opened in self._open.values():
                 opened.close()
             self._write_failures()
+            if self._coco and status == "finished":
+                write_coco_results(
+                    self.folder / "predictions.coco.json", read_lines(self.folder / "predictions.jsonl"), *self._coco
+                )
             atomic_write(
                 self.folder / "predict.json", json.dumps(self._made_by | {"status": status} | numbers, indent=1)
             )
@@ -126,26 +140,38 @@ class Results:
         """Make the CSV from the lines that are there, and open it for more."""
         path = self.folder / "predictions.csv"
         with atomic_path(path) as temporary, open(temporary, "w", **_text()) as table:
-            writer = csv.writer(table, lineterminator="\n")
-            places = range(1, self._label_columns + 1)
-            labels = [name if place == 1 else f"{name}{place}" for place in places for name in ("label", "score")]
-            writer.writerow(["file", "width", "height", *labels])
+            columns = BOX_COLUMNS
+            if not self._detects:
+                places = range(1, self._label_columns + 1)
+                columns = [name if place == 1 else f"{name}{place}" for place in places for name in ("label", "score")]
+            csv.writer(table, lineterminator="\n").writerow(["file", "width", "height", *columns])
             for line in read_lines(self.folder / "predictions.jsonl"):
-                writer.writerow(self._row(line))
+                self._write_rows(table, line)
         return _open_lines(path)
 
-    def _row(self, line):
-        best = line["labels"][: self._label_columns]
-        cells = [cell for label in best for cell in (label["label"], label["score"])]
-        return [line["file"], line["width"], line["height"], *cells]
+    def _write_rows(self, table, line):
+        """The rows of one file, in one piece."""
+        if self._detects:
+            found = [(entry["label"], entry["score"], *entry["box"]) for entry in line["detections"]]
+            cells = found or [("",) * len(BOX_COLUMNS)]
+        else:
+            best = line["labels"][: self._label_columns]
+            cells = [[cell for label in best for cell in (label["label"], label["score"])]]
+        text = io.StringIO(newline="")
+        rows = ([line["file"], line["width"], line["height"], *some] for some in cells)
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        table.write(text.getvalue())
 
 
 def as_line(result):
-    """The dict that a line of `predictions.jsonl` holds, scores to 6 digits after the point."""
+    """The dict that a line of `predictions.jsonl` holds: scores to 6 digits after the point, boxes to 2, no arrays."""
     line = {"file": result.file, "width": result.width, "height": result.height}
-    line |= {key: value for key, value in result.prediction.items() if key not in NOT_WRITTEN}
-    if "labels" in line:
-        line["labels"] = [label | {"score": round(label["score"], DIGITS)} for label in line["labels"]]
+    line |= {key: value for key, value in result.prediction.items() if not isinstance(value, np.ndarray)}
+    for name in ("labels", "detections"):
+        if name in line:
+            line[name] = [entry | {"score": round(entry["score"], DIGITS)} for entry in line[name]]
+    for entry in line.get("detections", ()):
+        entry["box"] = [round(float(value), BOX_DIGITS) for value in entry["box"]]
     return line
 
 

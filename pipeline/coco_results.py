@@ -1,0 +1,37 @@
+"""Detections as COCO's results: one JSON list, with the ids that the annotations have.
+
+https://cocodataset.org/#format-results
+"""
+
+import json
+import os
+
+from retinue.data.files import atomic_path
+
+
+def write_coco_results(path, lines, category_ids=None, image_ids=None):
+    """Write `[{"image_id", "category_id", "bbox": [x, y, width, height], "score"}, ...]` to `path`, line by line.
+
+    lines: iterable of dicts as in `predictions.jsonl`. category_ids: {class name: id}, by default 1, 2, ... in the
+    order in which classes are met. image_ids: {file: id}; others by `image_id`.
+    """
+    category_ids, numbered = category_ids or {}, {}
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as results:
+        results.write("[")
+        separator = "\n"
+        for line in lines:
+            image = (image_ids or {}).get(line["file"], image_id(line["file"]))
+            for found in line["detections"]:
+                name, (x1, y1, x2, y2) = found["label"], found["box"]
+                category = category_ids[name] if category_ids else numbered.setdefault(name, len(numbered) + 1)
+                box = [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)]
+                entry = {"image_id": image, "category_id": category, "bbox": box, "score": found["score"]}
+                results.write(separator + json.dumps(entry))
+                separator = ",\n"
+        results.write("\n]\n")
+
+
+def image_id(file):
+    """The number that a file's name is, as COCO names its pictures (000000000139.jpg is 139), else the name itself."""
+    stem = os.path.splitext(os.path.basename(file))[0]
+    return int(stem) if stem.isascii() and stem.isdigit() else stem
