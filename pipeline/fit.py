@@ -23,13 +23,14 @@ class Fitting:
     """A training job.
 
     run: `Run`; task: `Task`; model: `TaskModel`, built; train: `Dataset` to learn from; progress: `Progress`;
-    validate: function () -> `Scores` of the model as it is, or None without validation data.
+    validate: function () -> `Scores` of the model as it is, or None without validation data. callbacks: more of Keras's
+    callbacks; they may look, and change nothing.
     """
 
-    def __init__(self, run, task, model, train, validate, progress):
+    def __init__(self, run, task, model, train, validate, progress, callbacks=()):
         self.run, self.task, self.model, self.progress = run, task, model, progress
         self.config, self.settings = task.config, task.config.train
-        self.validate = validate
+        self.validate, self.callbacks = validate, list(callbacks)
         self.columns, self.count = task.columns(train), len(train)
         self.files = train.files
         self.order = "balanced" if self.settings.balance == "sampler" else "shuffle"
@@ -157,7 +158,7 @@ class Fitting:
                 initial_epoch=self.state["epoch"],
                 epochs=last_epoch,
                 steps_per_epoch=steps,
-                callbacks=[log],
+                callbacks=[log, *self.callbacks],
                 shuffle=False,
                 verbose=0,
             )

@@ -8,7 +8,7 @@ import jinja2
 from PIL import Image
 
 from retinue.data.files import atomic_path, atomic_write
-from retinue.pipeline import plots, sections
+from retinue.pipeline import detection_sections, plots, sections
 from retinue.pipeline.run import to_csv
 from retinue.tasks import drawing
 from retinue.tasks.fonts import printable
@@ -41,7 +41,8 @@ def write_report(
         source, fingerprint, split (the one that was scored).
     history: rows of metrics.csv as numbers, empty when there was no training.
     worst_images: dicts with file, image uint8 `[h, w, 3]`, truth (list of str) and said [{"label", "score", "right"}],
-        as `Task.judge` gives them; the most wrong first; the first 20 are used.
+        as `Task.judge` gives them, and perhaps looked, uint8 `[h, w, 3]` as `looking.with_places` gives it; the most
+        wrong first; the first 20 are used.
     check_summary: sentences on what `check` found; empty for no problems, None when the data was not checked.
     batch_pictures: {"training": path, "validation": path}, either or both, of sheets that batch_pictures.py wrote.
     Returns the Path of `report.html`. The same input gives the same bytes.
@@ -84,6 +85,8 @@ def write_report(
 def _score_sections(scores, worst_images):
     parts = []
     # A task whose evaluator fills another table adds its section here.
+    if scores.tables.get("precision_recall"):
+        return detection_sections.score_sections(scores, worst_images)
     if scores.tables.get("confusion"):
         parts.append(sections.confusion(scores))
     if scores.per_class:

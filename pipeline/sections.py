@@ -33,6 +33,24 @@ MEANINGS = {
     "micro_f1": "these two in one number",
     "exact_match": "share of the files on which every label was right",
     "threshold": "a label is given from this score on",
+    "ap": "COCO's score: how well its boxes find the objects, over all scores; mean over classes and overlaps .5 to .95",
+    "ap50": "the same where a box is right when it overlaps the object by half",
+    "ap75": "the same where it must overlap by three quarters",
+    "ap_small": "AP of objects below 32 x 32 pixels",
+    "ap_medium": "AP of objects up to 96 x 96 pixels",
+    "ap_large": "AP of larger objects",
+    "ar1": "share of the objects found with one box a picture; mean over classes and overlaps",
+    "ar10": "the same with ten boxes a picture",
+    "ar100": "the same with a hundred boxes a picture",
+    "ar_small": "the same for objects below 32 x 32 pixels",
+    "ar_medium": "the same for objects up to 96 x 96 pixels",
+    "ar_large": "the same for larger objects",
+    "voc07_ap50": "AP as PASCAL VOC 2007 defined it: precision at eleven recalls, overlap 0.5, without difficult objects",
+    "voc10_ap50": "AP as VOC has defined it since 2010: the area under the curve, overlap 0.5",
+    "precision": "share of its boxes that are right",
+    "recall": "share of the objects that it finds",
+    "f1": "these two in one number",
+    "best_threshold": "boxes count from this score on in the counts; it is where F1 is best",
 }
 
 
@@ -40,7 +58,8 @@ MEANINGS = {
 class Section:
     """One part of the page; what is empty is not shown.
 
-    text: paragraphs. plots: `plots.Plot`s. table: `Table` or None. pictures: dicts with uri, truth, labels, file.
+    text: paragraphs. plots: `plots.Plot`s. table: `Table` or None. pictures: dicts with uri, looked (a
+    second picture's uri, or None), truth, said, file.
     sheets: dicts with uri and caption, pictures as wide as the page, folded after the first.
     folded: (summary, preformatted text) pairs, closed until they are clicked.
     """
@@ -167,9 +186,15 @@ def worst(images, scores):
         f"{which}, as truth → the model's answer and its confidence; where it was surest and wrong comes first. "
         "Some may be mistakes of the labels: look for these first."
     )
+    if any("looked" in item for item in images):
+        text += (
+            " Under each is where the model looked for its answer (Grad-CAM): bright places spoke for it. Where they "
+            "are beside the thing, it may have learned a background, a frame or a stamp."
+        )
     pictures = [
         {
             "uri": data_uri(_thumbnail(item["image"]), "jpeg"),
+            "looked": data_uri(_thumbnail(item["looked"]), "jpeg") if "looked" in item else None,
             "truth": ", ".join(item["truth"]) or "no label",
             "said": [
                 {"name": label["label"], "score": percent(label["score"]), "right": label["right"]}

@@ -74,10 +74,12 @@ def _build(config, dataset):
 def _train(run, task, model, dataset, report, resume, say):
     from retinue.pipeline.evaluate import Evaluation
     from retinue.pipeline.fit import Fitting
+    from retinue.pipeline.looking import maps_callback
 
     held_out = dataset.split("val")
     validate = Evaluation(task, model, held_out) if len(held_out) else None
-    fitting = Fitting(run, task, model, dataset.split("train"), validate, Progress(say))
+    callbacks = maps_callback(task, held_out, run.folder / "tensorboard") if len(held_out) else []
+    fitting = Fitting(run, task, model, dataset.split("train"), validate, Progress(say), callbacks)
     if resume and not fitting.path.exists():
         say("nothing was saved yet: starting from the beginning")
         resume = False
@@ -165,6 +167,7 @@ def _share_waiting(history):
 
 def _report(run, task, model, dataset, scored, scores, history, report):
     from retinue.pipeline.evaluate import worst_pictures
+    from retinue.pipeline.looking import with_places
     from retinue.pipeline.report import MOST_WORST, write_report
 
     info, config = run.info, task.config
@@ -177,6 +180,7 @@ def _report(run, task, model, dataset, scored, scores, history, report):
         "split": str(scored.splits[0]) if len(scored) else None,
         "seconds": sum(row["seconds"] for row in history),
     }
+    worst = worst_pictures(task, model, scored, scores.worst[:MOST_WORST]) if scores else []
     pictures = {"training": run.folder / "batch_train.jpg", "validation": run.folder / "batch_val.jpg"}
     write_report(
         run.folder,
@@ -186,7 +190,7 @@ def _report(run, task, model, dataset, scored, scores, history, report):
         run_info=described,
         history=history,
         scores=scores,
-        worst_images=worst_pictures(task, model, scored, scores.worst[:MOST_WORST]) if scores else [],
+        worst_images=with_places(task, model, worst),
         check_summary=problem_lines(report),
         batch_pictures={name: path for name, path in pictures.items() if path.exists()},
     )
