@@ -4,6 +4,7 @@ Matplotlib's objects are used without pyplot, so that no figure outlives its fun
 """
 
 import io
+import re
 import warnings
 from dataclasses import dataclass
 
@@ -93,7 +94,7 @@ def curves(history, headline):
 
     what = f"Training and validation loss, {words(headline)}" if headline else "Training loss"
     alt = f"{what} and learning rate over {counted(len(history), 'epoch')}"
-    return _plot("curves", history, (WIDTH, 3.1), [row["stage"] for row in history], draw, alt)
+    return make("curves", history, (WIDTH, 3.1), [row["stage"] for row in history], draw, alt)
 
 
 def _title(name):
@@ -118,25 +119,28 @@ def best_epoch(history, headline):
     return best[-1] if best else None
 
 
-def confusion(table):
+def confusion(table, noun="files"):
     """The confusion matrix, cells coloured by their share of the row; above 30 classes the most confused pairs.
 
-    table: rows with the class in the first column, and a column of counts a class.
+    table: rows with the class in the first column, and a column of counts an answer: the same classes, or, for
+    detection, one row and one column more that differ. noun: what is counted.
     """
-    corner = next(iter(table[0]))
+    corner, *answers = table[0]
     names = [row[corner] for row in table]
-    counts = np.array([[row[name] for name in names] for row in table], np.int64)
+    counts = np.array([[row[name] for name in answers] for row in table], np.int64)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     if len(names) > MOST_CLASSES:
-        return _confused_pairs(table, names, counts, shares)
+        return _confused_pairs(table, names, noun)
 
     def draw(figure):
         axes = figure.subplots()
         axes.imshow(shares, cmap=_blues(), vmin=0, vmax=1)
         axes.grid(False)
-        short = [shorten(name, 20) for name in names]
+        short, short_answers = ([shorten(name, 20) for name in some] for some in (names, answers))
         turned = max(map(len, short)) * len(names) > 50
-        axes.set_xticks(range(len(names)), short, rotation=45 if turned else 0, ha="right" if turned else "center")
+        axes.set_xticks(
+            range(len(names)), short_answers, rotation=45 if turned else 0, ha="right" if turned else "center"
+        )
         axes.set_yticks(range(len(names)), short)
         axes.set(xlabel="the model's answer", ylabel="truth")
         axes.tick_params(axis="x", rotation_mode="anchor")
@@ -157,7 +161,7 @@ def confusion(table):
 
     side = 3.2 if len(names) <= 3 else 4.6 if len(names) <= 6 else 6.2 if len(names) <= 15 else 8.2
     alt = f"Confusion matrix of {len(names)} classes: truth down, the model's answer across"
-    return _plot("confusion", table, (min(WIDTH, side + 1.6), side), names, draw, alt)
+    return make("confusion", table, (min(WIDTH, side + 1.6), side), [*names, *answers], draw, alt)
 
 
 def most_confused(table):
@@ -177,7 +181,7 @@ def most_confused(table):
     return sorted(pairs, key=lambda pair: (-pair["count"], -pair["share"]))
 
 
-def _confused_pairs(table, names, counts, shares):
+def _confused_pairs(table, names, noun):
     pairs = most_confused(table)[:MOST_PAIRS]
     pairs = [pair for pair in pairs if pair["count"] > 1] or pairs  # a mistake made once is no pattern
 
@@ -187,12 +191,12 @@ def _confused_pairs(table, names, counts, shares):
         bars = axes.barh(range(len(pairs)), [pair["count"] for pair in pairs], color=ORANGE, height=0.7)
         axes.bar_label(bars, [f"{pair['count']:,}  ({pair['share']:.0%})" for pair in pairs], padding=3, fontsize=8)
         _rows(axes, labels)
-        axes.set(title="Most confused: truth → the model's answer", xlabel="files (share of the true class)")
+        axes.set(title="Most confused: truth → the model's answer", xlabel=f"{noun} (share of the true class)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(x=0.12)
 
     alt = f"The {len(pairs)} most confused pairs of {len(names)} classes"
-    return _plot("confusion", table, (WIDTH, _height(len(pairs))), names, draw, alt)
+    return make("confusion", table, (WIDTH, _height(len(pairs))), names, draw, alt)
 
 
 def reliability(table):
@@ -225,14 +229,16 @@ def reliability(table):
         axes.yaxis.set_major_formatter(PercentFormatter(1))
 
     alt = "Reliability diagram: how often the model is right at each confidence, and the number of answers"
-    return _plot("calibration", table, (WIDTH, 3.7), [], draw, alt)
+    return make("calibration", table, (WIDTH, 3.7), [], draw, alt)
 
 
 def class_counts(dataset):
-    """Files of each class in each split, the largest class first; above 30 classes the largest and the smallest 15."""
+    """Files (for detection objects) of each class in each split, the largest class first; above 30 classes the largest
+    and the smallest 15."""
     splits = [name for name in (*SPLITS, "") if (dataset.splits == name).any()]
     counts = np.array([dataset.split(name).class_counts() for name in splits])
     names = [name or "no split" for name in splits]
+    noun = "objects" if dataset.task == "detection" else "files"
     rows = [
         {"class": name} | dict(zip(names, counts[:, index].tolist(), strict=True))
         for index, name in enumerate(dataset.classes)
@@ -254,14 +260,18 @@ def class_counts(dataset):
         _rows(axes, [shorten(dataset.classes[index], 28) for index in shown])
         if cut:
             axes.axhline(MOST_CLASSES // 2 - 0.5, color=GREY, linewidth=1, linestyle=":")
-        title = f"The 15 largest and the 15 smallest of {len(order)} classes" if cut else "Files of each class"
-        axes.set(title=title, xlabel="files")
+        title = (
+            f"The 15 largest and the 15 smallest of {len(order)} classes"
+            if cut
+            else f"{noun.capitalize()} of each class"
+        )
+        axes.set(title=title, xlabel=noun)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(x=0.08)
         figure.legend(loc="outside lower left", ncols=len(names))  # within the axes it would lie on the last bars
 
-    alt = f"Number of files of each class in {', '.join(names)}"
-    return _plot("classes", rows, (WIDTH, _height(len(shown)) + LEGEND), dataset.classes, draw, alt)
+    alt = f"Number of {noun} of each class in {', '.join(names)}"
+    return make("classes", rows, (WIDTH, _height(len(shown)) + LEGEND), dataset.classes, draw, alt)
 
 
 def per_class(rows):
@@ -288,7 +298,7 @@ def per_class(rows):
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
 
     alt = f"Precision, recall and F1 of {len(shown)} classes, the worst first"
-    return _plot("per_class", rows, (WIDTH, _height(len(shown))), [row["class"] for row in rows], draw, alt)
+    return make("per_class", rows, (WIDTH, _height(len(shown))), [row["class"] for row in rows], draw, alt)
 
 
 def worst_first(rows):
@@ -298,8 +308,9 @@ def worst_first(rows):
 
 
 def words(name):
-    """The name of a number as words: "mean_average_precision" -> "mean average precision", "macro_f1" -> "macro F1"."""
-    return name.replace("_", " ").replace("f1", "F1").replace("top5", "top 5")
+    """The name of a number as words: "f1" -> "F1", "ap_small" -> "AP small", "voc07_ap50" -> "VOC07 AP50"."""
+    name = re.sub(r"\b(ap|ar|voc)(?=\d|\b)", lambda found: found[0].upper(), name.replace("_", " "))
+    return name.replace("f1", "F1").replace("top5", "top 5")
 
 
 def shorten(text, length):
@@ -308,7 +319,8 @@ def shorten(text, length):
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
-def _plot(name, rows, size, texts, draw, alt):
+def make(name, rows, size, texts, draw, alt):
+    """A `Plot`. size: inches; texts: what is written in it, for the fonts; draw: takes matplotlib's empty figure."""
     families = font_families("".join(map(str, texts)))
     with matplotlib.rc_context(STYLE | {"font.family": families}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # no installed font has it: a box is drawn

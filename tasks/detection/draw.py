@@ -33,7 +33,7 @@ def draw(image, prediction, classes, truth=None, threshold=THRESHOLD):
 
     image: uint8 `[h, w, 3]` RGB of any size. prediction: `{"detections": [{"label", "score", "box"}, ...]}`, with the
     box x1, y1, x2, y2 in its pixels. classes: names. truth: None, or what `truth_of_record` gives.
-    Returns uint8 `[h', w', 3]`: the picture, enlarged by a whole factor if it is small, and with truth a line below it.
+    Returns uint8 `[h', w', 3]`: the picture, enlarged by a whole factor if it is small.
     """
     found = [entry for entry in prediction["detections"] if entry["score"] >= threshold]
     found.sort(key=lambda entry: entry["score"])  # the surest last, on top
@@ -57,10 +57,7 @@ def draw(image, prediction, classes, truth=None, threshold=THRESHOLD):
             canvas.box(entry["box"], drawing.RIGHT, f"✓ {_named(entry)}")
         else:
             canvas.box(entry["box"], drawing.NEUTRAL, f"{_named(entry)}, truth: {names[index]}")
-    said = in_words(prediction, truth, threshold)[1]
-    right, wrong = (", ".join(word["label"] for word in said if word["right"] is wanted) for wanted in (True, False))
-    rows = [drawing.Row(f"{_objects(truth)}: {right or 'none found'}")] + ([drawing.Row(wrong)] if wrong else [])
-    return drawing.with_panel(canvas.pixels(), rows)
+    return canvas.pixels()
 
 
 def draw_objects(image, boxes, labels, classes):
@@ -94,12 +91,13 @@ def in_words(prediction, truth, threshold=THRESHOLD):
         "found": int(right),
         "other class": int((taken_for >= 0).sum() - right),
         "missed": int(missed.sum()),
-        "false alarms": int((taken_for == FALSE_ALARM).sum()),
     }
+    false = int((taken_for == FALSE_ALARM).sum())
+    counts["false alarm" if false == 1 else "false alarms"] = false
     said = [
         {"label": f"{count} {word}", "score": None, "right": word == "found"} for word, count in counts.items() if count
     ]
-    return [_objects(truth)], said
+    return [counted(int((~truth["ignored"]).sum()), "object")], said
 
 
 def _judged(found, truth):
@@ -110,10 +108,6 @@ def _judged(found, truth):
     missed = ~truth["ignored"]
     missed[taken_for[taken_for >= 0]] = False
     return taken_for, missed
-
-
-def _objects(truth):
-    return counted(int((~truth["ignored"]).sum()), "object")
 
 
 def _named(entry):
