@@ -19,7 +19,7 @@ def precision_recall(scores):
     text = (
         "Boxes are taken by falling score: further to the right more objects are found, further down fewer boxes are "
         "right. A box is right when it overlaps an object of its class by 0.5 (intersection over union). The best "
-        f"balance is at a score of {numbers['best_threshold']:.2f}: there precision is {_percent(numbers['precision'])} "
+        f"balance is at score {numbers['best_threshold']:.2f}: there precision is {_percent(numbers['precision'])} "
         f"and recall {_percent(numbers['recall'])}. All counts below are from this score on."
     )
     plot = detection_plots.precision_recall(scores.tables["precision_recall"], scores.per_class)

@@ -79,7 +79,7 @@ def test_the_parts_and_their_words(written):
     assert "dog &lt;b&gt;" in page and "dog <b>" not in page
     assert f"{scores.value:.1%}" in page and "<small>AP</small>" in page
     assert f"worst of {len(scores.worst)} pictures with mistakes" in page or "20 worst of" in page
-    assert "3 objects →" in page and "false alarms</span>" in page
+    assert "3 objects →" in page and "false alarm</span>" in page
 
 
 def test_numbers_are_in_files(written):
