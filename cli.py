@@ -28,6 +28,7 @@ def commands():
     and then:    retinue train PHOTOS/
 
     PHOTOS/ holds a folder for each class; or give a CSV file with the columns file,label; or tfds:NAME.
+    Boxes are read as COCO JSON, Pascal VOC, YOLO, or a CSV file with the columns file,x1,y1,x2,y2,label.
     """
 
 
@@ -107,11 +108,12 @@ def evaluate(model, data, split, as_json):
 @click.option("--out", required=True, help="Folder for predictions.jsonl and failures.jsonl.")
 @click.option("--runtime", default="auto", show_default=True, help="auto, tensorflow or openvino")
 @click.option("--precision", default="auto", show_default=True, help="auto, f32, or bf16: faster, to 2 digits")
-@click.option("--format", "formats", default="jsonl", show_default=True, help="jsonl, or jsonl,csv")
+@click.option("--format", "formats", default="jsonl", show_default=True, help="jsonl, or jsonl,csv; coco for boxes")
 @click.option("--overlay", is_flag=True, help="Also draw the predictions on the pictures.")
+@click.option("--crops", is_flag=True, help="Also cut out what is detected.")
 @click.option("--batch", type=click.IntRange(1), help="Pictures a step.")
 @click.option("--shard", metavar="I/N", help="Only the I-th of N parts, I from 1.")
-def predict(model, sources, out, runtime, precision, formats, overlay, batch, shard):
+def predict(model, sources, out, runtime, precision, formats, overlay, crops, batch, shard):
     """Run MODEL, a run folder or an export, over SOURCEs: files, folders, globs, or @LIST, a text file of paths.
 
     Paths in a list are relative to the folder that the command is run in. A restart with the same --out skips what is
@@ -128,6 +130,7 @@ def predict(model, sources, out, runtime, precision, formats, overlay, batch, sh
         precision=precision,
         formats=_names(formats),
         overlay=overlay,
+        crops=crops,
         batch=batch,
         shard=shard,
         say=click.echo,

@@ -40,12 +40,12 @@ def _fitted(image):
 
 
 def _sheet(cells):
-    height, width = cells[0].shape[:2]
+    height, width = max(len(cell) for cell in cells), cells[0].shape[1]
     across = min(ACROSS, len(cells))
     down = -(-len(cells) // across)
     sheet = np.full((down * (height + GAP) + GAP, across * (width + GAP) + GAP, 3), drawing.PAPER, np.uint8)
     for position, cell in enumerate(cells):
         row, column = divmod(position, across)
         top, left = GAP + row * (height + GAP), GAP + column * (width + GAP)
-        sheet[top : top + height, left : left + width] = cell
+        sheet[top : top + len(cell), left : left + width] = cell
     return sheet

@@ -13,14 +13,14 @@ def write_coco_results(path, lines, category_ids=None, image_ids=None):
     """Write `[{"image_id", "category_id", "bbox": [x, y, width, height], "score"}, ...]` to `path`, line by line.
 
     lines: iterable of dicts as in `predictions.jsonl`. category_ids: {class name: id}, by default 1, 2, ... in the
-    order in which classes are met. image_ids: {file: id}; others by `image_id`.
+    order in which classes are met. image_ids: {absolute path: id}; others by `image_id`.
     """
     category_ids, numbered = category_ids or {}, {}
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as results:
         results.write("[")
         separator = "\n"
         for line in lines:
-            image = (image_ids or {}).get(line["file"], image_id(line["file"]))
+            image = (image_ids or {}).get(os.path.abspath(line["file"]), image_id(line["file"]))
             for found in line["detections"]:
                 name, (x1, y1, x2, y2) = found["label"], found["box"]
                 category = category_ids[name] if category_ids else numbered.setdefault(name, len(numbered) + 1)

@@ -1,6 +1,7 @@
 """A model over files: read and decoded in threads, run in batches, written as they are done."""
 
 import contextlib
+import csv
 import hashlib
 import itertools
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retinue.configs.errors import RetinueError
+from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import usable_cores
 from retinue.pipeline import runtimes
 from retinue.pipeline.results import Results
@@ -158,6 +159,7 @@ def predict(
     precision="auto",
     formats=("jsonl",),
     overlay=False,
+    crops=False,
     batch=None,
     shard=None,
     say=print,
@@ -167,7 +169,7 @@ def predict(
 
     model: path of a run folder or an export. sources: see `sources.find_files`; shard: "I/N".
     overlay: also write each picture of this call with its prediction drawn on it into `out/overlays`; what was done
-    before is not drawn.
+    before is not drawn. crops: also cut out what is detected in each, into `out/crops`.
     progress: called with the `Summary` so far after every file.
     What `out` holds already is not done again, unless it failed. Gives the final `Summary`.
     Raises UsageError when there is no file to predict, or `out` is a file or holds another model's predictions, and
@@ -185,7 +187,16 @@ def predict(
         "runtime": runtime,
         "precision": precision,
     }
-    results = Results(out, made_by, formats, label_columns=min(LABEL_COLUMNS, len(model.classes)))
+    if crops and model.task.name != "detection":
+        raise UsageError(f"--crops: {model.folder} finds no boxes; only a detector does")
+    results = Results(
+        out,
+        made_by,
+        formats,
+        label_columns=min(LABEL_COLUMNS, len(model.classes)),
+        category_ids=dict(zip(model.classes, model.class_ids, strict=True)) if model.class_ids else None,
+        image_ids=_image_ids(model) if "coco" in formats else None,
+    )
     summary = Summary()
     try:
         todo = _not_done(itertools.chain(first, files), results, summary)
@@ -193,7 +204,7 @@ def predict(
         if first:  # else there is nothing left to do, and the model need not be loaded
             say(why)
             predictor = Predictor(model, runtime, precision, batch)
-            _write_all(predictor, itertools.chain(first, todo), results, summary, overlay, progress)
+            _write_all(predictor, itertools.chain(first, todo), results, summary, overlay, crops, progress)
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         with contextlib.suppress(RetinueError):  # a full disk hinders the closing, too; the first error is the one
@@ -265,13 +276,27 @@ def _not_done(files, results, summary):
             yield file
 
 
-def _write_all(predictor, files, results, summary, overlay, progress):
+def _image_ids(model):
+    """{absolute path: id} of the pictures that the run's data had ids for."""
+    listed = model.folder / "split.csv"
+    if not listed.is_file():
+        return {}
+    with open(listed, encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("file") and row.get("image_id")]
+    return {row["file"]: int(row["image_id"]) if row["image_id"].isdigit() else row["image_id"] for row in rows}
+
+
+def _write_all(predictor, files, results, summary, overlay, crops, progress):
     started = time.perf_counter()
     predicted = predictor(files)
     if overlay:
         from retinue.pipeline.overlays import with_overlays
 
         predicted = with_overlays(predicted, predictor.task, results.folder / "overlays")
+    if crops:
+        from retinue.pipeline.crops import with_crops
+
+        predicted = with_crops(predicted, results.folder / "crops")
     for result in predicted:
         before = time.perf_counter()
         results.write(result)

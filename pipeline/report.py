@@ -84,7 +84,6 @@ def write_report(
 
 def _score_sections(scores, worst_images):
     parts = []
-    # A task whose evaluator fills another table adds its section here.
     if scores.tables.get("precision_recall"):
         return detection_sections.score_sections(scores, worst_images)
     if scores.tables.get("confusion"):

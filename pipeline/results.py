@@ -36,7 +36,7 @@ class Results:
     label_columns: how many of the best labels a row of the CSV holds; for detection it has a row a box instead, and
     one without a box for a file in which nothing was found.
     category_ids: {class name: id} for COCO's format, by default 1, 2, ... in the order in which classes are met;
-    image_ids: {file: id}, see `coco_results.image_id` for files that are not in it.
+    image_ids: {absolute path: id}, see `coco_results.image_id` for files that are not in it.
     Raises UsageError when another model, or another precision, wrote into the folder before, when another process
     writes into it now, when it is a file, and for an unknown format; RetinueError when what is in it is damaged.
     """

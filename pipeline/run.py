@@ -25,7 +25,7 @@ class Model:
     """A model on disk: what it is, and how to bring it to life.
 
     folder: Path; kind: "run" or "export"; config: `Config`; classes: tuple of names; multi_label: bool;
-    task: the `Task` made from them.
+    class_ids: the ids that the training data gave the classes, or (); task: the `Task` made from them.
     """
 
     def __init__(self, folder, kind):
@@ -34,6 +34,7 @@ class Model:
         described = _read_json(self.folder / "classes.json")
         try:
             self.classes, self.multi_label = tuple(described["classes"]), bool(described["multi_label"])
+            self.class_ids = tuple(described.get("class_ids", ()))
         except (KeyError, TypeError):
             raise RetinueError(f"{self.folder / 'classes.json'}: damaged; copy the folder again") from None
         self.task = tasks.create(self.config, self.classes, self.multi_label)
@@ -84,14 +85,17 @@ class Run:
         self.folder = Path(folder)
 
     @classmethod
-    def create(cls, folder, task, command, files=None, **info):
+    def create(cls, folder, task, command, files=None, class_ids=(), **info):
         """Make the folder, whole or not at all. Raises UsageError when it exists and is not empty, or can't be made.
 
-        task: `Task`; command: what the user typed; files: dict of more text files by name; info: more for `run.json`.
+        task: `Task`; command: what the user typed; files: dict of more text files by name; class_ids: see `Dataset`;
+        info: more for `run.json`.
         """
         folder = Path(folder)
         refuse_existing(folder)
         classes = {"classes": list(task.classes), "multi_label": task.multi_label}
+        if class_ids:
+            classes["class_ids"] = list(class_ids)
         started = {"command": command, "seed": task.config.seed, "versions": versions(), "started": now()}
         content = {
             "config.yaml": to_yaml(task.config),

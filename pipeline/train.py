@@ -44,7 +44,7 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     if not resume:
         folder = Path(out) if out else next_folder("runs", config.task)
         files = {"split.csv": to_csv(_split_rows(task, dataset))}
-        run = Run.create(folder, task, command, files, data=_describe(source, dataset))
+        run = Run.create(folder, task, command, files, dataset.class_ids, data=_describe(source, dataset))
     say(_first_line(run, config, dataset))
     try:
         report.write(run.folder / "check")
@@ -155,6 +155,7 @@ def _split_rows(task, dataset):
             "split": record["split"],
             "content": content,
         }
+        | ({"image_id": record["image_id"]} if "image_id" in record else {})
         for record, content in zip(dataset, dataset.content_ids, strict=True)
     ]
 

@@ -9,4 +9,8 @@ def create(config, classes, multi_label=False):
         from retinue.tasks.classification.task import Classification
 
         return Classification(config, classes, multi_label)
-    raise UsageError(f"unknown task '{config.task}'; this version knows: classification")
+    if config.task == "detection":
+        from retinue.tasks.detection.task import Detection
+
+        return Detection(config, classes)
+    raise UsageError(f"unknown task '{config.task}'; this version knows: classification, detection")
