@@ -7,6 +7,7 @@ import pytest
 
 from retinue.data.content import content_ids
 from retinue.data.dataset import Dataset, Ragged
+from retinue.data.objects import object_columns
 
 
 def single(folder=None):
@@ -105,3 +106,20 @@ def test_content_ids_spare_reading_the_files_and_follow_the_rows(tmp_path):
     assert known.fingerprint != data.fingerprint  # it is the state that was checked
     with pytest.raises(ValueError, match="column content_ids has 1 rows"):
         dataclasses.replace(data, content_ids=["0"])
+
+
+def test_values_are_taken_out_of_rows():
+    rows = Ragged.from_rows([[1, 2], [], [3], [4, 5, 6]], np.int64)
+    assert rows.row_of_value().tolist() == [0, 0, 2, 3, 3, 3]
+    kept = rows.keep(np.array([False, True, False, True, False, True]))
+    assert [row.tolist() for row in kept] == [[2], [], [], [4, 6]]
+    assert [row.tolist() for row in rows.keep(np.zeros(6, bool))] == [[]] * 4
+
+
+def test_objects_of_several_classes_are_no_multi_label_classification():
+    columns = object_columns([1, 0, 1], [[0, 0, 1, 1]] * 3, [1, 0, 1], [7, 8, 9], ["a", "b"])
+    data = Dataset("detection", ["a.jpg", "b.jpg"], ["cat", "dog"], columns, class_ids=[3, 18])
+    assert not data.multi_label and several().multi_label
+    assert data.class_counts().tolist() == [1, 2] and data.class_ids == (3, 18)
+    assert data.columns["object_id"][1].tolist() == [7, 9]
+    assert data.columns["image_id"].tolist() == ["a", "b"] and data.columns["crowd"].values.dtype == bool

@@ -247,6 +247,20 @@ def test_the_interval():
     assert all_right.interval == (1, 1)
 
 
+def test_the_interval_lies_around_the_value_though_resamples_are_too_kind():
+    """Pictures at random make the best precision to the right larger by chance, and more so in a resample."""
+    random = np.random.default_rng(0)
+    truths = [{"boxes": [BOX], "labels": [row % 3]} for row in range(60)]
+    said = []
+    for row in range(60):
+        boxes = [BOX if random.uniform() < 0.5 else FAR for _ in range(4)]
+        said.append(prediction(boxes, random.uniform(size=4), [row % 3] * 4))
+    scores = scored(truths, said, resamples=200)
+    low, high = scores.interval
+    assert low < scores.value < high
+    assert abs((low + high) / 2 - scores.value) < 0.2 * (high - low)
+
+
 def test_fewer_resamples_where_there_is_much_to_do(monkeypatch):
     monkeypatch.setattr("retinue.tasks.detection.coco_scores.MOST_WORK", 1)
     evaluator = DetectionEvaluator(("cat",), resamples=0)
