@@ -68,7 +68,7 @@ def write_class_folders(data, folder):
 
 
 def _read_idx(path, dimensions):
-    """An array of bytes in the IDX format: 0, 0, 8 (bytes), the number of dimensions, each of them as a big-endian int."""
+    """An array of bytes in the IDX format: 0, 0, 8 (bytes), the number of dimensions, each as a big-endian int."""
     try:
         content = gzip.decompress(path.read_bytes())
         shape = np.frombuffer(content, ">i4", dimensions, 4)
