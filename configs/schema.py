@@ -83,6 +83,9 @@ class Stage(Section):
     final_rate: NotNegative = Field(0.0, description="where the cosine ends, for instance where the next stage begins")
     backbone_rate: Share = Field(0.1, description="the backbone's updates are scaled by this; 0 freezes it")
     frozen_below: Literal[0, 2, 4, 8, 16, 32] = Field(0, description="layers before this stride stay frozen; 0 is none")
+    frozen_layers: Annotated[tuple[str, ...], LISTED] = Field(
+        (), description="names of layers that stay as they are in this stage"
+    )
     input_size: int | None = Field(None, ge=8, le=4096, description="another input size during this stage")
 
 
@@ -186,14 +189,64 @@ class DetectionConfig(Section):
     most_detections: int = Field(100, ge=1, description="detections of a picture")
 
 
+class SegmentationConfig(Section):
+    """A class for every pixel. Used where task is segmentation; training cuts squares of model.input_size."""
+
+    head: Literal["fcn32s", "fcn16s", "fcn8s", "front_end", "fcn", "aspp"] = Field(
+        "fcn8s",
+        description="FCN with no, one or two skips; Yu and Koltun's dilated VGG; or a dilated net with torchvision's "
+        "FCN head or DeepLabV3's ASPP",
+    )
+    at_once: bool = Field(False, description="fcn16s and fcn8s: scale the skips down, to learn all from the start")
+    linear_layers: bool = Field(True, description="VGG and AlexNet bring their fc6 and fc7 along, as convolutions")
+    context: Literal["none", "basic", "large"] = Field("none", description="front_end: the context module behind it")
+    output_stride: Literal[8, 16] = Field(8, description="fcn and aspp: of the dilated net; 16 is faster and coarser")
+    focus: NotNegative = Field(0.0, description="gamma of the focal loss; 0 is plain cross-entropy")
+    dice: NotNegative = Field(0.0, description="weight of the Dice loss beside it; 0 is off")
+    scale: Annotated[tuple[Positive, Positive], LISTED] = Field(
+        (0.5, 2.0), description="random scale of training pictures before the square is cut"
+    )
+    rotation: Annotated[float, Field(ge=0, le=180)] = Field(0.0, description="largest random turn, in degrees")
+    longest_side: int = Field(
+        1024,
+        ge=32,
+        le=65536,
+        description="a larger picture is made smaller for the net; answers keep its size",
+    )
+    window: int = Field(
+        0, ge=0, le=8192, description="look at pictures larger than this in overlapping windows, at full size; 0 is off"
+    )
+    overlap: int = Field(128, ge=0, le=4096, description="pixels that neighbouring windows share")
+    flip: bool = Field(False, description="predict the mirrored picture too, and average")
+    scales: Annotated[tuple[Positive, ...], LISTED] = Field(
+        (1.0,), description="predict at so many times the size, and average"
+    )
+    scores: bool = Field(False, description="exports also give every class's score a pixel")
+
+    @field_validator("scale")
+    @classmethod
+    def _rises(cls, pair):
+        if pair[0] > pair[1]:
+            raise ValueError("two rising numbers above 0")
+        return pair
+
+    @field_validator("scales")
+    @classmethod
+    def _is_some(cls, scales):
+        if not scales:
+            raise ValueError("one scale or more; [1.0] is the picture as it is")
+        return scales
+
+
 class Config(Section):
     """One job, whole."""
 
-    task: Literal["classification", "detection"] = Field("classification", description="what is learnt")
+    task: Literal["classification", "detection", "segmentation"] = Field("classification", description="what is learnt")
     seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
     detection: DetectionConfig = DetectionConfig()
+    segmentation: SegmentationConfig = SegmentationConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()

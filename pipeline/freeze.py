@@ -1,22 +1,26 @@
 """Which layers learn in a stage. A frozen BatchNormalization is in inference mode: its statistics do not move."""
 
+import difflib
 import math
 
 import keras
 
 from retinue import backbones
+from retinue.configs.errors import UsageError
 
 
 def apply_stage(model, stage, train):
     """Set `trainable` of every layer for one stage, and the BatchNormalization policy. Compile the model afterwards.
 
-    model: `TaskModel`; stage: `Stage`; train: `TrainConfig`. Returns one line that says what learns.
+    model: `TaskModel`; stage: `Stage`; train: `TrainConfig`. Returns one line that says what learns. Raises UsageError
+    for a layer to freeze that the model doesn't have.
     """
     frozen = set()
     if stage.backbone_rate == 0:
         frozen = {layer.name for layer in model.backbone}
     elif stage.frozen_below:
         frozen = set(backbones.layers_below(model, stage.frozen_below))
+    frozen |= _named(model, stage.frozen_layers)
     normalisations = 0
     for layer in model.layers:
         layer.trainable = layer.name not in frozen
@@ -35,5 +39,17 @@ def apply_stage(model, stage, train):
     statistics = (
         f"; {normalisations} batch norms update" if normalisations else "; batch norms frozen" if has_any else ""
     )
+    statistics = (f"; {', '.join(stage.frozen_layers)} frozen" if stage.frozen_layers else "") + statistics
     rate = f", the backbone at {stage.backbone_rate:g} of the rate" if 0 < stage.backbone_rate < 1 else ""
     return f"{which} learn{'s' if stage.backbone_rate == 0 else ''} ({weights:,} weights{rate}{statistics})"
+
+
+def _named(model, names):
+    """The layers of these names, each of which must be there."""
+    known = {layer.name for layer in model.layers}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UsageError(f"frozen_layers: the net has no layer {name}{hint}")
+    return set(names)
