@@ -12,7 +12,7 @@ from retinue import backbones
 from retinue.configs.errors import UsageError
 from retinue.data.resize import plain_window, resize_image
 from retinue.pipeline import runtimes
-from retinue.pipeline.run import open_model
+from retinue.pipeline.run import Model, open_model
 
 log = logging.getLogger("retinue")
 
@@ -68,10 +68,12 @@ class Subject:
 
 def open_subject(name):
     """The `Subject` that MODEL means: a run folder, an export folder, or the name of a backbone, with its ImageNet
-    weights. A folder goes before a name.
+    weights. A folder goes before a name. A `Model` of run.py will do, too.
 
     Raises UsageError, with the nearest names, for what is none of these, and for models of other tasks.
     """
+    if isinstance(name, Model):
+        return _of_folder(name, str(name.folder))
     if Path(name).exists():
         return _of_folder(open_model(name), str(name))
     if name not in backbones.names():
