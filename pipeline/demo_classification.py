@@ -1,4 +1,4 @@
-"""`retinue demo`: solar cells, real photos that a package carries, from the first look at the data to predictions of an export."""
+"""`retinue demo`: solar cells, from the first look at the data to predictions of an export."""
 
 import csv
 import io

@@ -121,7 +121,7 @@ class EpochLog(keras.callbacks.Callback):
                 scores = fitting.validate()
                 value = scores.value
                 row["val_loss"] = scores.numbers.get("log_loss")
-                row[f"val_{scores.headline}"] = value
+                row |= {f"val_{name}": scores.numbers.get(name) for name in (scores.headline, *scores.followed)}
             # Without validation data the last epoch is the best there is.
             better = value is None or state["best"] is None or value > state["best"]
             if better:

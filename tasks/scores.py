@@ -21,6 +21,7 @@ class Scores:
     verdict: the result in one plain sentence, for someone who knows no scores.
     notes: plain sentences that a reader of the numbers must know (classes that were left out, ...).
     worst_classes: the three worst classes with their numbers, a line each, for the screen.
+    followed: names of more numbers that `metrics.csv` keeps of every epoch.
     """
 
     headline: str
@@ -33,6 +34,7 @@ class Scores:
     verdict: str = ""
     notes: list = field(default_factory=list)
     worst_classes: list = field(default_factory=list)
+    followed: tuple = ()
 
     @property
     def value(self):

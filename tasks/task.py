@@ -77,8 +77,9 @@ class Task(abc.ABC):
         """
 
     def accept(self, dataset):
-        """The dataset as this task scores it. Raises RetinueError when it has classes that the model doesn't know."""
-        unknown = [name for name in dataset.classes if name not in self.classes]
+        """The dataset as this task scores it. Raises RetinueError for examples of a class that the model can't know."""
+        counts = zip(dataset.classes, dataset.class_counts(), strict=True)
+        unknown = [name for name, count in counts if count and name not in self.classes]
         if unknown:
             raise RetinueError(
                 f"{dataset.source}: the model does not know the class {', '.join(unknown[:5])}; it knows "

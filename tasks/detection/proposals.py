@@ -62,7 +62,8 @@ class Detections(keras.layers.Layer):
     Called with class logits float32 `[n, r, classes + 1]` (background first), deltas `[n, r, 4 (classes + 1)]`,
     proposals `[n, r, 4]`, their scores `[n, r]` and int32 `[n, 2]` size and original size (height, width).
     Gives a dict: boxes float32 `[n, count, 4]`, scores float32 `[n, count]`, labels int32 `[n, count]` from 0, best
-    first, zeros (label -1) after the last; count int32 `[n]`.
+    first, zeros (label -1) after the last; count int32 `[n]`; and the proposals float32 `[n, r, 4]` in the same pixels,
+    zeros where there is none, so that the proposal network can be scored by itself.
     """
 
     def __init__(self, score_threshold, nms_threshold, count, **arguments):
@@ -97,6 +98,9 @@ class Detections(keras.layers.Layer):
             "scores": tf.where(is_found, scores, 0.0),
             "labels": tf.where(is_found, best % classes, -1),
             "count": tf.reduce_sum(tf.cast(is_found, tf.int32), -1),
+            "proposals": tf.where(
+                (proposal_scores >= 0.0)[..., None], _resized(proposals, size, original_size), 0.0
+            ),
         }
 
     def compute_output_spec(self, class_logits, deltas, proposals, proposal_scores, size, original_size):
@@ -106,6 +110,7 @@ class Detections(keras.layers.Layer):
             "scores": keras.KerasTensor((images, self.count), "float32"),
             "labels": keras.KerasTensor((images, self.count), "int32"),
             "count": keras.KerasTensor((images,), "int32"),
+            "proposals": keras.KerasTensor((images, None, 4), "float32"),
         }
 
 

@@ -6,11 +6,13 @@ from retinue.configs.errors import RetinueError
 from retinue.tasks.detection.average_precision import voc_average_precisions
 from retinue.tasks.detection.coco_scores import RECALLS, bootstrap_ap, coco_scores
 from retinue.tasks.detection.judge import FALSE_ALARM, judge
+from retinue.tasks.detection.proposal_recall import proposal_recall
 from retinue.tasks.scores import Scores, counted
 
 MISSED, FALSE = "missed", "false alarm"
 NAMED = 5  # so many class names fit into a sentence
 CURVES = 10  # classes with a column of their own in the precision-recall table
+FOLLOWED = ("ap50", "proposal_recall_100")  # after every epoch
 WORST = 3  # classes that the screen names
 NO_THRESHOLD = 0.5  # where nothing was found, so that no score is the best
 
@@ -26,14 +28,15 @@ class DetectionEvaluator:
         self.classes = tuple(classes)
         self.resamples = resamples
         self.seed = seed
-        self._truths, self._predictions = [], []
+        self._truths, self._predictions, self._proposals = [], [], []
 
     def update(self, predictions, dataset):
         """Add the predictions of all rows of `dataset`, in its order; several calls append.
 
         predictions: dicts with boxes float32 `[m, 4]` (x1, y1, x2, y2 in the picture's pixels), scores float32 `[m]`,
-        labels int `[m]`. The dataset's classes are matched to the model's by name. Raises RetinueError for an object
-        of a class that the model does not know and for numbers that are none.
+        labels int `[m]`, and, where the proposals are to be scored, proposals float32 `[r, 4]`. The dataset's classes
+        are matched to the model's by name. Raises RetinueError for an object of a class that the model does not know
+        and for numbers that are none.
         """
         if len(predictions) != len(dataset):
             raise ValueError(f"{len(predictions)} predictions for {len(dataset)} files")
@@ -48,6 +51,8 @@ class DetectionEvaluator:
                 )
             labels = np.asarray(prediction["labels"], np.int64)
             self._predictions.append({"boxes": boxes, "scores": scores, "labels": labels})
+            if "proposals" in prediction:
+                self._proposals.append(prediction["proposals"])
             self._truths.append(truth_of(record, to_model))
 
     def scores(self):
@@ -65,6 +70,10 @@ class DetectionEvaluator:
         per_class = self._per_class(coco, table)
         numbers = coco.numbers | {"voc07_ap50": _mean(seven), "voc10_ap50": _mean(ten)}
         numbers |= self._counts(table) | {"best_threshold": threshold}
+        tables = {"precision_recall": self._curves(coco), "confusion": self._confusion_rows(table)}
+        if self._proposals:
+            tables["proposal_recall"] = proposal_recall(self._proposals, self._truths)
+            numbers |= {f"proposal_recall_{row['proposals']}": row["recall"] for row in tables["proposal_recall"]}
         interval, notes = None, self._notes(counts)
         if self.resamples:
             low, high, done = bootstrap_ap(coco.matches, self.resamples, self.seed)
@@ -77,11 +86,12 @@ class DetectionEvaluator:
             interval=interval,
             count=len(self._truths),
             per_class=per_class,
-            tables={"precision_recall": self._curves(coco), "confusion": self._confusion_rows(table)},
+            tables=tables,
             worst=[int(row) for row in np.lexsort((-mistakes[:, 1], -mistakes[:, 0])) if mistakes[row, 0]],
             verdict=self._verdict(table, threshold),
             notes=notes,
             worst_classes=_worst_classes(per_class),
+            followed=FOLLOWED if self._proposals else FOLLOWED[:1],
         )
 
     def _class_map(self, dataset):

@@ -90,11 +90,13 @@ class Detection(Task):
 
     def inference(self, detector):
         """A batch of what `read` gives, padded to one size, -> boxes float32 `[n, d, 4]` in pixels of the original
-        picture, scores float32 `[n, d]`, labels int32 `[n, d]` and count int32 `[n]`; see proposals.py."""
+        picture, scores float32 `[n, d]`, labels int32 `[n, d]`, count int32 `[n]` and the proposals; see
+        proposals.py."""
         return model.inference(detector, self.config.detection)
 
     def postprocess(self, outputs):
-        """A list of `{"detections": [{"label", "score", "box"}, ...], "boxes", "scores", "labels"}`, best first."""
+        """A list of `{"detections": [{"label", "score", "box"}, ...], "boxes", "scores", "labels", "proposals"}`, best
+        first."""
         predictions = []
         for row, count in enumerate(outputs["count"]):
             boxes, found, labels = (outputs[name][row][:count] for name in ("boxes", "scores", "labels"))
@@ -102,13 +104,16 @@ class Detection(Task):
                 {"label": self.classes[label], "score": float(score), "box": [float(side) for side in box]}
                 for box, score, label in zip(boxes, found, labels, strict=True)
             ]
-            predictions.append({"detections": detections, "boxes": boxes, "scores": found, "labels": labels})
+            proposals = outputs["proposals"][row]
+            arrays = {"boxes": boxes, "scores": found, "labels": labels, "proposals": proposals[proposals.any(-1)]}
+            predictions.append({"detections": detections} | arrays)
         return predictions
 
     def serve(self, outputs, names):
-        """What `inference` gives, and names string `[n, d]`, the classes; "" after the last detection."""
+        """What `inference` gives of detections, and names string `[n, d]`, the classes; "" after the last detection."""
         labels = outputs["labels"]
-        return outputs | {"names": tf.where(labels >= 0, tf.gather(names, tf.maximum(labels, 0)), "")}
+        found = {name: outputs[name] for name in ("boxes", "scores", "labels", "count")}
+        return found | {"names": tf.where(labels >= 0, tf.gather(names, tf.maximum(labels, 0)), "")}
 
     def compare(self, given, truth, tolerance):
         """By the detections; see agreement.py."""
