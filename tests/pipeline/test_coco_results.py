@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def test_the_table_has_a_row_a_box_and_can_be_gone_on_with(tmp_path):
 
 
 def test_coco_results_have_the_ids_of_the_annotations(tmp_path):
-    ids = {"category_ids": {"cat": 17, "dog": 90}, "image_ids": {"x/a.jpg": 5}}
+    ids = {"category_ids": {"cat": 17, "dog": 90}, "image_ids": {os.path.abspath("x/a.jpg"): 5}}
     write(tmp_path, found("x/a.jpg", CAT), found("x/000139.jpg", DOG), found("x/c.jpg"), **ids)
     content = json.loads((tmp_path / "predictions.coco.json").read_text())
     assert content == [

@@ -79,7 +79,7 @@ def test_long_names_are_cut_to_the_width():
     name = "a very long name " * 20
     short = drawing.shorten(name, 20, 300)
     assert short.endswith("…") and name.startswith(short[:-1].rstrip())
-    assert drawing._font(short, 20).getlength(short) <= 300
+    assert drawing.font_of(short, 20).getlength(short) <= 300
     assert drawing.shorten("fits", 20, 300) == "fits"
     assert drawing.shorten("two\n lines", 20, 300) == "two lines"
 
