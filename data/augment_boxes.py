@@ -22,7 +22,7 @@ def augment_boxes_image(image, boxes, labels, changes, shorter, longest, seed):
     would drop all is not made.
 
     image: uint8 `[h, w, 3]`. boxes: float32 `[m, 4]`, x1, y1, x2, y2 in its pixels; labels: int32 `[m]`, kept along
-    with the boxes (negative ones, as for crowds, too, but no crop is made around these).
+    with the boxes (negative ones, as of crowds, are no objects: no crop is made for them, and all that is seen stays).
     changes: the section `augment` of the configuration; shorter, longest: int, of the resized picture's sides;
     seed: int32 `[2]`, which alone decides.
     Returns image uint8 `[h', w', 3]`, boxes float32 `[m', 4]` in its pixels, labels int32 `[m']`.
@@ -60,10 +60,11 @@ def _draw(old, boxes, labels, changes, shorter, longest, seed):
     """The `Geometry`, and which boxes are kept, bool `[m]`."""
     draws = tf.unstack(tf.random.stateless_uniform([9], seed))
     window = _draw_window(old, boxes, labels, changes, draws[:5])
-    kept = _visible_share(boxes, window) >= LEAST_VISIBLE
-    lost = tf.reduce_any(labels >= 0) & ~tf.reduce_any(kept & (labels >= 0))
+    is_object = labels >= 0
+    lost = tf.reduce_any(is_object) & ~tf.reduce_any(is_object & (_visible_share(boxes, window) >= LEAST_VISIBLE))
     window = tf.where(lost, _whole(old), window)
-    kept = _visible_share(boxes, window) >= LEAST_VISIBLE
+    share = _visible_share(boxes, window)
+    kept = tf.where(is_object, share >= LEAST_VISIBLE, share > 0)
     is_cropped = tuple(changes.crop_scale) != (1.0, 1.0)
     scale = SMALLEST_SCALE ** draws[5] if is_cropped else 1.0
     inner = size_by_rule(tf.stack([window[3] - window[1], window[2] - window[0]]), shorter, longest, scale)

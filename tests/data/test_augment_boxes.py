@@ -101,6 +101,15 @@ def test_objects_that_the_crop_hides_are_dropped_and_one_is_always_left():
     assert min(counts) < 4
 
 
+def test_what_is_ignored_stays_while_any_of_it_can_be_seen():
+    run = augmenter(crop_scale=(0.1, 0.3))
+    boxes, labels = np.array([[0, 0, 240, 160], [100, 60, 120, 80]], np.float32), np.array([-2, 1], np.int32)
+    for seed in range(10):
+        image, found, kept = run(coordinates(), boxes, labels, (2, seed))
+        assert kept.tolist() == [-2, 1]
+        np.testing.assert_allclose(found[0], [0, 0, image.shape[1], image.shape[0]])
+
+
 def test_an_object_larger_than_any_crop_keeps_the_whole_picture():
     whole = np.array([[0, 0, 240, 160]], np.float32)
     image, boxes, labels = augmenter(crop_scale=(0.05, 0.1))(coordinates(), whole, LABELS[:1], (0, 3))
