@@ -10,11 +10,13 @@ import numpy as np
 
 from retinue.configs.machine import usable_cores
 from retinue.data.check_boxes import check_boxes
+from retinue.data.check_masks import check_masks
 from retinue.data.check_report import Report
 from retinue.data.dataset import SPLITS
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
 from retinue.data.image_file import probe
 
+WITH_PARTS = {"detection": "object", "segmentation": "pixel"}  # the tasks whose pictures show several things
 CHUNK = 64  # files that a thread takes at once
 
 
@@ -34,7 +36,8 @@ def check(
     on_bad, bad_share, max_pixels: as in the configuration's section data. workers: threads, by default one a core.
     progress: called with (files done, files in all). training: also ask what training needs (two classes, every class
     in the training split); False for data that is only evaluated. anchors: for detection, the `AnchorGrid` of the
-    model. The report's dataset has its `content_ids` filled, and for detection only boxes that can be right.
+    model. The report's dataset has its `content_ids` filled, and for detection only boxes that can be right; for
+    segmentation it knows the pixels of each class.
     """
     begin = time.perf_counter()
     images = _probe_all(dataset.files, max_pixels, workers, progress)
@@ -48,6 +51,12 @@ def check(
         findings += boxes.findings
         bad |= boxes.bad_files
         would_fail += boxes.would_fail
+    masks = None
+    if dataset.task == "segmentation":
+        looked = check_masks(dataset, images, workers)
+        dataset, masks = looked.dataset, looked.summary
+        findings += looked.findings
+        bad |= looked.bad_files
     duplicate_groups = _duplicate_groups(images)
     findings += _duplicate_findings(dataset, duplicate_groups)
     findings += _group_findings(dataset)
@@ -67,6 +76,7 @@ def check(
         would_fail=would_fail,
         seconds=time.perf_counter() - begin,
         objects=objects,
+        masks=masks,
     )
 
 
@@ -196,8 +206,8 @@ def _trainable(counts, classes):
 
 def _missing_classes(dataset, counts):
     trainable = _trainable(counts, len(dataset.classes))
-    if dataset.task == "detection":
-        return [] if trainable.any() else ["no object is left for training"]
+    if dataset.task in WITH_PARTS:
+        return [] if trainable.any() else [f"no {WITH_PARTS[dataset.task]} is left for training"]
     if not trainable.any():
         return ["no photo is left for training"]
     reasons = []
@@ -214,16 +224,17 @@ def _missing_classes(dataset, counts):
 
 
 def _classes_without_objects(dataset, counts):
-    """Of a detection dataset: the others can be learnt all the same, so it may be meant."""
-    if dataset.task != "detection":
+    """Of detection and segmentation: the others can be learnt all the same, so it may be meant."""
+    if dataset.task not in WITH_PARTS:
         return []
+    part = WITH_PARTS[dataset.task]
     return [
         Finding(
             WARNING,
-            "class without objects",
+            f"class without {part}s",
             dataset.source,
             name,
-            f"the class {name} has no object to train on: it will never be found",
+            f"the class {name} has no {part} to train on: it will never be found",
             "kept; add pictures, or take the class out",
         )
         for name, count in zip(dataset.classes, _trainable(counts, len(dataset.classes)), strict=True)

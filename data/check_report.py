@@ -15,6 +15,7 @@ from retinue.data.box_sheet import box_sheet
 from retinue.data.contact_sheet import contact_sheet
 from retinue.data.files import atomic_path, atomic_write
 from retinue.data.finding import BAD, NOTE, WARNING
+from retinue.data.mask_sheet import mask_sheet
 
 EXAMPLES = 3  # of each kind of problem on the screen
 CLASSES_SHOWN = 8
@@ -28,7 +29,8 @@ class Report:
     bad_rows: int64, the rows that can't be used. class_counts: {split: usable files of each class}, "" for files
     without a split. duplicate_groups: arrays of rows with the same bytes. would_fail: the reasons why training would
     fail, empty when it would not. seconds: how long it took. objects: for detection, what is known of the boxes (see
-    `check_boxes.BoxReport.summary`), else None; class_counts are then objects.
+    `check_boxes.BoxReport.summary`), else None; class_counts are then objects. masks: for segmentation, what is known
+    of the pixels (see `check_masks.MaskReport.summary`), else None.
     """
 
     dataset: object
@@ -40,6 +42,7 @@ class Report:
     would_fail: list
     seconds: float
     objects: dict = None
+    masks: dict = None
 
     def usable(self):
         """The dataset without the bad rows, and the duplicate groups as rows of that dataset."""
@@ -74,6 +77,7 @@ class Report:
                 {"severity": severity, "kind": kind, "count": count} for (severity, kind), count in kinds.most_common()
             ],
             **({} if self.objects is None else {"objects": self.objects}),
+            **({} if self.masks is None else {"masks": self.masks}),
             "would_fail": self.would_fail,
             "seconds": round(self.seconds, 2),
         }
@@ -99,7 +103,7 @@ class Report:
         usable, _ = self.usable()
         if len(usable):
             with atomic_path(os.path.join(folder, "samples.jpg")) as path:
-                sheet = contact_sheet if self.objects is None else box_sheet
+                sheet = {"detection": box_sheet, "segmentation": mask_sheet}.get(self.dataset.task, contact_sheet)
                 sheet(usable).save(path, quality=90)
 
     def _rotated(self):
@@ -139,6 +143,7 @@ def summary_lines(report):
         _line("classes", _classes(report)),
         _line("sizes", _sizes(report)),
         *(_line("objects", text) for text in _objects(report)),
+        *(_line("pixels", text) for text in _pixels(report)),
         _line("bad", f"{len(report.bad_rows):,} of {len(dataset):,} photos can't be used"),
     ]
     lines += [_line(severity, text) for severity, text in _problems(report)]
@@ -225,6 +230,18 @@ def _objects(report):
     far = anchors["below_negative"]
     second = f"{far:,} ({far / found['objects']:.1%}) are far from every anchor (overlap below 0.3)"
     return [", ".join(parts), second]
+
+
+def _pixels(report):
+    """The share of each class and of void, a line; none but for segmentation."""
+    if not report.masks:
+        return []
+    pixels, void = report.masks["pixels"], report.masks["void"]
+    total = max(sum(pixels.values()) + void, 1)
+    shares = sorted(pixels.items(), key=lambda one: -one[1])
+    texts = [f"{name} {number / total:.1%}" for name, number in shares[:CLASSES_SHOWN]]
+    texts += ["..."] if len(shares) > CLASSES_SHOWN else []
+    return [", ".join(texts + ([f"void {void / total:.1%}"] if void else []))]
 
 
 def _examples(findings, source):

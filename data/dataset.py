@@ -62,7 +62,8 @@ class Dataset:
     files: str objects `[n]`, paths that can be opened.
     classes: the class names; labels are indices into it. class_ids: the ids that the source gave them, or ().
     columns: by task. Classification: `label` int64 `[n]`, or, for several labels a file, `labels` (`Ragged` of int64).
-        Detection: see `data.objects`.
+        Detection: see `data.objects`. Segmentation: `mask` str objects `[n]`, paths; `values` int64 `[n, k]`, what
+        their pixels mean (see `data.mask_file`); and, filled in by the check, those of `data.check_masks.MaskReport`.
     splits: str `[n]`, each "train", "val", "test" or "" (not assigned yet).
     groups: str `[n]` or None; files of one group never part.
     source, format: where it was read from and as what ("class folders", "csv", "tfds"), for messages and reports.
@@ -139,7 +140,10 @@ class Dataset:
         return dataclasses.replace(self, splits=np.asarray(splits, dtype=object))
 
     def class_counts(self):
-        """Files of each class, int64 `[classes]` (a file with several labels counts for each); or objects of each."""
+        """Files of each class, int64 `[classes]` (a file with several labels counts for each); or objects of each.
+
+        Masks must have been checked before: a file counts for each class that it has a pixel of.
+        """
         labels = self.columns["labels"].values if "labels" in self.columns else self.columns["label"]
         return np.bincount(labels, minlength=len(self.classes))
 
@@ -154,7 +158,7 @@ class Dataset:
         identities = content_ids(self.files) if self.content_ids is None else self.content_ids
         for identity, split in zip(identities, self.splits, strict=True):
             digest.update(f"{identity}\0{split}\n".encode())
-        for name in sorted(self.columns):
+        for name in sorted(set(self.columns) - {"mask"}):  # paths of masks; mask_id says what they hold
             column = self.columns[name]
             parts = (column.values, column.offsets) if isinstance(column, Ragged) else (column,)
             for part in parts:

@@ -7,7 +7,10 @@ from retinue.configs.errors import UsageError
 from retinue.data.boxes_csv import is_boxes_csv, read_boxes_csv
 from retinue.data.class_folders import read_class_folders
 from retinue.data.coco import coco_files, read_coco
+from retinue.data.coco_masks import read_coco_masks
 from retinue.data.csv_table import read_csv_table
+from retinue.data.mask_folders import mask_folders, read_mask_folders
+from retinue.data.masks_csv import is_masks_csv, read_masks_csv
 from retinue.data.voc import read_voc, voc_folders
 from retinue.data.yolo import is_yolo_folder, read_yolo
 
@@ -15,10 +18,12 @@ TASKS_OF_FORMAT = {
     "class folders": ("classification",),
     "csv": ("classification",),
     "boxes csv": ("detection",),
-    "coco": ("detection",),
-    "voc": ("detection",),
+    "coco": ("detection", "segmentation"),
+    "voc": ("detection", "segmentation"),
     "yolo": ("detection",),
-    "tfds": ("classification", "detection"),
+    "mask folders": ("segmentation",),
+    "mask csv": ("segmentation",),
+    "tfds": ("classification", "detection", "segmentation"),
 }
 READERS = {
     "class folders": read_class_folders,
@@ -27,6 +32,8 @@ READERS = {
     "coco": read_coco,
     "voc": read_voc,
     "yolo": read_yolo,
+    "mask folders": read_mask_folders,
+    "mask csv": read_masks_csv,
 }
 
 
@@ -45,7 +52,15 @@ def read(source, task="auto", say=print):
     if form == "tfds":
         from retinue.data.tfds_source import read_tfds  # imports TensorFlow
 
+        if task == "segmentation":
+            from retinue.data.tfds_masks import read_tfds_masks
+
+            return read_tfds_masks(source, say)
         return read_tfds(source, say, task)
+    if task == "segmentation" and form == "coco":
+        return read_coco_masks(source, say)
+    if task == "segmentation" and form == "voc":
+        return read_mask_folders(source)
     return READERS[form](source)
 
 
@@ -60,14 +75,18 @@ def detect(source):
             return "coco"
         if voc_folders(source):
             return "voc"
+        if mask_folders(source):
+            return "mask folders"
         return "yolo" if is_yolo_folder(source) else "class folders"
     suffix = os.path.splitext(source)[1].lower()
     if suffix in (".csv", ".tsv"):
+        if is_masks_csv(source):
+            return "mask csv"
         return "boxes csv" if is_boxes_csv(source) else "csv"
     if suffix in (".json", ".yaml", ".yml"):
         return "coco" if suffix == ".json" else "yolo"
     raise UsageError(
-        f"{source}: not a data source; give a folder (class folders, COCO, VOC, YOLO), a .csv file, "
+        f"{source}: not a data source; give a folder (class folders, COCO, VOC, YOLO, images and masks), a .csv file, "
         "a COCO .json, a YOLO data.yaml or tfds:NAME"
     )
 
