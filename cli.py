@@ -42,11 +42,11 @@ def commands():
 )
 def check(data, task, out, settings, as_json):
     """Look for trouble in DATA before it costs a night: bad files, duplicates, leaks, empty classes."""
-    from retinue.configs.load import load_config
     from retinue.data.check_report import summary_lines
-    from retinue.pipeline.prepare import inspect
+    from retinue.pipeline.prepare import config_for, inspect
 
-    report = inspect(data, load_config(settings=settings), task=task, say=_say_error if as_json else click.echo)
+    config = config_for(data, None if task == "auto" else task, settings=settings)
+    report = inspect(data, config, task=task, say=_say_error if as_json else click.echo)
     if out or not as_json:
         report.write(out or "check")
     if as_json:

@@ -9,9 +9,10 @@ def check(data, task="auto", **settings):
     data: folder, CSV file or "tfds:NAME". settings: dotted configuration keys with `__` for the dot, for example
     `data__max_pixels=10_000_000`.
     """
-    from retinue.pipeline.prepare import inspect
+    from retinue.pipeline.prepare import config_for, inspect
 
-    return inspect(data, _config(None, settings), task=task)
+    options = {key.replace("__", "."): value for key, value in settings.items()}
+    return inspect(data, config_for(data, None if task == "auto" else task, options=options), task=task)
 
 
 def train(data, out=None, recipe=None, resume=False, **settings):

@@ -2,6 +2,7 @@
 
 from retinue.configs.errors import RetinueError
 from retinue.configs.load import load_config
+from retinue.data.anchor_overlap import AnchorGrid
 from retinue.data.check import check
 from retinue.data.read import TASKS_OF_FORMAT, detect, read
 from retinue.data.split import split
@@ -34,6 +35,7 @@ def inspect(source, config, *, task="auto", say=print, training=True):
         max_pixels=config.data.max_pixels,
         progress=count_files,
         training=training,
+        anchors=_anchor_grid(config) if dataset.task == "detection" else None,
     )
 
 
@@ -48,6 +50,17 @@ def prepare(source, config, *, say=print):
     usable, duplicate_groups = report.usable()
     shares = {"val_share": config.data.val_share, "test_share": config.data.test_share}
     return split(usable, **shares, seed=config.seed, duplicate_groups=duplicate_groups), report
+
+
+def _anchor_grid(config):
+    """The anchors that a detector of this configuration has."""
+    settings = config.detection
+    if settings.style == "classic":
+        sizes, strides = (tuple(settings.anchor_sizes),), (16,)
+    else:
+        sizes = tuple((size,) for size in settings.anchor_sizes)
+        strides = tuple(4 * 2**level for level in range(len(sizes)))
+    return AnchorGrid(sizes, strides, settings.anchor_ratios, config.model.input_size, settings.longest_side)
 
 
 def refuse_unfit(source, report):
