@@ -98,9 +98,7 @@ class Detections(keras.layers.Layer):
             "scores": tf.where(is_found, scores, 0.0),
             "labels": tf.where(is_found, best % classes, -1),
             "count": tf.reduce_sum(tf.cast(is_found, tf.int32), -1),
-            "proposals": tf.where(
-                (proposal_scores >= 0.0)[..., None], _resized(proposals, size, original_size), 0.0
-            ),
+            "proposals": tf.where((proposal_scores >= 0.0)[..., None], _resized(proposals, size, original_size), 0.0),
         }
 
     def compute_output_spec(self, class_logits, deltas, proposals, proposal_scores, size, original_size):

@@ -55,14 +55,19 @@ def load_weights(model, path):
     Raises RetinueError when the file is missing, broken, or of another architecture; the model is then as it was.
     """
     path = Path(path).expanduser()
-    found, misfits, unexpected, note = match(model, torch_checkpoint.read(path), str(path))
+    return assign(model, torch_checkpoint.read(path), str(path))
+
+
+def assign(model, tensors, source):
+    """The same from a state dict, name -> array; source: the file's name, for messages."""
+    found, misfits, unexpected, note = match(model, tensors, source)
     if misfits:
-        raise RetinueError(f"{path}: does not fit this detector: {'; '.join(misfits[:3])}")
+        raise RetinueError(f"{source}: does not fit this detector: {'; '.join(misfits[:3])}")
     variables = _variables(model)
     for key, array in found.items():
         variables[key][1].assign(array)
     missing = tuple(key for key in variables if key not in found)
-    return WeightsReport(str(path), tuple(found), missing, unexpected, note)
+    return WeightsReport(source, tuple(found), missing, unexpected, note)
 
 
 def match(model, tensors, source=""):

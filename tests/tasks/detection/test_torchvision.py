@@ -1,0 +1,166 @@
+"""Our detector answers and loses as torchvision's with the same weights: golden numbers of detection_golden.py."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from retinue.backbones.weights import TORCH_VARIABLES
+from retinue.benchmarks.parity import detection_golden as golden
+from retinue.configs.errors import RetinueError
+from retinue.configs.load import load_config
+from retinue.pipeline import runtimes
+from retinue.tasks.detection import model, torchvision
+
+FOLDER = Path(__file__).parent / "golden"
+
+
+def built(net, classes=golden.CLASSES):
+    everything = ["detection.anchors_sampled=1000000", "detection.boxes_sampled=1000000"]
+    settings = ["task=detection", f"model.backbone={net}", "model.weights=none", *everything]
+    config = load_config(settings=settings)
+    return config, model.build(config, classes)
+
+
+def state_dict(net, detector):
+    """The tensors that torchvision's checkpoint has, in its names and layout, filled by their names."""
+    tensors = {}
+    for layer in detector.layers:
+        for variable in layer.weights:
+            if layer.name in torchvision.HEADS:
+                theirs = torchvision.HEADS[layer.name][0]
+            elif layer.name.startswith("pyramid_"):
+                _, part, stride = layer.name.split("_")
+                number = {"4": 0, "8": 1, "16": 2, "32": 3}[stride]
+                theirs = f"backbone.fpn.{'inner' if part == 'lateral' else 'layer'}_blocks.{number}.0"
+            else:
+                theirs = f"backbone.body.{torchvision.resnet.torch_name(layer.name)}"
+            key = f"{theirs}.{TORCH_VARIABLES[variable.path.rsplit('/', 1)[-1]]}"
+            shape = tuple(variable.shape)
+            order = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[len(shape)]
+            tensors[key] = golden.tensor(net, key, tuple(shape[axis] for axis in order))
+    return tensors
+
+
+def filled(net):
+    config, detector = built(net)
+    report = torchvision.assign(detector, state_dict(net, detector), f"{net}.pth")
+    assert len(report.matched) == len(detector.weights) and not report.missing and not report.unexpected
+    return config, detector
+
+
+def batch_of(sizes):
+    """Pictures of (height, width), padded to one size that is a multiple of 32."""
+    largest = -(-np.max(sizes, 0) // 32) * 32
+    images = np.zeros((len(sizes), *largest, 3), np.uint8)
+    for image, (height, width) in zip(images, sizes, strict=True):
+        image[:height, :width] = golden.picture(height, width)
+    sizes = np.array(sizes, np.int32)
+    return {"image": images, "size": sizes, "original_size": sizes}
+
+
+def tensors_of(sizes):
+    return {name: tf.constant(value) for name, value in batch_of(sizes).items()}
+
+
+def assert_same(found, row, expected):
+    """Within 0.01 pixels and 1e-4 of score."""
+    count = len(expected["scores"])
+    assert found["count"][row] == count > 50
+    np.testing.assert_allclose(found["scores"][row, :count], expected["scores"], atol=1e-4)
+    np.testing.assert_allclose(found["boxes"][row, :count], expected["boxes"], atol=0.01)
+    np.testing.assert_array_equal(found["labels"][row, :count], expected["labels"])
+
+
+def check(net):
+    config, detector = filled(net)
+    records = json.loads((FOLDER / f"{net}_fpn.json").read_text())
+    sizes = golden.SIZES[net]
+    inference = model.inference(detector, config.detection)
+    run = runtimes.trace(inference)
+    together = run(**tensors_of(sizes))
+    for row, (height, width) in enumerate(sizes):
+        key = f"{height}x{width}"
+        alone = run(**tensors_of([(height, width)]))
+        assert_same(alone, 0, records["detections"][key])
+        assert_same(together, row, records["detections"][key])  # padding changes nothing
+        boxes, labels = golden.objects(height, width)
+        truth = {"boxes": boxes[None], "labels": labels[None].astype(np.int32), "seed": np.zeros((1, 2), np.int32)}
+        inputs = batch_of([(height, width)])
+        outputs = detector({"image": inputs["image"], "size": inputs["size"]} | truth, training=False)
+        losses = model.make_loss(config.detection.head_beta)((), outputs)
+        for name, loss in records["losses"][key].items():
+            assert losses[name].numpy() == pytest.approx([loss], rel=1e-3, abs=1e-5), (key, name)
+    return inference, together, sizes
+
+
+def test_resnet18_answers_and_loses_as_torchvision_and_openvino_answers_the_same():
+    inference, together, sizes = check("resnet18")
+    runtime = runtimes.start(runtimes.trace(inference), inference, "openvino", "f32")
+    answered = runtime(batch_of(sizes))
+    for name, tolerance in (("boxes", 0.01), ("scores", 1e-4), ("labels", 0), ("count", 0)):
+        np.testing.assert_allclose(answered[name], together[name], atol=tolerance)
+
+
+@pytest.mark.slow
+def test_resnet50_answers_and_loses_as_torchvision():
+    check("resnet50")
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return built("resnet18")[1]
+
+
+def test_names_of_the_older_checkpoints_are_known(detector):
+    tensors = state_dict("resnet18", detector)
+    older = {
+        name.replace("_blocks.0.0.", "_blocks.0.").replace("rpn.head.conv.0.0.", "rpn.head.conv."): array
+        for name, array in tensors.items()
+    }
+    assert older.keys() != tensors.keys()
+    found, misfits, unexpected, _ = torchvision.match(detector, older)
+    assert not misfits and not unexpected
+    np.testing.assert_array_equal(found["rpn_conv/kernel"], tensors["rpn.head.conv.0.0.weight"].transpose(2, 3, 1, 0))
+
+
+def test_the_published_file_has_an_epsilon_of_0(detector):
+    tensors = state_dict("resnet18", detector)
+    plain, *_ = torchvision.match(detector, tensors, "mine.pth")
+    published, *_ = torchvision.match(detector, tensors, "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth")
+    key = "stage1_block1_1_bn/moving_variance"
+    np.testing.assert_allclose(published[key] + np.float32(1e-5), plain[key], rtol=1e-6)
+    np.testing.assert_array_equal(published["rpn_conv/bias"], plain["rpn_conv/bias"])
+
+
+def test_the_outputs_of_other_classes_are_left_out(detector):
+    tensors = state_dict("resnet18", detector)
+    tensors["roi_heads.box_predictor.cls_score.weight"] = np.zeros((91, 1024), np.float32)
+    tensors["roi_heads.box_predictor.cls_score.bias"] = np.zeros(91, np.float32)
+    tensors["roi_heads.box_predictor.bbox_pred.weight"] = np.zeros((364, 1024), np.float32)
+    tensors["roi_heads.box_predictor.bbox_pred.bias"] = np.zeros(364, np.float32)
+    before = detector.get_layer("head_classes").kernel.numpy()
+    report = torchvision.assign(detector, tensors, "coco.pth")
+    assert "90 classes" in str(report) and set(report.missing) == {
+        f"{layer}/{variable}" for layer in ("head_classes", "head_boxes") for variable in ("kernel", "bias")
+    }
+    np.testing.assert_array_equal(detector.get_layer("head_classes").kernel, before)
+    np.testing.assert_array_equal(detector.get_layer("head_fc7").bias, tensors["roi_heads.box_head.fc7.bias"])
+
+
+def test_another_architecture_is_refused_and_changes_nothing(detector):
+    tensors = state_dict("resnet18", detector)
+    tensors["backbone.body.layer1.0.conv1.weight"] = np.zeros((64, 64, 1, 1), np.float32)
+    tensors["rpn.head.conv.0.0.bias"] = tensors["rpn.head.conv.0.0.bias"] + 1
+    before = detector.get_layer("rpn_conv").bias.numpy()
+    with pytest.raises(RetinueError, match="resnet50.pth: .*stage1_block1_1_conv/kernel"):
+        torchvision.assign(detector, tensors, "resnet50.pth")
+    np.testing.assert_array_equal(detector.get_layer("rpn_conv").bias, before)
+
+
+def test_the_names_of_coco_are_90_and_each_is_one():
+    assert len(set(torchvision.COCO_NAMES)) == len(torchvision.COCO_NAMES) == 90
+    assert torchvision.COCO_NAMES[0] == "person" and torchvision.COCO_NAMES[89] == "toothbrush"
+    assert sum(name.startswith("unused") for name in torchvision.COCO_NAMES) == 10
