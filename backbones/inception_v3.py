@@ -1,10 +1,13 @@
 """Inception v3 (Szegedy et al. 2015, arXiv 1512.00567): factorised kernels, 1x7 and 7x1."""
 
+import keras
 from keras import layers
 
 from retinue.backbones import blocks
+from retinue.configs.errors import UsageError
 
 EPSILON = 1e-3
+AUXILIARY_SIDE = 17  # the map that the auxiliary classifier was made for: 5 a side after its pooling, then a 5x5 kernel
 
 
 def build(x, output_stride, classifier, classes=1000):
@@ -132,10 +135,31 @@ def module_c(net, x, name):
     return layers.Concatenate(name=name)(branches)
 
 
+def with_auxiliary(model, classes=1000):
+    """Give a model for training that has the auxiliary classifier of section 4 as well.
+
+    model: `backbones.build("inception_v3", classifier=True, input_size=299)`, whose layers it shares: training it
+    trains `model`. Outputs: `{"aux": ..., "logits": ...}`, each `[n, classes]`; torchvision gives the loss of aux 0.4.
+    Raises UsageError when the map that it looks at has less than 17 units a side, or no known size.
+    """
+    x = model.get_layer("mixed6e").output
+    height, width = x.shape[1:3]
+    if height is None or width is None or min(height, width) < AUXILIARY_SIDE:
+        raise UsageError("inception_v3's auxiliary classifier needs a fixed input_size of 299 or more pixels a side")
+    x = layers.AveragePooling2D(5, 3, name="aux_pool")(x)
+    x = blocks.conv_bn(x, 128, 1, "aux_conv0", epsilon=EPSILON)
+    x = blocks.conv_bn(x, 768, 5, "aux_conv1", padding="valid", epsilon=EPSILON)
+    x = layers.GlobalAveragePooling2D(name="aux_average")(x)
+    outputs = {"aux": layers.Dense(classes, name="aux_fc")(x), "logits": model.output["logits"]}
+    return keras.Model(model.input, outputs, name=f"{model.name}_auxiliary")
+
+
 def torch_name(layer, **_):
     """torchvision's name of one of our layers."""
     if layer == "logits":
         return "fc"
+    if layer.startswith("aux_"):
+        return layer.replace("aux_", "AuxLogits.").replace("_", ".")
     inside, _, kind = layer.rpartition("_")
     if inside.startswith("conv"):
         return f"Conv2d_{inside[4:]}_{'1x1' if inside == 'conv3b' else '3x3'}.{kind}"

@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+import h5py
 import keras
 
 from retinue.backbones import tfjs
@@ -12,6 +13,7 @@ from retinue.configs.errors import RetinueError
 
 # What the table's preprocessing record says is done once, by our own layer; these layers inside a model go.
 NORMALISING = (keras.layers.Rescaling, keras.layers.Normalization)
+CONVOLUTION_CLASSIFIERS = ("conv_preds", "logits")  # MobileNet's and MobileNetV3's; all others end in a linear layer
 
 
 def build(x, output_stride, classifier, application):
@@ -25,16 +27,19 @@ def build(x, output_stride, classifier, application):
     return output
 
 
-def read(path, model, application, input_shape):
-    """Give `{layer/variable: array}` of a .h5 file of keras.applications, for a `model` that has the layers of `build`.
+def read(path, application, size):
+    """Give `{layer/variable: array}` of a .h5 file of keras.applications, its classifier included where it has one.
 
-    Keras matches these files by the order of layers, so the file must be of this very architecture.
+    Keras matches these files by the order of layers, so the file must be of this very architecture. size: pixels a side
+    that the classifier was made for, which matters to VGG. Raises RetinueError when the file does not fit.
     """
-    original = _original(keras.Input(input_shape), application, has_classifier(model))
     try:
+        classes = _classes_in(path)
+        original = _original(keras.Input((size, size, 3)), application, classes is not None, classes)
         original.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise RetinueError(f"{path}: does not fit {application}: {str(error).splitlines()[0]}") from None
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        reason = (str(error).splitlines() or ["cut short"])[0]
+        raise RetinueError(f"{path}: does not fit {application}: {reason}") from None
     _, pairs = _flat_copy(original)
     return {
         f"{copy.name}/{variable.path.rsplit('/', 1)[-1]}": variable.numpy()
@@ -43,10 +48,20 @@ def read(path, model, application, input_shape):
     }
 
 
-def read_tfjs(path, application, input_shape):
+def _classes_in(path):
+    """The number of classes of the classifier at the end of a .h5 file, or None where it ends before that."""
+    with h5py.File(path) as file:
+        group = file["model_weights"] if "model_weights" in file else file
+        last = [name for name in group.attrs["layer_names"] if len(group[name].attrs["weight_names"])][-1]
+        kernel = group[last][group[last].attrs["weight_names"][0]]
+        is_classifier = kernel.ndim == 2 or last in CONVOLUTION_CLASSIFIERS
+        return kernel.shape[-1] if is_classifier else None
+
+
+def read_tfjs(path, application, size):
     """The same for a file of TensorFlow.js (see tfjs.py). Keras numbers layers as they are made, from any number on."""
     arrays = tfjs.read(path, application)
-    original = _original(keras.Input(input_shape), application, False)
+    original = _original(keras.Input((size, size, 3)), application, False)
     _, pairs = _flat_copy(original)
     ours, theirs = {}, {}
     for layer, copy in pairs:
@@ -76,9 +91,9 @@ def has_classifier(model):
     return bool(names & {"predictions", "conv_preds"}) or any(name.endswith("_head_dense") for name in names)
 
 
-def _original(x, application, classifier):
+def _original(x, application, classifier, classes=1000):
     function = getattr(keras.applications, application)
-    arguments = {"classifier_activation": None} if classifier else {}
+    arguments = {"classifier_activation": None, "classes": classes} if classifier else {}
     if application.startswith(("ConvNeXt", "EfficientNetV2", "MobileNetV3")):
         arguments["include_preprocessing"] = False
     return function(include_top=classifier, weights=None, input_tensor=x, **arguments)

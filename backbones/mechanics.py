@@ -57,13 +57,14 @@ class Field:
     """What one unit of a tensor sees along one axis, in pixels of the input.
 
     stride: pixels between neighbouring units. first, last: the pixels that unit 0 sees, both inclusive; below zero is
-    padding. narrowest: the smallest receptive field among the branches that meet here.
+    padding. narrowest, finest: the smallest receptive field and the smallest stride among the branches that meet here.
     """
 
     stride: float = 1
     first: float = 0
     last: float = 0
     narrowest: float = 1
+    finest: float = 1
 
     @property
     def size(self):
@@ -73,7 +74,12 @@ class Field:
         """After a window of `kernel` at `stride` with `before` padded units: r' = r + (k' - 1) j, j' = j s."""
         reach = (dilated_kernel(kernel, dilation) - 1) * self.stride
         first = self.first - before * self.stride
-        return Field(self.stride * stride, first, self.last + reach - before * self.stride, self.narrowest + reach)
+        last = self.last + reach - before * self.stride
+        return Field(self.stride * stride, first, last, self.narrowest + reach, self.finest * stride)
+
+    def enlarged(self, factor):
+        """After an upsampling by `factor`."""
+        return dataclasses.replace(self, stride=self.stride / factor, finest=self.finest / factor)
 
     def shifted(self, units):
         """After `units` are put before (padding) or, below zero, cut off."""
@@ -81,12 +87,13 @@ class Field:
 
 
 def joined(fields):
-    """Where branches meet: everything that any of them sees, and the narrowest of them."""
+    """Where branches meet: everything that any of them sees, the coarsest stride, and the smallest of both."""
     return Field(
         max(field.stride for field in fields),
         min(field.first for field in fields),
         max(field.last for field in fields),
         min(field.narrowest for field in fields),
+        min(field.finest for field in fields),
     )
 
 
@@ -95,9 +102,10 @@ class LayerRow:
     """One line of `layer_table`.
 
     output: shape without the batch. kernel, stride, dilation: along the height, or None. padding: rows of zeros (above,
-    below), or None. effective_stride: input pixels between neighbouring outputs. receptive_field: input pixels that one
-    output sees along the height over all branches, infinite after global pooling; narrowest_branch: over the branch
-    that sees the least. offset: the first input row that output 0 sees, negative inside the padding.
+    below), or None. effective_stride: input pixels between neighbouring outputs; finest_branch: the same in the branch
+    of the smallest stride, another number only where branches of several strides meet. receptive_field: input pixels
+    that one output sees along the height over all branches, infinite after global pooling; narrowest_branch: over the
+    branch that sees the least. offset: the first input row that output 0 sees, negative inside the padding.
     parameters: as Keras counts them; multiply_adds: for one picture, biases and activations not counted.
     """
 
@@ -109,6 +117,7 @@ class LayerRow:
     dilation: int | None
     padding: tuple | None
     effective_stride: float
+    finest_branch: float
     receptive_field: float
     narrowest_branch: float
     offset: float
@@ -143,6 +152,7 @@ def layer_table(model):
                 dilation=dilation,
                 padding=padding,
                 effective_stride=field.stride,
+                finest_branch=field.finest,
                 receptive_field=field.size,
                 narrowest_branch=field.narrowest,
                 offset=field.first,
@@ -202,14 +212,14 @@ def _after(operation, field, window):
     if isinstance(operation, keras.layers.Cropping2D):
         return field.shifted(-operation.cropping[0][0])
     if isinstance(operation, GLOBAL):
-        return Field(field.stride, -math.inf, math.inf, math.inf)
+        return Field(field.stride, -math.inf, math.inf, math.inf, field.finest)
     if isinstance(operation, keras.layers.UpSampling2D):
-        return dataclasses.replace(field, stride=field.stride / operation.size[0])
+        return field.enlarged(operation.size[0])
     if isinstance(operation, keras.layers.Conv2DTranspose):
         # An output touches at most ceil(k / s) inputs; which ones depends on its phase, so this is the widest of them.
         kernel, stride = operation.kernel_size[0], operation.strides[0]
         wider = field.window(math.ceil(kernel / stride), 1, 1, math.ceil(kernel / stride) - 1)
-        return dataclasses.replace(wider, stride=field.stride / stride)
+        return wider.enlarged(stride)
     return field
 
 

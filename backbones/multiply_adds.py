@@ -40,6 +40,7 @@ MULTIPLY_ADDS = {
     "seresnet152": 11_520_204_800,
     "senet154": 20_688_363_520,
     "efficientnet_lite0": 385_187_552,
+    "efficientnet_lite0_timm": 385_187_552,
     "efficientnet_lite1": 600_185_232,
     "efficientnet_lite2": 859_736_272,
     "keras/ConvNeXtBase": 15_354_729_472,

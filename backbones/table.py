@@ -231,6 +231,9 @@ BACKBONES = {
         "senet", {}, 115_336_536, 81.3, TORCH, f"{TIMM}/v0.1-weights/", "legacy_senet154-e9eb9fe6.pth"
     ),
     "efficientnet_lite0": lite(0, 1.0, 1.0, 224, 0.2, 4_694_024, 75.1, "57934424"),
+    "efficientnet_lite0_timm": timm(
+        "efficientnet_lite", {"symmetric": True}, 4_694_024, 75.5, TORCH, "efficientnet_lite0.ra_in1k", 224, 32
+    ),
     "efficientnet_lite1": lite(1, 1.0, 1.1, 240, 0.2, 5_470_344, 76.7, "77cc7160"),
     "efficientnet_lite2": lite(2, 1.1, 1.2, 260, 0.3, 6_150_168, 77.6, "9656183e"),
     **{f"keras/{name}": application(name, *facts) for name, facts in APPLICATIONS.items()},

@@ -17,8 +17,8 @@ from retinue.backbones.table import BACKBONES
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import cache_folder
 
-# the layers that hold the classes, ours and those of keras.applications
-CLASSIFIERS = ("logits", "predictions", "conv_preds")
+# the layers that hold the classes, ours and those of keras.applications ("_head_dense": ConvNeXt's, after its name)
+CLASSIFIERS = ("logits", "predictions", "conv_preds", "_head_dense")
 
 TORCH_VARIABLES = {
     "kernel": "weight",
@@ -73,21 +73,23 @@ def load_weights(model, source, name):
     elif path.name.endswith((".weights.h5", ".keras")):
         found, unexpected = _from_keras(path, name, model)
     elif name.startswith("keras/") and path.suffix in (".h5", ".hdf5", ".tgz"):
-        found, unexpected = _from_keras_applications(path, name, model), ()
+        found, unexpected = _from_keras_applications(path, name, variables)
     else:
         raise UsageError(f"{path}: weights of {name} are read from .pth, .safetensors, .weights.h5 and .keras files")
     return _assign(variables, found, unexpected, str(path), name)
 
 
-def _from_keras_applications(path, name, model):
+def _from_keras_applications(path, name, variables):
     from retinue.backbones import keras_applications
 
     row = BACKBONES[name]
-    shape = (None, None, 3) if row.any_size else (row.input_size, row.input_size, 3)
-    application = row.arguments["application"]
+    application, size = row.arguments["application"], row.input_size
     if path.suffix == ".tgz":
-        return keras_applications.read_tfjs(path, application, shape)
-    return keras_applications.read(path, model, application, shape)
+        found = keras_applications.read_tfjs(path, application, size)
+    else:
+        found = keras_applications.read(path, application, size)
+    unexpected = [key for key in found if key not in variables]  # a classifier that the model has no place for
+    return {key: array for key, array in found.items() if key in variables}, unexpected
 
 
 def _assign(variables, found, unexpected, source, name):
@@ -97,7 +99,7 @@ def _assign(variables, found, unexpected, source, name):
         array = _to_channels(np.asarray(array), shape)
         if array.shape == shape:
             fitting[key] = array
-        elif key.split("/")[0] in CLASSIFIERS and array.shape[:-1] == shape[:-1]:
+        elif key.split("/")[0].endswith(CLASSIFIERS) and array.shape[:-1] == shape[:-1]:
             note = f"its classifier has {array.shape[-1]} classes, not {shape[-1]}, and was left out"
         else:
             misfits.append(f"{key} is {_by(array.shape)} in the file and {_by(shape)} in the model")

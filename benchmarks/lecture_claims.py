@@ -59,6 +59,7 @@ def batch_norm(source):
         for normalised in (False, True):
             for rate in BATCH_NORM_RATES[net]:
                 steps = BATCH_NORM_STEPS[net]
+                keras.utils.set_random_seed(0)
                 model, optimizer = build(normalised), keras.optimizers.SGD(rate)
                 about = {"net": net, "batch_norm": normalised, "rate": rate}
                 rows += [about | row for row in learn(model, optimizer, data, 60, steps, every=steps // 30)]
@@ -128,6 +129,7 @@ def degradation(source):
             optimizer = keras.optimizers.SGD(rates, momentum=0.9, weight_decay=None)
             about = {"net": "residual" if shortcuts else "plain", "layers": depth}
             every = DEGRADATION_STEPS // 20
+            keras.utils.set_random_seed(0)
             model = cifar_net(depth, shortcuts)
             rows += [about | row for row in learn(model, optimizer, data, 128, DEGRADATION_STEPS, every)]
             print(rows[-1], flush=True)
@@ -221,7 +223,6 @@ def learn(model, optimizer, data, batch, steps, every, seed=0):
     The training error is the mean over the steps since the last row. data: as `read_fashion_mnist` gives it; pixels
     become 0..1. model: to logits.
     """
-    keras.utils.set_random_seed(seed)
     images, labels = (tf.constant(part) for part in data["train"])
     test_images, test_labels = data["test"]
     optimizer.build(model.trainable_variables)

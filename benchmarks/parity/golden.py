@@ -35,7 +35,11 @@ MODELS = {
     "resnet152": ("torchvision", "resnet152", (64, 75)),
     "seresnet50": ("timm", "seresnet50", (64, 75)),
     "senet154": ("timm", "legacy_senet154", (64, 75)),
+    "efficientnet_lite0": ("timm", "tf_efficientnet_lite0", (64, 75)),
+    "efficientnet_lite0_timm": ("timm", "efficientnet_lite0", (64, 75)),
 }
+# what torchvision calls the auxiliary classifiers, and the input size at which they are asked
+AUXILIARY = {"googlenet": (("aux1", "aux2"), 97), "inception_v3": (("AuxLogits",), 299)}
 
 
 def main(names):
@@ -46,7 +50,10 @@ def main(names):
         net = made(package, theirs)
         record = {"peer": f"{package} {version} {theirs}", "tensors": filled(net), "logits": {}}
         for size in sizes:
-            record["logits"][str(size)] = [float(f"{logit:.7g}") for logit in answer(net, size)[::KEPT]]
+            record["logits"][str(size)] = kept(answer(net, size))
+        if name in AUXILIARY:
+            parts, size = AUXILIARY[name]
+            record["auxiliary"] = {"size": size} | {part: kept(auxiliary(net, part, size)) for part in parts}
         (FOLDER / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
         print(name, record["logits"])
 
@@ -84,6 +91,23 @@ def answer(net, size):
 
     with torch.no_grad():
         return net(torch.from_numpy(fill.picture(size)).permute(0, 3, 1, 2).double())[0].numpy()
+
+
+def auxiliary(net, part, size):
+    """What an auxiliary classifier answers in inference: torchvision itself calls it in training only."""
+    import torch
+
+    before = {"AuxLogits": "Mixed_6e", "aux1": "inception4a", "aux2": "inception4d"}[part]
+    maps = []
+    hook = getattr(net, before).register_forward_hook(lambda module, given, made: maps.append(made))
+    answer(net, size)
+    hook.remove()
+    with torch.no_grad():
+        return getattr(net, part)(maps[0])[0].numpy()
+
+
+def kept(logits):
+    return [float(f"{logit:.7g}") for logit in logits[::KEPT]]
 
 
 if __name__ == "__main__":

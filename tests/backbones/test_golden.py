@@ -46,3 +46,20 @@ def test_answers_are_the_peers(path, tmp_path):
     for size, logits in golden["logits"].items():
         ours = np.asarray(model(fill.picture(int(size)), training=False))[0, :: 1000 // len(logits)]
         np.testing.assert_allclose(ours, logits, rtol=0, atol=1e-4 * np.abs(logits).max(), err_msg=f"at {size} pixels")
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_auxiliary_classifiers_are_torchvisions(name, tmp_path):
+    golden, row = json.loads((GOLDEN[0].parent / f"{name}.json").read_text())["auxiliary"], BACKBONES[name]
+    family = weights.importlib.import_module(f"retinue.backbones.{row.family}")
+    size = golden.pop("size")
+    image = keras.Input((size, size, 3))
+    logits = family.build(image, output_stride=32, classifier=True)
+    model = family.with_auxiliary(keras.Model(image, {"logits": logits}))
+    save_file(checkpoint(model, family, row.arguments), tmp_path / "peer.safetensors")
+    report = load_weights(model, str(tmp_path / "peer.safetensors"), name)
+    assert (report.missing, report.unexpected) == ((), ())
+    answers = model(fill.picture(size), training=False)
+    for part, logits in golden.items():
+        ours = np.asarray(answers["aux" if part == "AuxLogits" else part])[0, :: 1000 // len(logits)]
+        np.testing.assert_allclose(ours, logits, rtol=0, atol=1e-4 * np.abs(logits).max(), err_msg=part)

@@ -6,6 +6,7 @@ import pytest
 
 from retinue import backbones
 from retinue.backbones.preprocess_layer import preprocess_layer
+from retinue.configs.errors import RetinueError
 
 APPLICATIONS = [name.removeprefix("keras/") for name in backbones.names("keras/*")]
 INSIDE = ("efficientnet", "efficientnet_v2", "convnext", "mobilenet_v3")
@@ -86,3 +87,45 @@ def test_nested_models_are_replaced_by_their_layers():
     assert not any(isinstance(layer, keras.Model) for layer in model.layers)
     assert [layer.name for layer in model.layers if "normalization" in layer.name] == ["layer_normalization_0"]
     assert "convnext_tiny_stem_conv" in {layer.name for layer in model.layers}
+
+
+def file_of_keras(application, folder, **arguments):
+    original = getattr(keras.applications, application)(weights=None, classifier_activation=None, **arguments)
+    original.save(folder / "weights.h5")
+    return original, str(folder / "weights.h5")
+
+
+@pytest.mark.parametrize("application", ["MobileNet", "MobileNetV2"])
+def test_a_file_with_its_classifier_serves_with_and_without(application, tmp_path):
+    original, path = file_of_keras(application, tmp_path)
+    _, module = module_of(application)
+    image = pixels(224)
+    whole = backbones.build(f"keras/{application}", path, classifier=True)
+    expected = original(module.preprocess_input(image.copy())).numpy()
+    np.testing.assert_allclose(whole(image)["logits"], expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    trunk = backbones.build(f"keras/{application}", "none")
+    report = backbones.load_weights(trunk, path, f"keras/{application}")
+    assert not report.missing and len(report.unexpected) == 2
+    last = "conv_pw_13" if application == "MobileNet" else "Conv_1"
+    np.testing.assert_array_equal(trunk.get_layer(last).kernel, original.get_layer(last).kernel)
+
+
+def test_a_classifier_of_other_classes_is_left_out_and_said(tmp_path):
+    original, path = file_of_keras("MobileNetV3Small", tmp_path, classes=7)
+    model = backbones.build("keras/MobileNetV3Small", "none", classifier=True)
+    report = backbones.load_weights(model, path, "keras/MobileNetV3Small")
+    assert report.note == "its classifier has 7 classes, not 1000, and was left out"
+    assert report.missing == ("logits/kernel", "logits/bias")
+    np.testing.assert_array_equal(model.get_layer("conv").kernel, original.get_layer("conv").kernel)
+
+
+def test_files_that_are_broken_or_of_another_net(tmp_path):
+    model = backbones.build("keras/MobileNetV3Small", "none")
+    _, path = file_of_keras("MobileNetV2", tmp_path, include_top=False)
+    with pytest.raises(RetinueError, match="weights.h5: does not fit MobileNetV3Small"):
+        backbones.load_weights(model, path, "keras/MobileNetV3Small")
+    whole = (tmp_path / "weights.h5").read_bytes()
+    for content in (b"", whole[: len(whole) // 2]):
+        (tmp_path / "weights.h5").write_bytes(content)
+        with pytest.raises(RetinueError, match="weights.h5: does not fit MobileNetV3Small"):
+            backbones.load_weights(model, path, "keras/MobileNetV3Small")

@@ -66,6 +66,19 @@ def test_branches_are_both_told():
     assert (rows["se_scale"].receptive_field, rows["se_scale"].narrowest_branch) == (math.inf, 1)
 
 
+def test_strides_of_both_branches_are_told_where_they_differ():
+    """A crop of the picture beside a map of stride 2, as in skips that are cut and not resized."""
+    inputs = keras.Input((16, 16, 3))
+    cut = layers.Cropping2D(4)(inputs)
+    strided = layers.MaxPooling2D(2, name="pool")(inputs)
+    x = layers.Concatenate(name="both")([cut, strided])
+    x = layers.Conv2D(1, 3, 2, name="after")(layers.UpSampling2D(4, name="up")(x))
+    rows = {row.name: row for row in mechanics.layer_table(keras.Model(inputs, x))}
+    strides = {name: (row.effective_stride, row.finest_branch) for name, row in rows.items()}
+    assert strides["pool"] == (2, 2) and strides["both"] == (2, 1)
+    assert strides["up"] == (0.5, 0.25) and strides["after"] == (1, 0.5)
+
+
 def test_parameters_of_separable_and_bottleneck():
     """The lecture: a separable layer has 1*1*ch*ch + 3*3*ch weights instead of 3*3*ch*ch."""
     ch = 64
@@ -96,7 +109,7 @@ def test_csv_has_a_line_a_layer():
     rows = mechanics.layer_table(stack(layers.Conv2D(2, 3, name="first")))
     lines = mechanics.as_csv(rows).splitlines()
     assert len(lines) == 1 + len(rows)
-    assert lines[2].startswith("first,Conv2D,30x30x2,3,1,1,0x0,1,3,3,0,56,48600")
+    assert lines[2].startswith("first,Conv2D,30x30x2,3,1,1,0x0,1,1,3,3,0,56,48600")
 
 
 @pytest.mark.parametrize(("kind", "reduce"), [("max", np.max), ("average", np.mean)])

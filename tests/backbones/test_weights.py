@@ -23,7 +23,7 @@ def torch_tensors(model):
             if array.ndim == 4:
                 array = array.transpose(2, 3, 0, 1) if "depthwise" in layer.name else array.transpose(3, 2, 0, 1)
             name = weights.TORCH_VARIABLES[variable.path.rsplit("/", 1)[-1]]
-            tensors[f"{torch_name(layer.name)}.{name}"] = np.ascontiguousarray(array)
+            tensors[f"{torch_name(layer.name)[1]}.{name}"] = np.ascontiguousarray(array)
     return tensors
 
 
