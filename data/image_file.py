@@ -178,6 +178,11 @@ def image_size(path):
 
     Raises OSError when it can't be read, ValueError when it is no image or its header is damaged.
     """
+    return upright_size(path)[:2]
+
+
+def upright_size(path):
+    """(width, height, orientation): what `image_size` gives, and the EXIF orientation, 1 to 8, of the stored picture."""
     if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for its writer
         raise ValueError("not a regular file")
     with open(path, "rb") as stream:
@@ -189,8 +194,8 @@ def image_size(path):
             _open(stream, found)
         except Exception as error:  # decoders raise anything on broken bytes
             raise ValueError(_decoder_reason(error)[1]) from error
-    turned = found["orientation"] >= 5
-    return (found["height"], found["width"]) if turned else (found["width"], found["height"])
+    sides = (found["width"], found["height"])
+    return (*(sides[::-1] if found["orientation"] >= 5 else sides), found["orientation"])
 
 
 def _open(stream, found):

@@ -21,7 +21,9 @@ class Evaluation:
         import tensorflow as tf
 
         inference = task.inference(model)
-        self.run = tf.function(lambda inputs: inference(inputs, training=False))
+        # Pictures may differ in size: the function is traced once for all.
+        kinds = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in inference.inputs}
+        self.run = tf.function(lambda inputs: inference(inputs, training=False), input_signature=[kinds])
 
     def __call__(self, interval=False):
         """The `Scores` of the model as it is now."""
@@ -34,7 +36,10 @@ def score(task, run, dataset, interval=True):
     Every file counts exactly once, whatever the batch size. interval: whether the headline gets its interval.
     """
     evaluator = task.evaluator(interval)
-    evaluator.update([prediction for batch in predictions(task, run, dataset.files) for prediction in batch], dataset)
+    first = 0
+    for batch in predictions(task, run, dataset.files):
+        evaluator.update(batch, dataset.take(np.arange(first, first + len(batch))))
+        first += len(batch)
     return evaluator.scores()
 
 
@@ -51,13 +56,17 @@ def predictions(task, run, files):
     data = batches.batches(
         columns,
         example,
-        batch_size=task.config.evaluate.batch_size,
+        batch_size=1 if task.own_sizes else task.config.evaluate.batch_size,
         training=False,
         seed=task.config.seed,
         padding=(padding, ()) if (padding := task.padding(training=False)) else None,
     )
+    run = task.around(run)
+    inputs_of_batches = (inputs for inputs, _ in data)
+    if task.own_sizes:
+        inputs_of_batches = _of_one_size(inputs_of_batches, task.config.evaluate.batch_size)
     try:
-        for inputs, _ in data:
+        for inputs in inputs_of_batches:
             outputs = run(inputs)
             yield task.postprocess({name: np.asarray(value) for name, value in outputs.items()})
     except tf.errors.OpError as error:
@@ -65,6 +74,24 @@ def predictions(task, run, files):
         if broken is None:
             raise
         raise RetinueError(f"{broken}; remove or repair the file") from error
+
+
+def _of_one_size(singles, most):
+    """Batches of at most `most` pictures of one size that follow on each other. singles: batches of one."""
+    from retinue.pipeline.predict import same_sizes
+
+    pending = []
+    for inputs in singles:
+        inputs = {name: value.numpy() for name, value in inputs.items()}
+        alike = pending and same_sizes(
+            *({name: value[0] for name, value in one.items()} for one in (pending[0], inputs))
+        )
+        if pending and (len(pending) == most or not alike):
+            yield {name: np.concatenate([one[name] for one in pending]) for name in inputs}
+            pending = []
+        pending.append(inputs)
+    if pending:
+        yield {name: np.concatenate([one[name] for one in pending]) for name in pending[0]}
 
 
 def evaluate(model_path, source, split=None, say=print):

@@ -74,22 +74,25 @@ def _write(model, inference, folder, to, precision, files, say):
     _write_split(model, folder)
     function = runtimes.trace(inference)
     tensors = [_read(model.task, file) for file in files]
-    batch = stacked(tensors, model.task.padding(training=False))
-    truth = runtimes.TensorFlowRuntime(function, inference)(batch)
+    parts = [[place] for place in range(len(files))] if model.task.own_sizes else [list(range(len(files)))]
+    batches = [stacked([tensors[place] for place in part], model.task.padding(training=False)) for part in parts]
+    keras_model = runtimes.TensorFlowRuntime(function, inference)
+    truths = [keras_model(batch) for batch in batches]
     proofs = {}
     if "savedmodel" in to:
         _write_saved_model(model, inference, folder)
         exported = tf.saved_model.load(str(folder))
-        given = exported.signatures["serving_default"](bytes=tf.constant([_bytes(file) for file in files]))
-        given = {name: value.numpy() for name, value in given.items()}
-        proofs["savedmodel"] = model.task.compare(given, truth, TOLERANCE)
+        serve = exported.signatures["serving_default"]
+        given = [serve(bytes=tf.constant([_bytes(files[place]) for place in part])) for part in parts]
+        given = [{name: value.numpy() for name, value in outputs.items()} for outputs in given]
+        proofs["savedmodel"] = _agreement(model.task, given, truths)
     if "openvino" in to:
         import openvino
 
         path = folder / runtimes.OPENVINO_FILE
         openvino.save_model(runtimes.convert(function), path, compress_to_fp16=False)
         run = runtimes.OpenVINORuntime(openvino.Core().read_model(path))
-        proofs["openvino"] = model.task.compare(run(batch), truth, TOLERANCE)
+        proofs["openvino"] = _agreement(model.task, [run(batch) for batch in batches], truths)
     for form, proof in proofs.items():
         ties = f" ({proof['near_ties']} others are as good as tied)" if proof["near_ties"] else ""
         say(
@@ -114,6 +117,13 @@ def _write(model, inference, folder, to, precision, files, say):
     }
     atomic_write(folder / "export.json", json.dumps(described, indent=1, ensure_ascii=False))
     return described
+
+
+def _agreement(task, given, truths):
+    """`task.compare` over several batches."""
+    found = [task.compare(*pair, TOLERANCE) for pair in zip(given, truths, strict=True)]
+    largest = max(one["largest_difference"] for one in found)
+    return {"largest_difference": largest} | {name: sum(one[name] for one in found) for name in ("same", "near_ties")}
 
 
 def _write_split(model, folder):
@@ -146,7 +156,21 @@ def _write_saved_model(model, inference, folder):
             return task.serve(run(inputs), names)
 
         def from_bytes(encoded):
-            return answer(_map(task.read, encoded, kinds, padding))
+            if not task.own_sizes:
+                return answer(_map(task.read, encoded, kinds, padding))
+
+            def answer_one(element):  # by itself, since others of its batch may have other sizes
+                alone = {name: value[None] for name, value in task.read(element).items()}
+                return {name: value[0] for name, value in answer(alone).items()}
+
+            traced = tf.function(answer_one).get_concrete_function(tf.TensorSpec([], tf.string))
+            made = {name: tf.TensorSpec(out.shape, out.dtype) for name, out in traced.structured_outputs.items()}
+            fill = {
+                name: tf.cast(task.serve_padding.get(name, 0), kind.dtype)
+                for name, kind in made.items()
+                if not kind.shape.is_fully_defined()
+            }
+            return _map(answer_one, encoded, made, fill)
 
         def from_images(images):
             return answer(_map(task.prepare, images, kinds, padding))
@@ -164,7 +188,7 @@ def _map(function, elements, kinds, padding):
     """`function` of each element, as one batch, in TensorFlow operations.
 
     kinds: {name: `tf.TensorSpec`} of its results; padding: None, or {name: value} with which those that differ in size
-    are filled up at their ends to the largest.
+    are filled up at their ends to the largest; a name that is missing there is of one size.
     """
     import tensorflow as tf
 
@@ -182,11 +206,14 @@ def _map(function, elements, kinds, padding):
     _, arrays = tf.while_loop(lambda index, _: index < count, add, (0, empty), parallel_iterations=1)
     batch = {}
     for name, array in arrays.items():
+        value = padding.get(name)
         sizes = tf.map_fn(lambda index, a=array: tf.shape(a.read(index)), tf.range(count))  # noqa: B023
         largest = tf.reduce_max(sizes, axis=0)
 
-        def filled(index, array=array, largest=largest, value=padding[name]):
+        def filled(index, array=array, largest=largest, value=value):
             element = array.read(index)
+            if value is None:
+                return element
             missing = largest - tf.shape(element)
             return tf.pad(element, tf.stack([tf.zeros_like(missing), missing], 1), constant_values=value)
 

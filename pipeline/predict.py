@@ -7,7 +7,7 @@ import itertools
 import os
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -98,7 +98,10 @@ class Predictor:
         from retinue.pipeline.reader import Reader
 
         self.task, self.runtime = task, runtime
+        self._run = task.around(runtime)
         self.batch = batch or _best_batch(runtime, task.config.evaluate.batch_size)
+        if self._run is not runtime:  # what a task calls in pieces is large: few should be decoded ahead
+            self.batch = 1
         self.decode_seconds = self.model_seconds = 0.0
         self._reader = Reader(task)
 
@@ -125,15 +128,30 @@ class Predictor:
     def _ask(self, decoding):
         """Take a batch from the files that are being decoded, and hand it to the runtime: (what was read, outputs)."""
         started = time.perf_counter()
-        read = [(file, *future.result()) for file, future in itertools.islice(decoding, self.batch)]
-        for _ in read:
+        read, first = [], None
+        while decoding and len(read) < self.batch:
+            file, future = decoding[0]
+            result = future.result()
+            if self.task.own_sizes and result[0]:
+                if first and not same_sizes(first, result[0]):
+                    break
+                first = result[0]
+            read.append((file, *result))
             decoding.popleft()
         decoded = time.perf_counter()
         tensors = [tensors for _, tensors, _, _ in read if tensors]
-        outputs = self.runtime.submit(stacked(tensors, self.task.padding(training=False))) if tensors else None
+        outputs = self._submit(stacked(tensors, self.task.padding(training=False))) if tensors else None
         self.decode_seconds += decoded - started
         self.model_seconds += time.perf_counter() - decoded
         return read, outputs
+
+    def _submit(self, inputs):
+        """A future of the outputs."""
+        if self._run is self.runtime:
+            return self.runtime.submit(inputs)
+        done = Future()
+        done.set_result(self._run(inputs))
+        return done
 
     def _answers(self, read, outputs):
         started = time.perf_counter()
@@ -147,7 +165,7 @@ class Predictor:
 
     def predict_tensors(self, tensors):
         """A list of what `task.read` gives, as arrays, -> a list of predictions."""
-        return self.task.postprocess(self.runtime(stacked(tensors, self.task.padding(training=False))))
+        return self.task.postprocess(self._run(stacked(tensors, self.task.padding(training=False))))
 
 
 def predict(
@@ -196,6 +214,7 @@ def predict(
         label_columns=min(LABEL_COLUMNS, len(model.classes)),
         category_ids=dict(zip(model.classes, model.class_ids, strict=True)) if model.class_ids else None,
         image_ids=_image_ids(model) if "coco" in formats else None,
+        classes=model.classes,
     )
     summary = Summary()
     try:
@@ -253,6 +272,14 @@ def stacked(tensors, padding=None):
         for row, array in enumerate(arrays):
             batch[name][(row, *map(slice, array.shape))] = array
     return batch
+
+
+def same_sizes(one, other):
+    """Whether two of what `task.read` gives, as arrays, have the same shapes and the same sizes written in them."""
+    return all(
+        array.shape == other[name].shape and (array.ndim > 1 or np.array_equal(array, other[name]))
+        for name, array in one.items()
+    )
 
 
 def _opened(model):

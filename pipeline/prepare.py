@@ -9,7 +9,10 @@ from retinue.data.split import split
 from retinue.pipeline.progress import count_files
 
 WORTH_A_LINE = 5000  # checking fewer files takes no time to speak of
-DEFAULT_RECIPES = {"detection": "faster-rcnn-small"}  # of the tasks for which the plain defaults are too large
+DEFAULT_RECIPES = {
+    "detection": "faster-rcnn-small",
+    "segmentation": "segmentation-small",
+}  # of the tasks for which the plain defaults are too large
 
 
 def config_for(source, task=None, recipe=None, settings=(), options=None):

@@ -8,7 +8,7 @@ import jinja2
 from PIL import Image
 
 from retinue.data.files import atomic_path, atomic_write
-from retinue.pipeline import detection_sections, plots, sections
+from retinue.pipeline import detection_sections, plots, sections, segmentation_sections
 from retinue.pipeline.run import to_csv
 from retinue.tasks import drawing
 from retinue.tasks.fonts import printable
@@ -86,6 +86,8 @@ def _score_sections(scores, worst_images):
     parts = []
     if scores.tables.get("precision_recall"):
         return detection_sections.score_sections(scores, worst_images)
+    if scores.headline == "mean_iou":
+        return segmentation_sections.score_sections(scores, worst_images)
     if scores.tables.get("confusion"):
         parts.append(sections.confusion(scores))
     if scores.per_class:

@@ -18,7 +18,10 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.files import atomic_path, atomic_write
+from retinue.data.mask_file import write_ids
+from retinue.data.mask_sheet import class_colors
 from retinue.pipeline.coco_results import write_coco_results
+from retinue.pipeline.names import below
 from retinue.pipeline.sources import Paths, path_hash
 
 FORMATS = ("jsonl", "csv", "coco")
@@ -37,14 +40,20 @@ class Results:
     one without a box for a file in which nothing was found.
     category_ids: {class name: id} for COCO's format, by default 1, 2, ... in the order in which classes are met;
     image_ids: {absolute path: id}, see `coco_results.image_id` for files that are not in it.
+    classes: class names; for segmentation they give the masks, `masks/<path>.png`, their palette, and the CSV a column
+    of pixels each.
     Raises UsageError when another model, or another precision, wrote into the folder before, when another process
     writes into it now, when it is a file, and for an unknown format; RetinueError when what is in it is damaged.
     """
 
     DEPENDS_ON = ("fingerprint", "precision")
 
-    def __init__(self, folder, made_by, formats=("jsonl",), label_columns=5, category_ids=None, image_ids=None):
+    def __init__(
+        self, folder, made_by, formats=("jsonl",), label_columns=5, category_ids=None, image_ids=None, classes=()
+    ):
         self._detects = made_by.get("task") == "detection"
+        self._segments = made_by.get("task") == "segmentation"
+        self._palette, self._classes = class_colors(classes), tuple(classes)
         offered = FORMATS if self._detects else FORMATS[:2]
         for name in formats:
             if name not in offered:
@@ -80,10 +89,19 @@ class Results:
                 self._open["failures"].write(_json({"file": result.file, "reason": result.reason}) + "\n")
                 return
             line = as_line(result)
+            if "mask" in result.prediction:
+                line["mask"] = self._write_mask(result)
             self._open["predictions"].write(_json(line) + "\n")
             self._done.add(result.file)
             if "csv" in self._open:
                 self._write_rows(self._open["csv"], line)
+
+    def _write_mask(self, result):
+        """The class ids as a PNG with a palette, under the file's own path; its path in the folder."""
+        name = Path("masks", below(Path(result.file), ".png"))
+        with atomic_path(self.folder / name) as temporary:
+            write_ids(temporary, result.prediction["mask"], self._palette)
+        return name.as_posix()
 
     def close(self, status="finished", **numbers):
         """Close the files, write `failures.jsonl` anew with what still fails, and put status and numbers into
@@ -141,7 +159,9 @@ class Results:
         path = self.folder / "predictions.csv"
         with atomic_path(path) as temporary, open(temporary, "w", **_text()) as table:
             columns = BOX_COLUMNS
-            if not self._detects:
+            if self._segments:
+                columns = ["mask", *self._classes]
+            elif not self._detects:
                 places = range(1, self._label_columns + 1)
                 columns = [name if place == 1 else f"{name}{place}" for place in places for name in ("label", "score")]
             csv.writer(table, lineterminator="\n").writerow(["file", "width", "height", *columns])
@@ -154,6 +174,8 @@ class Results:
         if self._detects:
             found = [(entry["label"], entry["score"], *entry["box"]) for entry in line["detections"]]
             cells = found or [("",) * len(BOX_COLUMNS)]
+        elif self._segments:
+            cells = [[line["mask"], *(line["pixels"][name] for name in self._classes)]]
         else:
             best = line["labels"][: self._label_columns]
             cells = [[cell for label in best for cell in (label["label"], label["score"])]]

@@ -68,7 +68,7 @@ def _build(config, dataset):
 
     keras.utils.set_random_seed(config.seed)
     task = tasks.create(config, dataset.classes, dataset.multi_label)
-    return task, task.build(class_counts=dataset.split("train").class_counts())
+    return task, task.build(class_counts=task.class_counts(dataset.split("train")))
 
 
 def _train(run, task, model, dataset, report, resume, say):

@@ -13,4 +13,8 @@ def create(config, classes, multi_label=False):
         from retinue.tasks.detection.task import Detection
 
         return Detection(config, classes)
-    raise UsageError(f"unknown task '{config.task}'; this version knows: classification, detection")
+    if config.task == "segmentation":
+        from retinue.tasks.segmentation.task import Segmentation
+
+        return Segmentation(config, classes)
+    raise UsageError(f"unknown task '{config.task}'; this version knows: classification, detection, segmentation")

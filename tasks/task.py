@@ -17,6 +17,8 @@ class Task(abc.ABC):
 
     name = ""
     draws_places = False  # whether `draw` shows where in the picture things are, so that the report needs the drawing
+    own_sizes = False  # whether only pictures that `read` gives the same sizes may share a batch
+    serve_padding = {}  # of outputs of `serve` whose pictures differ in size: what fills them up; otherwise zeros
 
     def __init__(self, config, classes, multi_label=False):
         self.config = config
@@ -33,6 +35,10 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def columns(self, dataset):
         """The dict of arrays that `data.batches` slices into records: `file` and what `example` needs."""
+
+    def class_counts(self, dataset):
+        """What `build` is told of each class in training, int `[classes]`."""
+        return dataset.class_counts()
 
     @abc.abstractmethod
     def example(self, training, input_size=None):
@@ -58,6 +64,10 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def inference(self, model):
         """A `keras.Model` from a batch of what `read` gives to a dict of named outputs; what the runtimes compile."""
+
+    def around(self, run):
+        """What the stages call in place of `run`, a function from a batch of `read`'s tensors to a dict of outputs."""
+        return run
 
     @abc.abstractmethod
     def postprocess(self, outputs):

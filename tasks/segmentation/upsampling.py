@@ -5,6 +5,7 @@ The bilinear kernel is that of Long, Shelhamer and Darrell (2015, arXiv 1411.403
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 
@@ -54,7 +55,7 @@ class ResizeLike(keras.layers.Layer):
     """Bilinear resizing, half-pixel centres, of `[n, h, w, c]` to the height and width of a second map."""
 
     def call(self, x, like):
-        return ops.image.resize(x, ops.shape(like)[1:3], interpolation="bilinear")
+        return tf.image.resize(x, tf.shape(like)[1:3], "bilinear")
 
     def compute_output_spec(self, x, like):
         return keras.KerasTensor((x.shape[0], *like.shape[1:3], x.shape[3]), x.dtype)

@@ -1,0 +1,147 @@
+"""A user's whole way through segmentation on a small net: one answer everywhere, at every picture's own size."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+from disks import CLASSES, make_folder, scene
+
+import retinue
+from retinue.data.decode import encoded_bytes
+from retinue.pipeline.predict import Predictor
+from retinue.pipeline.run import open_model
+
+SMALL = {
+    "task": "segmentation",
+    "model__weights": "none",
+    "model__backbone": "alexnet",
+    "segmentation__linear_layers": False,
+    "model__input_size": 64,
+    "augment__horizontal_flip": True,
+    "segmentation__scale": [0.8, 1.25],
+    "train__batch_size": 4,
+    "train__stages": {"all": {"epochs": 3, "rate": 3e-3, "backbone_rate": 1.0}},
+    "train__label_smoothing": 0.0,
+    "evaluate__bootstrap": 50,
+    "evaluate__batch_size": 3,
+    "data__val_share": 0.34,
+}
+quiet = {"say": lambda line: None}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return make_folder(tmp_path_factory.mktemp("data") / "disks")
+
+
+@pytest.fixture(scope="module")
+def run(photos, tmp_path_factory):
+    return retinue.train(str(photos), str(tmp_path_factory.mktemp("runs") / "run"), **SMALL)
+
+
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    out = tmp_path_factory.mktemp("exported") / "model"
+    retinue.export(str(run[0].folder), out, to=("savedmodel", "openvino"), **quiet)
+    return out
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "predictions.jsonl").read_text("utf-8").splitlines()]
+
+
+def test_run_folder(run):
+    folder, scores = run[0].folder, run[1]
+    assert scores.headline == "mean_iou" and scores.count == 4
+    numbers = json.loads((folder / "scores.json").read_text())["numbers"]
+    expected = {"mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou", "boundary_f"}
+    assert set(numbers) == expected
+    assert [row["class"] for row in csv.DictReader(open(folder / "per_class.csv"))] == list(CLASSES)
+    assert "with the lowest IoU" in (folder / "report.html").read_text("utf-8")
+    assert (folder / "batch_train.jpg").exists() and (folder / "batch_val.jpg").exists()
+    assert any((folder / "worst").glob("*.jpg"))
+
+
+def test_masks_are_written_at_their_own_size(run, photos, tmp_path):
+    files = sorted((photos / "images").iterdir())
+    options = {"runtime": "tensorflow", "formats": ("jsonl", "csv"), "overlay": True}
+    retinue.predict(str(run[0].folder), [str(photos / "images")], tmp_path / "out", **options, **quiet)
+    rows = {row["file"]: row for row in lines(tmp_path / "out")}
+    assert set(rows) == {str(file) for file in files}
+    for file, row in rows.items():
+        mask, photo = Image.open(tmp_path / "out" / row["mask"]), Image.open(file)
+        assert mask.mode == "P" and mask.size == photo.size == (row["width"], row["height"])
+        counts = np.bincount(np.asarray(mask).ravel(), minlength=3)
+        assert row["pixels"] == dict(zip(CLASSES, counts.tolist(), strict=True)) and 0 < row["confidence"] <= 1
+    table = list(csv.DictReader(open(tmp_path / "out" / "predictions.csv")))
+    assert {row["file"]: int(row["disk"]) for row in table} == {f: row["pixels"]["disk"] for f, row in rows.items()}
+    assert len(list((tmp_path / "out" / "overlays").rglob("*.jpg"))) == len(files)
+
+
+def test_every_way_gives_the_same_masks(run, exported, photos, tmp_path):
+    files = [str(file) for file in sorted((photos / "images").iterdir())]
+    model = open_model(run[0].folder)
+    expected = {r.file: r.prediction for r in Predictor(model, "tensorflow", batch=3)(files)}
+    for given in (Predictor(model, "openvino", batch=8), Predictor(open_model(exported), "tensorflow", batch=1)):
+        for result in given(files):
+            same = (result.prediction["mask"] == expected[result.file]["mask"]).mean()
+            assert same > 0.999
+    served = tf.saved_model.load(str(exported)).signatures["serving_default"]
+    answer = served(tf.constant([encoded_bytes(file) for file in files]))  # of different sizes, in one batch
+    for file, ids, counts in zip(files, answer["mask"].numpy(), answer["pixels"].numpy(), strict=True):
+        mask = expected[file]["mask"]
+        height, width = mask.shape
+        assert (ids[:height, :width] == mask).mean() > 0.999
+        assert (ids[height:] == 255).all() and (ids[:, width:] == 255).all()
+        assert counts.sum() == mask.size
+    image = tf.saved_model.load(str(exported)).signatures["image"]
+    pair = np.stack([scene((64, 96), seed)[0] for seed in (0, 50)])
+    assert image(tf.constant(pair))["mask"].shape == (2, 64, 96)
+    assert [name.decode() for name in image(tf.constant(pair))["classes"].numpy()[0]] == list(CLASSES)
+
+
+def test_evaluate_scores_the_same_predictions(run, exported, photos):
+    assert retinue.evaluate(str(run[0].folder), str(photos)).value == pytest.approx(run[1].value, abs=1e-6)
+    assert retinue.evaluate(str(exported), str(photos)).value == pytest.approx(run[1].value, abs=2e-3)
+
+
+def test_batches_of_1_3_and_8_agree(run, photos):
+    files = [str(file) for file in sorted((photos / "images").iterdir())]
+    model = open_model(run[0].folder)
+    answers = [
+        [result.prediction["mask"] for result in Predictor(model, "tensorflow", batch=batch)(files)]
+        for batch in (1, 3, 8)
+    ]
+    for other in answers[1:]:
+        assert all(np.array_equal(one, two) for one, two in zip(answers[0], other, strict=True))
+
+
+def test_tiny_and_large_photos(run, tmp_path):
+    Image.fromarray(scene((33, 31), 1)[0]).save(tmp_path / "tiny.png")
+    large = np.kron(scene((67, 100), 2)[0], np.ones((16, 16, 1), np.uint8))
+    Image.fromarray(large).save(tmp_path / "large.png")
+    Image.fromarray(scene((64, 48), 3)[0]).save(tmp_path / "turned.jpg", exif=_turned())
+    model = open_model(run[0].folder)
+    sizes = {Path(r.file).name: r.prediction["mask"].shape for r in Predictor(model, "openvino")(tmp_path.iterdir())}
+    assert sizes == {"tiny.png": (33, 31), "large.png": (1072, 1600), "turned.jpg": (48, 64)}
+
+
+def _turned():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+def test_what_masks_cannot_follow_is_refused(photos, tmp_path):
+    with pytest.raises(retinue.UsageError, match="augment.mixup"):
+        retinue.train(str(photos), str(tmp_path / "run"), **SMALL | {"augment__mixup": 0.2})
+    with pytest.raises(retinue.UsageError, match="no layer score_9; did you mean score_"):
+        stages = {"all": {"epochs": 1, "rate": 1e-3, "frozen_layers": ["score_9"]}}
+        retinue.train(str(photos), str(tmp_path / "other"), **SMALL | {"train__stages": stages})
