@@ -3,7 +3,8 @@
 Without a regulariser the result is noise that fools the net. Four of them, from simple to complex:
 l2       S_c(I) - lambda |I|^2 (Simonyan, Vedaldi, Zisserman 2013, arXiv 1312.6034)
 blur     and a blur every few steps, small pixels set to the mean (Yosinski et al. 2015, arXiv 1506.06579, section 3)
-jitter   random shifts and total variation (Mordvintsev et al. 2015; Mahendran and Vedaldi 2014, arXiv 1412.0035)
+jitter   windows shifted at random, total variation and a blur that fades (Mordvintsev et al. 2015; Mahendran and
+         Vedaldi 2014, arXiv 1412.0035)
 fourier  frequencies in decorrelated colours as the parameters, and random shifts, turns and sizes at each step (Olah,
          Mordvintsev, Schubert 2017, "Feature Visualization", distill.pub, sections on preconditioning and robustness)
 """
@@ -19,9 +20,11 @@ from retinue.configs.errors import UsageError
 from retinue.explain.gradients import checked
 from retinue.explain.targets import resolve, score_of, scores_of
 
-REGULARISERS = {"l2": 200, "blur": 300, "jitter": 400, "fourier": 512}  # and the steps that each takes by default
-MEAN = 127.5  # the grey that is no colour at all
-COPIES = 4  # of the picture, each moved in another way, a step of "fourier"
+REGULARISERS = {"l2": 100, "blur": 200, "jitter": 250, "fourier": 250}  # and the steps that each takes by default
+MEAN = 117.0  # the mean grey of photos
+DECAY = 0.004  # of "l2" and "blur" a step: 2 * lambda
+CANVAS = 1.25  # of "jitter": the net sees another window of a picture so much larger at each step
+COPIES = 2  # of the picture, a part of it and turned in another way, a step of "fourier"
 # How the colours of photos hang together: a square root of their covariance over ImageNet (Olah et al. 2017).
 COLORS = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], np.float32)
 
@@ -59,45 +62,54 @@ def _shape(model, size):
 
 
 def _pixels(model, score, shape, regulariser, steps, seed):
-    """Ascent on the pixels themselves; a step is as long as the gradient is told to be, whatever the net's scale."""
+    """Ascent on the pixels themselves; a step is so many grey levels, whatever the scale of the net's scores.
+
+    Offsets from the mean grey are what is kept; one step adds the gradient divided by its mean magnitude.
+    """
     random = np.random.default_rng(seed)
-    smooth = 0.0 if regulariser != "jitter" else 0.02
-    decay = {"l2": 0.002, "blur": 0.004, "jitter": 0.002}[regulariser]
 
     @tf.function
-    def ascend(offset):
+    def gradient(pixels):
         with tf.GradientTape() as tape:
-            tape.watch(offset)
-            value = score(model(offset[None] * 128.0 + MEAN, training=False))[0]
-        gradient = tape.gradient(value, offset)
-        return gradient / (tf.sqrt(tf.reduce_mean(gradient**2)) + 1e-12)
+            tape.watch(pixels)
+            value = score(model(pixels[None], training=False))[0]
+        found = tape.gradient(value, pixels)
+        return found / (tf.reduce_mean(tf.abs(found)) + 1e-12)
 
-    offset = 0.01 * random.standard_normal(shape, np.float32)
+    def ascend(offset, rate):
+        return offset + rate * gradient(tf.constant(offset + np.float32(MEAN))).numpy()
+
+    canvas = tuple(round(CANVAS * side) for side in shape[:2]) if regulariser == "jitter" else shape[:2]
+    offset = 8 * random.standard_normal((*canvas, shape[2]), np.float32)
     for step in range(steps):
-        rate = 0.05 * (1 - 0.8 * step / steps)
-        shift = random.integers(-16, 17, 2) if regulariser == "jitter" else (0, 0)
-        moved = np.roll(offset, shift, (0, 1))
-        moved = moved + rate * ascend(tf.constant(moved)).numpy()
-        if smooth:
-            moved = moved - rate / 0.05 * smooth * _total_variation_gradient(moved)
-        offset = np.roll(moved, (-shift[0], -shift[1]), (0, 1)) * np.float32(1 - decay)
-        if regulariser == "blur" and step % 4 == 3:
-            sigma = 0.8 - 0.4 * step / steps
-            offset = cv2.GaussianBlur(offset, (0, 0), sigma).reshape(shape)
+        done = step / steps
+        if regulariser == "l2":
+            offset = ascend(offset, 5 * (1 - 0.8 * done)) * np.float32(1 - DECAY)
+        elif regulariser == "blur":
+            offset = _blurred(ascend(offset, 6 * (1 - 0.6 * done)) * np.float32(1 - DECAY), 1.0 * 0.4**done)
             size = np.abs(offset).sum(axis=-1, keepdims=True)
             offset = np.where(size < np.percentile(size, 5), 0, offset).astype(np.float32)
-        limit = MEAN / 128
-        offset = np.clip(offset, -limit, limit)
-    return offset * 128 + np.float32(MEAN)
+        else:
+            top, left = (random.integers(0, whole - side + 1) for whole, side in zip(canvas, shape[:2], strict=True))
+            window = np.s_[top : top + shape[0], left : left + shape[1]]
+            offset[window] = ascend(offset[window], 8 * (1 - 0.65 * done))
+            offset = _blurred(offset - np.float32(0.3 * (1 - 0.5 * done)) * _variation(offset), 0.9 * 0.35**done)
+        offset = np.clip(offset, -MEAN, MEAN).astype(np.float32)
+    picture = offset + np.float32(MEAN)
+    return cv2.resize(picture, shape[1::-1], interpolation=cv2.INTER_AREA).reshape(shape)
 
 
-def _total_variation_gradient(image):
-    """The gradient of the summed absolute differences of neighbours, which wrap around."""
-    gradient = np.zeros_like(image)
+def _blurred(image, sigma):
+    return cv2.GaussianBlur(image, (0, 0), sigma).reshape(image.shape)
+
+
+def _variation(image):
+    """The gradient of the total variation, the summed absolute differences of neighbours, which wrap around."""
+    found = np.zeros_like(image)
     for axis in (0, 1):
         difference = np.sign(image - np.roll(image, 1, axis))
-        gradient += difference - np.roll(difference, -1, axis)
-    return gradient
+        found += difference - np.roll(difference, -1, axis)
+    return found
 
 
 def _fourier(model, score, shape, regulariser, steps, seed):
@@ -116,7 +128,7 @@ def _fourier(model, score, shape, regulariser, steps, seed):
         colors = tf.transpose(planes, (1, 2, 0)) / 4.0 @ mixing.T
         return 255.0 * tf.sigmoid(colors)
 
-    optimizer = keras.optimizers.Adam(0.05)
+    optimizer = keras.optimizers.Adam(0.03)
     optimizer.build([spectrum])
 
     @tf.function
@@ -134,10 +146,10 @@ def _fourier(model, score, shape, regulariser, steps, seed):
 
 
 def _move(random, height, width):
-    """A random shift, turn and size about the middle, as the 8 numbers of a projective transform."""
-    angle, size = math.radians(random.uniform(-10, 10)), random.uniform(0.85, 1.15)
+    """A random part of the picture, turned: the 8 numbers of a projective transform from the part to the picture."""
+    angle, size = math.radians(random.uniform(-8, 8)), random.uniform(0.65, 0.95)
     cosine, sine = size * math.cos(angle), size * math.sin(angle)
-    down, right = random.uniform(-0.08, 0.08, 2) * (height, width)
+    down, right = random.uniform(-0.5, 0.5, 2) * (1 - size) * (height, width)
     middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
     across = middle_x + right - cosine * middle_x + sine * middle_y
     along = middle_y + down - sine * middle_x - cosine * middle_y

@@ -25,6 +25,9 @@ def dream(model, images, target=None, layer=None, octaves=6, steps=24, rate=1.6,
     """
     images = np.asarray(images, np.float32)
     fixed = model.inputs[0].shape[1]
+    if fixed and min(images.shape[1:3]) < fixed:
+        height, width = images.shape[1:3]
+        raise UsageError(f"the model takes {fixed} px, the picture is {height} x {width}: enlarge it")
     checked(model, images[:, :fixed, :fixed] if fixed else images)
     output = default_map(model)[1] if layer is None else map_output(model, layer)[1]
     if target is not None and not 0 <= target < output.shape[-1]:
