@@ -19,6 +19,7 @@ CLASSES = 4
 SIZES = {"resnet18": ((96, 128), (128, 96), (159, 130)), "resnet50": ((96, 128), (230, 160), (159, 130))}
 LONGEST = 400
 EVERYTHING = 10**6
+PROPOSALS = {"resnet18": 150, "resnet50": 1000}  # few for the fast test, torchvision's own number for the slow one
 # The last layers, smaller than He's rule has them: with logits of tens, scores would be ties at 0 and 1.
 SCALES = {"cls_logits.weight": 0.3, "bbox_pred.weight": 0.05, "cls_score.weight": 0.25}
 ALL_SCALED = {"resnet18": 0.03, "resnet50": 1.0}  # the shallow net's branches add up to more
@@ -63,7 +64,8 @@ def made(name):
     from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
     backbone = resnet_fpn_backbone(backbone_name=name, weights=None, trainable_layers=5)
-    net = FasterRCNN(backbone, num_classes=CLASSES + 1, min_size=8, max_size=LONGEST)
+    counts = {"rpn_post_nms_top_n_train": PROPOSALS[name], "rpn_post_nms_top_n_test": PROPOSALS[name]}
+    net = FasterRCNN(backbone, num_classes=CLASSES + 1, min_size=8, max_size=LONGEST, **counts)
     for key, value in net.state_dict().items():
         value.copy_(torch.from_numpy(tensor(name, key, tuple(value.shape))))
     return net
