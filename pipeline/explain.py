@@ -15,7 +15,8 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.decode import decode_image, encoded_bytes
 from retinue.data.files import atomic_write
 from retinue.explain import METHODS, checks, pictures
-from retinue.pipeline.explain_methods import FORGETFUL, GIVES_MAP, drawn, found_by, of_model
+from retinue.explain.layers import layer_output
+from retinue.pipeline.explain_methods import GIVES_MAP, Methods, drawn, of_model
 from retinue.pipeline.explained import open_subject
 from retinue.pipeline.run import refuse_existing, to_csv
 from retinue.pipeline.sources import find_files
@@ -49,6 +50,8 @@ def explain(model, images=(), out=None, *, methods=DEFAULT, class_name=None, lay
         raise UsageError(f"{', '.join(needing)}: needs a photo; give one after MODEL")
     subject = open_subject(model)
     _refuse_impossible(subject, methods, class_name)
+    if layer is not None and subject.model is not None:
+        layer_output(subject.model, layer)  # a wrong name is told before anything is done
     target = None if class_name is None else subject.index_of(class_name)
     if "class-image" in methods and target is None and not files:
         raise UsageError("class-image without a photo needs --class NAME")
@@ -93,6 +96,7 @@ class _Job:
         self.subject, self.methods, self.target, self.layer = subject, methods, target, layer
         self.check, self.out, self.say = check, out, say
         self.rows, self.names, self.said, self.of_model = [], set(), set(), {}
+        self.method = Methods(subject, layer)
 
     def run(self, files):
         failures = 0
@@ -132,7 +136,7 @@ class _Job:
             if not METHODS[method][1]:
                 continue
             try:
-                found, words = found_by(method, subject, image, photo, target, self.layer)
+                found, words = self.method(method, image, photo, target)
             except UsageError as error:
                 self._skip(method, error)
                 continue
@@ -165,7 +169,7 @@ class _Job:
 
     def _skip(self, method, error):
         """Of several methods, one that can't be done for this model is left out and said once."""
-        if len(self.methods) == 1 or self.layer is not None:
+        if len(self.methods) == 1:
             raise error
         if method not in self.said:
             self.say(f"left out {method}: {error}")
@@ -178,9 +182,9 @@ class _Job:
         for method, found in [*maps.items(), ("random order", shuffled)]:
             found = GIVES_MAP[method](found) if method in maps else found
             curves[method] = checks.curves(subject.predict, image, target, found)
-            if method in FORGETFUL:
-                model, again = FORGETFUL[method](subject.model, image[None], target, self.layer)
-                forgotten[method] = checks.randomisation(model, again)
+            again = self.method.forgetful(method, image, target)
+            if again:
+                forgotten[method] = checks.randomisation(*again)
         entry["checks"] = {
             method: {"deletion": round(one.deletion_area, 4), "insertion": round(one.insertion_area, 4)}
             for method, one in curves.items()

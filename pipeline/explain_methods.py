@@ -1,5 +1,7 @@
 """How `retinue explain` calls each method, with the words that go under its picture."""
 
+import functools
+
 import cv2
 import numpy as np
 
@@ -10,25 +12,6 @@ from retinue.explain import filters as filters_
 from retinue.explain import grad_cam, hidden, integrated_gradients, occlusion, pictures, saliency
 from retinue.explain.gradients import Gradient
 from retinue.explain.layers import layer_output, map_output
-
-
-def _by_saliency(model, images, target, layer):
-    gradient = Gradient(model)
-    return model, lambda: saliency.saliency(gradient, images, target)
-
-
-def _by_grad_cam(model, images, target, layer):
-    found = grad_cam.GradCam(model, layer)
-    return model, lambda: found(images, target)
-
-
-def _by_rule(rule):
-    def prepare(model, images, target, layer):
-        units = hidden.Hidden(model, layer_output(model, layer)[0], rule)
-        return units.model, lambda: np.abs(units(images)).max(axis=-1)
-
-    return prepare
-
 
 RULES = {"hidden": "plain", "deconvnet": "deconvnet", "guided": "guided"}
 DREAMED = 1024  # pixels of the longer side: a dream of a larger photo would take many minutes
@@ -43,13 +26,6 @@ GIVES_MAP = {
     "deconvnet": lambda found: np.abs(found).max(axis=-1),
     "guided": lambda found: np.abs(found).max(axis=-1),
 }
-# For the check by randomised layers: function (model, images, target, layer) -> the arguments of `randomisation`.
-# Smoothgrad and integrated gradients are means of the gradients that saliency shows; occlusion has no way back at all.
-FORGETFUL = {
-    "saliency": _by_saliency,
-    "grad-cam": _by_grad_cam,
-    **{method: _by_rule(rule) for method, rule in RULES.items()},
-}
 DRAWN = {
     "activations": activations_.draw,
     "occlusion": occlusion.draw,
@@ -63,34 +39,73 @@ DRAWN = {
 }
 
 
-def found_by(method, subject, image, photo, target, layer):
-    """(what a method found, words about it) for one picture.
+class Methods:
+    """The methods for one model: what can be traced once is, and serves all photos.
 
-    image: float32 `[s, s, 3]`, as the model takes it; photo: uint8 `[h, w, 3]`, of which only "dream" makes use. What
-    is found is float32 `[s, s]` or `[s, s, c]`, a dream `[h, w, 3]`.
+    subject: `Subject`; layer: name of the layer for those that look at one, or None for the last feature map.
     """
-    model, images = subject.model, image[None]
-    if method == "occlusion":
-        return occlusion.occlusion(subject.predict, images, target)[0], "how far it falls when this is covered"
-    if method == "saliency":
-        return saliency.saliency(model, images, target)[0], "the pixels that the score follows"
-    if method == "smoothgrad":
-        return saliency.smoothgrad(model, images, target)[0], "the same over noisy copies"
-    if method == "integrated-gradients":
-        found = integrated_gradients.integrated_gradients(model, images, target)[0]
-        return found, "red for it, blue against it"
-    if method == "grad-cam":
-        return grad_cam.grad_cam(model, images, target, layer)[0], f"layer {map_output(model, layer)[0]}"
-    if method == "activations":
-        found, channels = activations_.activations(model, images, layer)
-        return found[0], f"{map_output(model, layer)[0]}: channels {', '.join(map(str, channels[0]))}"
-    if method in RULES:
-        name = layer_output(model, layer)[0]
-        found = hidden.hidden(model, images, None, name, RULES[method])[0]
-        _, channel, _ = hidden.strongest(model, images, name)[0]
-        return found, f"back from {name}, channel {channel}"
-    name = dream_.default_map(model)[0] if layer is None else layer
-    return _dreamed(subject, photo, layer), f"more of what {name} sees"
+
+    def __init__(self, subject, layer=None):
+        self.subject, self.layer, self._hidden = subject, layer, {}
+
+    def __call__(self, method, image, photo, target):
+        """(what a method found, words about it) for one picture.
+
+        image: float32 `[s, s, 3]`, as the model takes it; photo: uint8 `[h, w, 3]`, of which only "dream" makes use.
+        What is found is float32 `[s, s]` or `[s, s, c]`, a dream `[h, w, 3]`.
+        """
+        model, images = self.subject.model, image[None]
+        if method == "occlusion":
+            found = occlusion.occlusion(self.subject.predict, images, target)
+            return found[0], "how far it falls when this is covered"
+        if method == "saliency":
+            return saliency.saliency(self._gradient, images, target)[0], "the pixels that the score follows"
+        if method == "smoothgrad":
+            return saliency.smoothgrad(self._gradient, images, target)[0], "the same over noisy copies"
+        if method == "integrated-gradients":
+            found = integrated_gradients.integrated_gradients(self._gradient, images, target)
+            return found[0], "red for it, blue against it"
+        if method == "grad-cam":
+            return self._grad_cam(images, target)[0], f"layer {self._grad_cam.layer}"
+        if method == "activations":
+            found, channels = activations_.activations(model, images, self.layer)
+            return found[0], f"{map_output(model, self.layer)[0]}: channels {', '.join(map(str, channels[0]))}"
+        if method in RULES:
+            units = self._units(method)
+            _, channel, _ = hidden.strongest(model, images, units.layer)[0]
+            return units(images)[0], f"back from {units.layer}, channel {channel}"
+        name = dream_.default_map(model)[0] if self.layer is None else self.layer
+        return _dreamed(self.subject, photo, self.layer), f"more of what {name} sees"
+
+    def forgetful(self, method, image, target):
+        """What `checks.randomisation` takes for a method, or None.
+
+        Smoothgrad and integrated gradients are means of the gradients that saliency shows, and would tell the same for
+        fifty times the work; occlusion asks the fast runtime, whose weights can't be changed.
+        """
+        images = image[None]
+        if method == "saliency":
+            return self.subject.model, lambda: saliency.saliency(self._gradient, images, target)
+        if method == "grad-cam":
+            return self.subject.model, lambda: self._grad_cam(images, target)
+        if method in RULES:
+            units = self._units(method)
+            return units.model, lambda: GIVES_MAP[method](units(images)[0])[None]
+        return None
+
+    @functools.cached_property
+    def _gradient(self):
+        return Gradient(self.subject.model)
+
+    @functools.cached_property
+    def _grad_cam(self):
+        return grad_cam.GradCam(self.subject.model, self.layer)
+
+    def _units(self, method):
+        if method not in self._hidden:
+            name, _ = layer_output(self.subject.model, self.layer)
+            self._hidden[method] = hidden.Hidden(self.subject.model, name, RULES[method])
+        return self._hidden[method]
 
 
 def _dreamed(subject, photo, layer):
