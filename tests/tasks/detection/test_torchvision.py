@@ -19,7 +19,8 @@ FOLDER = Path(__file__).parent / "golden"
 
 def built(net, classes=golden.CLASSES):
     everything = ["detection.anchors_sampled=1000000", "detection.boxes_sampled=1000000"]
-    settings = ["task=detection", f"model.backbone={net}", "model.weights=none", *everything]
+    counts = [f"detection.{name}={golden.PROPOSALS[net]}" for name in ("train_proposals", "proposals")]
+    settings = ["task=detection", f"model.backbone={net}", "model.weights=none", *everything, *counts]
     config = load_config(settings=settings)
     return config, model.build(config, classes)
 

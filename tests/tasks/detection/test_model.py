@@ -1,0 +1,232 @@
+"""The detector as a whole: it learns, no batch changes an answer, and it refuses what can't work."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from retinue import backbones
+from retinue.configs.errors import UsageError
+from retinue.pipeline import runtimes
+from retinue.tasks.detection import model
+from retinue.tasks.detection.padding import HidePadding
+
+PATH = Path(__file__).with_name("small.py")
+spec = importlib.util.spec_from_file_location("small", PATH)
+small = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(small)
+
+
+@pytest.fixture(scope="module")
+def built():
+    keras.utils.set_random_seed(0)
+    return small.detector()
+
+
+def test_the_graph_is_flat_and_knows_its_backbone(built):
+    _, detector = built
+    assert not [layer for layer in detector.layers if isinstance(layer, keras.Model)]
+    head = {layer.name for layer in detector.head if layer.weights}
+    assert head == {
+        *(f"pyramid_{part}_{stride}" for part in ("lateral", "out") for stride in (4, 8, 16, 32)),
+        *("rpn_conv", "rpn_objectness", "rpn_deltas", "head_fc6", "head_fc7", "head_classes", "head_boxes"),
+    }
+    trunk = sum(layer.count_params() for layer in detector.backbone)
+    assert trunk == backbones.build("resnet18", weights="none").count_params()
+
+
+def test_a_batch_without_objects_is_finite_and_has_no_box_loss(built):
+    _, detector = built
+    inputs = small.batch()
+    for boxes, labels in (
+        (np.zeros((2, 0, 4), np.float32), np.zeros((2, 0), np.int32)),
+        (np.zeros((2, 3, 4), np.float32), np.full((2, 3), -1, np.int32)),
+    ):
+        with tf.GradientTape() as tape:
+            losses = small.losses(detector, inputs | {"boxes": boxes, "labels": labels})
+            total = tf.reduce_sum(sum(losses.values()))
+        gradients = [each for each in tape.gradient(total, detector.trainable_weights) if each is not None]
+        assert all(np.isfinite(tf.convert_to_tensor(each)).all() for each in gradients)
+        assert (losses["rpn_box"].numpy() == 0).all() and (losses["box"].numpy() == 0).all()
+        assert (losses["rpn_objectness"].numpy() > 0).all() and (losses["class"].numpy() > 0).all()
+
+
+def test_an_images_losses_do_not_depend_on_the_rest_of_the_batch(built):
+    _, detector = built
+    inputs = small.batch()
+    together = small.losses(detector, inputs)
+    alone = small.losses(
+        detector, {name: value[1:, :1] if name in ("boxes", "labels") else value[1:] for name, value in inputs.items()}
+    )
+    for name, loss in together.items():
+        np.testing.assert_allclose(loss[1:], alone[name], rtol=1e-4, atol=1e-6)
+
+
+def test_no_gradient_flows_through_proposals(built):
+    """The head's losses reach the proposal network only through the shared maps, which are cut off here."""
+    _, detector = built
+    sampled = keras.Model(detector.input, detector.output["proposals"]["proposals"])
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(sampled(small.batch()))
+    assert all(each is None for each in tape.gradient(total, detector.trainable_weights))
+
+
+def answers(config, detector):
+    return runtimes.trace(model.inference(detector, config.detection))
+
+
+def pictures(sizes):
+    largest = -(-np.max(sizes, 0) // 32) * 32
+    images = np.zeros((len(sizes), *largest, 3), np.uint8)
+    for image, (height, width) in zip(images, sizes, strict=True):
+        noise = np.random.default_rng(height).uniform(0, 255, (height // 8 + 1, width // 8 + 1, 3))
+        image[:height, :width] = np.kron(noise, np.ones((8, 8, 1)))[:height, :width]
+    sizes = np.array(sizes, np.int32)
+    return {"image": images, "size": sizes, "original_size": 2 * sizes}
+
+
+def give_opinions(detector, inputs):
+    """Scale the last layers of a fresh net, so that its answers differ between places by more than rounding does."""
+    truth = {name: value for name, value in small.batch().items() if name in ("boxes", "labels", "seed")}
+    inputs = {name: inputs[name][:2] for name in ("image", "size")} | truth
+    grid, heads = keras.tree.flatten(detector.get_layer("anchor_grid").output), detector.output["proposals"]
+    levels = len(grid) // 4
+    for name, tensor, wanted in (
+        ("rpn_objectness", grid[0], 2.0),
+        ("rpn_deltas", grid[levels], 0.3),
+        ("head_classes", heads["class_logits"], 2.0),
+        ("head_boxes", heads["box_deltas"], 1.0),
+    ):
+        layer = detector.get_layer(name)
+        layer.kernel.assign(layer.kernel * (wanted / np.std(keras.Model(detector.input, tensor)(inputs))))
+
+
+SIZES = [(64, 96), (50, 33), (96, 40), (33, 120), (64, 64), (70, 90), (40, 40), (61, 99)]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "settings", "anchors"),
+    [
+        ("efficientnet_lite0", (), (16, 32, 64, 64, 64)),
+        ("resnet18", ("detection.style=classic", "detection.objectness=softmax"), (16, 32, 64)),
+        pytest.param("seresnet50", (), (16, 32, 64, 64, 64), marks=pytest.mark.slow),
+        pytest.param("densenet121", (), (16, 32, 64, 64, 64), marks=pytest.mark.slow),
+        pytest.param("keras/MobileNetV2", (), (16, 32, 64, 64, 64), marks=pytest.mark.slow),
+    ],
+)
+def test_batches_of_1_3_and_8_answer_alike_and_so_does_openvino(backbone, settings, anchors):
+    keras.utils.set_random_seed(1)
+    config, detector = small.detector(backbone, anchors, settings=settings)
+    inputs = pictures(SIZES)
+    give_opinions(detector, inputs)
+    run = answers(config, detector)
+    eight = {name: value.numpy() for name, value in run(**_tensors(inputs)).items()}
+    assert (eight["count"] > 0).all()
+    three = run(**_tensors(pictures(SIZES[:3])))
+    one = [run(**_tensors(pictures([size]))) for size in SIZES[:3]]
+    runtime = runtimes.start(run, detector, "openvino", "f32")(inputs)
+    for row in range(3):
+        for given in (
+            ({name: value[row] for name, value in three.items()}),
+            ({name: value[0] for name, value in one[row].items()}),
+        ):
+            _assert_alike(given, {name: value[row] for name, value in eight.items()})
+    for row in range(8):
+        _assert_alike(
+            {name: value[row] for name, value in runtime.items()}, {name: value[row] for name, value in eight.items()}
+        )
+
+
+def _tensors(inputs):
+    return {name: tf.constant(value) for name, value in inputs.items()}
+
+
+def _assert_alike(given, expected):
+    count = int(expected["count"])
+    assert int(given["count"]) == count
+    np.testing.assert_allclose(np.asarray(given["scores"]), expected["scores"], atol=1e-4)
+    np.testing.assert_allclose(np.asarray(given["boxes"])[:count], expected["boxes"][:count], atol=0.02)
+    np.testing.assert_array_equal(np.asarray(given["labels"])[:count], expected["labels"][:count])
+
+
+def test_hidden_padding_keeps_means_and_zeros():
+    x, size = tf.ones([2, 4, 6, 1]), tf.constant([[5, 12], [8, 3]])
+    hidden = HidePadding(2, 4)(x, size).numpy()[..., 0]
+    assert hidden[0].sum() == 4 * 6 and hidden[1].sum() == 4 * 2 and hidden[1, :, 2:].sum() == 0
+    means = HidePadding(2, 4, mean=True)(3 * x, size).numpy().mean((1, 2, 3))
+    np.testing.assert_allclose(means, [3, 3])
+
+
+def test_it_learns_two_pictures():
+    keras.utils.set_random_seed(0)
+    config, detector = small.detector()
+    for layer in detector.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    detector.compile(optimizer=keras.optimizers.Adam(3e-3))
+    history = detector.fit(small.stream(small.batch()), steps_per_epoch=100, shuffle=False, verbose=0).history
+    assert set(history) == {"loss", *model.LOSS_NAMES}
+    inputs = small.batch()
+    found = model.inference(detector, config.detection)(
+        {"image": inputs["image"], "size": inputs["size"], "original_size": inputs["size"]}, training=False
+    )
+    for row in range(2):
+        for box, label in zip(small.BOXES[row], small.LABELS[row], strict=True):
+            if label < 0:
+                continue
+            right = found["labels"][row].numpy() == label
+            near = np.abs(found["boxes"][row].numpy() - box).max(1) < 8
+            assert found["scores"][row].numpy()[right & near].max(initial=0) > 0.5, (row, box)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "settings", "message"),
+    [
+        ("inception_v3", (), "can't carry a detector"),
+        ("lenet5", (), "maps of stride"),
+        ("resnet18", ("detection.anchor_sizes=[32, 64]",), "2 sizes, but this pyramid has 5 levels"),
+    ],
+)
+def test_what_does_not_fit_is_said(backbone, settings, message):
+    with pytest.raises(UsageError, match=message):
+        small.detector(backbone, settings=settings)
+
+
+REPLICAS = """
+import importlib.util, os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+spec = importlib.util.spec_from_file_location("small", sys.argv[1])
+small = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(small)
+results = []
+for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
+    strategy = tf.distribute.MirroredStrategy(devices)
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        _, detector = small.detector()
+        for layer in detector.layers:
+            layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+        detector.compile(optimizer=keras.optimizers.SGD(1e-5))
+    history = detector.fit(small.stream(small.batch()), steps_per_epoch=2, shuffle=False, verbose=0).history
+    names = ("head_classes", "rpn_conv", "pyramid_out_4", "stem_conv")
+    results.append((history, [detector.get_layer(name).kernel.numpy() for name in names]))
+(one, first), (two, second) = results
+for name in ("rpn_objectness", "rpn_box", "class", "box"):
+    np.testing.assert_allclose(one[name], two[name], rtol=1e-3, err_msg=name)
+for a, b in zip(first, second):
+    np.testing.assert_allclose(a, b, atol=1e-5 * abs(a).max())
+print("equal")
+"""
+
+
+def test_two_replicas_give_the_losses_and_weights_of_one():
+    done = subprocess.run([sys.executable, "-c", REPLICAS, str(PATH)], capture_output=True, text=True, timeout=900)
+    assert done.stdout.strip().endswith("equal"), done.stderr[-2000:]

@@ -1,0 +1,153 @@
+"""The detection task's tensors: what the net is given, and what comes out of it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from retinue.configs.errors import UsageError
+from retinue.configs.load import load_config
+from retinue.data import batches
+from retinue.data.dataset import Dataset, Ragged
+from retinue.tasks.detection import agreement
+from retinue.tasks.detection.task import Detection
+
+CLASSES = ("cat", "dog", "hare")
+
+
+def task(*settings):
+    sizes = ["model.input_size=64", "detection.longest_side=100", "model.weights=none"]
+    return Detection(load_config(settings=["task=detection", *sizes, *settings]), CLASSES)
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Two pictures, of 128 x 128 with two objects and a crowd, and of 40 x 80 without any."""
+    files = [tmp_path / "many.png", tmp_path / "none.png"]
+    Image.new("RGB", (128, 128), (200, 0, 0)).save(files[0])
+    Image.new("RGB", (80, 40), (0, 200, 0)).save(files[1])
+    rows = [[[10, 20, 50, 60], [64, 64, 128, 128], [0, 0, 20, 20], [80, 0, 120, 40]], []]
+    columns = {
+        "boxes": Ragged.from_rows(rows, np.float32, 4),
+        "labels": Ragged.from_rows([[2, 0, 1, 1], []], np.int64),
+        "crowd": Ragged.from_rows([[False, False, True, False], []], bool),
+        "difficult": Ragged.from_rows([[False, False, False, True], []], bool),
+    }
+    return Dataset("detection", files, CLASSES, columns, np.array(["train"] * 2, dtype=object))
+
+
+def test_prepare_resizes_by_the_shorter_side_and_pads_to_whole_strides():
+    given = {
+        name: value.numpy() for name, value in task().prepare(tf.fill([48, 60, 3], tf.constant(7, tf.uint8))).items()
+    }
+    assert given["size"].tolist() == [64, 80] and given["original_size"].tolist() == [48, 60]
+    assert given["image"].shape == (64, 96, 3)
+    assert (given["image"][:, :80] == 7).all() and (given["image"][:, 80:] == 0).all()
+
+
+def test_the_longest_side_wins_and_the_classic_style_needs_only_16():
+    prepared = task("detection.style=classic").prepare(tf.zeros([50, 100, 3], tf.uint8))
+    assert prepared["size"].numpy().tolist() == [50, 100] and prepared["image"].shape == (64, 112, 3)
+
+
+def test_read_decodes():
+    encoded = tf.io.encode_png(tf.fill([64, 64, 3], tf.constant(9, tf.uint8)))
+    assert (task().read(encoded)["image"].numpy() == 9).all()
+
+
+def test_examples_are_padded_into_batches(dataset):
+    one = task()
+    data = batches.batches(
+        one.columns(dataset), one.example(training=False), batch_size=2, training=False, padding=one.padding(True)
+    )
+    inputs, targets = next(iter(data))
+    assert targets == ()
+    assert inputs["image"].shape == (2, 64, 128, 3) and inputs["image"].dtype == tf.uint8
+    np.testing.assert_array_equal(inputs["size"], [[64, 64], [50, 100]])
+    np.testing.assert_array_equal(inputs["boxes"][0, :2], [[5, 10, 25, 30], [32, 32, 64, 64]])
+    np.testing.assert_array_equal(inputs["labels"], [[2, 0, -2, -2], [-1, -1, -1, -1]])
+    assert (inputs["boxes"][1].numpy() == 0).all() and inputs["seed"].shape == (2, 2)
+    pictures, captions = one.shown({name: value.numpy() for name, value in inputs.items()}, targets)
+    assert captions == ["2 objects", "0 objects"] and [picture.dtype for picture in pictures] == [np.uint8] * 2
+
+
+def test_training_examples_are_a_function_of_the_seed(dataset):
+    one = task()
+    make = one.example(training=True, input_size=48)
+    record = {name: column[0] for name, column in one.columns(dataset).items()}
+    first, again, other = (make(record, tf.constant(seed))[0] for seed in ([1, 2], [1, 2], [3, 4]))
+    assert min(first["size"].numpy()) <= 48
+    for name in first:
+        np.testing.assert_array_equal(first[name], again[name])
+    assert first["image"].shape != other["image"].shape or (first["image"] != other["image"]).numpy().any()
+
+
+OUTPUTS = {
+    "boxes": np.array([[[1, 2, 3, 4], [5, 6, 7, 8], [0, 0, 0, 0]], [[0, 0, 0, 0]] * 3], np.float32),
+    "scores": np.array([[0.9, 0.25, 0], [0, 0, 0]], np.float32),
+    "labels": np.array([[2, 0, -1], [-1, -1, -1]], np.int32),
+    "count": np.array([2, 0], np.int32),
+    "proposals": np.array([[[1, 2, 3, 4], [0, 0, 0, 0]]] * 2, np.float32),
+}
+
+
+def test_postprocess_names_and_counts():
+    first, second = task().postprocess(OUTPUTS)
+    assert first["detections"] == [
+        {"label": "hare", "score": pytest.approx(0.9), "box": [1.0, 2.0, 3.0, 4.0]},
+        {"label": "cat", "score": pytest.approx(0.25), "box": [5.0, 6.0, 7.0, 8.0]},
+    ]
+    assert first["boxes"].shape == (2, 4) and second["detections"] == [] and second["boxes"].shape == (0, 4)
+
+
+def test_serve_gives_names():
+    served = task().serve({name: tf.constant(value) for name, value in OUTPUTS.items()}, tf.constant(CLASSES))
+    assert served["names"].numpy().tolist() == [[b"hare", b"cat", b""], [b""] * 3]
+
+
+def test_sizes_that_can_not_be_are_refused():
+    with pytest.raises(
+        UsageError, match="model.input_size: the shorter side, 128, is above detection.longest_side, 100"
+    ):
+        task("model.input_size=128").build()
+    with pytest.raises(UsageError, match="train.stages.all.input_size: .* the smallest is 32"):
+        task("train.stages.all.input_size=16").build()
+
+
+def moved(name, change):
+    changed = {key: value.copy() for key, value in OUTPUTS.items()}
+    changed[name][0, 1] += change
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("given", "same", "near_ties"),
+    [
+        (OUTPUTS, 2, 0),
+        (moved("boxes", 0.01), 2, 0),
+        (moved("boxes", 2.0), 1, 0),
+        (moved("labels", 1), 1, 0),
+        (OUTPUTS | {"count": np.array([1, 0])}, 1, 0),
+    ],
+)
+def test_compare_by_hand(given, same, near_ties):
+    found = agreement.compare(given, OUTPUTS, 1e-4, 0.05, 0.5)
+    assert (found["same"], found["near_ties"]) == (same, near_ties) and found["largest_difference"] == 0
+
+
+def test_scores_differ_and_a_detection_at_the_threshold_is_a_near_tie():
+    found = agreement.compare(moved("scores", 0.003), OUTPUTS, 1e-4, 0.05, 0.5)
+    assert found["largest_difference"] == pytest.approx(0.003, abs=1e-6) and found["same"] == 2
+    found = agreement.compare(OUTPUTS | {"count": np.array([1, 0])}, OUTPUTS, 1e-4, 0.24995, 0.5)
+    assert found["same"] == 1 and found["near_ties"] == 1
+
+
+def test_the_recipes_are_whole():
+    for name, backbone, levels in (
+        ("small", "efficientnet_lite0", 5),
+        ("fpn-coco", "resnet50", 5),
+        ("voc", "vgg16", 3),
+    ):
+        config = load_config(f"faster-rcnn-{name}")
+        assert config.task == "detection" and config.model.backbone == backbone
+        assert len(config.detection.anchor_sizes) == levels
