@@ -12,7 +12,7 @@ import click
 from retinue.configs.errors import RetinueError
 from retinue.configs.quiet import import_tensorflow
 
-TASKS = ("classification", "detection")
+TASKS = ("classification", "detection", "segmentation")
 TASK_OF_DATA = click.Choice(["auto", *TASKS])
 # A full disk or missing rights, wherever they are met.
 USERS_TO_MEND = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)

@@ -5,6 +5,8 @@ def demo(task, out=None, say=print):
     """Run the demo of a task in the folder `out`, by default the next free runs/demo-NNN. Returns the `Scores`."""
     if task == "detection":
         from retinue.pipeline.demo_detection import demo
+    elif task == "segmentation":
+        from retinue.pipeline.demo_segmentation import demo
     else:
         from retinue.pipeline.demo_classification import demo
     return demo(out, say)

@@ -71,7 +71,7 @@ class Answer(keras.layers.Layer):
         best = ids = None
         for first in range(0, scores.shape[-1], GROUP):
             some = tf.image.resize(scores[..., first : first + GROUP], size, "bilinear")
-            here, highest = ops.argmax(some, axis=-1) + first, ops.max(some, axis=-1)
+            here, highest = tf.argmax(some, axis=-1, output_type=tf.int32) + first, ops.max(some, axis=-1)
             if best is None:
                 best, ids = highest, here
             else:

@@ -42,7 +42,7 @@ class Upsample(keras.layers.Layer):
     def call(self, x):
         channels, factor = x.shape[-1], self.factor
         kernel = self.kernel if self.learned else ops.convert_to_tensor(self.fixed[:, :, None])
-        kernel = ops.expand_dims(kernel, -1) * ops.eye(channels, dtype=kernel.dtype)  # no channel sees another
+        kernel = ops.expand_dims(kernel, -1) * np.eye(channels, dtype=np.float32)  # no channel sees another
         x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="symmetric")
         x = ops.conv_transpose(x, ops.cast(kernel, x.dtype), strides=factor, padding="same")
         return x[:, factor:-factor, factor:-factor]
