@@ -26,6 +26,7 @@ CASES = {
     "densenet121": 4,
     "xception": 8,
     "efficientnet_lite0": 8,
+    "keras/MobileNetV2": 8,
 }
 
 
