@@ -90,6 +90,8 @@ def _in_words(kind, metadata):
     arguments = get_args(kind)
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, arguments))}" if len(arguments) > 1 else str(arguments[0])
+    if get_origin(kind) is tuple and arguments[0] is str:
+        return "names in brackets"
     if get_origin(kind) is tuple:
         count = "numbers" if Ellipsis in arguments else "two numbers"
         return f"{count}{_range(get_args(arguments[0])[1].metadata)} in brackets"

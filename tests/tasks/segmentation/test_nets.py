@@ -63,6 +63,7 @@ def test_at_once_scales_the_skips_down():
     assert [net.get_layer(f"scale_{stride}").scale for stride in (16, 8)] == [0.01, 0.0001]
 
 
+@pytest.mark.slow  # a hundred million weights
 def test_linear_layers_come_along_as_convolutions():
     net = build("vgg11", "fcn32s", classes=2)
     fc6, fc7 = net.get_layer("fc6"), net.get_layer("fc7")
@@ -92,6 +93,7 @@ def test_front_end_is_vgg_without_two_pools():
     )
 
 
+@pytest.mark.slow  # a hundred million weights
 def test_dilated_front_end_has_fc6_of_dilation_4():
     assert build("vgg11", "front_end", classes=2).get_layer("fc6").dilation_rate == (4, 4)
 
