@@ -5,12 +5,12 @@ import tensorflow as tf
 
 from retinue.tasks.detection import boxes as box_functions
 from retinue.tasks.detection.box_coding import ANCHOR_WEIGHTS, PROPOSAL_WEIGHTS, decode
+from retinue.tasks.detection.selection import largest
 from retinue.tasks.detection.suppression import kept_by_nms
 
 PROPOSAL_OVERLAP = 0.7  # more than this with a better proposal, and it is dropped
 SMALLEST_PROPOSAL, SMALLEST_DETECTION = 1e-3, 1e-2  # pixels a side
 NEVER = -1.0  # the score of what is not to be kept
-SMALLEST_LOGIT = -1e9
 
 
 class Proposals(keras.layers.Layer):
@@ -31,16 +31,18 @@ class Proposals(keras.layers.Layer):
     def call(self, logits, deltas, anchors, own, size):
         found = [self._of_level(*level, size) for level in zip(logits, deltas, anchors, own, strict=True)]
         boxes, scores = (tf.concat(part, 1) for part in zip(*found, strict=True))
-        scores, best = tf.math.top_k(scores, tf.minimum(self.count, tf.shape(scores)[1]))
+        best, scores = _best(scores, tf.minimum(self.count, tf.shape(scores)[1]))
         return tf.stop_gradient(tf.gather(boxes, best, batch_dims=1)), tf.stop_gradient(scores)
 
     def _of_level(self, logits, deltas, anchors, own, size):
-        logits = tf.where(own, tf.cast(logits, tf.float32), SMALLEST_LOGIT)
-        logits, best = tf.math.top_k(logits, tf.minimum(self.candidates, tf.shape(logits)[1]))
+        logits = tf.cast(logits, tf.float32)
+        below = tf.reduce_min(logits, 1, keepdims=True) - 1.0
+        best = largest(tf.where(own, logits, below), tf.minimum(self.candidates, tf.shape(logits)[1]))
+        logits, own = tf.gather(logits, best, batch_dims=1), tf.gather(own, best, batch_dims=1)
         deltas = tf.cast(tf.gather(deltas, best, batch_dims=1), tf.float32)
         boxes = decode(deltas, tf.gather(anchors, best, batch_dims=1), ANCHOR_WEIGHTS)
         boxes = box_functions.clip(boxes, size)
-        good = box_functions.at_least(boxes, self.smallest) & (logits > SMALLEST_LOGIT)
+        good = box_functions.at_least(boxes, self.smallest) & own
         scores = tf.where(good, tf.sigmoid(logits), NEVER)
         shape = tf.shape(scores)
         images = tf.repeat(tf.range(shape[0]), shape[1])
@@ -89,7 +91,7 @@ class Detections(keras.layers.Layer):
         )
         scores = tf.where(tf.reshape(kept, [images, number]), scores, NEVER)
         scores = tf.pad(scores, [[0, 0], [0, self.count]], constant_values=NEVER)  # so that there are always enough
-        scores, best = tf.math.top_k(scores, self.count)
+        best, scores = _best(scores, self.count)
         is_found = scores > 0.0
         best = tf.minimum(best, number - 1)
         boxes = _resized(tf.gather(boxes, best, batch_dims=1), size, original_size)
@@ -110,6 +112,13 @@ class Detections(keras.layers.Layer):
             "count": keras.KerasTensor((images,), "int32"),
             "proposals": keras.KerasTensor((images, None, 4), "float32"),
         }
+
+
+def _best(scores, count):
+    """The places of the `count` largest scores `[n, a]`, the largest first, and these scores: `[n, count]` each."""
+    best = largest(scores, count)
+    scores, order = tf.math.top_k(tf.gather(scores, best, batch_dims=1), count)
+    return tf.gather(best, order, batch_dims=1), scores
 
 
 def _resized(boxes, size, original_size):
