@@ -4,6 +4,7 @@ import keras
 import pytest
 
 from retinue import backbones
+from retinue.configs.errors import UsageError
 from retinue.configs.schema import Stage, TrainConfig
 from retinue.pipeline.freeze import apply_stage
 from retinue.tasks.model import TaskModel
@@ -45,3 +46,11 @@ def test_frozen_statistics_only_concern_the_backbone(model):
     apply_stage(model, Stage(epochs=1, rate=1), TrainConfig(batch_norm="frozen"))
     assert not any("_bn" in name for name in trainable(model))
     assert "stem_conv" in trainable(model)
+
+
+def test_layers_by_name(model):
+    line = apply_stage(model, Stage(epochs=1, rate=1, frozen_layers=("head_logits", "stem_conv")), TrainConfig())
+    assert "head_logits" not in trainable(model) and "stem_conv" not in trainable(model)
+    assert "block0_depthwise_conv" in trainable(model) and "head_logits, stem_conv frozen" in line
+    with pytest.raises(UsageError, match="no layer head_logit; did you mean head_logits?"):
+        apply_stage(model, Stage(epochs=1, rate=1, frozen_layers=("head_logit",)), TrainConfig())

@@ -1,0 +1,123 @@
+"""The lecture's claims about segmentation, on the nuclei of the demo: skips, dilation, fine-tuning the whole net.
+
+    python benchmarks/segmentation_claims.py [--epochs 40] [--seeds 2] [--out docs/segmentation]
+writes claims.csv, a row a net and seed, and claims.png, the masks of one held-out region, into the folder. Every net
+has EfficientNet-Lite0 with ImageNet weights and learns as long from the same tiles, at the photo's own size; scores are
+those of the region that took no part.
+"""
+
+import argparse
+import csv
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+import retinue
+from retinue.data.files import atomic_path
+from retinue.data.mask_file import read_mask
+from retinue.pipeline.evaluate import predictions
+from retinue.pipeline.nuclei import nuclei
+from retinue.pipeline.predict import outputs_function
+from retinue.pipeline.run import open_model
+
+# name: (head, share of the rate that the backbone learns at)
+NETS = {
+    "FCN-32s": ("fcn32s", 0.5),
+    "FCN-16s": ("fcn16s", 0.5),
+    "FCN-8s": ("fcn8s", 0.5),
+    "FCN-8s, frozen trunk": ("fcn8s", 0.0),
+    "dilated, stride 8": ("fcn", 0.5),
+}
+NUMBERS = ("mean_iou", "boundary_f", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
+SHOWN = 64  # tiles of the test region are squares of this side; the picture shows the two columns of them
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--epochs", type=int, default=40)
+    options.add_argument("--seeds", type=int, default=2)
+    options.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "segmentation")
+    given = options.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    rows, masks = [], {}
+    with tempfile.TemporaryDirectory() as scratch:
+        tiles = nuclei(Path(scratch) / "tiles")
+        for seed in range(given.seeds):
+            for name, (head, rate) in NETS.items():
+                began = time.perf_counter()
+                run, scores = trained(tiles, Path(scratch) / f"{head}-{rate}-{seed}", head, rate, seed, given.epochs)
+                row = {"net": name, "seed": seed, "epochs": given.epochs, "seconds": round(time.perf_counter() - began)}
+                low, high = scores.interval
+                row |= {"parameters": open_model(run.folder).build().count_params()}
+                row |= {number: round(scores.numbers[number], 4) for number in NUMBERS}
+                rows.append(row | {"low": round(low, 4), "high": round(high, 4)})
+                print(rows[-1], flush=True)
+                write(given.out / "claims.csv", rows)
+                if not seed:
+                    masks[name] = region_masks(run, tiles)
+        picture(given.out / "claims.png", tiles, masks)
+
+
+def trained(tiles, folder, head, rate, seed, epochs):
+    """(run, scores of the test region) of one net."""
+    return retinue.train(
+        str(tiles),
+        str(folder),
+        recipe="nuclei",
+        seed=seed,
+        model__input_size=128,
+        segmentation__head=head,
+        segmentation__scale=[0.75, 1.3],
+        segmentation__scales=[1.0],
+        segmentation__flip=False,
+        train__stages={"all": {"epochs": epochs, "rate": 2e-3, "backbone_rate": rate}},
+    )
+
+
+def region_masks(run, tiles):
+    """The masks of the test region, put together: uint8 `[512, 128]`."""
+    model, files = open_model(run.folder), sorted((tiles / "test" / "images").iterdir())
+    found = predictions(model.task, outputs_function(model, "tensorflow"), [str(file) for file in files])
+    return together([prediction["mask"] for batch in found for prediction in batch])
+
+
+def together(parts):
+    return np.concatenate([np.concatenate(parts[row : row + 2], axis=1) for row in range(0, len(parts), 2)])
+
+
+def picture(path, tiles, masks):
+    """The upper half of the test region: photo, truth, and each net's mask with its mistakes in red."""
+    photos = [np.asarray(Image.open(file)) for file in sorted((tiles / "test" / "images").iterdir())]
+    files = sorted((tiles / "test" / "masks").iterdir())
+    photo, truth = together(photos), together([read_mask(file, [0, 1], 2) for file in files])
+    bright = np.clip(photo.astype(int) * 3, 0, 255).astype(np.uint8)
+    parts = {"photo": bright, "truth": np.repeat(truth[:, :, None] * 255, 3, axis=2)}
+    for name, mask in masks.items():
+        shown = np.repeat(mask[:, :, None] * 255, 3, axis=2)
+        shown[(mask == 1) & (truth == 0)] = (230, 80, 60)
+        shown[(mask == 0) & (truth == 1)] = (70, 120, 230)
+        parts[name] = shown
+    half, factor, gap, line = 256, 2, 8, 18
+    height, width = half * factor + line, 128 * factor
+    sheet = Image.new("RGB", (len(parts) * (width + gap) - gap, height), "white")
+    draw = ImageDraw.Draw(sheet)
+    for place, (name, pixels) in enumerate(parts.items()):
+        left = place * (width + gap)
+        sheet.paste(Image.fromarray(pixels[:half].astype(np.uint8)).resize((width, half * factor), 0), (left, line))
+        draw.text((left + 2, 3), name, "black")
+    with atomic_path(path) as temporary:
+        sheet.save(temporary)
+
+
+def write(path, rows):
+    with atomic_path(path) as temporary, open(temporary, "w", newline="") as table:
+        writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
