@@ -16,18 +16,21 @@ def largest(values, count):
     are left out. Returns int32 `[n, count]`.
     """
     low = tf.reduce_min(values, 1, keepdims=True)
-    high = tf.reduce_max(values, 1, keepdims=True)
+    high = tf.reduce_max(values, 1, keepdims=True) + 1.0
     wanted = tf.cast(count, tf.float32)
-    for _ in range(HALVINGS):  # always at least `count` values are `low` or more
+    for _ in range(HALVINGS):  # always `count` values or more are `low` or above, and fewer are `high` or above
         middle = 0.5 * (low + high)
         enough = tf.reduce_sum(tf.cast(values >= middle, tf.float32), 1, keepdims=True) >= wanted
         low, high = tf.where(enough, middle, low), tf.where(enough, high, middle)
-    chosen = values >= low
+    larger = values >= high
+    equal = tf.cast((values >= low) & ~larger, tf.int32)
+    left = count - tf.reduce_sum(tf.cast(larger, tf.int32), 1, keepdims=True)
+    chosen = larger | ((equal > 0) & (tf.cumsum(equal, 1) <= left))
     position = tf.cumsum(tf.cast(chosen, tf.int32), 1)
     shape = tf.shape(values)
     rows, places = tf.range(shape[0])[:, None], tf.range(shape[1])[None]
     # One slot more than wanted in each row takes what is not chosen.
-    slot = tf.where(chosen & (position <= count), position - 1, count) + rows * (count + 1)
+    slot = tf.where(chosen, position - 1, count) + rows * (count + 1)
     places = tf.reshape(places + tf.zeros_like(slot), [-1])
     found = tf.tensor_scatter_nd_update(tf.zeros([shape[0] * (count + 1)], tf.int32), tf.reshape(slot, [-1, 1]), places)
     return tf.reshape(found, [shape[0], count + 1])[:, :count]

@@ -21,6 +21,11 @@ def test_of_equal_values_the_later_are_left_out():
     np.testing.assert_array_equal(largest(values, 3), [[0, 2, 3], [0, 1, 2]])
 
 
+def test_larger_values_come_before_equal_ones_wherever_they_lie():
+    values = tf.constant([[-1.0, -1, -1, -1, -1, 0.9, 0.8], [0.9, -1, -1, -1, -1, -1, 0.8]])
+    np.testing.assert_array_equal(largest(values, 4), [[0, 1, 5, 6], [0, 1, 2, 6]])
+
+
 def test_openvino_gives_the_same_for_any_batch():
     function = tf.function(lambda values: largest(values, tf.minimum(20, tf.shape(values)[1])), autograph=False)
     traced = function.get_concrete_function(values=tf.TensorSpec([None, None], tf.float32, "values"))
