@@ -182,7 +182,7 @@ def image_size(path):
 
 
 def upright_size(path):
-    """(width, height, orientation): what `image_size` gives, and the EXIF orientation, 1 to 8, of the stored picture."""
+    """(width, height, orientation): what `image_size` gives, and the stored picture's EXIF orientation, 1 to 8."""
     if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for its writer
         raise ValueError("not a regular file")
     with open(path, "rb") as stream:

@@ -41,7 +41,8 @@ def test_a_path_that_is_not_there_gets_the_nearest(folder):
 
 def test_a_file_that_is_no_source(folder):
     with pytest.raises(
-        UsageError, match="1.jpg: not a data source; give a folder .class folders, COCO, VOC, YOLO, images and masks., a .csv"
+        UsageError,
+        match="1.jpg: not a data source; give a folder .class folders, COCO, VOC, YOLO, images and masks., a .csv",
     ):
         read(folder / "photos/cat/1.jpg")
 
