@@ -59,24 +59,39 @@ def _classes_in(path):
 
 
 def read_tfjs(path, application, size):
-    """The same for a file of TensorFlow.js (see tfjs.py). Keras numbers layers as they are made, from any number on."""
+    """The same for a file of TensorFlow.js (see tfjs.py)."""
     arrays = tfjs.read(path, application)
+    found = {}
+    for name, copy in paired({key.split("/")[0] for key in arrays}, application, size):
+        for variable in copy.weights:
+            kind = variable.path.rsplit("/", 1)[-1]
+            theirs = "depthwise_kernel" if kind == "kernel" and f"{name}/depthwise_kernel" in arrays else kind
+            if f"{name}/{theirs}" in arrays:
+                found[f"{copy.name}/{kind}"] = arrays[f"{name}/{theirs}"]
+    return found
+
+
+def paired(names, application, size):
+    """Pairs of a layer's name in a file of Keras and a layer of ours, for all layers of the file that we have.
+
+    names: the file's layers. Keras numbers the layers that have no name as they are made, from any number on; so those
+    of one kind are paired in the order of their numbers. Our own files, which count from 0, are paired by name.
+    """
+    names = set(names)
     original = _original(keras.Input((size, size, 3)), application, False)
     _, pairs = _flat_copy(original)
     ours, theirs = {}, {}
     for layer, copy in pairs:
         ours.setdefault(_stem(layer.name), []).append((_number(layer.name), copy))
-    for name in {key.split("/")[0] for key in arrays}:
+    for name in names:
         theirs.setdefault(_stem(name), []).append((_number(name), name))
-    found = {}
+    found = []
     for stem, layers in ours.items():
-        names = sorted(theirs.get(stem, []))
-        for (_, copy), (_, name) in zip(sorted(layers, key=lambda pair: pair[0]), names, strict=False):
-            for variable in copy.weights:
-                kind = variable.path.rsplit("/", 1)[-1]
-                kind = "depthwise_kernel" if f"{name}/depthwise_kernel" in arrays and kind == "kernel" else kind
-                if f"{name}/{kind}" in arrays:
-                    found[f"{copy.name}/{variable.path.rsplit('/', 1)[-1]}"] = arrays[f"{name}/{kind}"]
+        if any(copy.name in names and _number(copy.name) == 0 for _, copy in layers if copy.name != stem):
+            found += [(copy.name, copy) for _, copy in layers if copy.name in names]
+        else:
+            ordered = sorted(layers, key=lambda pair: pair[0])
+            found += [(name, copy) for (_, copy), (_, name) in zip(ordered, sorted(theirs.get(stem, [])), strict=False)]
     return found
 
 

@@ -194,6 +194,10 @@ def _from_keras(path, name, model):
     layers = {}
     for layer in model.layers:  # under our name, and under the one that keras.applications gives it
         layers[layer.name] = layers[keras_name(layer.name)] = layer
+    if name.startswith("keras/"):
+        application, size = BACKBONES[name].arguments["application"], BACKBONES[name].input_size
+        pairs = family.paired(groups, application, size)
+        layers |= {theirs: layers[ours.name] for theirs, ours in pairs if ours.name in layers}
     found, unexpected = {}, []
     for layer_name, arrays in groups.items():
         weights = layers[layer_name].weights if layer_name in layers else []

@@ -129,3 +129,23 @@ def test_files_that_are_broken_or_of_another_net(tmp_path):
         (tmp_path / "weights.h5").write_bytes(content)
         with pytest.raises(RetinueError, match="weights.h5: does not fit MobileNetV3Small"):
             backbones.load_weights(model, path, "keras/MobileNetV3Small")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("application", ["InceptionV3", "ConvNeXtTiny"])
+def test_a_keras_file_fits_whatever_numbers_keras_gave_its_layers(application, tmp_path):
+    """The second net of a process: its layers without a name are numbered from where the first one's ended."""
+    function = getattr(keras.applications, application)
+    function(include_top=False, weights=None)
+    original = function(include_top=False, weights=None)
+    original.save(tmp_path / "a.keras")
+    ours = backbones.build(f"keras/{application}", str(tmp_path / "a.keras"))
+    image = pixels(96)
+    expected = original(module_of(application)[1].preprocess_input(image.copy())).numpy()
+    if application == "ConvNeXtTiny":  # its original normalises inside
+        expected = original(image).numpy()
+    np.testing.assert_allclose(ours(image)[32], expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    ours.save_weights(tmp_path / "ours.weights.h5")
+    report = backbones.load_weights(ours, tmp_path / "ours.weights.h5", f"keras/{application}")
+    assert (report.missing, report.unexpected) == ((), ())
+    np.testing.assert_allclose(ours(image)[32], expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
