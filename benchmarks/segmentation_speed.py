@@ -4,6 +4,9 @@
 PYTHON is an interpreter with torch and torchvision. Both have random weights of one architecture; ours takes uint8
 pixels to class ids, torchvision's normalised floats to logits and their argmax. Rounds alternate, each is the best of
 some calls.
+
+    python benchmarks/segmentation_speed.py --run RUN --data DATA
+scores the run on the test split of DATA in each precision: what does the speed cost?
 """
 
 import argparse
@@ -37,9 +40,13 @@ with torch.inference_mode():
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--torch", required=True, help="an interpreter with torch and torchvision")
+    options.add_argument("--torch", help="an interpreter with torch and torchvision")
+    options.add_argument("--run", help="a run folder of segmentation")
+    options.add_argument("--data", help="with --run: data with a test split")
     options.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "segmentation_speed.csv")
     given = options.parse_args()
+    if given.run:
+        return compare_precisions(given.run, given.data)
     from retinue.configs.machine import usable_cores
 
     ways = ours() | {
@@ -67,6 +74,21 @@ def main():
         writer.writeheader()
         writer.writerows(rows)
     print(given.out.read_text())
+
+
+def compare_precisions(run, data):
+    """Print the scores of a run by each runtime and precision."""
+    from retinue.pipeline.evaluate import score
+    from retinue.pipeline.predict import outputs_function
+    from retinue.pipeline.prepare import inspect
+    from retinue.pipeline.run import open_model
+
+    model = open_model(run)
+    dataset = inspect(data, model.config, task="segmentation", training=False).usable()[0].split("test")
+    for runtime, precision in (("tensorflow", "f32"), ("openvino", "f32"), ("openvino", "bf16")):
+        numbers = score(model.task, outputs_function(model, runtime, precision), dataset, interval=False).numbers
+        print(f"{runtime} {precision}: mean IoU {numbers['mean_iou']:.4f}, {len(dataset)} pictures", flush=True)
+    return None
 
 
 def ours():

@@ -61,7 +61,7 @@ def class_shares(mask, truth, classes):
 def _rows(mask, truth, classes, colors):
     rows = []
     if truth is not None:
-        rows.append(drawing.Row("said  |  truth  |  mistakes: red is wrong, green right, white void"))
+        rows.append(drawing.Row("said | truth | mistakes in red"))
     place = {name: index for index, name in enumerate(classes)}
     for name, share, iou in class_shares(mask, truth, classes)[:SHOWN]:
         color = tuple(int(value) for value in colors[place[name]])
