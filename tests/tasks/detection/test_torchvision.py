@@ -67,12 +67,15 @@ def tensors_of(sizes):
 
 
 def assert_same(found, row, expected):
-    """Within 0.01 pixels and 1e-4 of score."""
+    """Within 0.01 pixels and 1e-4 of score; of two that score alike, either may come first."""
     count = len(expected["scores"])
     assert found["count"][row] == count > 50
-    np.testing.assert_allclose(found["scores"][row, :count], expected["scores"], atol=1e-4)
-    np.testing.assert_allclose(found["boxes"][row, :count], expected["boxes"], atol=0.01)
-    np.testing.assert_array_equal(found["labels"][row, :count], expected["labels"])
+    boxes, scores, labels = (found[name].numpy()[row, :count] for name in ("boxes", "scores", "labels"))
+    np.testing.assert_allclose(scores, expected["scores"], atol=1e-4)
+    moved = np.abs(boxes[:, None] - np.array(expected["boxes"])[None]).max(-1) < 0.01
+    alike = np.abs(scores[:, None] - np.array(expected["scores"])[None]) < 1e-4
+    same = moved & alike & (labels[:, None] == np.array(expected["labels"])[None])
+    assert same.any(1).all() and same.any(0).all()
 
 
 def check(net):
