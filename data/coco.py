@@ -24,7 +24,7 @@ def coco_files(folder):
     """[(JSON file, split)] of a folder as COCO, CVAT or Roboflow lay it out; empty when it is none.
 
     That is `annotations/*.json` (those named "instances" where there are any), or Roboflow's `_annotations.coco.json`
-    in the folder itself or in its split folders.
+    in the folder itself or in its split folders, or one COCO file beside its pictures.
     """
     found = []
     for name in ("annotations", "Annotations"):
@@ -40,9 +40,25 @@ def coco_files(folder):
             found.append((os.path.join(folder, name, ROBOFLOW), SPLIT_NAMES[name.lower()]))
     if not found and os.path.isfile(os.path.join(folder, ROBOFLOW)):
         found = [(os.path.join(folder, ROBOFLOW), "")]
+    if not found:  # one file beside its pictures
+        beside = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".json")]
+        beside = [path for path in beside if _looks_like_coco(path)]
+        found = [(path, "") for path in beside] if len(beside) == 1 else []
     if not any(split == "train" for _, split in found):  # then "val" is but a name: it is all there is to learn from
         found = [(path, "") for path, _ in found]
     return found
+
+
+def _looks_like_coco(path):
+    """Whether the beginning of a JSON file has one of COCO's lists."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return False
+    return head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") and any(
+        name in head for name in (b'"images"', b'"annotations"', b'"categories"')
+    )
 
 
 def read_coco(source):
@@ -109,12 +125,23 @@ class _Parsed:
     def __call__(self, entry):
         if "image_id" in entry and "file_name" not in entry:
             return self._annotation(entry)
+        if "bbox" in entry and "category_id" in entry:
+            item = f"annotation {entry.get('id')}"
+            self._bad("unknown image", item, f"{item}: has no image_id", "left out; say which image it is of")
+            return None
+        if "file_name" not in entry and {"id", "width", "height"} <= entry.keys():
+            item = f"image {entry['id']}"
+            self._bad("no file name", item, f"{item}: has no file_name", "left out; name its file")
+            return None
         if "file_name" in entry and "id" in entry:
-            self.image_ids.append(entry["id"])
+            self.image_ids.append(_id(entry["id"]))
             self.file_names.append(str(entry["file_name"]).replace("\\", "/"))
             self.sizes.extend((_whole(entry.get("height")), _whole(entry.get("width"))))
             return None
         return entry
+
+    def _bad(self, kind, item, reason, action):
+        self.findings.append(Finding(BAD, kind, self.path, item, reason, action))
 
     def _annotation(self, entry):
         box = entry.get("bbox")
@@ -124,19 +151,18 @@ class _Parsed:
         try:
             x, y, width, height = map(float, box)
         except (TypeError, ValueError):
-            reason = f"annotation {entry.get('id')}: its bbox is {json.dumps(box)[:60]}, not x, y, width, height"
-            self.findings.append(
-                Finding(BAD, "not a box", self.path, f"annotation {entry.get('id')}", reason, "left out; correct it")
-            )
+            item = f"annotation {entry.get('id')}"
+            reason = f"{item}: its bbox is {json.dumps(box)[:60]}, not x, y, width, height"
+            self._bad("not a box", item, reason, "left out; correct it")
             return
         area = entry.get("area")
         self.boxes.extend((x, y, x + width, y + height))
         self.areas.append(area if isinstance(area, int | float) else width * height)
-        self.images.append(entry["image_id"])
-        self.categories.append(entry["category_id"])
+        self.images.append(_id(entry["image_id"]))
+        self.categories.append(_id(entry["category_id"]))
         self.ids.append(entry.get("id", len(self.ids)))
-        self.crowd.append(bool(entry.get("iscrowd")))
-        self.difficult.append(bool(entry.get("ignore")))
+        self.crowd.append(_is_set(entry.get("iscrowd")))
+        self.difficult.append(_is_set(entry.get("ignore")))
 
 
 def _parse(path):
@@ -216,14 +242,16 @@ def _objects(part, classes, names, findings):
     labels = np.fromiter((label_of.get(number, -1) for number in part.categories), np.int64, len(part.images))
     for index in np.flatnonzero(rows < 0):
         item = f"annotation {part.ids[index]}"
-        reason = f"{item}: its image_id {part.images[index]} is none of the images"
+        reason = f"{item}: its image_id {json.dumps(part.images[index])} is none of the images"
         findings.append(Finding(BAD, "unknown image", part.path, item, reason, "left out; add the image"))
     for index in np.flatnonzero((rows >= 0) & (labels < 0)):
         item = f"annotation {part.ids[index]}"
-        reason = f"{item}: unknown class, its category_id {part.categories[index]} is none of the categories"
+        reason = (
+            f"{item}: unknown class, its category_id {json.dumps(part.categories[index])} is none of the categories"
+        )
         action = "left out; add the category, or correct the id"
         findings.append(Finding(BAD, "unknown class", names[rows[index]], item, reason, action))
-    ids = np.array([number if isinstance(number, int) else index for index, number in enumerate(part.ids)], np.int64)
+    ids = np.array([number if _fits(number) else index for index, number in enumerate(part.ids)], np.int64)
     unique, first, counts = np.unique(ids, return_index=True, return_counts=True)
     for number, index, count in zip(*(column[counts > 1] for column in (unique, first, counts)), strict=True):
         file = names[rows[index]] if rows[index] >= 0 else part.path
@@ -268,4 +296,19 @@ def _split_of(name):
 
 
 def _whole(value):
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value < 2**31 else 0
+
+
+def _fits(value):
+    """Whether a value is a whole number that a column can hold."""
+    return isinstance(value, int) and abs(value) < 2**63
+
+
+def _id(value):
+    """An id as it is; what can be none (a list, say) as its text, which then is unknown."""
+    return value if isinstance(value, int | str) else json.dumps(value)
+
+
+def _is_set(flag):
+    """Whether a flag is set, also where it is written as text: "0" is not."""
+    return flag.strip().lower() not in ("", "0", "false", "no") if isinstance(flag, str) else bool(flag)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from retinue.configs.errors import RetinueError
+from retinue.data.coco import read_coco
 from retinue.data.read import detect, read
 
 sys.path.append(str(Path(__file__).parent))
@@ -129,3 +131,30 @@ def test_files_that_can_not_be_used(folder):
         with pytest.raises(RetinueError, match=message):
             read(path)
     assert detect(str(path)) == "coco"
+
+
+def test_flags_as_text_ids_of_no_kind_and_entries_that_lack_something(tmp_path):
+    """What hand-made exporters write: nothing of it may end in a traceback or vanish without a word."""
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    box = {"bbox": [1, 2, 10, 10], "category_id": 1}
+    content = {
+        "images": [
+            {"id": 1, "file_name": "a.png", "width": 40, "height": 30},
+            {"id": 2, "width": 10**20, "height": 30},
+        ],
+        "annotations": [
+            box | {"id": 1, "image_id": 1, "iscrowd": "0"},
+            box | {"id": 10**20, "image_id": 1, "iscrowd": "1"},
+            box | {"id": 3, "image_id": 1, "category_id": [7]},
+            box | {"id": 4, "image_id": "1"},
+            box | {"id": 5},
+        ],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(content))
+    dataset = read_coco(tmp_path)  # the file lies beside its pictures
+    assert dataset.columns["crowd"][0].tolist() == [False, True]
+    reasons = [finding.reason for finding in dataset.findings]
+    assert "annotation 5: has no image_id" in reasons and "image 2: has no file_name" in reasons
+    assert any('annotation 3: unknown class, its category_id "[7]"' in reason for reason in reasons)
+    assert any('annotation 4: its image_id "1" is none of the images' in reason for reason in reasons)
