@@ -19,7 +19,8 @@ def apply_stage(model, stage, train):
     if stage.backbone_rate == 0:
         frozen = {layer.name for layer in model.backbone}
     elif stage.frozen_below:
-        frozen = set(backbones.layers_below(model, stage.frozen_below))
+        # of the backbone alone: a pyramid on a fine map, and what is shared by all maps, is the head's
+        frozen = set(backbones.layers_below(model, stage.frozen_below)) & model.backbone_layers
     frozen |= _named(model, stage.frozen_layers)
     normalisations = 0
     for layer in model.layers:

@@ -54,3 +54,15 @@ def test_layers_by_name(model):
     assert "block0_depthwise_conv" in trainable(model) and "head_logits, stem_conv frozen" in line
     with pytest.raises(UsageError, match="no layer head_logit; did you mean head_logits?"):
         apply_stage(model, Stage(epochs=1, rate=1, frozen_layers=("head_logit",)), TrainConfig())
+
+
+def test_a_head_on_a_fine_map_learns_while_the_backbone_below_it_is_frozen():
+    """A detector's pyramid and proposal network stand on the map of stride 4, too."""
+    backbone = backbones.build("efficientnet_lite0", weights="none")
+    score = keras.layers.Conv2D(2, 1, name="head_score")(backbone.output[4])
+    top = keras.layers.GlobalAveragePooling2D(name="head_pool")(backbone.output[32])
+    names = [layer.name for layer in backbone.layers]
+    model = TaskModel(backbone.input, [score, top], None, ("loss",), names)
+    apply_stage(model, Stage(epochs=1, rate=1, frozen_below=8), TrainConfig())
+    learning = trainable(model)
+    assert "head_score" in learning and "block2_project_conv" not in learning
