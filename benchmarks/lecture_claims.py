@@ -109,7 +109,7 @@ def draw_batch_norm(figure, rows):
                 axes.plot(steps, accuracy, color=color, **(shown if rate == best else {"lw": 0.7, "alpha": 0.5}))
         axes.set(title=title, xlabel="steps of 60 pictures", ylabel="test accuracy", ylim=(0.4, 0.92))
         axes.yaxis.set_major_formatter(PERCENT)
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15))
 
 
 def degradation(source):
