@@ -2,8 +2,8 @@
 
     python benchmarks/segmentation_claims.py [--epochs 30] [--seeds 2] [--out docs/segmentation]
 writes claims.csv, a row a net and seed, and claims.png, the masks of one held-out region, into the folder. Every net
-has EfficientNet-Lite0 with ImageNet weights and learns as long from the same tiles, in twice the photo's size; scores are
-those of the region that took no part.
+has EfficientNet-Lite0 with ImageNet weights and learns as long from the same tiles, in twice the photo's size; scores
+are those of the region that took no part.
 """
 
 import argparse
