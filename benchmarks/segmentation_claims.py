@@ -40,13 +40,15 @@ def main():
     options.add_argument("--epochs", type=int, default=30)
     options.add_argument("--seeds", type=int, default=2)
     options.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "segmentation")
+    options.add_argument("--net", choices=NETS, help="run this net alone; rows of others in claims.csv are kept")
     given = options.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    rows, masks = [], {}
+    rows, masks = kept_rows(given.out / "claims.csv", given.net), {}
+    nets = {given.net: NETS[given.net]} if given.net else NETS
     with tempfile.TemporaryDirectory() as scratch:
         tiles = nuclei(Path(scratch) / "tiles")
         for seed in range(given.seeds):
-            for name, (head, rate) in NETS.items():
+            for name, (head, rate) in nets.items():
                 began = time.perf_counter()
                 run, scores = trained(tiles, Path(scratch) / f"{head}-{rate}-{seed}", head, rate, seed, given.epochs)
                 row = {"net": name, "seed": seed, "epochs": given.epochs, "seconds": round(time.perf_counter() - began)}
@@ -56,9 +58,17 @@ def main():
                 rows.append(row | {"low": round(low, 4), "high": round(high, 4)})
                 print(rows[-1], flush=True)
                 write(given.out / "claims.csv", rows)
-                if not seed:
+                if not seed and not given.net:
                     masks[name] = region_masks(run, tiles)
                     picture(given.out / "claims.png", tiles, masks)
+
+
+def kept_rows(path, net):
+    """The rows of earlier calls that this one does not make anew."""
+    if not net or not path.is_file():
+        return []
+    with open(path, newline="") as table:
+        return [row for row in csv.DictReader(table) if row["net"] != net]
 
 
 def trained(tiles, folder, head, rate, seed, epochs):
