@@ -15,6 +15,7 @@ from retinue.tasks.segmentation.truth import read_truth
 from retinue.tasks.segmentation.windows import in_windows
 from retinue.tasks.task import Task
 
+BAND = 1024  # rows of a mask that are counted at a time
 TIES = 0.001  # share of a picture's pixels; so few may lie where two classes score the same
 
 
@@ -119,7 +120,8 @@ class Segmentation(Task):
         """A list of `{"mask": uint8 [H, W], "pixels": {class: count}, "confidence": mean probability}`."""
         predictions = []
         for ids, sure in zip(outputs["mask"], outputs["confidence"], strict=True):
-            counts = np.bincount(ids.ravel(), minlength=len(self.classes))
+            bands = range(0, len(ids), BAND)  # counting takes 8 bytes a pixel
+            counts = sum(np.bincount(ids[row : row + BAND].ravel(), minlength=len(self.classes)) for row in bands)
             pixels = dict(zip(self.classes, counts.tolist(), strict=True))
             predictions.append({"mask": ids, "pixels": pixels, "confidence": round(float(sure.mean()), 4)})
         return predictions
