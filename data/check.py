@@ -12,6 +12,7 @@ from retinue.configs.machine import usable_cores
 from retinue.data.check_boxes import check_boxes
 from retinue.data.check_masks import check_masks
 from retinue.data.check_report import Report
+from retinue.data.clip_check import probe_clip
 from retinue.data.dataset import SPLITS
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
 from retinue.data.image_file import probe
@@ -40,7 +41,7 @@ def check(
     segmentation it knows the pixels of each class.
     """
     begin = time.perf_counter()
-    images = _probe_all(dataset.files, max_pixels, workers, progress)
+    images = _probe_all(dataset, max_pixels, workers, progress)
     dataset = dataclasses.replace(dataset, content_ids=[image.content_id for image in images])
     bad = np.array([image.bad is not None for image in images], bool)
     findings = list(dataset.findings) + _file_findings(dataset.files, images)
@@ -80,13 +81,19 @@ def check(
     )
 
 
-def _probe_all(files, max_pixels, workers, progress):
-    """`probe` of every file, in order, in threads: Pillow lets go of Python's lock while it decodes."""
+def _probe_all(dataset, max_pixels, workers, progress):
+    """`probe` (of clips `probe_clip`) of every file, in order, in threads: Pillow and OpenCV let go of Python's lock
+    while they decode."""
+    files = dataset.files
 
-    def probe_some(names):
-        return [probe(name, max_pixels) for name in names]
+    def probe_some(rows):
+        if dataset.task == "video":
+            parts = dataset.columns["start"], dataset.columns["end"]
+            return [probe_clip(files[row], *(float(part[row]) for part in parts), max_pixels) for row in rows]
+        return [probe(files[row], max_pixels) for row in rows]
 
-    chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
+    chunk = 1 if dataset.task == "video" else CHUNK
+    chunks = [range(start, min(start + chunk, len(files))) for start in range(0, len(files), chunk)]
     images = []
     # Pillow warns of odd metadata, which says nothing about the pixels, and would do so once a file.
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(workers or usable_cores()) as pool:

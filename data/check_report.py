@@ -12,6 +12,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data.box_sheet import box_sheet
+from retinue.data.clip_sheet import clip_sheet
 from retinue.data.contact_sheet import contact_sheet
 from retinue.data.files import atomic_path, atomic_write
 from retinue.data.finding import BAD, NOTE, WARNING
@@ -103,7 +104,8 @@ class Report:
         usable, _ = self.usable()
         if len(usable):
             with atomic_path(os.path.join(folder, "samples.jpg")) as path:
-                sheet = {"detection": box_sheet, "segmentation": mask_sheet}.get(self.dataset.task, contact_sheet)
+                sheets = {"detection": box_sheet, "segmentation": mask_sheet, "video": clip_sheet}
+                sheet = sheets.get(self.dataset.task, contact_sheet)
                 sheet(usable).save(path, quality=90)
 
     def _rotated(self):

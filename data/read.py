@@ -6,6 +6,7 @@ import os
 from retinue.configs.errors import UsageError
 from retinue.data.boxes_csv import is_boxes_csv, read_boxes_csv
 from retinue.data.class_folders import read_class_folders
+from retinue.data.clip_folders import has_videos, read_clip_folders
 from retinue.data.coco import coco_files, read_coco
 from retinue.data.coco_masks import read_coco_masks
 from retinue.data.csv_table import read_csv_table
@@ -15,7 +16,8 @@ from retinue.data.voc import read_voc, voc_folders
 from retinue.data.yolo import is_yolo_folder, read_yolo
 
 TASKS_OF_FORMAT = {
-    "class folders": ("classification",),
+    "class folders": ("classification", "video"),
+    "clip folders": ("video",),
     "csv": ("classification",),
     "boxes csv": ("detection",),
     "coco": ("detection", "segmentation"),
@@ -27,6 +29,7 @@ TASKS_OF_FORMAT = {
 }
 READERS = {
     "class folders": read_class_folders,
+    "clip folders": read_clip_folders,
     "csv": read_csv_table,
     "boxes csv": read_boxes_csv,
     "coco": read_coco,
@@ -57,6 +60,8 @@ def read(source, task="auto", say=print):
 
             return read_tfds_masks(source, say)
         return read_tfds(source, say, task)
+    if task == "video" and form == "class folders":
+        return read_clip_folders(source)  # of folders of frames
     if task == "segmentation" and form == "coco":
         return read_coco_masks(source, say)
     if task == "segmentation" and form == "voc":
@@ -77,7 +82,9 @@ def detect(source):
             return "voc"
         if mask_folders(source):
             return "mask folders"
-        return "yolo" if is_yolo_folder(source) else "class folders"
+        if is_yolo_folder(source):
+            return "yolo"
+        return "clip folders" if has_videos(source) else "class folders"
     suffix = os.path.splitext(source)[1].lower()
     if suffix in (".csv", ".tsv"):
         if is_masks_csv(source):

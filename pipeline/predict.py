@@ -95,7 +95,7 @@ class Predictor:
         return predictor
 
     def _set_up(self, task, runtime, batch):
-        from retinue.pipeline.reader import Reader
+        from retinue.pipeline.reader import ClipReader, Reader
 
         self.task, self.runtime = task, runtime
         self._run = task.around(runtime)
@@ -103,7 +103,7 @@ class Predictor:
         if self._run is not runtime:  # what a task calls in pieces is large: few should be decoded ahead
             self.batch = 1
         self.decode_seconds = self.model_seconds = 0.0
-        self._reader = Reader(task)
+        self._reader = ClipReader(task) if task.takes_clips else Reader(task)
 
     def __call__(self, files):
         """Yield a `Result` a file, in the order of `files` (iterable of paths), which is read as it is needed.
@@ -194,9 +194,10 @@ def predict(
     RetinueError when the model or what `out` holds is damaged. When it is interrupted (KeyboardInterrupt), the same
     call goes on from there.
     """
-    files = find_files(sources, parse_shard(shard), skip=out, say=say)
-    first = list(itertools.islice(files, 1))  # no file, or no such source: said before anything is loaded or made
+    shard = parse_shard(shard)
     model = _opened(model)
+    files = find_files(sources, shard, skip=out, say=say, clips=model.task.takes_clips)
+    first = list(itertools.islice(files, 1))  # no file, or no such source: said before anything is loaded or made
     runtime, precision, why = runtimes.choose(runtime, precision, runtimes.offered(model))
     made_by = {
         "model": str(model.folder),

@@ -12,6 +12,7 @@ WORTH_A_LINE = 5000  # checking fewer files takes no time to speak of
 DEFAULT_RECIPES = {
     "detection": "faster-rcnn-small",
     "segmentation": "segmentation-small",
+    "video": "two-stream-small",
 }  # of the tasks for which the plain defaults are too large
 
 

@@ -170,6 +170,8 @@ def convert(function):
     if not set(names) <= {name for output in converted.outputs for name in output.names}:
         for output, name in zip(converted.outputs, names, strict=True):
             output.add_names({name})
+    for output in converted.outputs:  # an output may have the name of the operation that made it, too
+        output.get_tensor().set_names(output.names & set(names))
     return converted
 
 
