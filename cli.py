@@ -113,8 +113,12 @@ def evaluate(model, data, split, as_json):
 @click.option("--crops", is_flag=True, help="Also cut out what is detected.")
 @click.option("--batch", type=click.IntRange(1), help="Pictures a step.")
 @click.option("--shard", metavar="I/N", help="Only the I-th of N parts, I from 1.")
-def predict(model, sources, out, runtime, precision, formats, overlay, crops, batch, shard):
+@click.option("--window", type=float, metavar="SECONDS", help="Video: answer for windows, not for whole clips.")
+@click.option("--step", type=float, metavar="SECONDS", help="From one window's start to the next.  [default: --window]")
+def predict(model, sources, out, runtime, precision, formats, overlay, crops, batch, shard, window, step):
     """Run MODEL, a run folder or an export, over SOURCEs: files, folders, globs, or @LIST, a text file of paths.
+
+    A model for video also takes a camera's number and a stream's address.
 
     Paths in a list are relative to the folder that the command is run in. A restart with the same --out skips what is
     done.
@@ -133,6 +137,8 @@ def predict(model, sources, out, runtime, precision, formats, overlay, crops, ba
         crops=crops,
         batch=batch,
         shard=shard,
+        window=window,
+        step=step,
         say=click.echo,
     )
     sys.exit(summary.exit_code)

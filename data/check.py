@@ -215,15 +215,16 @@ def _missing_classes(dataset, counts):
     trainable = _trainable(counts, len(dataset.classes))
     if dataset.task in WITH_PARTS:
         return [] if trainable.any() else [f"no {WITH_PARTS[dataset.task]} is left for training"]
+    noun = "clip" if dataset.task == "video" else "photo"
     if not trainable.any():
-        return ["no photo is left for training"]
+        return [f"no {noun} is left for training"]
     reasons = []
     missing = [name for name, count in zip(dataset.classes, trainable, strict=True) if not count]
     if missing:
         some = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-        noun = "class has" if len(missing) == 1 else "classes have"
+        which = "class has" if len(missing) == 1 else "classes have"
         reasons.append(
-            f"{len(missing)} {noun} no usable photo to train on: {some}; add photos to train, or take the class out"
+            f"{len(missing)} {which} no usable {noun} to train on: {some}; add {noun}s to train, or take the class out"
         )
     if len(dataset.classes) == 1 and not dataset.multi_label:
         reasons.append(f"there is only one class, {dataset.classes[0]}; add a class to tell it from")
@@ -275,7 +276,8 @@ def _classes_in_one_group(dataset, trainable):
 def _rare_classes(dataset, counts):
     """Classes that can't be both learnt and scored, and names that differ by nothing but case."""
     findings = []
-    trainable, noun = _trainable(counts, len(dataset.classes)), "object" if dataset.task == "detection" else "photo"
+    trainable = _trainable(counts, len(dataset.classes))
+    noun = {"detection": "object", "video": "clip"}.get(dataset.task, "photo")
     for index, name in enumerate(dataset.classes):
         if "val" in counts:
             if trainable[index] and not counts["val"][index]:

@@ -19,7 +19,7 @@ class ClipFile:
     """What `probe_clip` found.
 
     format: the file's ending, or "frames". width, height: pixels. frames: that can be decoded, in the part that is
-    meant. declared: that the container says there are, in the whole file. rate: frames a second, 0 where unknown.
+    meant. lost: how many more the container says there are, in a whole file. rate: frames a second, 0 where unknown.
     bytes: the file's size. bad: (kind, reason, cure) when it can't be used, else None. remarks: (kind, reason) of odd
     but usable things. content_id: see `data.content.clip_id`, with the part's seconds where it is not the whole.
     """
@@ -28,7 +28,7 @@ class ClipFile:
     width: int = 0
     height: int = 0
     frames: int = 0
-    declared: int = 0
+    lost: int = 0
     rate: float = 0.0
     bytes: int = 0
     mode: str = "RGB"
@@ -51,7 +51,7 @@ def probe_clip(path, start=0.0, end=0.0, max_pixels=200_000_000):
         with Clip(path) as clip:
             first, expected = span(clip, start, end)
             found = {"format": form, "width": clip.width, "height": clip.height, "bytes": size, "rate": clip.rate}
-            found |= {"declared": clip.frames, "content_id": identity}
+            found["content_id"] = identity
             if clip.width * clip.height > max_pixels:
                 reason = f"{clip.width} x {clip.height} pixels, more than data.max_pixels"
                 return ClipFile(**found, bad=("too large", reason, "raise data.max_pixels"))
@@ -64,7 +64,8 @@ def probe_clip(path, start=0.0, end=0.0, max_pixels=200_000_000):
     if not frames:
         what = "no frame can be decoded" if not count else f"it has no frame from {start:g} to {end:g} seconds"
         return ClipFile(**found, bad=("zero frames", what, COPY_AGAIN if not count else "correct start and end"))
-    return ClipFile(**found, frames=frames, remarks=tuple(_remarks(frames, count, clip, times, bool(start or end))))
+    lost = max(clip.frames - count, 0) if not (start or end) else 0
+    return ClipFile(**found, frames=frames, lost=lost, remarks=tuple(_remarks(frames, lost, clip, times)))
 
 
 def _go_through(clip, last):
@@ -76,9 +77,8 @@ def _go_through(clip, last):
     return count, times
 
 
-def _remarks(frames, count, clip, times, is_part):
-    if not is_part and clip.frames and count < clip.frames:
-        lost = clip.frames - count
+def _remarks(frames, lost, clip, times):
+    if lost:
         yield "frames lost", f"{lost:,} of the {clip.frames:,} frames it says it has can't be decoded"
     if frames < SHORT:
         yield "very short", f"{frames} {'frame' if frames == 1 else 'frames'}; the last flow field is repeated"

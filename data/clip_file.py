@@ -54,9 +54,9 @@ class Clip:
 
     def skip(self):
         """Pass over the next frame. Returns whether there was one."""
+        self._place += 1
         if self._names is None:
             return self._capture.grab()
-        self._place += 1
         return self._place <= len(self._names)
 
     def read(self, size=None):
@@ -64,21 +64,19 @@ class Clip:
 
         A frame shrinks by averaging areas and grows linearly.
         """
+        self._place += 1
         if self._names is None:
-            there, frame = self._capture.read()
+            _, frame = self._capture.read()
         else:
-            frame = _picture(self._names[self._place]) if self._place < len(self._names) else None
-            self._place += 1
-            there = frame is not None
-        if not there:
+            frame = _picture(self._names[self._place - 1]) if self._place <= len(self._names) else None
+        if frame is None:
             return None
         return resized(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), size)
 
     def time(self):
         """Seconds from the clip's start to the frame that was taken last."""
-        if self._names is not None or not self._capture.get(cv2.CAP_PROP_POS_MSEC):
-            return max(self._place - 1, 0) / FOLDER_RATE
-        return self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        said = 0 if self._names is not None else self._capture.get(cv2.CAP_PROP_POS_MSEC)
+        return said / 1000 if said > 0 else max(self._place - 1, 0) / (self.rate or FOLDER_RATE)
 
     def close(self):
         """Let go of the file."""

@@ -1,5 +1,6 @@
 """Clips in class folders: `DATA/<class>/*.mp4`, or folders of frames in them, perhaps below train, val and test."""
 
+import itertools
 import os
 
 import numpy as np
@@ -19,14 +20,18 @@ from retinue.data.clip_file import VIDEO_SUFFIXES, looks_like_video
 from retinue.data.dataset import Dataset
 from retinue.data.finding import NOTE, WARNING, Finding
 
+LOOKED_AT = 200  # entries of a folder; what it is for shows early, and photos may be millions
 DEPTH = 3  # folders below DATA that are looked into for a video
 
 
 def has_videos(folder, depth=DEPTH):
-    """Whether there is a video file in `folder` or a few folders down."""
-    if any(looks_like_video(name) for name in files_in(folder)):
+    """Whether there is a video file in `folder` or a few folders down, by a look at the first files of each."""
+    with os.scandir(folder) as entries:
+        first = list(itertools.islice(entries, LOOKED_AT))
+    if any(looks_like_video(entry.name) and entry.name[0] != "." for entry in first):
         return True
-    return depth > 0 and any(has_videos(os.path.join(folder, name), depth - 1) for name in folders_in(folder))
+    inner = [entry.path for entry in first if entry.is_dir() and entry.name[0] != "."] if depth else []
+    return any(has_videos(path, depth - 1) for path in sorted(inner))
 
 
 def read_clip_folders(folder):

@@ -16,6 +16,12 @@ def decode_flow(levels, bound, subtract_mean):
     return pixels - tf.reduce_mean(pixels, axis=(-3, -2), keepdims=True) if subtract_mean else pixels
 
 
+def encode_flow(pixels, bound):
+    """`flow.to_bytes` in TensorFlow operations: float32 pixels -> uint8 of the same shape."""
+    levels = (tf.clip_by_value(pixels, -bound, bound) + bound) * (255.0 / (2 * bound))
+    return tf.cast(tf.round(levels), tf.uint8)
+
+
 def mirror_flow(flow):
     """The flow of the mirrored frames: turned left to right and x negated. float32 `[..., h, w, 2 L]`, x, y in turn."""
     signs = tf.tile([-1.0, 1.0], [flow.shape[-1] // 2])

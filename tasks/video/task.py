@@ -9,9 +9,9 @@ from retinue.configs.errors import UsageError
 from retinue.data.split import split
 from retinue.tasks.classification.task import Classification
 from retinue.tasks.video import flow, fusion, model, scores, strip
-from retinue.tasks.video.augment import augment_snippets, cut, decode_flow
+from retinue.tasks.video.augment import augment_snippets, cut, decode_flow, encode_flow
 from retinue.tasks.video.inference import stream_scores
-from retinue.tasks.video.snippets import read_snippets, snippet_of
+from retinue.tasks.video.snippets import read_snippets, snippet_of, snippets_of_frames
 
 MIDDLE = 0.5  # of each part of a clip
 DIGITS = 6  # of a written score
@@ -94,6 +94,11 @@ class Video(Classification):
         count = self.config.video.test_snippets
         return self._inputs(*self._read(columns, tf.fill([count], MIDDLE), count))
 
+    def read_frames(self, frames):
+        """The same, as arrays, from a clip in memory: a list of RGB uint8 `[H, W, 3]` of `video.frame_size`."""
+        places = np.full(self.config.video.test_snippets, MIDDLE)
+        return self._inputs(*snippets_of_frames(frames, self.config.video, places))
+
     def prepare(self, image):
         """A clip is not made of one picture."""
         raise NotImplementedError("a clip has no single picture to prepare")
@@ -128,6 +133,28 @@ class Video(Classification):
         """As in classification, and with two streams "spatial" and "temporal", float32 `[n, classes]`."""
         given = super().serve(outputs, names)
         return given | {name: outputs[name] for name in self.streams if name in outputs}
+
+    def array_specs(self):
+        """What an exported model is given: {"frames": uint8 `[n, K, H, W, 3 t]`, RGB, "flow": float32
+        `[n, K, H, W, 2 L]`, in pixels}, as `tf.TensorSpec`s; K is `video.test_snippets`, H and W `video.frame_size`."""
+        settings, snippet = self.config.video, snippet_of(self.config.video)
+        shape = [None, settings.test_snippets, *settings.frame_size]
+        frames = tf.TensorSpec([*shape, 3 * len(snippet.offsets)], tf.uint8, "frames")
+        return self._inputs(frames, tf.TensorSpec([*shape, 2 * snippet.fields], tf.float32, "flow"))
+
+    def from_arrays(self, arrays):
+        """A batch of these -> a batch of what `read_record` gives, in TensorFlow operations."""
+        given = dict(arrays)
+        if "flow" in given:
+            given["flow"] = encode_flow(given["flow"], self.config.video.flow_bound)
+        return given
+
+    def to_arrays(self, tensors):
+        """The way back, of NumPy arrays."""
+        given = dict(tensors)
+        if "flow" in given:
+            given["flow"] = flow.from_bytes(given["flow"], self.config.video.flow_bound)
+        return given
 
     def shown(self, inputs, targets):
         """Each clip as a strip: its frames above its flow; and its class."""

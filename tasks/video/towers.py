@@ -50,7 +50,8 @@ def tower(name, weights, pictures, prefix, after=None, first_kernel=None):
     whole = keras.Model(source.input, last)
     # What this gives starts at an input of its own; the results are the tensors that start at ours.
     keras.models.clone_model(whole, input_tensors=pictures, clone_function=copied, call_function=call)
-    _copy_weights(whole, copies, prefix, first_kernel)
+    if weights != "none":
+        _copy_weights(whole, copies, prefix, first_kernel)
     return Tower(results[prefix + maker[id(last)]], set(copies))
 
 
