@@ -112,6 +112,7 @@ def evaluate(model_path, source, split=None, say=print):
     if not len(dataset):
         raise UsageError(f"{source}: has no files in split {chosen}")
     dataset = model.task.accept(dataset)
+    model.task.look_at(dataset, say)
     say(f"{model_path} on {len(dataset)} files of {source} ({chosen})")
     scores = score(model.task, outputs_function(model), dataset)
     say(headline(scores))

@@ -41,6 +41,7 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
         _same_data(run, dataset)
     import_tensorflow()  # only now, after the data has been found fit
     task, model = _build(config, dataset)
+    task.look_at(dataset, say)
     if not resume:
         folder = Path(out) if out else next_folder("runs", config.task)
         files = {"split.csv": to_csv(_split_rows(task, dataset))}

@@ -3,7 +3,8 @@
 The footage is of Pose2Sim's demonstration (Pagnon et al. 2021): two takes in a gym, each filmed by four cameras. A
 class is a camera's view and a move. One take is learned from, the other tested on. A single frame says nothing about
 the move, since where the camera is at a frame has the same distribution under every move; the move says nothing about
-the view. Footage is played forwards or backwards at random, so that its own direction is no sign either.
+the view: the footage is played forwards or backwards, mirrored or not, and seen at any angle, at random, or the shapes
+of what moves by itself and of what has no texture would give it away.
 """
 
 from pathlib import Path
@@ -18,7 +19,7 @@ from retinue.pipeline.assets import package_data
 VIEWS = ("view 1", "view 2", "view 3", "view 4")
 TAKES = {"train": "Demo_SinglePerson", "test": "Demo_MultiPerson"}
 MOVES = ("still", "pan left", "pan right", "zoom in", "zoom out", "roll left", "roll right")
-EACH = {"train": 20, "test": 8}  # clips of each class
+EACH = {"train": 30, "test": 8}  # clips of each class
 SIZE, FRAMES, RATE = (128, 170), 16, 15  # of a clip: height and width, frames, frames a second
 FOOTAGE = (576, 324)  # height and width that the footage is looked at in
 WIDTH = 210  # footage pixels that the camera sees from left to right, when it is neither near nor far
@@ -59,7 +60,9 @@ def film(footage, move, random):
     """The frames that the camera takes of `footage` under `move`: a list of `FRAMES` uint8 `[128, 170, 3]`."""
     first = int(random.integers(0, len(footage) - FRAMES + 1))
     pictures = footage[first : first + FRAMES][:: random.choice([-1, 1])]
-    path = _path(move, random)
+    if random.random() < 0.5:
+        pictures = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
+    path = _path(move, random) + [0, 0, random.uniform(-180, 180)]
     height, width = pictures[0].shape[:2]
     around = [random.uniform(0.42, 0.58) * width, random.uniform(0.3, 0.7) * height]
     return [_look(picture, around, *path[frame]) for frame, picture in enumerate(pictures)]
@@ -78,7 +81,7 @@ def _path(move, random):
         if name == kind:
             columns.append((speed if way in ("right", "in") else -speed) * frames)
         else:
-            columns.append(np.full(FRAMES, random.choice([-1, 1]) * speed * random.uniform(-1, 1) * LAST_START / 2))
+            columns.append(np.full(FRAMES, random.choice([-1, 1]) * speed * random.choice(frames[: LAST_START + 1])))
     return np.stack(columns, axis=1)
 
 

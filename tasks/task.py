@@ -37,6 +37,10 @@ class Task(abc.ABC):
     def columns(self, dataset):
         """The dict of arrays that `data.batches` slices into records: `file` and what `example` needs."""
 
+    def look_at(self, dataset, say):
+        """Look at what lies beside the files and is needed with them, and say what there is. Raises UsageError."""
+        return
+
     def hold_back(self, dataset):
         """(what the net learns from, what `finish` is given) of the training files. By default all, and none."""
         return dataset, dataset.take([])

@@ -12,6 +12,7 @@ from retinue.tasks.video import flow, fusion, model, scores, strip
 from retinue.tasks.video.augment import augment_snippets, cut, decode_flow, encode_flow
 from retinue.tasks.video.inference import stream_scores
 from retinue.tasks.video.snippets import read_snippets, snippet_of, snippets_of_frames
+from retinue.tasks.video.stored_flow import open_flow
 
 MIDDLE = 0.5  # of each part of a clip
 DIGITS = 6  # of a written score
@@ -32,6 +33,17 @@ class Video(Classification):
     def streams(self):
         """The streams that the net has: ("spatial", "temporal"), or one of them."""
         return model.streams_of(self.config.video.architecture)
+
+    def look_at(self, dataset, say):
+        """The stored flow of the clips. Raises UsageError where it was made in another way than the net takes."""
+        settings = self.config.video
+        if not settings.flow_folder or "temporal" not in self.streams:
+            return
+        made_so = settings.flow_method, settings.flow_bound, settings.frame_size
+        files = sorted(set(dataset.files))
+        stored = sum(open_flow(settings.flow_folder, file, *made_so) is not None for file in files)
+        rest = "" if stored == len(files) else "; the others' is computed as it is needed"
+        say(f"flow of {stored:,} of {len(files):,} clips is in {settings.flow_folder}{rest}")
 
     def hold_back(self, dataset):
         """For fusion by an SVM, a share of the training clips, by group, which the streams never see."""
