@@ -12,7 +12,6 @@ from retinue.configs.machine import usable_cores
 from retinue.data.check_boxes import check_boxes
 from retinue.data.check_masks import check_masks
 from retinue.data.check_report import Report
-from retinue.data.clip_check import probe_clip
 from retinue.data.dataset import SPLITS
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
 from retinue.data.image_file import probe
@@ -85,6 +84,8 @@ def _probe_all(dataset, max_pixels, workers, progress):
     """`probe` (of clips `probe_clip`) of every file, in order, in threads: Pillow and OpenCV let go of Python's lock
     while they decode."""
     files = dataset.files
+    if dataset.task == "video":
+        from retinue.data.clip_check import probe_clip  # imports OpenCV
 
     def probe_some(rows):
         if dataset.task == "video":

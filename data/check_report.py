@@ -12,7 +12,6 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data.box_sheet import box_sheet
-from retinue.data.clip_sheet import clip_sheet
 from retinue.data.contact_sheet import contact_sheet
 from retinue.data.files import atomic_path, atomic_write
 from retinue.data.finding import BAD, NOTE, WARNING
@@ -105,8 +104,10 @@ class Report:
         usable, _ = self.usable()
         if len(usable):
             with atomic_path(os.path.join(folder, "samples.jpg")) as path:
-                sheets = {"detection": box_sheet, "segmentation": mask_sheet, "video": clip_sheet}
+                sheets = {"detection": box_sheet, "segmentation": mask_sheet}
                 sheet = sheets.get(self.dataset.task, contact_sheet)
+                if self.dataset.task == "video":
+                    from retinue.data.clip_sheet import clip_sheet as sheet  # imports OpenCV
                 sheet(usable).save(path, quality=90)
 
     def _clips(self):

@@ -10,7 +10,6 @@ import cv2
 from retinue.configs.errors import RetinueError
 from retinue.data.class_folders import IMAGE_SUFFIXES
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
 FOLDER_RATE = 25.0  # frames a second that a folder of frames is taken to have
 NUMBER = re.compile(r"\d+")
 ADDRESS = re.compile(r"[a-z]+://.+")
@@ -138,11 +137,6 @@ def resized(frame, size):
     shrinks = size[0] <= frame.shape[0] and size[1] <= frame.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(frame, (size[1], size[0]), interpolation=method)
-
-
-def looks_like_video(name):
-    """Whether a file's name says that it is a video."""
-    return name.lower().endswith(VIDEO_SUFFIXES)
 
 
 def is_stream(path):

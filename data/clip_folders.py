@@ -8,15 +8,16 @@ import numpy as np
 from retinue.configs.errors import RetinueError
 from retinue.data.class_folders import (
     SPLIT_NAMES,
+    VIDEO_SUFFIXES,
     class_name,
     entries_in,
     files_in,
     folders_in,
     looks_like_image,
+    looks_like_video,
     results_in,
     split_folders_in,
 )
-from retinue.data.clip_file import VIDEO_SUFFIXES, looks_like_video
 from retinue.data.dataset import Dataset
 from retinue.data.finding import NOTE, WARNING, Finding
 

@@ -8,8 +8,7 @@ import os
 import re
 
 from retinue.configs.errors import RetinueError
-from retinue.data.class_folders import class_name, files_in, folders_in
-from retinue.data.clip_file import looks_like_video
+from retinue.data.class_folders import class_name, files_in, folders_in, looks_like_video
 from retinue.data.clip_folders import clip_dataset
 from retinue.data.finding import WARNING, Finding
 

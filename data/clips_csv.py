@@ -5,8 +5,7 @@ import os
 import numpy as np
 
 from retinue.configs.errors import RetinueError
-from retinue.data.class_folders import SPLIT_NAMES, class_name
-from retinue.data.clip_file import looks_like_video
+from retinue.data.class_folders import SPLIT_NAMES, class_name, looks_like_video
 from retinue.data.clip_folders import clip_dataset
 from retinue.data.csv_table import and_more, file_path, records
 from retinue.data.finding import NOTE, Finding

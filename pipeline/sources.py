@@ -10,8 +10,7 @@ import re
 import numpy as np
 
 from retinue.configs.errors import UsageError
-from retinue.data.class_folders import looks_like_image
-from retinue.data.clip_file import looks_like_video
+from retinue.data.class_folders import looks_like_image, looks_like_video
 
 WILDCARDS = re.compile(r"[*?[]")
 NUMBER = re.compile(r"\d+")
