@@ -209,14 +209,13 @@ def inspect(backbone, size, as_json, as_csv):
 
     row = backbones.find(backbone)
     import_tensorflow()
-    from retinue.pipeline.inspect import layer_rows
-    from retinue.pipeline.run import to_csv
+    from retinue.pipeline.inspect import layer_csv, layer_rows
 
-    rows = layer_rows(backbone, size or row.input_size, exact=as_json or as_csv)
+    size = size or row.input_size
     if as_csv:
-        click.echo(to_csv(rows), nl=False)
+        click.echo(layer_csv(backbone, size), nl=False)
     else:
-        _table(rows, as_json)
+        _table(layer_rows(backbone, size, exact=as_json), as_json)
 
 
 @commands.command(short_help="List the recipes, or every setting.")
