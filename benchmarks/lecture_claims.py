@@ -26,9 +26,8 @@ from retinue.backbones import blocks, lenet, resnet
 from retinue.backbones.initialisers import glorot
 from retinue.configs.load import load_config
 from retinue.data.files import atomic_write
-from retinue.pipeline.assets import package_data
-from retinue.pipeline.demo_classification import solar_cell_table
 from retinue.pipeline.plots import BLUE, GREY, ORANGE, STYLE
+from retinue.pipeline.solar_cells import solar_cell_rows, solar_cells
 from retinue.pipeline.train import train
 
 FOLDER = Path(__file__).parents[1] / "docs" / "claims"
@@ -170,10 +169,7 @@ def fine_tuning(_):
 
     What starts from random weights is given twice the epochs.
     """
-    photos = package_data(
-        "elpv-dataset", "1.0.0.post1", "elpv_dataset/data", "2,624 photos of solar cells", "CC-BY-NC-SA-4.0"
-    )
-    table = list(csv.DictReader(io.StringIO(solar_cell_table(photos))))
+    table = solar_cell_rows(solar_cells())
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         for seed in SEEDS:
