@@ -112,6 +112,8 @@ def evaluate(model_path, source, split=None, say=print):
     if not len(dataset):
         raise UsageError(f"{source}: has no files in split {chosen}")
     dataset = model.task.accept(dataset)
+    if model.warning:
+        say(model.warning)
     say(f"{model_path} on {len(dataset)} files of {source} ({chosen})")
     scores = score(model.task, outputs_function(model), dataset)
     say(headline(scores))

@@ -221,6 +221,8 @@ def predict(
         todo = _not_done(itertools.chain(first, files), results, summary)
         first = list(itertools.islice(todo, 1))
         if first:  # else there is nothing left to do, and the model need not be loaded
+            if model.warning:
+                say(model.warning)
             say(why)
             predictor = Predictor(model, runtime, precision, batch)
             _write_all(predictor, itertools.chain(first, todo), results, summary, overlay, crops, progress)
