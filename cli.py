@@ -91,13 +91,16 @@ def train(data, task, recipe, backbone, weights, out, settings, resume):
     type=click.Choice(["train", "val", "test", "all"]),
     help="Which part of DATA.  [default: what was held out]",
 )
+@click.option("--runtime", default="auto", show_default=True, help="auto, tensorflow or openvino")
+@click.option("--precision", default="auto", show_default=True, help="auto, f32, or bf16, to see what it costs")
 @click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
-def evaluate(model, data, split, as_json):
+def evaluate(model, data, split, runtime, precision, as_json):
     """Score MODEL, a run folder or an export, on DATA with known answers."""
     import_tensorflow()
     from retinue.pipeline.evaluate import evaluate
 
-    scores = evaluate(model, data, split=split, say=_say_error if as_json else click.echo)
+    say = _say_error if as_json else click.echo
+    scores = evaluate(model, data, split=split, runtime=runtime, precision=precision, say=say)
     if as_json:
         click.echo(json.dumps(scores.as_json(), indent=1, ensure_ascii=False))
 

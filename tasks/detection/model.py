@@ -65,7 +65,7 @@ def build(config, classes, weights=None):
     )
     bins = 2 * POOLED if tail and not _is_vgg(config.model.backbone) else POOLED
     strides = [stride for stride in maps if stride <= multiple]
-    pooled = RoIAlign(strides, bins, multiple, name="roi_align")(
+    pooled, _ = RoIAlign(strides, bins, multiple, name="roi_align")(
         [maps[stride] for stride in strides], sampled["proposals"], size
     )
     if tail:
@@ -107,7 +107,7 @@ def inference(model, settings):
     """The detector that answers, a flat `keras.Model` with the layers of `model`, which `build` made.
 
     settings: `DetectionConfig`. Inputs: image and size as in training, original_size int32 `[n, 2]`. Outputs: see
-    `proposals.Detections`.
+    `proposals.Detections`; and on_map float32 `[n, r]`, the share of each proposal's points that lie on the maps.
     """
     image, size = model.get_layer("image").output, model.get_layer("size").output
     original_size = keras.Input((2,), dtype="int32", name="original_size")
@@ -116,13 +116,16 @@ def inference(model, settings):
     )
     align = model.get_layer("roi_align")
     maps = keras.tree.flatten(align.input)[: len(align.strides)]
-    pooled = RoIAlign(align.strides, align.bins, align.multiple)(maps, proposals, size)
+    pooled, on_map = RoIAlign(align.strides, align.bins, align.multiple)(maps, proposals, size)
     last = ("head_classes", "head_boxes")
-    head = _continue(keras.Model(align.output, [model.get_layer(name).output for name in last]), pooled, share=True)
+    head = _continue(keras.Model(align.output[0], [model.get_layer(name).output for name in last]), pooled, share=True)
     found = Detections(settings.score_threshold, settings.nms_threshold, settings.most_detections)(
         *(head[name] for name in last), proposals, scores, size, original_size
     )
-    return keras.Model({"image": image, "size": size, "original_size": original_size}, found, name="inference")
+    # In bf16 OpenVINO still computes in f32 what outputs are made of since the last convolution or product of matrices.
+    # So this output keeps the places that RoIAlign reads in f32; in bf16 they would be off by up to half a place.
+    inputs = {"image": image, "size": size, "original_size": original_size}
+    return keras.Model(inputs, found | {"on_map": on_map}, name="inference")
 
 
 def proposal_model(model, settings):
