@@ -33,10 +33,6 @@ def dream(model, images, target=None, layer=None, octaves=6, steps=24, rate=1.6,
     if target is not None and not 0 <= target < output.shape[-1]:
         raise UsageError(f"channel {target}: the layer has {output.shape[-1]} channels, 0 to {output.shape[-1] - 1}")
     part = keras.Model(model.input, output)
-    if fixed and min(images.shape[1:3]) < fixed:
-        raise UsageError(
-            f"the model takes {fixed} px, the picture is {' x '.join(map(str, images.shape[1:3]))}: enlarge it"
-        )
 
     @tf.function(reduce_retracing=True)
     def gradient(pixels):

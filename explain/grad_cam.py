@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.explain import pictures
-from retinue.explain.gradients import BATCH, checked
+from retinue.explain.gradients import batch_of, checked
 from retinue.explain.layers import map_output
 from retinue.explain.targets import resolve, score_of
 
@@ -26,9 +26,10 @@ class GradCam:
         score, which = resolve(self._model, target, len(images))
         if self._score is not score:
             self._score, self._step = score, tf.function(self._traced, reduce_retracing=True)
+        step = batch_of(images)
         maps = [
-            self._step(tf.constant(images[first : first + BATCH]), tf.constant(which[first : first + BATCH])).numpy()
-            for first in range(0, len(images), BATCH)
+            self._step(tf.constant(images[first : first + step]), tf.constant(which[first : first + step])).numpy()
+            for first in range(0, len(images), step)
         ]
         return np.concatenate(maps)
 

@@ -122,7 +122,7 @@ def test_a_file_that_is_no_photo_is_said_and_the_others_are_done(tiny_model, wid
     assert explain(tiny_model, [wide.parent], tmp_path / "why", methods="saliency", say=said.append) == 1
     assert any("broken.jpg: can't be read" in line for line in said)
     assert (tmp_path / "why" / "wide-one.png").is_file()
-    with pytest.raises(RetinueError, match="none of the 1 photos"):
+    with pytest.raises(RetinueError, match="broken.jpg: can.t be read"):
         explain(tiny_model, [broken], tmp_path / "none", methods="saliency", say=quiet)
 
 
