@@ -71,6 +71,8 @@ def explain(
     subject, wanted = open_subject(model, weights), Wanted(class_name, box, point)
     subject.check(wanted)
     _refuse_impossible(subject, methods, class_name, channel)
+    if check and subject.classes is None:
+        raise UsageError(f"--check: follows a class, and the weights of {subject.name} have no classifier")
     if subject.model is not None:  # wrong names are told before anything is done
         _refuse_layer(subject.model, methods, layer, channel)
     if "class-image" in methods and class_name is None and channel is None and not files:

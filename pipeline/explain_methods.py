@@ -69,7 +69,7 @@ class Methods:
             found = integrated_gradients.integrated_gradients(self._gradient, images, target)
             return found[0], "red for it, blue against it"
         if method == "grad-cam":
-            cam = self._grad_cam(layer)
+            cam = self._grad_cam(question)
             return cam(images, target)[0], f"layer {cam.layer}"
         if method == "activations":
             found, channels = activations_.activations(model, images, layer)
@@ -94,7 +94,7 @@ class Methods:
         if method == "saliency":
             return self.subject.model, lambda: saliency.saliency(self._gradient, images, question.target)
         if method == "grad-cam":
-            return self.subject.model, lambda: self._grad_cam(layer)(images, question.target)
+            return self.subject.model, lambda: self._grad_cam(question)(images, question.target)
         if method in RULES:
             units = self._units(method, layer)
             return units.model, lambda: GIVES_MAP[method](units(images, self.channel)[0])[None]
@@ -104,9 +104,10 @@ class Methods:
     def _gradient(self):
         return Gradient(self.subject.model)
 
-    def _grad_cam(self, layer):
+    def _grad_cam(self, question):
+        layer, local = self.layer or question.layer, question.region is not None
         if layer not in self._grad_cams:
-            self._grad_cams[layer] = grad_cam.GradCam(self.subject.model, layer)
+            self._grad_cams[layer] = grad_cam.GradCam(self.subject.model, layer, local)
         return self._grad_cams[layer]
 
     def _units(self, method, layer):

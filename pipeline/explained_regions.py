@@ -7,12 +7,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from retinue import backbones
 from retinue.explain.targets import region
 from retinue.pipeline import runtimes
 from retinue.pipeline.question import NothingToExplain, Question, class_index, cover_of, refuse
 
 AT_ONCE = 1_500_000  # pixels that the net sees in one call
 BACKGROUND = "background"
+STRIDE = 8  # of the map that grad-cam looks at: fine enough for small regions
 
 
 class Segmenter:
@@ -26,7 +28,7 @@ class Segmenter:
 
     def __init__(self, name, task, model):
         self.name, self.classes, self._task, self.model = name, task.classes, task, model
-        self._layer = model.backbone[-1].name  # the last map of the backbone; the head's are near to the answer itself
+        self._layer = _finest(model)
         self._scale = min(task.config.segmentation.scales, key=lambda scale: abs(np.log(scale)))
 
     def check(self, wanted):
@@ -125,6 +127,13 @@ class Segmenter:
         whole = keras.Model({"image": image, "region": inside}, {"each": each, "mean": mean}, name="scores")
         runtime, precision, _ = runtimes.choose()
         return runtimes.start(runtimes.trace(whole), whole, runtime, precision)
+
+
+def _finest(model):
+    """The name of the backbone's last map of stride 8, or of its last map where it has none."""
+    last = model.backbone[-1]
+    own = backbones.endpoints(keras.Model(model.input, last.output)).get(STRIDE)
+    return next((layer.name for layer in model.backbone if layer.output is own), last.name)
 
 
 def _box_around(mask):

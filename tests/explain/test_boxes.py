@@ -24,6 +24,8 @@ def known():
     keras.utils.set_random_seed(0)
     config, model = detector(settings=["detection.score_threshold=0.0"])
     image, size = batch()["image"][:1, :60, :90], np.array([[60, 90]], np.int32)
+    noise = np.random.default_rng(0).integers(-30, 30, image.shape)  # or max pooling would choose among equals
+    image = np.uint8(np.clip(image + noise, 0, 255))
     padded = np.pad(image, ((0, 0), (0, 4), (0, 6), (0, 0)))
     found = detection.inference(model, config.detection)({"image": padded, "size": size, "original_size": size})
     return model, OneBox(model), image, {name: np.asarray(value)[0] for name, value in found.items()}
@@ -51,20 +53,20 @@ def test_the_box_that_is_held_has_the_detections_score(known):
         assert scores[0, column] == pytest.approx(found["scores"][row], abs=1e-5)
 
 
-def test_only_what_the_head_sees_can_matter(known):
-    """The proposal's gradient on its own map is zero beside it, and its saliency is the difference that pixels make."""
+def test_saliency_is_the_difference_that_a_pixel_makes(known):
     _, one_box, image, found = known
     proposal, column = held(known, 0)
     found_map = saliency(one_box.model, image, int(column))[0]
     assert found_map.shape == (60, 90) and found_map.max() > 0
     y, x = np.unravel_index(found_map.argmax(), found_map.shape)
     scores = []
-    for step in (-0.5, 0.5):
+    for step in (-0.02, 0.02):
         moved = np.repeat(image.astype(np.float32), 3, axis=0)
         for channel in range(3):
             moved[channel, y, x, channel] += step
         scores.append(np.asarray(one_box.model(moved))[:, column])
-    assert np.abs(scores[1] - scores[0]).max() == pytest.approx(found_map[y, x], rel=0.05)
+    slope = np.abs(scores[1] - scores[0]).max() / 0.04
+    assert slope == pytest.approx(found_map[y, x], rel=0.1)
 
 
 def test_grad_cam_of_the_map_that_the_box_is_seen_in(known):
@@ -95,6 +97,6 @@ def test_the_classic_style_sees_its_boxes_in_the_map_of_stride_16():
     one_box = OneBox(model)
     one_box.hold([0, 0, 40, 40])
     image = batch()["image"][:1].astype(np.float32)
-    heads = one_box.heads({"image": image, "size": [[64, 96]], "boxes": np.array([[[0, 0, 40.0, 40]]])})
+    heads = one_box.heads({"image": image, "size": np.array([[64, 96]]), "boxes": np.array([[[0, 0, 40.0, 40]]])})
     np.testing.assert_allclose(one_box.model(image), np.asarray(heads["class_logits"])[:, 0], atol=1e-5)
     assert one_box.default_layer([0, 0, 40, 40]) == "stage3_block2_out"

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from retinue import cli
+from retinue import backbones, cli
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.explain import METHODS
 from retinue.pipeline.explain import explain
@@ -114,6 +114,22 @@ def test_wrong_models(wide, tmp_path):
         explain(str(tmp_path), [wide], tmp_path / "why", say=quiet)
     with pytest.raises(RetinueError, match="lenet5: no ImageNet weights are known"):
         explain("lenet5", [wide], tmp_path / "why", say=quiet)
+
+
+def test_a_backbone_without_a_classifier(wide, tmp_path):
+    """A trunk's weights from a file: what needs a class is refused, what looks at layers is done."""
+    trunk = backbones.build("resnet18", weights="none")
+    weights = str(tmp_path / "trunk.weights.h5")
+    trunk.save_weights(weights)
+    options = {"weights": weights, "say": quiet}
+    with pytest.raises(UsageError, match="no classifier, so grad-cam, occlusion, saliency can't be done"):
+        explain("resnet18", [wide], tmp_path / "why", **options)
+    with pytest.raises(UsageError, match="--check: follows a class"):
+        explain("resnet18", [wide], tmp_path / "why", methods="hidden", check=True, **options)
+    explain("resnet18", [wide], tmp_path / "why", methods="hidden", layer="stage2_block1_out", **options)
+    assert np.load(tmp_path / "why" / "wide-one" / "hidden.npy").shape == (12, 40, 3)
+    with pytest.raises(RetinueError, match="missing.h5: no such weights file"):
+        explain("resnet18", [wide], tmp_path / "other", methods="hidden", weights="missing.h5", say=quiet)
 
 
 def test_a_file_that_is_no_photo_is_said_and_the_others_are_done(tiny_model, wide, tmp_path):

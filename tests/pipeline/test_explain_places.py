@@ -14,7 +14,7 @@ from retinue.configs.load import load_config, to_yaml
 from retinue.pipeline.explain import explain
 from retinue.pipeline.explained import open_subject
 from retinue.pipeline.predict import Predictor
-from retinue.pipeline.question import Wanted, cover_of
+from retinue.pipeline.question import NothingToExplain, Wanted, cover_of
 from retinue.pipeline.run import Model
 from retinue.tasks.detection.task import Detection
 from retinue.tasks.model import TaskModel
@@ -84,8 +84,8 @@ def detector(tmp_path_factory):
 
 @pytest.fixture
 def scene(tmp_path):
-    """Grey-green, with a red square of 12, a small red one and a blue one of 8: 36 x 60."""
-    image = np.full((36, 60, 3), (60, 90, 60), np.uint8)
+    """Green, with a red square of 12, a small red one and a blue one of 8: 36 x 60."""
+    image = np.full((36, 60, 3), (30, 220, 30), np.uint8)
     image[4:16, 6:18], image[26:30, 50:54], image[20:28, 30:38] = (220, 30, 30), (220, 30, 30), (30, 30, 220)
     path = tmp_path / "photos" / "scene.png"
     path.parent.mkdir()
@@ -156,35 +156,38 @@ def test_one_box_is_the_best_and_its_score_the_predictions(detector, scene, tmp_
         assert np.load(out / "scene" / f"{name}.npy").shape == (36, 60)
 
 
-def test_another_box_and_the_boxes_of_a_class(detector, scene, tmp_path):
+@pytest.fixture(scope="session")
+def opened(detector):
+    return open_subject(detector)
+
+
+def test_another_box_and_the_boxes_of_a_class(detector, opened, scene):
     (result,) = Predictor(detector)([scene])
-    found = result.prediction["detections"]
-    explain(detector, [scene], tmp_path / "third", methods="saliency", box=3, say=quiet)
-    (entry,) = json.loads((tmp_path / "third" / "explained.json").read_text())
-    np.testing.assert_allclose(entry["box"], found[2]["box"], atol=0.1)
+    found, photo = result.prediction["detections"], np.array(Image.open(scene))
+    image = opened.prepare(photo)
+    third = opened.ask(photo, image, Wanted(box=3))
+    np.testing.assert_allclose(third.facts["box"], found[2]["box"], atol=0.1)
     label = found[-1]["label"]
     of_class = [one for one in found if one["label"] == label]
-    explain(detector, [scene], tmp_path / "class", methods="saliency", class_name=label.upper(), say=quiet)
-    (entry,) = json.loads((tmp_path / "class" / "explained.json").read_text())
-    assert entry["class"] == label and entry["score"] == pytest.approx(of_class[0]["score"], abs=1e-4)
-    with pytest.raises(RetinueError, match="scene.png: has no box 6; it has 5, from 1 to 5"):
-        explain(detector, [scene], tmp_path / "none", box=6, say=quiet)
+    best = opened.ask(photo, image, Wanted(class_name=label.upper()))
+    assert best.label == label and best.score == pytest.approx(of_class[0]["score"], abs=1e-4)
+    with pytest.raises(NothingToExplain, match="has no box 6; it has 5, from 1 to 5"):
+        opened.ask(photo, image, Wanted(box=6))
 
 
 def test_a_photo_without_the_box_does_not_cost_the_others_theirs(segmenter, scene, tmp_path):
-    Image.new("RGB", (20, 20), (60, 90, 60)).save(scene.parent / "empty.png")
+    Image.new("RGB", (20, 20), (30, 220, 30)).save(scene.parent / "empty.png")
     said = []
     failed = explain(segmenter, [scene.parent], tmp_path / "why", methods="saliency", class_name="red", say=said.append)
     assert failed == 1 and any("empty.png: no pixel of it is said to be red" in line for line in said)
     assert (tmp_path / "why" / "scene.png").is_file()
 
 
-def test_occluding_a_box_is_what_the_fast_runtime_says_of_the_covered_picture(detector, scene):
-    subject = open_subject(detector)
+def test_occluding_a_box_is_what_the_fast_runtime_says_of_the_covered_picture(opened, scene):
     photo = np.array(Image.open(scene))
-    image = subject.prepare(photo)
-    question = subject.ask(photo, image, Wanted())
-    by_keras = keras.ops.softmax(subject.model(image[None]))
+    image = opened.prepare(photo)
+    question = opened.ask(photo, image, Wanted())
+    by_keras = keras.ops.softmax(opened.model(image[None]))
     np.testing.assert_allclose(question.predict(np.stack([image] * 3)), np.repeat(by_keras, 3, axis=0), atol=1e-4)
 
 
