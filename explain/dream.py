@@ -11,6 +11,7 @@ from retinue.explain.gradients import checked
 from retinue.explain.layers import map_output
 
 OCTAVE = 1.4
+SMOOTH = 0.9  # pixels, of the blur of each step's gradient, whose single pixels of every colour no one wants to see
 
 
 def dream(model, images, target=None, layer=None, octaves=6, steps=24, rate=1.6, tile=448, seed=0):
@@ -58,6 +59,7 @@ def _one(gradient, image, octaves, steps, rate, tile, fixed, random):
             shift = random.integers(0, min(size), 2)
             rolled = np.roll(np.clip(base + detail, 0, 255), shift, (0, 1))
             found = np.roll(_tiled(gradient, rolled, tile), -shift, (0, 1))
+            found = cv2.GaussianBlur(found, (0, 0), SMOOTH).reshape(found.shape)
             detail = detail + rate * found / (np.abs(found).mean() + 1e-12)
     return np.clip(image + detail, 0, 255)
 
