@@ -14,7 +14,7 @@ OCTAVE = 1.4
 SMOOTH = 0.9  # pixels, of the blur of each step's gradient, whose single pixels of every colour no one wants to see
 
 
-def dream(model, images, target=None, layer=None, octaves=6, steps=24, rate=1.6, tile=448, seed=0):
+def dream(model, images, target=None, layer=None, octaves=6, steps=24, rate=1.2, tile=448, seed=0):
     """float32 `[n, h, w, c]` in 0..255: the images with what excites `layer` made stronger.
 
     Ascends the mean square activation of the layer (of its channel `target`, where given), by default of the last map

@@ -22,8 +22,8 @@ def layer_output(model, name=None):
     names = [layer.name for layer in model.layers]
     if name not in names:
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise UsageError(f"--layer {name}: the model has no such layer; {hint}Its layers: {', '.join(names)}")
+        hint = f"did you mean {' or '.join(near)}? Its layers" if near else "its layers"
+        raise UsageError(f"--layer {name}: the model has no such layer; {hint}: {', '.join(names)}")
     return name, keras.tree.flatten(model.get_layer(name).output)[0]
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.schema import DataConfig
 from retinue.data.decode import decode_image, encoded_bytes
 from retinue.data.files import atomic_write
 from retinue.explain import METHODS, checks, pictures
@@ -19,11 +20,13 @@ from retinue.explain.layers import layer_output, map_output
 from retinue.pipeline.explain_methods import GIVES_MAP, Methods, drawn, of_model, outlined
 from retinue.pipeline.explained import open_subject
 from retinue.pipeline.question import NothingToExplain, Wanted, class_index
+from retinue.pipeline.reader import reason_of
 from retinue.pipeline.run import refuse_existing, to_csv
 from retinue.pipeline.sources import find_files
 from retinue.tasks.fonts import printable
 
 DEFAULT = ("grad-cam", "occlusion", "saliency")
+MAX_PIXELS = DataConfig().max_pixels  # what is larger is said to be too large, as elsewhere
 SHOWN = 720  # pixels of the longer side of what is drawn on
 
 
@@ -144,8 +147,7 @@ class _Job:
             try:
                 photo = decode_image(tf.constant(encoded_bytes(file))).numpy()
             except (OSError, tf.errors.OpError) as error:
-                reason = getattr(error, "strerror", None) or str(getattr(error, "message", error)).splitlines()[0]
-                reasons.append(f"{file}: can't be read ({reason})")
+                reasons.append(f"{file}: can't be read ({reason_of(file, MAX_PIXELS, str(error))})")
                 self.say(reasons[-1])
                 continue
             try:

@@ -80,9 +80,9 @@ class Methods:
             if channel is None:
                 _, channel, _ = hidden.strongest(model, images, units.layer)[0]
             return units(images, self.channel)[0], f"back from {units.layer}, channel {channel}"
-        name = dream_.default_map(model)[0] if self.layer is None else self.layer
+        name = layer or dream_.default_map(model)[0]
         seen = name if self.channel is None else f"channel {self.channel} of {name}"
-        return _dreamed(self.subject, photo, self.layer, self.channel), f"more of what {seen} sees"
+        return _dreamed(self.subject, photo, name, self.channel), f"more of what {seen} sees"
 
     def forgetful(self, method, image, question):
         """What `checks.randomisation` takes for a method, or None.

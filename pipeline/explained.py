@@ -153,9 +153,9 @@ def _of_backbone(name, weights):
         last = trunk.output[max(trunk.output)]
         return Subject(name, _single(trunk, last), None, row.input_size, "squash", None)
     model = _single(model, model.output["logits"])
-    return Subject(
-        name, model, IMAGENET_CLASSES, row.input_size, "squash", _predictor(model, row.input_size, "softmax")
-    )
+    count = model.output.shape[-1]
+    classes = IMAGENET_CLASSES if count == len(IMAGENET_CLASSES) else tuple(map(str, range(count)))  # LeNet-5's digits
+    return Subject(name, model, classes, row.input_size, "squash", _predictor(model, row.input_size, "softmax"))
 
 
 def _single(model, output):
