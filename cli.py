@@ -163,13 +163,21 @@ def export(run, out, formats, precision, images):
 @click.option("--out", required=True, help="A folder that does not exist yet.")
 @click.option("--method", "methods", multiple=True, metavar="NAME", help="May be repeated; all is every method.")
 @click.option("--class", "class_name", metavar="NAME", help="The class to explain.  [default: the model's answer]")
+@click.option("--box", type=int, metavar="N", help="Of a detector: the N-th box, the best first.  [default: 1]")
+@click.option("--point", metavar="X,Y", help="Of a segmentation: the region around this pixel, not all of the class.")
 @click.option("--layer", metavar="NAME", help="For grad-cam, activations, hidden, deconvnet, guided, dream, filters.")
+@click.option(
+    "--channel", type=int, metavar="N", help="Of the layer: for hidden, deconvnet, guided, dream, class-image."
+)
+@click.option("--weights", help="Of a backbone: imagenet, none, or a file.  [default: imagenet]")
 @click.option("--check", is_flag=True, help="Also test the maps: deletion, insertion, layers forgotten.")
-def explain(model, images, out, methods, class_name, layer, check):
+def explain(model, images, out, methods, class_name, box, point, layer, channel, weights, check):
     """Show what MODEL looks at in each IMAGE: a sheet of pictures, and the maps as .npy files.
 
-    MODEL is a run folder, an export (occlusion only), or a name of `retinue models`, which is then taken with its
-    ImageNet weights: retinue explain efficientnet_lite0 cat.jpg --out why
+    MODEL is a run folder, a classifier's export (occlusion only), or a name of `retinue models`, which is then taken
+    with its ImageNet weights: retinue explain efficientnet_lite0 cat.jpg --out why
+
+    Of a detector one box is explained, of a segmentation all pixels of a class, or the region around a point.
 
     \b
     Methods:  grad-cam, occlusion, saliency (these three by default), smoothgrad, integrated-gradients,
@@ -179,7 +187,18 @@ def explain(model, images, out, methods, class_name, layer, check):
     from retinue.pipeline.explain import DEFAULT, explain
 
     failures = explain(
-        model, images, out, methods=methods or DEFAULT, class_name=class_name, layer=layer, check=check, say=click.echo
+        model,
+        images,
+        out,
+        methods=methods or DEFAULT,
+        class_name=class_name,
+        box=box,
+        point=_point(point),
+        layer=layer,
+        channel=channel,
+        weights=weights,
+        check=check,
+        say=click.echo,
     )
     sys.exit(3 if failures else 0)
 
@@ -289,6 +308,17 @@ def main():
 def _names(text):
     """Names with commas between them as a tuple."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _point(text):
+    """ "120,80" -> (120, 80); None for None."""
+    if text is None:
+        return None
+    try:
+        x, y = (int(number) for number in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text}: is no X,Y, such as 120,80", param_hint="--point") from None
+    return x, y
 
 
 def _command():
