@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -33,6 +34,7 @@ NETS = {
     "VGG-16, FCN-8s": ("vgg16_hed", "fcn8s", 0.05),
     "VGG-16, front end": ("vgg16_hed", "front_end", 0.05),
 }
+EDGE = 3  # pixels; what lies so near to a true edge is counted apart
 NUMBERS = ("mean_iou", "boundary_f", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
 SHOWN = 64  # tiles of the test region are squares of this side; the picture shows the two columns of them
 
@@ -57,11 +59,12 @@ def main():
                 low, high = scores.interval
                 row |= {"parameters": open_model(run.folder).build().count_params()}
                 row |= {number: round(scores.numbers[number], 4) for number in NUMBERS}
-                rows.append(row | {"low": round(low, 4), "high": round(high, 4)})
+                mask = region_masks(run, tiles)
+                rows.append(row | {"low": round(low, 4), "high": round(high, 4)} | wrong_by_place(mask, tiles))
                 print(rows[-1], flush=True)
                 write(given.out / "claims.csv", rows)
                 if not seed and not given.net:
-                    masks[name] = region_masks(run, tiles)
+                    masks[name] = mask
                     picture(given.out / "claims.png", tiles, masks)
 
 
@@ -99,6 +102,17 @@ def region_masks(run, tiles):
     return together([prediction["mask"] for batch in found for prediction in batch])
 
 
+def region_truth(tiles):
+    return together([read_mask(file, [0, 1], 2) for file in sorted((tiles / "test" / "masks").iterdir())])
+
+
+def wrong_by_place(mask, tiles):
+    """Shares of wrong pixels: of those within EDGE of a true edge, and of all others."""
+    truth, window = region_truth(tiles), np.ones((2 * EDGE + 1,) * 2, np.uint8)
+    near, wrong = cv2.dilate(truth, window) != cv2.erode(truth, window), mask != truth
+    return {"wrong_at_edges": round(wrong[near].mean(), 4), "wrong_elsewhere": round(wrong[~near].mean(), 4)}
+
+
 def together(parts):
     return np.concatenate([np.concatenate(parts[row : row + 2], axis=1) for row in range(0, len(parts), 2)])
 
@@ -106,8 +120,7 @@ def together(parts):
 def picture(path, tiles, masks):
     """The upper half of the test region: photo, truth, and each net's mask with its mistakes in red."""
     photos = [np.asarray(Image.open(file)) for file in sorted((tiles / "test" / "images").iterdir())]
-    files = sorted((tiles / "test" / "masks").iterdir())
-    photo, truth = together(photos), together([read_mask(file, [0, 1], 2) for file in files])
+    photo, truth = together(photos), region_truth(tiles)
     bright = np.clip(photo.astype(int) * 3, 0, 255).astype(np.uint8)
     parts = {"photo": bright, "truth": np.repeat(truth[:, :, None] * 255, 3, axis=2)}
     for name, mask in masks.items():
@@ -129,7 +142,7 @@ def picture(path, tiles, masks):
 
 def write(path, rows):
     with atomic_path(path) as temporary, open(temporary, "w", newline="") as table:
-        writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(table, list(rows[-1]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
