@@ -116,9 +116,8 @@ def degradation(source):
     """Deeper plain nets have a higher training error, residual ones do not: He et al. 2015, section 4.2, figure 6.
 
     Their CIFAR nets of 20 and 56 layers, plain and residual, all with batch normalisation, which differ in nothing but
-    the shortcuts; on 5,000 pictures of Fashion-MNIST, 20 times each, the first convolution with stride 2. Their rate
-    of 0.1 is reached after a warm-up, as their net of 110 layers needs it: few steps are there to make up for a poor
-    start.
+    the shortcuts; on 5,000 pictures of Fashion-MNIST, 20 times each, the first convolution with stride 2. The rate is
+    three tenths of theirs, reached after a warm-up, since there are few steps to make up for a poor start.
     """
     data = read_fashion_mnist(source)
     data = {split: tuple(part[: DEGRADATION_PICTURES[split]] for part in parts) for split, parts in data.items()}
