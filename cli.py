@@ -91,13 +91,16 @@ def train(data, task, recipe, backbone, weights, out, settings, resume):
     type=click.Choice(["train", "val", "test", "all"]),
     help="Which part of DATA.  [default: what was held out]",
 )
+@click.option("--runtime", default="auto", show_default=True, help="auto, tensorflow or openvino")
+@click.option("--precision", default="auto", show_default=True, help="auto, f32, or bf16, to see what it costs")
 @click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
-def evaluate(model, data, split, as_json):
+def evaluate(model, data, split, runtime, precision, as_json):
     """Score MODEL, a run folder or an export, on DATA with known answers."""
     import_tensorflow()
     from retinue.pipeline.evaluate import evaluate
 
-    scores = evaluate(model, data, split=split, say=_say_error if as_json else click.echo)
+    say = _say_error if as_json else click.echo
+    scores = evaluate(model, data, split=split, runtime=runtime, precision=precision, say=say)
     if as_json:
         click.echo(json.dumps(scores.as_json(), indent=1, ensure_ascii=False))
 
@@ -166,13 +169,21 @@ def export(run, out, formats, precision, images):
 @click.option("--out", required=True, help="A folder that does not exist yet.")
 @click.option("--method", "methods", multiple=True, metavar="NAME", help="May be repeated; all is every method.")
 @click.option("--class", "class_name", metavar="NAME", help="The class to explain.  [default: the model's answer]")
+@click.option("--box", type=int, metavar="N", help="Of a detector: the N-th box, the best first.  [default: 1]")
+@click.option("--point", metavar="X,Y", help="Of a segmentation: the region around this pixel, not all of the class.")
 @click.option("--layer", metavar="NAME", help="For grad-cam, activations, hidden, deconvnet, guided, dream, filters.")
+@click.option(
+    "--channel", type=int, metavar="N", help="Of the layer: for hidden, deconvnet, guided, dream, class-image."
+)
+@click.option("--weights", help="Of a backbone: imagenet, none, or a file.  [default: imagenet]")
 @click.option("--check", is_flag=True, help="Also test the maps: deletion, insertion, layers forgotten.")
-def explain(model, images, out, methods, class_name, layer, check):
+def explain(model, images, out, methods, class_name, box, point, layer, channel, weights, check):
     """Show what MODEL looks at in each IMAGE: a sheet of pictures, and the maps as .npy files.
 
-    MODEL is a run folder, an export (occlusion only), or a name of `retinue models`, which is then taken with its
-    ImageNet weights: retinue explain efficientnet_lite0 cat.jpg --out why
+    MODEL is a run folder, a classifier's export (occlusion only), or a name of `retinue models`, which is then taken
+    with its ImageNet weights: retinue explain efficientnet_lite0 cat.jpg --out why
+
+    Of a detector one box is explained, of a segmentation all pixels of a class, or the region around a point.
 
     \b
     Methods:  grad-cam, occlusion, saliency (these three by default), smoothgrad, integrated-gradients,
@@ -182,7 +193,18 @@ def explain(model, images, out, methods, class_name, layer, check):
     from retinue.pipeline.explain import DEFAULT, explain
 
     failures = explain(
-        model, images, out, methods=methods or DEFAULT, class_name=class_name, layer=layer, check=check, say=click.echo
+        model,
+        images,
+        out,
+        methods=methods or DEFAULT,
+        class_name=class_name,
+        box=box,
+        point=_point(point),
+        layer=layer,
+        channel=channel,
+        weights=weights,
+        check=check,
+        say=click.echo,
     )
     sys.exit(3 if failures else 0)
 
@@ -232,14 +254,13 @@ def inspect(backbone, size, as_json, as_csv):
 
     row = backbones.find(backbone)
     import_tensorflow()
-    from retinue.pipeline.inspect import layer_rows
-    from retinue.pipeline.run import to_csv
+    from retinue.pipeline.inspect import layer_csv, layer_rows
 
-    rows = layer_rows(backbone, size or row.input_size, exact=as_json or as_csv)
+    size = size or row.input_size
     if as_csv:
-        click.echo(to_csv(rows), nl=False)
+        click.echo(layer_csv(backbone, size), nl=False)
     else:
-        _table(rows, as_json)
+        _table(layer_rows(backbone, size, exact=as_json), as_json)
 
 
 @commands.command(short_help="List the recipes, or every setting.")
@@ -318,6 +339,17 @@ def _size(text):
     if not (height.isdigit() and width.isdigit()):
         raise UsageError(f"--size {text}: write it as height x width, for instance --size 256x340")
     return int(height), int(width)
+
+
+def _point(text):
+    """ "120,80" -> (120, 80); None for None."""
+    if text is None:
+        return None
+    try:
+        x, y = (int(number) for number in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text}: is no X,Y, such as 120,80", param_hint="--point") from None
+    return x, y
 
 
 def _command():

@@ -38,8 +38,8 @@ def read_boxes_csv(path):
 
     x1, y1, x2, y2 are pixels of the upright picture, x2 and y2 exclusive. A line with a file and nothing else but a
     split and a group lists a picture, which has no objects unless other lines give it some. Paths are relative to the
-    CSV's folder. Raises RetinueError with the line for what can't be understood; a corner that is no number is a
-    finding.
+    CSV's folder. A line with too few or too many values, without a file, or with a corner that is no number is a
+    finding. Raises RetinueError with the line for what else can't be understood, and when no line is right.
     """
     path = os.fspath(path)
     lines = records(path)
@@ -52,6 +52,8 @@ def read_boxes_csv(path):
         value = {name: cells[index].strip() if index < len(cells) else "" for name, index in place.items()}
         if len(cells) != len(header) or not value["file"]:
             wrong.append((line, f"{len(cells)} values for {len(header)} columns" if value["file"] else "no file"))
+            item, reason = f"line {line}", f"line {line}: {wrong[-1][1]}"
+            findings.append(Finding(BAD, "broken line", path, item, reason, "left out; fill it up, or take it out"))
             continue
         file = file_path(folder, value["file"])
         _note_image(path, images, file, value, line)
@@ -64,7 +66,7 @@ def read_boxes_csv(path):
             findings.append(Finding(BAD, "not a box", file, item, f"{item}: {what}", "left out; correct it"))
             continue
         objects.append((images[file]["row"], corners, unicodedata.normalize("NFC", value["label"]), line))
-    if wrong:
+    if wrong and not images:
         line, what = wrong[0]
         raise RetinueError(f"{path} line {line}: {what}{and_more(wrong)}; fill it up, or take it out")
     if not any(map(os.path.exists, images)):
@@ -77,15 +79,16 @@ def read_boxes_csv(path):
     findings += [
         Finding(NOTE, "unused column", path, name, f"the column {name} is not used", "passed over") for name in unused
     ]
-    rows, boxes, names, places = zip(*objects, strict=True) if objects else ((),) * 4
+    rows, boxes, names, numbers = zip(*objects, strict=True) if objects else ((),) * 4
     classes = sorted(set(names))
     label_of = {name: index for index, name in enumerate(classes)}
+    places = [f"line {image['line']}" for image in images.values()]
     groups = [image["group"] for image in images.values()]
     return Dataset(
         task="detection",
         files=list(images),
         classes=classes,
-        columns=object_columns(rows, boxes, [label_of[name] for name in names], places, list(images)),
+        columns=object_columns(rows, boxes, [label_of[name] for name in names], numbers, list(images), place=places),
         splits=np.array([image["split"] for image in images.values()], dtype=object),
         groups=np.array(groups, dtype=object) if any(groups) else None,
         source=path,

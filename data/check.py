@@ -15,6 +15,7 @@ from retinue.data.check_report import Report
 from retinue.data.dataset import SPLITS
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
 from retinue.data.image_file import probe
+from retinue.data.objects import keep_objects
 
 WITH_PARTS = {"detection": "object", "segmentation": "pixel"}  # the tasks whose pictures show several things
 CHUNK = 64  # files that a thread takes at once
@@ -43,7 +44,8 @@ def check(
     images = _probe_all(dataset, max_pixels, workers, progress)
     dataset = dataclasses.replace(dataset, content_ids=[image.content_id for image in images])
     bad = np.array([image.bad is not None for image in images], bool)
-    findings = list(dataset.findings) + _file_findings(dataset.files, images)
+    places = dataset.columns.get("place", np.full(len(images), "", object))
+    findings = list(dataset.findings) + _file_findings(dataset.files, images, places)
     would_fail, objects = [], None
     if dataset.task == "detection":
         boxes = check_boxes(dataset, images, on_bad=on_bad, bad_share=bad_share, anchors=anchors)
@@ -63,9 +65,10 @@ def check(
     would_fail = _too_many_bad(dataset, bad, on_bad, bad_share) + would_fail
     counts = _class_counts(dataset, ~bad)
     if training:
-        would_fail += _missing_classes(dataset, counts)
-        findings += _rare_classes(dataset, counts)
-        findings += _classes_without_objects(dataset, counts)
+        learned = _class_counts(_without_ignored(dataset), ~bad) if dataset.task == "detection" else counts
+        would_fail += _missing_classes(dataset, learned, counts)
+        findings += _rare_classes(dataset, learned)
+        findings += _classes_without_objects(dataset, learned)
     return Report(
         dataset=dataset,
         images=images,
@@ -77,6 +80,7 @@ def check(
         seconds=time.perf_counter() - begin,
         objects=objects,
         masks=masks,
+        skips=on_bad == "skip" and any(finding.severity == BAD for finding in findings),
     )
 
 
@@ -105,12 +109,14 @@ def _probe_all(dataset, max_pixels, workers, progress):
     return images
 
 
-def _file_findings(files, images):
+def _file_findings(files, images, places):
+    """places: where the source names each file, in words, "" for a file that it need not name."""
     findings = []
-    for name, image in zip(files, images, strict=True):
+    for name, image, place in zip(files, images, places, strict=True):
         if image.bad:
             kind, reason, cure = image.bad
-            findings.append(Finding(BAD, kind, name, "", reason, f"left out; {cure}"))
+            said = f"{place}: {reason}" if place else reason
+            findings.append(Finding(BAD, kind, name, place, said, f"left out; {cure}"))
         for kind, reason in image.remarks:
             severity = NOTE if kind == "animated" else WARNING
             findings.append(Finding(severity, kind, name, "", reason, "used as it is"))
@@ -193,6 +199,12 @@ def _class_counts(dataset, usable):
     }
 
 
+def _without_ignored(dataset):
+    """The dataset without crowds and difficult objects, which are not learned."""
+    ignored = dataset.columns["crowd"].values | dataset.columns["difficult"].values
+    return dataclasses.replace(dataset, columns=keep_objects(dataset, ~ignored))
+
+
 def _too_many_bad(dataset, bad, on_bad, bad_share):
     if bad.all():
         return ["no file can be used"]
@@ -212,10 +224,15 @@ def _trainable(counts, classes):
     return counts.get("", np.zeros(classes, np.int64)) + counts.get("train", np.zeros(classes, np.int64))
 
 
-def _missing_classes(dataset, counts):
-    trainable = _trainable(counts, len(dataset.classes))
+def _missing_classes(dataset, learned, counts):
+    """Reasons; learned: counts of what is learned; counts: with crowds and difficult objects."""
+    trainable = _trainable(learned, len(dataset.classes))
     if dataset.task in WITH_PARTS:
-        return [] if trainable.any() else [f"no {WITH_PARTS[dataset.task]} is left for training"]
+        if trainable.any():
+            return []
+        ignored = int(_trainable(counts, len(dataset.classes)).sum()) if dataset.task == "detection" else 0
+        only = f": the {ignored:,} there are crowds or difficult, which are not learned" if ignored else ""
+        return [f"no {WITH_PARTS[dataset.task]} is left for training{only}"]
     noun = "clip" if dataset.task == "video" else "photo"
     if not trainable.any():
         return [f"no {noun} is left for training"]

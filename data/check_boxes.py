@@ -15,6 +15,7 @@ from retinue.data.objects import keep_objects, object_place
 ROUNDING = 1.0  # pixels; a box that reaches out by no more is cut without a word
 SMALL, LARGE = 32**2, 96**2  # pixels: COCO's bounds of small, medium and large objects
 SHARES = "shares where pixels are expected"
+SIDES = {"coco": "x, y, width, height", "yolo": "class, centre x, centre y, width, height"}  # formats that give sides
 
 
 @dataclass
@@ -41,6 +42,7 @@ def check_boxes(dataset, images, *, on_bad="stop", bad_share=0.03, anchors=None)
     Boxes are those of the upright picture, as people see it, unless the annotation gives the size of the stored one:
     then they are turned with it. Where the size can't tell (half turns, square pictures, no size) a warning says so.
     """
+    read = dataset  # messages show boxes as they were written
     dataset, findings, bad_files = _turn_and_compare_sizes(dataset, images)
     usable = np.array([image.bad is None for image in images], bool) & ~bad_files
     boxes = dataset.columns["boxes"]
@@ -50,21 +52,21 @@ def check_boxes(dataset, images, *, on_bad="stop", bad_share=0.03, anchors=None)
     kept = np.ones(len(row), bool)
     for kind, wrong, reason, cure in _problems(boxes.values, sizes, dataset.format):
         for index in np.flatnonzero(wrong & looked_at & kept):
-            findings.append(_finding(BAD, dataset, row, index, kind, reason, cure))
+            findings.append(_finding(BAD, read, sizes, row, index, kind, reason, cure))
         kept &= ~(wrong & looked_at)
     wrong_boxes = int((~kept).sum())
     clipped = _clip(boxes.values, sizes)
     reaching = looked_at & kept & (np.abs(clipped - boxes.values).max(axis=1, initial=0) > ROUNDING)
     for index in np.flatnonzero(reaching):
-        finding = _finding(
-            WARNING, dataset, row, index, "box reaches out of the image", "{box} reaches out of {size}", ""
-        )
+        kind, reason = "box reaches out of the image", "{box} reaches out of the picture"
+        finding = _finding(WARNING, read, sizes, row, index, kind, reason, "")
         findings.append(dataclasses.replace(finding, action="cut at the edge; is it of another picture?"))
     values = np.where((looked_at & kept)[:, None], clipped, boxes.values).astype(np.float32)
     dataset = dataclasses.replace(dataset, columns=dataset.columns | {"boxes": Ragged(values, boxes.offsets)})
     again = looked_at & kept & _repeated(dataset, row)
     for index in np.flatnonzero(again):
-        finding = _finding(WARNING, dataset, row, index, "duplicate box", "{box} is there before, with this class", "")
+        reason = "{box} is there before, with this class"
+        finding = _finding(WARNING, read, sizes, row, index, "duplicate box", reason, "")
         findings.append(dataclasses.replace(finding, action="left out"))
     by_reader = [finding for finding in dataset.findings if finding.severity == BAD and finding.item]
     would_fail = _too_many(looked_at.sum(), wrong_boxes, by_reader, findings, on_bad, bad_share)
@@ -115,24 +117,41 @@ def _problems(boxes, sizes, form):
         shares = (np.abs(boxes) <= 1).all(axis=1) & (x2 > x1) & (y2 > y1)
         cure = "multiply by the width and height of the picture"
         yield SHARES, shares, "{box} is less than a pixel, so these seem to be shares of the picture", cure
-    swapped = "negative width or height" if form == "coco" else "corners swapped"
-    cure = "write x, y, width, height" if form == "coco" else "write the smaller corner first"
-    yield swapped, (x2 < x1) | (y2 < y1), "{box} ends before it begins", cure
+    negative = (x2 < x1) | (y2 < y1)
+    if form in SIDES:
+        yield "negative width or height", negative, "{box} has a negative width or height", f"write {SIDES[form]}"
+    else:
+        yield "corners swapped", negative, "{box} ends before it begins", "write the smaller corner first"
     yield "box without size", (x2 == x1) | (y2 == y1), "{box} has no area", "draw it again"
     outside = (x2 <= 0) | (y2 <= 0) | (x1 >= width) | (y1 >= height)
-    yield "outside the image", outside, "{box} lies wholly outside of {size}", "is it of another picture?"
+    yield "outside the image", outside, "{box} lies wholly outside of the picture", "is it of another picture?"
 
 
-def _finding(severity, dataset, row, index, kind, reason, cure):
-    """A `Finding` about the box `index`; reason may name its `{box}` and the picture's `{size}`."""
+def _finding(severity, dataset, sizes, row, index, kind, reason, cure):
+    """A `Finding` about the box `index`; reason may name its `{box}`. sizes: [m, 2], of the pictures, upright."""
     boxes, here = dataset.columns["boxes"], row[index]
-    item = object_place(dataset.format, dataset.columns["object_id"].values[index])
+    item = object_place(dataset.format, dataset.columns["object_id"].values[index], dataset.columns["place"][here])
     name = dataset.classes[dataset.columns["labels"].values[index]]
-    box = ", ".join(f"{value:g}" for value in boxes.values[index])
     count = boxes.offsets[here + 1] - boxes.offsets[here]
-    reason = reason.format(box=f"the box {box}", size="the picture")
+    reason = reason.format(box=f"the box {_as_written(boxes.values[index], sizes[index], dataset.format)}")
     action = f"left out, the picture has {count} {'box' if count == 1 else 'boxes'}; {cure}"
     return Finding(severity, kind, dataset.files[here], item, f"{item} ({name}): {reason}", action)
+
+
+def _as_written(box, size, form):
+    """The numbers of a box, float32 `[4]`, as its source has them, for messages; size: (height, width)."""
+    x1, y1, x2, y2 = box.tolist()
+    if form == "coco":
+        numbers = [x1, y1, x2 - x1, y2 - y1]
+    elif form == "voc":  # which counts from 1
+        numbers = [x1 + 1, y1 + 1, x2, y2]
+    elif form == "yolo":
+        height, width = size.tolist()
+        numbers = [(x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height]
+        return " ".join(f"{value:.4g}" for value in numbers)
+    else:
+        numbers = [x1, y1, x2, y2]
+    return ", ".join(f"{round(value, 3):g}" for value in numbers)
 
 
 def _clip(boxes, sizes):

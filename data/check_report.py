@@ -16,9 +16,11 @@ from retinue.data.contact_sheet import contact_sheet
 from retinue.data.files import atomic_path, atomic_write
 from retinue.data.finding import BAD, NOTE, WARNING
 from retinue.data.mask_sheet import mask_sheet
+from retinue.data.read import TASKS_OF_FORMAT
 
 EXAMPLES = 3  # of each kind of problem on the screen
 CLASSES_SHOWN = 8
+SKIP = "data.on_bad=skip"  # in a reason: what would take it away
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Report:
     without a split. duplicate_groups: arrays of rows with the same bytes. would_fail: the reasons why training would
     fail, empty when it would not. seconds: how long it took. objects: for detection, what is known of the boxes (see
     `check_boxes.BoxReport.summary`), else None; class_counts are then objects. masks: for segmentation, what is known
-    of the pixels (see `check_masks.MaskReport.summary`), else None.
+    of the pixels (see `check_masks.MaskReport.summary`), else None. skips: whether something bad is left out because
+    the configuration says so.
     """
 
     dataset: object
@@ -43,6 +46,7 @@ class Report:
     seconds: float
     objects: dict = None
     masks: dict = None
+    skips: bool = False
 
     def usable(self):
         """The dataset without the bad rows, and the duplicate groups as rows of that dataset."""
@@ -285,10 +289,9 @@ def _is_inside(file, folder):
 
 
 def _next_command(report):
-    source = shlex.quote(report.dataset.source)
-    if not report.would_fail:
-        return f"retinue train {source}"
-    skippable = "data.on_bad=skip" in report.would_fail[0]
-    if len(report.would_fail) == 1 and skippable:
-        return f"retinue train {source} --set data.on_bad=skip"
-    return f"mend what stops it, then: retinue check {source}"
+    dataset = report.dataset
+    is_default = TASKS_OF_FORMAT.get(dataset.format, (dataset.task,))[0] == dataset.task
+    data = shlex.quote(dataset.source) + ("" if is_default else f" --task {dataset.task}")
+    if not all(SKIP in reason for reason in report.would_fail):
+        return f"mend what stops it, then: retinue check {data}"
+    return f"retinue train {data}" + (f" --set {SKIP}" if report.would_fail or report.skips else "")

@@ -13,10 +13,11 @@ from retinue.configs.errors import RetinueError
 from retinue.data.class_folders import SPLIT_NAMES
 from retinue.data.dataset import Dataset
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
-from retinue.data.objects import object_columns
+from retinue.data.objects import object_columns, relative_place
 
 ROBOFLOW = "_annotations.coco.json"
 OTHER_KINDS = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")  # of COCO's own annotation files
+NO_BOX = "no box"
 LOOKED_AT = 50  # files, to find out which folder the pictures are in
 
 
@@ -67,19 +68,21 @@ def read_coco(source):
     Images come in the file's order, those without objects too; classes are ordered by their ids, which are kept in
     `class_ids`, as are the images' in `image_id`. In a folder each file is a split, by its name; a file that is named
     itself has none. Boxes x, y, width, height become x1, y1, x2, y2; `iscrowd` is kept, `ignore` is read as difficult.
-    Annotations that can't be understood are left out with a finding each.
-    Raises RetinueError for a file that is no COCO file, for two images with one id and when no picture is there.
+    Annotations that can't be understood are left out with a finding each, and so are images that share an id: nobody
+    can tell whose the boxes are.
+    Raises RetinueError for a file that is no COCO file and when no picture is there.
     """
     source = os.fspath(source)
     files = coco_files(source) if os.path.isdir(source) else [(source, "")]
     parsed = [_parse(path) for path, _ in files]
     findings = [finding for part in parsed for finding in part.findings]
     classes, class_ids = _classes(parsed, findings)
-    names, splits, columns, first_row = [], [], {}, 0
+    names, splits, places, columns, first_row = [], [], [], {}, 0
     for part, (path, split) in zip(parsed, files, strict=True):
         folder = _picture_folder(path, part.file_names, split)
         names += [os.path.normpath(os.path.join(folder, name)) for name in part.file_names]
         splits += [split] * len(part.file_names)
+        places += [image_place(image, path, source) for image in part.image_ids]
         for name, values in _objects(part, classes, names[first_row:], findings).items():
             columns.setdefault(name, []).append(values + first_row if name == "rows" else values)
         first_row = len(names)
@@ -92,6 +95,7 @@ def read_coco(source):
         columns=object_columns(
             **flat,
             image_id=[image for part in parsed for image in part.image_ids],
+            place=places,
             size=np.concatenate([part.sizes for part in parsed]),
         ),
         splits=np.array(splits, dtype=object),
@@ -99,6 +103,11 @@ def read_coco(source):
         format="coco",
         findings=tuple(findings),
     )
+
+
+def image_place(image, path, source):
+    """Where the image with the id `image` is written, in words, for messages: see `data.objects`."""
+    return f"image {image} of {relative_place(path, source)}"
 
 
 @dataclass
@@ -120,7 +129,7 @@ class _Parsed:
     category_names: dict = field(default_factory=dict)
     supercategories: set = field(default_factory=set)
     findings: list = field(default_factory=list)
-    without_box: int = 0
+    doubled: set = field(default_factory=set)  # ids that several images have, whose boxes are nobody's
 
     def __call__(self, entry):
         if "image_id" in entry and "file_name" not in entry:
@@ -146,7 +155,9 @@ class _Parsed:
     def _annotation(self, entry):
         box = entry.get("bbox")
         if box is None or "category_id" not in entry:
-            self.without_box += 1
+            item = f"annotation {entry.get('id')}"
+            reason = f"{item}: has no {'bbox' if box is None else 'category_id'}"
+            self.findings.append(Finding(WARNING, NO_BOX, self.path, item, reason, "left out; add it"))
             return
         try:
             x, y, width, height = map(float, box)
@@ -179,14 +190,12 @@ def _parse(path):
             f"{path}: not a COCO file, which has images with a file_name, annotations, and categories; "
             "convert it, or give a folder or a CSV with the columns file,x1,y1,x2,y2,label"
         )
-    if parsed.without_box and not parsed.ids:
+    without_box = sum(finding.kind == NO_BOX for finding in parsed.findings)
+    if without_box and not parsed.ids:
         raise RetinueError(
-            f"{path}: none of its {parsed.without_box:,} annotations has a bbox and a category_id; for detection take "
+            f"{path}: none of its {without_box:,} annotations has a bbox and a category_id; for detection take "
             "the file of instances"
         )
-    if parsed.without_box:
-        reason = f"{parsed.without_box:,} annotations have no bbox or no category_id"
-        parsed.findings.append(Finding(WARNING, "no box", path, "", reason, "left out"))
     for entry in content["categories"]:
         if not isinstance(entry, dict) or not isinstance(entry.get("id"), int) or "name" not in entry:
             raise RetinueError(f"{path}: the category {json.dumps(entry)[:80]} lacks an id or a name; add it")
@@ -198,22 +207,47 @@ def _parse(path):
     twice = [name for name, count in Counter(parsed.category_names.values()).items() if count > 1]
     if twice:
         raise RetinueError(f"{path}: two categories are named {twice[0]}; rename one, or make them one")
-    _refuse_doubled_images(parsed)
     parsed.sizes = np.array(parsed.sizes, np.int32).reshape(-1, 2)
+    _leave_out_doubled_images(parsed)
     return parsed
 
 
-def _refuse_doubled_images(parsed):
-    """Two images with one id: nobody can tell whose the boxes are."""
-    first = {}
+def _leave_out_doubled_images(parsed):
+    """An image that is listed twice is kept once; of different images with one id none is kept."""
+    count = Counter(parsed.image_ids)
+    if len(count) == len(parsed.image_ids):
+        return
+    files_of, kept = {}, []
     for image, name in zip(parsed.image_ids, parsed.file_names, strict=True):
-        if first.setdefault(image, name) is not name:
-            count = len(parsed.image_ids) - len(set(parsed.image_ids))
-            more = f" ({count:,} such images)" if count > 1 else ""
-            raise RetinueError(
-                f"{parsed.path}: duplicate image id {image}: {first[image]} and {name} have it{more}, so it is not "
-                "known whose boxes are whose; number the images anew"
-            )
+        if count[image] > 1:
+            files_of.setdefault(image, []).append(name)
+    for image, names in files_of.items():
+        if len(set(names)) == 1:
+            item, action = f"image {image}", "used once; take the others out"
+            reason = f"{item}: {names[0]} is listed {len(names)} times"
+            parsed.findings.append(Finding(WARNING, "image listed twice", parsed.path, item, reason, action))
+            continue
+        parsed.doubled.add(image)
+        boxes = parsed.images.count(image)
+        for name in dict.fromkeys(names):
+            others = " and ".join(other for other in dict.fromkeys(names) if other != name)
+            reason = f"image {image}: duplicate image id, {name} and {others} have it"
+            action = f"left out, and its {boxes:,} boxes, which may be of either; number the images anew"
+            parsed.findings.append(Finding(BAD, "duplicate image id", parsed.path, "", reason, action))
+    seen = set(parsed.doubled)
+    for row, image in enumerate(parsed.image_ids):
+        if image not in seen:
+            seen.add(image)
+            kept.append(row)
+    if not kept:
+        first, names = next(iter(files_of.items()))
+        raise RetinueError(
+            f"{parsed.path}: duplicate image id {first}: {' and '.join(names[:2])} have it, and no image has an id of "
+            "its own; number the images anew"
+        )
+    parsed.image_ids = [parsed.image_ids[row] for row in kept]
+    parsed.file_names = [parsed.file_names[row] for row in kept]
+    parsed.sizes = parsed.sizes[kept]
 
 
 def _classes(parsed, findings):
@@ -240,7 +274,8 @@ def _objects(part, classes, names, findings):
     label_of = {number: place[name] for number, name in part.category_names.items() if name in place}
     rows = np.fromiter((row_of.get(image, -1) for image in part.images), np.int64, len(part.images))
     labels = np.fromiter((label_of.get(number, -1) for number in part.categories), np.int64, len(part.images))
-    for index in np.flatnonzero(rows < 0):
+    of_doubled = np.fromiter((image in part.doubled for image in part.images), bool, len(part.images))
+    for index in np.flatnonzero((rows < 0) & ~of_doubled):
         item = f"annotation {part.ids[index]}"
         reason = f"{item}: its image_id {json.dumps(part.images[index])} is none of the images"
         findings.append(Finding(BAD, "unknown image", part.path, item, reason, "left out; add the image"))

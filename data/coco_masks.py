@@ -8,7 +8,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.configs.machine import cache_folder
-from retinue.data.coco import coco_files, read_coco
+from retinue.data.coco import coco_files, image_place, read_coco
 from retinue.data.files import atomic_path, atomic_write
 from retinue.data.finding import WARNING, Finding
 from retinue.data.image_file import image_size
@@ -89,7 +89,8 @@ def _shape(segmentation, height, width):
 
 def _write_all(boxes, files, masks):
     """Write every mask. Returns how many annotations have no shape."""
-    palette, row, without, any_shape = voc_palette(), 0, 0, False
+    palette, without, any_shape = voc_palette(), 0, False
+    row_of = {place: row for row, place in enumerate(boxes.columns["place"])}
     place = {name: index for index, name in enumerate(boxes.classes, 1)}
     for path in files:
         with open(path, encoding="utf-8-sig") as opened:
@@ -99,6 +100,9 @@ def _write_all(boxes, files, masks):
         for entry in content.get("annotations", ()):
             of_image.setdefault(entry.get("image_id"), []).append(entry)
         for image in content["images"]:
+            row = row_of.pop(image_place(image.get("id"), path, boxes.source), None)
+            if row is None:  # it was left out, with a finding
+                continue
             height, width = image.get("height"), image.get("width")
             if not height or not width:
                 width, height = image_size(boxes.files[row])
@@ -107,7 +111,6 @@ def _write_all(boxes, files, masks):
             any_shape |= bool(mask.any())
             with atomic_path(masks[row]) as temporary:
                 write_ids(temporary, mask, palette)
-            row += 1
     if not any_shape:
         raise RetinueError(
             f"{files[0]}: no annotation has a polygon or run lengths, so there is nothing to make masks of; "

@@ -9,6 +9,7 @@ import numpy as np
 from retinue.data.content import content_ids
 
 SPLITS = ("train", "val", "test")
+NAMES = {"mask", "image_id", "place"}  # columns that say where something is, not what (mask_id says what a mask holds)
 
 
 @dataclass(frozen=True)
@@ -151,14 +152,14 @@ class Dataset:
     def fingerprint(self):
         """A hash of the files' contents, their annotations and splits, in the order of the rows.
 
-        Names play no part, so that a folder that was moved or renamed keeps its fingerprint. Without `content_ids`
-        every file is read for it.
+        Names and ids play no part, so that a folder that was moved or renamed keeps its fingerprint. Without
+        `content_ids` every file is read for it.
         """
         digest = hashlib.sha256(repr((self.task, self.classes)).encode())
         identities = content_ids(self.files) if self.content_ids is None else self.content_ids
         for identity, split in zip(identities, self.splits, strict=True):
             digest.update(f"{identity}\0{split}\n".encode())
-        for name in sorted(set(self.columns) - {"mask"}):  # paths of masks; mask_id says what they hold
+        for name in sorted(set(self.columns) - NAMES):
             column = self.columns[name]
             parts = (column.values, column.offsets) if isinstance(column, Ragged) else (column,)
             for part in parts:

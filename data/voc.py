@@ -9,7 +9,7 @@ from retinue.configs.errors import RetinueError
 from retinue.data.class_folders import looks_like_image
 from retinue.data.dataset import Dataset
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
-from retinue.data.objects import object_columns
+from retinue.data.objects import object_columns, object_place, relative_place
 
 LISTS = ("train", "val", "test", "trainval")  # trainval last: it only adds what is in none of the others
 
@@ -38,7 +38,7 @@ def read_voc(source):
     Raises RetinueError when there is nothing to read; an XML file or an object that can't be understood is a finding.
     """
     source = os.fspath(source)
-    findings, files, splits, image_id, sizes, objects = [], [], [], [], [], []
+    findings, files, splits, image_id, places, sizes, objects = [], [], [], [], [], [], []
     for folder in voc_folders(source):
         annotations, pictures = _rooms(folder)
         picture_of = {
@@ -47,19 +47,22 @@ def read_voc(source):
         stems, split_of = _listed(folder, annotations, findings)
         for stem in stems:
             file = os.path.join(pictures, picture_of.get(stem, f"{stem}.jpg"))
-            parsed = _parse(os.path.join(annotations, f"{stem}.xml"), file, findings)
+            path = os.path.join(annotations, f"{stem}.xml")
+            place = relative_place(path, source)
+            parsed = _parse(path, file, place, findings)
             if parsed is None:
                 continue
             objects += [(len(files), *entry) for entry in parsed[1]]
             files.append(file)
             splits.append(split_of.get(stem, ""))
             image_id.append(stem)
+            places.append(place)
             sizes.append(parsed[0])
     if not files:
         raise RetinueError(f"{source}: no picture with an annotation; looked for Annotations/*.xml and JPEGImages")
     rows, names, boxes, difficult, number = zip(*objects, strict=True) if objects else ((),) * 5
     classes = sorted(set(names))
-    place = {name: index for index, name in enumerate(classes)}
+    label_of = {name: index for index, name in enumerate(classes)}
     return Dataset(
         task="detection",
         files=files,
@@ -67,9 +70,10 @@ def read_voc(source):
         columns=object_columns(
             rows,
             boxes,
-            [place[name] for name in names],
+            [label_of[name] for name in names],
             number,
             image_id,
+            place=places,
             difficult=difficult,
             size=sizes,
         ),
@@ -121,7 +125,7 @@ def _listed(folder, annotations, findings):
     return [stem for stem in split_of if stem in have], split_of
 
 
-def _parse(path, file, findings):
+def _parse(path, file, place, findings):
     """((height, width), [(name, box, difficult, number)]) of an XML file, or None when it is no XML."""
     try:
         root = ElementTree.parse(path).getroot()
@@ -136,7 +140,7 @@ def _parse(path, file, findings):
         box = [_number(entry.findtext(f"bndbox/{corner}")) for corner in ("xmin", "ymin", "xmax", "ymax")]
         if not name or None in box:
             what = "it has no name" if not name else "its bndbox lacks a number"
-            item = f"object {number} of its XML"
+            item = object_place("voc", number, place)
             findings.append(Finding(BAD, "not a box", file, item, f"{item}: {what}", "left out; correct it"))
             continue
         x1, y1, x2, y2 = box

@@ -12,15 +12,16 @@ from retinue.data.class_folders import SPLIT_NAMES, looks_like_image
 from retinue.data.dataset import Dataset
 from retinue.data.finding import BAD, NOTE, Finding
 from retinue.data.image_file import image_size
-from retinue.data.objects import object_columns
+from retinue.data.objects import object_columns, object_place, relative_place
 
+USUAL = ("data.yaml", "data.yml")
 MOST_SHARE = 1.5  # a share of a picture above this is none; a box may reach out a little, that is for the check
 
 
 def yolo_yaml(folder):
-    """The data.yaml of a folder, or its only YAML file that names classes and pictures; None when there is none."""
+    """The data.yaml of a folder, or its first YAML file that names classes and pictures; None when there is none."""
     names = [name for name in sorted(os.listdir(folder)) if name.lower().endswith((".yaml", ".yml"))]
-    names.sort(key=lambda name: name.lower() not in ("data.yaml", "data.yml"))
+    names.sort(key=lambda name: name.lower() not in USUAL)
     return next((path for name in names if _is_data_yaml(path := os.path.join(folder, name))), None)
 
 
@@ -35,7 +36,8 @@ def is_yolo_folder(folder):
 def read_yolo(source):
     """Read a YOLO data.yaml, or its folder, into a `Dataset` for detection.
 
-    The yaml's `names` is a list, or a dict by number; `train`, `val` and `test` are folders of pictures, text files of
+    The yaml's `names` is a list, or a dict by number (without it `classes.txt` beside it names them, or nothing, and
+    their numbers are their names); `train`, `val` and `test` are folders of pictures, text files of
     paths, or lists of such. Without a yaml the pictures are those below `images`, with names from `classes.txt`.
     The labels of `a/images/b.jpg` are in `a/labels/b.txt`, or beside the picture; without such a file, or with an empty
     one, it has no objects. A line with more numbers is a polygon: the box around it is taken.
@@ -46,6 +48,7 @@ def read_yolo(source):
     settings = yolo_yaml(source) if os.path.isdir(source) else source
     if settings:
         names, listed = _read_yaml(settings)
+        names = names or _names_of(os.path.dirname(settings))
     else:
         names, listed = _names_of(source), _pictures(os.path.join(source, "images"), source)
         listed = [(file, _split_in(os.path.relpath(file, source))) for file in listed]
@@ -58,37 +61,41 @@ def read_yolo(source):
         labels = list(pool.map(_read_labels, files))
         sizes = list(pool.map(_size, files))
     findings, objects = [], []
+    places = [relative_place(label_file(file), source) for file in files]
     if names is None:
         largest = max((entry[0] for entries in labels for entry in entries or () if len(entry) > 1), default=0)
         names = {number: str(number) for number in range(int(largest) + 1)}
-        reason = "nothing names the classes (no data.yaml, no classes.txt)"
-        findings.append(Finding(NOTE, "no class names", source, "", reason, "their numbers are taken as names"))
-    place = {number: index for index, number in enumerate(names)}
+        lacking = "no names in it" if settings else "no data.yaml"
+        reason = f"nothing names the classes ({lacking}, no classes.txt)"
+        file = settings or source
+        findings.append(Finding(NOTE, "no class names", file, "", reason, "their numbers are taken as names"))
+    label_of = {number: index for index, number in enumerate(names)}
     for row, (file, entries, (height, width)) in enumerate(zip(files, labels, sizes, strict=True)):
         for line, entry in enumerate(entries or (), 1):
             if not entry:
                 continue
-            problem = _problem(entry, place)
+            problem = _problem(entry, label_of)
             if problem:
-                item = f"line {line} of its label file"
+                item = object_place("yolo", line, places[row])
                 kind, reason, cure = problem
                 findings.append(Finding(BAD, kind, file, item, f"{item}: {reason}", f"left out; {cure}"))
                 continue
             corners = _corners(entry) * np.array([width, height] * 2)
-            objects.append((row, corners, place[int(entry[0])], line))
+            objects.append((row, corners, label_of[int(entry[0])], line))
     unlabelled = sum(entries is None for entries in labels)
     if unlabelled == len(files):
         raise RetinueError(f"{source}: none of the {len(files):,} pictures has a label file; {_cure(files[0])}")
     if unlabelled:
         reason = f"{unlabelled:,} of {len(files):,} pictures have no label file"
         findings.append(Finding(NOTE, "no label file", source, "", reason, "taken as pictures without objects"))
+    findings += _without_picture(files, source)
     rows, boxes, classes, lines = zip(*objects, strict=True) if objects else ((),) * 4
     return Dataset(
         task="detection",
         files=files,
         classes=list(names.values()),
         class_ids=list(names),
-        columns=object_columns(rows, boxes, classes, lines, [_stem(file) for file in files]),
+        columns=object_columns(rows, boxes, classes, lines, [_stem(file) for file in files], place=places),
         splits=np.array(splits, dtype=object),
         source=source,
         format="yolo",
@@ -107,10 +114,43 @@ def label_file(file):
     return os.path.splitext(file)[0] + ".txt"
 
 
+def _without_picture(files, source):
+    """A finding for each label file beside those of `files` that has no picture."""
+    folders_of, findings = {}, []  # the folders of pictures for each folder of labels
+    for file in files:
+        folders_of.setdefault(os.path.dirname(label_file(file)), set()).add(os.path.dirname(file))
+    listed = {(os.path.dirname(file), _stem(file)) for file in files}
+    for labels, folders in folders_of.items():
+        stems = {_stem(name) for folder in folders for name in _names_in(folder) if looks_like_image(name)}
+        stems |= {stem for folder, stem in listed if folder in folders}
+        for name in sorted(_names_in(labels)):
+            path = os.path.join(labels, name)
+            if not name.endswith(".txt") or name == "classes.txt" or _stem(name) in stems or not _holds_labels(path):
+                continue
+            place = relative_place(path, source)
+            reason = f"{place}: no picture has its name in {' or '.join(sorted(folders))}"
+            action = "left out; put the picture there, or take the label file out"
+            findings.append(Finding(BAD, "label file without picture", path, "", reason, action))
+    return findings
+
+
+def _names_in(folder):
+    return os.listdir(folder) if os.path.isdir(folder) else []
+
+
+def _holds_labels(path):
+    """Whether a text file has nothing but lines of numbers, as label files have: five or more a line."""
+    return all(not entry or (entry != (None,) and len(entry) >= 5) for entry in _numbers_in(path) or ())
+
+
 def _read_labels(file):
     """A tuple of numbers a line (empty for an empty line, of one None for what is no numbers); None without a file."""
+    return _numbers_in(label_file(file))
+
+
+def _numbers_in(path):
     try:
-        with open(label_file(file), encoding="utf-8-sig") as lines:
+        with open(path, encoding="utf-8-sig") as lines:
             return [_numbers(line) for line in lines]
     except FileNotFoundError:
         return None
@@ -125,7 +165,7 @@ def _numbers(line):
         return (None,)
 
 
-def _problem(entry, place):
+def _problem(entry, label_of):
     """(kind, reason, cure) of a line that is no object, else None."""
     if (
         entry == (None,)
@@ -133,7 +173,7 @@ def _problem(entry, place):
         or not np.isfinite(entry).all()
     ):
         return "not a box", "not five numbers", "write class, centre x, centre y, width, height"
-    if entry[0] not in place:
+    if entry[0] not in label_of:
         return "unknown class", f"unknown class {entry[0]:g}", "name it in data.yaml, or correct the number"
     if max(entry[1:]) > MOST_SHARE:
         reason = f"{max(entry[1:]):g} is no share of a picture; are these pixels?"
@@ -164,7 +204,8 @@ def _is_data_yaml(path):
         content = _load_yaml(path)
     except RetinueError:
         return False
-    return isinstance(content, dict) and "names" in content and ("train" in content or "val" in content)
+    named = os.path.basename(path).lower() in USUAL or (isinstance(content, dict) and "names" in content)
+    return isinstance(content, dict) and named and ("train" in content or "val" in content)
 
 
 def _load_yaml(path):
@@ -178,17 +219,19 @@ def _load_yaml(path):
 
 
 def _read_yaml(path):
-    """({number: name}, [(picture, split)])."""
+    """({number: name}, None where it names none; [(picture, split)])."""
     content = _load_yaml(path)
-    if not isinstance(content, dict) or "names" not in content:
-        raise RetinueError(f"{path}: no `names`; a YOLO data.yaml has names, train and val")
-    names = content["names"]
+    if not isinstance(content, dict) or not {"train", "val", "test", "names"} & content.keys():
+        raise RetinueError(f"{path}: this is no YOLO data.yaml, which has names, train and val")
+    names = content.get("names")
     names = dict(enumerate(names)) if isinstance(names, list) else names
-    if not isinstance(names, dict) or not names or not all(isinstance(number, int) for number in names):
-        raise RetinueError(f"{path}: names must be a list of class names, or a dict from number to name")
-    count = content.get("nc", len(names))
-    if count != len(names):
-        raise RetinueError(f"{path}: nc is {count}, but there are {len(names)} names; make them agree")
+    if names is not None:
+        if not isinstance(names, dict) or not names or not all(isinstance(number, int) for number in names):
+            raise RetinueError(f"{path}: names must be a list of class names, or a dict from number to name")
+        count = content.get("nc", len(names))
+        if count != len(names):
+            raise RetinueError(f"{path}: nc is {count}, but there are {len(names)} names; make them agree")
+        names = {number: str(name) for number, name in sorted(names.items())}
     folder = os.path.dirname(path)
     base = os.path.join(folder, str(content.get("path") or ""))
     if not os.path.isdir(base):  # as it was on the machine that wrote it
@@ -199,7 +242,7 @@ def _read_yaml(path):
         for place in [places] if isinstance(places, str) else places:
             for file in _pictures(_found(path, base, folder, str(place), split), folder):
                 listed.setdefault(os.path.normpath(file), split)
-    return {number: str(name) for number, name in sorted(names.items())}, list(listed.items())
+    return names, list(listed.items())
 
 
 def _found(path, base, folder, place, split):

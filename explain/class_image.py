@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from retinue.configs.errors import UsageError
 from retinue.explain.gradients import checked
+from retinue.explain.layers import before_relu, map_output
 from retinue.explain.targets import resolve, score_of, scores_of
 
 REGULARISERS = {"l2": 100, "blur": 200, "jitter": 250, "fourier": 250}  # and the steps that each takes by default
@@ -53,6 +54,20 @@ def class_image(model, target, size=None, regulariser="fourier", steps=None, see
     if callable(target):
         return picture, float(score(outputs)[0])
     return picture, float(keras.ops.softmax(keras.ops.cast(scores_of(outputs), "float32"))[0, which[0]])
+
+
+def of_channel(model, layer, channel):
+    """(model, target) for the picture that fits one channel of a layer best: up to the layer, the channel's mean.
+
+    The units before a ReLU are taken, or a channel that is silent in the first noise would have no gradient.
+    Raises UsageError for a layer without a map and for a channel that it does not have.
+    """
+    name, _ = map_output(model, layer)
+    output = before_relu(model, name)
+    if not 0 <= channel < output.shape[-1]:
+        raise UsageError(f"--channel {channel}: {name} has {output.shape[-1]} channels, 0 to {output.shape[-1] - 1}")
+    part = keras.Model(model.input, output, name=model.name)
+    return part, lambda maps: tf.reduce_mean(tf.cast(maps[..., channel], tf.float32), axis=(1, 2))
 
 
 def _shape(model, size):

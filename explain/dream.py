@@ -11,9 +11,10 @@ from retinue.explain.gradients import checked
 from retinue.explain.layers import map_output
 
 OCTAVE = 1.4
+SMOOTH = 0.9  # pixels, of the blur of each step's gradient, whose single pixels of every colour no one wants to see
 
 
-def dream(model, images, target=None, layer=None, octaves=6, steps=24, rate=1.6, tile=448, seed=0):
+def dream(model, images, target=None, layer=None, octaves=6, steps=24, rate=1.2, tile=448, seed=0):
     """float32 `[n, h, w, c]` in 0..255: the images with what excites `layer` made stronger.
 
     Ascends the mean square activation of the layer (of its channel `target`, where given), by default of the last map
@@ -33,10 +34,6 @@ def dream(model, images, target=None, layer=None, octaves=6, steps=24, rate=1.6,
     if target is not None and not 0 <= target < output.shape[-1]:
         raise UsageError(f"channel {target}: the layer has {output.shape[-1]} channels, 0 to {output.shape[-1] - 1}")
     part = keras.Model(model.input, output)
-    if fixed and min(images.shape[1:3]) < fixed:
-        raise UsageError(
-            f"the model takes {fixed} px, the picture is {' x '.join(map(str, images.shape[1:3]))}: enlarge it"
-        )
 
     @tf.function(reduce_retracing=True)
     def gradient(pixels):
@@ -62,6 +59,7 @@ def _one(gradient, image, octaves, steps, rate, tile, fixed, random):
             shift = random.integers(0, min(size), 2)
             rolled = np.roll(np.clip(base + detail, 0, 255), shift, (0, 1))
             found = np.roll(_tiled(gradient, rolled, tile), -shift, (0, 1))
+            found = cv2.GaussianBlur(found, (0, 0), SMOOTH).reshape(found.shape)
             detail = detail + rate * found / (np.abs(found).mean() + 1e-12)
     return np.clip(image + detail, 0, 255)
 

@@ -1,20 +1,27 @@
-"""Grad-CAM: which places of a feature map speak for the class (Selvaraju et al. 2017, arXiv 1610.02391, section 3)."""
+"""Grad-CAM: which places of a feature map speak for the class (Selvaraju et al. 2017, arXiv 1610.02391, section 3).
+
+For a box or a region the gradient of each place is taken instead of the mean over the map, most of which has none
+(Draelos and Carin 2020, arXiv 2011.08891, "HiResCAM"; Zhao and Chan 2023, "ODAM", for boxes).
+"""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from retinue.explain import pictures
-from retinue.explain.gradients import BATCH, checked
+from retinue.explain.gradients import batch_of, checked
 from retinue.explain.layers import map_output
 from retinue.explain.targets import resolve, score_of
 
 
 class GradCam:
-    """Grad-CAM of one model and layer (by default the last feature map), built once and called again and again."""
+    """Grad-CAM of one model and layer (by default the last feature map), built once and called again and again.
 
-    def __init__(self, model, layer=None):
-        self._model = model
+    local: weigh each place by its own gradient, for a target that looks at a part of the map.
+    """
+
+    def __init__(self, model, layer=None, local=False):
+        self._model, self._local = model, local
         self.layer, output = map_output(model, layer)
         self._both = keras.Model(model.input, [output, model.output])
         self._step = tf.function(self._traced, reduce_retracing=True)
@@ -26,9 +33,10 @@ class GradCam:
         score, which = resolve(self._model, target, len(images))
         if self._score is not score:
             self._score, self._step = score, tf.function(self._traced, reduce_retracing=True)
+        step = batch_of(images)
         maps = [
-            self._step(tf.constant(images[first : first + BATCH]), tf.constant(which[first : first + BATCH])).numpy()
-            for first in range(0, len(images), BATCH)
+            self._step(tf.constant(images[first : first + step]), tf.constant(which[first : first + step])).numpy()
+            for first in range(0, len(images), step)
         ]
         return np.concatenate(maps)
 
@@ -37,18 +45,20 @@ class GradCam:
             tape.watch(images)  # or nothing would be recorded when the model is frozen
             maps, outputs = self._both(images, training=False)
             scores = score_of(self._score, outputs, which)
-        weights = tf.reduce_mean(tape.gradient(scores, maps, unconnected_gradients="zero"), axis=(1, 2), keepdims=True)
+        weights = tape.gradient(scores, maps, unconnected_gradients="zero")
+        if not self._local:
+            weights = tf.reduce_mean(weights, axis=(1, 2), keepdims=True)
         cam = tf.nn.relu(tf.reduce_sum(tf.cast(weights * maps, tf.float32), axis=-1, keepdims=True))
         return tf.image.resize(cam, tf.shape(images)[1:3])[..., 0]
 
 
-def grad_cam(model, images, target, layer=None):
+def grad_cam(model, images, target, layer=None, local=False):
     """float32 `[n, h, w]`, at least 0: the layer's channels, weighted by the mean gradient of the score, summed, ReLU.
 
     layer: name of a layer that gives a map, by default the last one. Any target will do: for one region of a
-    segmentation, `targets.region`.
+    segmentation, `targets.region`, best with local, which weighs each place by its own gradient.
     """
-    return GradCam(model, layer)(images, target)
+    return GradCam(model, layer, local)(images, target)
 
 
 def draw(image, found):

@@ -8,6 +8,7 @@ from retinue.configs.errors import UsageError
 from retinue.explain.targets import resolve, score_of
 
 BATCH = 8  # images a step; the backward pass holds every map of the net for each of them
+LARGEST_BATCH = 8 * 384 * 384  # pixels a step, unless a single image has more
 
 
 class Gradient:
@@ -33,10 +34,10 @@ class Gradient:
         score, which = resolve(self.model, target, count)
         if self._score is not score:
             self._score, self._step = score, tf.function(self._traced, reduce_retracing=True)
-        parts = []
-        for first in range(0, count, BATCH):
-            batch = keras.tree.map_structure(lambda part, at=first: tf.constant(part[at : at + BATCH]), images)
-            parts.append(self._step(batch, tf.constant(which[first : first + BATCH])))
+        parts, step = [], batch_of(images)
+        for first in range(0, count, step):
+            batch = keras.tree.map_structure(lambda part, at=first: tf.constant(part[at : at + step]), images)
+            parts.append(self._step(batch, tf.constant(which[first : first + step])))
         scores = np.concatenate([scores.numpy() for scores, _ in parts])
         gradients = keras.tree.map_structure(
             lambda *arrays: np.concatenate([array.numpy() for array in arrays]), *[found for _, found in parts]
@@ -53,6 +54,12 @@ class Gradient:
 def prepared(model):
     """The `Gradient` of a `keras.Model`; one that is made already is taken as it is, which saves tracing again."""
     return model if isinstance(model, Gradient) else Gradient(model)
+
+
+def batch_of(images):
+    """How many of `images` a step takes."""
+    pixels = sum(part[0].size / part.shape[-1] for part in keras.tree.flatten(images))
+    return max(1, min(BATCH, int(LARGEST_BATCH / pixels)))
 
 
 def checked(model, images):

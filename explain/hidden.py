@@ -5,13 +5,13 @@ By plain gradients, by the deconvnet's rule, or by guided backpropagation; see r
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
 from retinue.configs.errors import UsageError
 from retinue.explain import pictures
 from retinue.explain.gradients import Gradient
-from retinue.explain.layers import layer_output
-from retinue.explain.rectifiers import RELUS, with_rule
+from retinue.explain.layers import before_relu
+from retinue.explain.rectifiers import with_rule
 
 
 class Hidden:
@@ -24,7 +24,7 @@ class Hidden:
     def __init__(self, model, layer=None, rule="guided"):
         self.layer = layer
         if layer is not None:
-            model = keras.Model(model.input, _before_relu(model, layer), name=model.name)
+            model = keras.Model(model.input, before_relu(model, layer), name=model.name)
         self.model = model if rule == "plain" else with_rule(model, rule)[0]
         self._gradient, self._targets = Gradient(self.model), {}
 
@@ -60,19 +60,12 @@ def hidden(model, images, target=None, layer=None, rule="guided"):
 
 def strongest(model, images, layer):
     """The strongest unit of a layer in each image: a list of (place as a tuple, channel, value)."""
-    output = _before_relu(model, layer)
+    output = before_relu(model, layer)
     found = ops.convert_to_numpy(keras.Model(model.input, output)(np.asarray(images, np.float32), training=False))
     best = [np.unravel_index(one.argmax(), one.shape) for one in found]
     return [
         (tuple(map(int, index[:-1])), int(index[-1]), float(one[index])) for index, one in zip(best, found, strict=True)
     ]
-
-
-def _before_relu(model, name):
-    _, output = layer_output(model, name)
-    layer = model.get_layer(name)
-    is_relu = isinstance(layer, layers.ReLU) or (isinstance(layer, layers.Activation) and layer.activation in RELUS)
-    return keras.tree.flatten(layer.input)[0] if is_relu else output
 
 
 def draw(image, found):

@@ -9,10 +9,11 @@ from retinue.explain import pictures
 from retinue.explain.gradients import checked
 from retinue.explain.targets import resolve, scores_of
 
-BATCH = 32  # covered copies a call
+BATCH = 128  # covered copies a call, of which a runtime makes pieces as it likes them,
+LARGEST_BATCH = 128 * 224 * 224  # and their pixels, unless one copy has more
 
 
-def occlusion(model, images, target, size=None, stride=None, fill=None, batch=BATCH):
+def occlusion(model, images, target, size=None, stride=None, fill=None, batch=None, within=None):
     """float32 `[n, h, w]`: how much the probability of the target falls while a pixel is covered.
 
     Each value is the probability of the whole image minus the mean of those with a square over this pixel, so
@@ -25,16 +26,23 @@ def occlusion(model, images, target, size=None, stride=None, fill=None, batch=BA
     size: side of the square in pixels, or (height, width), by default a fifth of the shorter side. stride: its step, by
         default a fifth of the square. Squares reach over all four borders alike where the steps do not fit.
     fill: what covers, a number or one a channel; by default the mean colour of the image.
+    batch: covered copies a call of the model; by default `BATCH`, or fewer where they are large.
+    within: x1, y1, x2, y2 in pixels, x2 and y2 exclusive: only there is covered, and the map is 0 elsewhere.
     """
     predict, images, target = _prepared(model, images, target)
     height, width = images.shape[-3:-1]
     sides = _pair(size) if size is not None else (max(1, min(height, width) // 5),) * 2
     steps = _pair(stride) if stride is not None else tuple(max(1, side // 5) for side in sides)
-    if min(sides) < 1 or min(steps) < 1 or sides[0] > height or sides[1] > width:
-        raise UsageError(f"a square of {sides} pixels at steps of {steps} does not fit images of {height} x {width}")
-    across = spans(width, sides[1], steps[1])
-    places = [(*rows, *columns) for rows in spans(height, sides[0], steps[0]) for columns in across]
+    left, top, right, bottom = (0, 0, width, height) if within is None else within
+    if min(sides) < 1 or min(steps) < 1 or sides[0] > bottom - top or sides[1] > right - left:
+        size = f"{bottom - top} x {right - left}"
+        raise UsageError(f"a square of {sides} pixels at steps of {steps} does not fit images of {size}")
+    down = [(top + first, top + end) for first, end in spans(bottom - top, sides[0], steps[0])]
+    across = [(left + first, left + end) for first, end in spans(right - left, sides[1], steps[1])]
+    places = [(*rows, *columns) for rows in down for columns in across]
     maps = np.empty((len(images), height, width), np.float32)
+    pixels = np.prod(images.shape[1:-1])
+    batch = max(1, min(BATCH, int(LARGEST_BATCH // pixels))) if batch is None else batch
     for row, image in enumerate(images):
         axes = tuple(range(image.ndim - 1))
         cover = image.mean(axis=axes) if fill is None else np.float32(fill)

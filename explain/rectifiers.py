@@ -17,6 +17,9 @@ from keras import layers
 from retinue.backbones.blocks import DilatedPool, LocallyConnected2D
 from retinue.backbones.preprocess_layer import Preprocess
 from retinue.configs.errors import UsageError
+from retinue.explain.boxes import HeldBox
+from retinue.tasks.detection.padding import HidePadding
+from retinue.tasks.segmentation.upsampling import CutLike, PadToMultiple, ResizeLike, Upsample
 
 RULES = ("plain", "deconvnet", "guided")
 # Largest value of each function that is a ReLU.
@@ -59,9 +62,15 @@ PASSED = (
     layers.Subtract,
     layers.UpSampling2D,
     layers.ZeroPadding2D,
+    CutLike,
     DilatedPool,
+    HeldBox,
+    HidePadding,
     LocallyConnected2D,
+    PadToMultiple,
     Preprocess,
+    ResizeLike,
+    Upsample,
 )
 # The same among operations that are no layers, for instance keras.ops.add or slicing, by their class's name.
 PASSED_OPERATIONS = frozenset(

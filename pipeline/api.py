@@ -30,11 +30,11 @@ def train(data, out=None, recipe=None, resume=False, **settings):
     return train(data, config, out, resume=resume, command="retinue.train")
 
 
-def evaluate(model, data, split=None):
+def evaluate(model, data, split=None, runtime="auto", precision="auto"):
     """`Scores` of a run folder or an export on data with known answers; see pipeline/evaluate.py."""
     from retinue.pipeline.evaluate import evaluate
 
-    return evaluate(model, data, split=split)
+    return evaluate(model, data, split=split, runtime=runtime, precision=precision)
 
 
 def predict(model, sources, out, **options):

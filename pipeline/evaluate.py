@@ -94,16 +94,19 @@ def _of_one_size(singles, most):
         yield {name: np.concatenate([one[name] for one in pending]) for name in pending[0]}
 
 
-def evaluate(model_path, source, split=None, say=print):
+def evaluate(model_path, source, split=None, say=print, *, runtime="auto", precision="auto"):
     """`Scores` of a run folder or an export on data with known answers, said on the screen.
 
     split: "train", "val", "test" or "all"; by default what the run did not learn from: the test split, else the val
-    split, else, when the run has never seen these files, all of them. Files that can't be read are left out and said,
-    as in training. Raises RetinueError when too many are bad, or a class is not the model's.
+    split, else, when the run has never seen these files, all of them. runtime, precision: as for `predict`, so that
+    what bf16 costs can be seen. Files that can't be read are left out and said, as in training.
+    Raises RetinueError when too many are bad, or a class is not the model's, and UsageError for a runtime or precision
+    that can't be had.
     """
-    from retinue.pipeline.predict import outputs_function
+    from retinue.pipeline import runtimes
 
     model = open_model(model_path)
+    runtime, precision, why = runtimes.choose(runtime, precision, runtimes.offered(model))
     report = inspect(source, model.config, task=model.config.task, say=say, training=False)
     refuse_unfit(source, report)
     for line in problem_lines(report):
@@ -113,8 +116,11 @@ def evaluate(model_path, source, split=None, say=print):
         raise UsageError(f"{source}: has no files in split {chosen}")
     dataset = model.task.accept(dataset)
     model.task.look_at(dataset, say)
+    if model.warning:
+        say(model.warning)
     say(f"{model_path} on {len(dataset)} files of {source} ({chosen})")
-    scores = score(model.task, outputs_function(model), dataset)
+    say(why)
+    scores = score(model.task, runtimes.load(model, runtime, precision), dataset)
     say(headline(scores))
     for line in scores.worst_classes:
         say(line)

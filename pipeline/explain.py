@@ -1,4 +1,4 @@
-"""`retinue explain`: what a classifier looks at, as pictures, arrays and a page."""
+"""`retinue explain`: what a model looks at, as pictures, arrays and a page."""
 
 import difflib
 import io
@@ -12,33 +12,56 @@ import tensorflow as tf
 from PIL import Image
 
 from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.schema import DataConfig
 from retinue.data.decode import decode_image, encoded_bytes
 from retinue.data.files import atomic_write
 from retinue.explain import METHODS, checks, pictures
-from retinue.explain.layers import layer_output
-from retinue.pipeline.explain_methods import GIVES_MAP, Methods, drawn, of_model
+from retinue.explain.layers import layer_output, map_output
+from retinue.pipeline.explain_methods import GIVES_MAP, Methods, drawn, of_model, outlined
 from retinue.pipeline.explained import open_subject
+from retinue.pipeline.question import NothingToExplain, Wanted, class_index
+from retinue.pipeline.reader import reason_of
 from retinue.pipeline.run import refuse_existing, to_csv
 from retinue.pipeline.sources import find_files
 from retinue.tasks.fonts import printable
 
 DEFAULT = ("grad-cam", "occlusion", "saliency")
+MAX_PIXELS = DataConfig().max_pixels  # what is larger is said to be too large, as elsewhere
 SHOWN = 720  # pixels of the longer side of what is drawn on
 
 
-def explain(model, images=(), out=None, *, methods=DEFAULT, class_name=None, layer=None, check=False, say=print):
-    """Explain what a classifier says about photos, and write pictures and arrays into the new folder `out`.
+def explain(
+    model,
+    images=(),
+    out=None,
+    *,
+    methods=DEFAULT,
+    class_name=None,
+    box=None,
+    point=None,
+    layer=None,
+    channel=None,
+    weights=None,
+    check=False,
+    say=print,
+):
+    """Explain what a model says about photos, and write pictures and arrays into the new folder `out`.
 
-    model: a run folder, an export folder (occlusion only), or the name of a backbone, with its ImageNet weights.
+    model: a run folder, a classifier's export folder (occlusion only), or the name of a backbone. weights: of the
+    backbone, see `backbones.load_weights`; by default those of ImageNet.
     images: see `sources.find_files`; class-image and filters need none. methods: names of `explain.METHODS`, or "all".
-    class_name: the class to explain, by default the one that the model gives each photo. layer: the name of the layer
-    for activations, grad-cam, hidden, deconvnet, guided, dream and filters. check: also the checks of checks.py, as
-    `NAME/checks.csv`, `NAME/forgotten.csv` and a plot. say: prints a line.
+    class_name: the class to explain. By default a classifier's answer for each photo; of a detector the class of the
+    best box; of a segmentation the largest class that is not called background.
+    box: of a detector, the N-th box from 1, the best first (with class_name, of that class). point: of a segmentation,
+    (x, y) in pixels of the photo: the region around it, instead of all pixels of the class.
+    layer: the name of the layer for activations, grad-cam, hidden, deconvnet, guided, dream and filters. channel: of
+    the layer, for hidden, deconvnet, guided, dream and, instead of a class, class-image. check: also the checks of
+    checks.py, as `NAME/checks.csv`, `NAME/forgotten.csv` and a plot. say: prints a line.
 
     For each photo `NAME.png`, a sheet of all methods, and `NAME/METHOD.npy`, float32 in the photo's own size, `[h, w]`
     or `[h, w, c]`; for all of them `index.html` and `explained.json`.
-    Returns the number of files that could not be read. Raises UsageError for a method, class, layer or model that is
-    not there, and RetinueError when no photo could be read.
+    Returns the number of files that could not be read or have no such box or region. Raises UsageError for a method,
+    class, layer or model that is not there, and RetinueError when no photo could be explained.
     """
     methods = _chosen(methods, bool(images))
     if out is None:
@@ -48,15 +71,16 @@ def explain(model, images=(), out=None, *, methods=DEFAULT, class_name=None, lay
     needing = [name for name in methods if METHODS[name][1]]
     if needing and not files:
         raise UsageError(f"{', '.join(needing)}: needs a photo; give one after MODEL")
-    subject = open_subject(model)
-    _refuse_impossible(subject, methods, class_name)
-    if layer is not None and subject.model is not None:
-        layer_output(subject.model, layer)  # a wrong name is told before anything is done
-    target = None if class_name is None else subject.index_of(class_name)
-    if "class-image" in methods and target is None and not files:
+    subject, wanted = open_subject(model, weights), Wanted(class_name, box, point)
+    subject.check(wanted)
+    _refuse_impossible(subject, methods, class_name, channel)
+    if check and subject.classes is None:
+        raise UsageError(f"--check: follows a class, and the weights of {subject.name} have no classifier")
+    if subject.model is not None:  # wrong names are told before anything is done
+        _refuse_layer(subject.model, methods, layer, channel)
+    if "class-image" in methods and class_name is None and channel is None and not files:
         raise UsageError("class-image without a photo needs --class NAME")
-    job = _Job(subject, methods, target, layer, check, Path(out), say)
-    return job.run(files)
+    return _Job(subject, methods, wanted, layer, channel, check, Path(out), say).run(files)
 
 
 def _chosen(methods, with_images):
@@ -73,93 +97,121 @@ def _chosen(methods, with_images):
     return tuple(dict.fromkeys(chosen))
 
 
-def _refuse_impossible(subject, methods, class_name):
+def _refuse_impossible(subject, methods, class_name, channel):
     others = [name for name in methods if name != "occlusion"]
     if subject.model is None and others:
         raise UsageError(
             f"{subject.name}: is an export, which holds no Keras model, so {', '.join(others)} can't be done; give the "
             "run folder that it came from, or --method occlusion"
         )
-    of_class = [name for name in methods if METHODS[name][2]]
+    of_class = [name for name in methods if METHODS[name][2] and not (name == "class-image" and channel is not None)]
     if subject.classes is None and (of_class or class_name):
         can = ", ".join(name for name in METHODS if not METHODS[name][2])
         raise UsageError(
             f"{subject.name}: its weights have no classifier, so {', '.join(of_class) or '--class'} can't be done; "
-            f"what can: {can}"
+            f"what can: {can}, and class-image with --layer and --channel"
         )
+    if methods == ("class-image",) and not subject.makes_class_images:
+        raise UsageError(
+            f"class-image: is for classifiers, and {subject.name} is none; {DEFAULT[0]} shows where it looks"
+        )
+
+
+def _refuse_layer(model, methods, layer, channel):
+    if layer is not None:
+        layer_output(model, layer)
+    if channel is None:
+        return
+    able = ("hidden", "deconvnet", "guided", "dream", "class-image")
+    if not set(methods) & set(able):
+        raise UsageError(f"--channel {channel}: is for {', '.join(able)}; give one of them as --method")
+    name, output = map_output(model, layer)
+    if not 0 <= channel < output.shape[-1]:
+        raise UsageError(f"--channel {channel}: {name} has {output.shape[-1]} channels, 0 to {output.shape[-1] - 1}")
 
 
 class _Job:
     """One call of `explain`."""
 
-    def __init__(self, subject, methods, target, layer, check, out, say):
-        self.subject, self.methods, self.target, self.layer = subject, methods, target, layer
+    def __init__(self, subject, methods, wanted, layer, channel, check, out, say):
+        self.subject, self.methods, self.wanted, self.layer, self.channel = subject, methods, wanted, layer, channel
         self.check, self.out, self.say = check, out, say
         self.rows, self.names, self.said, self.of_model = [], set(), set(), {}
-        self.method = Methods(subject, layer)
+        self.method = Methods(subject, layer, channel)
 
     def run(self, files):
-        failures = 0
+        reasons = []
         if not files:
-            name = self.subject.name if self.target is None else self.subject.classes[self.target]
-            cells, arrays = self._of_model(self.target)
-            self._write(name, cells, arrays, {"file": None, "class": self.target and name})
+            self._without_photo()
         for file in files:
             try:
                 photo = decode_image(tf.constant(encoded_bytes(file))).numpy()
             except (OSError, tf.errors.OpError) as error:
-                reason = getattr(error, "strerror", None) or str(getattr(error, "message", error)).splitlines()[0]
-                self.say(f"{file}: can't be read ({reason})")
-                failures += 1
+                reasons.append(f"{file}: can't be read ({reason_of(file, MAX_PIXELS, str(error))})")
+                self.say(reasons[-1])
                 continue
-            self._explain(file, photo)
-        if files and failures == len(files):
-            raise RetinueError(f"{files[0]}: none of the {failures} photos could be read")
+            try:
+                self._explain(file, photo)
+            except NothingToExplain as error:
+                reasons.append(f"{file}: {error}")
+                self.say(reasons[-1])
+        if files and len(reasons) == len(files):
+            more = f" (and {len(files) - 1:,} more like it)" if len(files) > 1 else ""
+            raise RetinueError(f"{reasons[0]}{more}; there is nothing to explain")
         self._write_page()
         self.say(f"written  {self.out / 'index.html'}, with a PNG and the arrays of each picture beside it")
-        return failures
+        return len(reasons)
+
+    def _without_photo(self):
+        label, name = None, self.subject.name
+        if self.wanted.class_name is not None:
+            label = class_index(self.wanted.class_name, self.subject.classes, name)
+            name = self.subject.classes[label]
+        cells, arrays = self._of_model(label)
+        self._write(name, cells, arrays, {"file": None, "class": None if label is None else name})
 
     def _explain(self, file, photo):
-        subject, target = self.subject, self.target
+        subject = self.subject
         image, shown = subject.prepare(photo), pictures.fitted(photo, SHOWN)
+        question = subject.ask(photo, image, self.wanted)
         entry, caption = {"file": str(file)}, [printable(Path(file).name)]
-        if subject.classes is not None:
-            scores = subject.predict(image[None])[0]
-            best = int(scores.argmax())
-            target = best if target is None else target
-            entry |= {"class": subject.classes[target], "score": float(scores[target])}
-            caption.append(f"{subject.classes[target]} {scores[target]:.1%}")
-            others = "" if target == best else f"; its answer is {subject.classes[best]}, {scores[best]:.1%}"
-            self.say(f"{file}: explaining {subject.classes[target]}, {scores[target]:.1%}{others}")
-        cells, arrays, maps = [(shown, caption)], {}, {}
+        if question.label is not None:
+            entry |= {"class": question.label, "score": question.score} | question.facts
+            caption.append(f"{question.label} {question.score:.1%}")
+            self.say(f"{file}: explaining {question.words}")
+        cells, arrays, maps = [(outlined(shown, question.region), caption)], {}, {}
         for method in self.methods:
             if not METHODS[method][1]:
                 continue
             try:
-                found, words = self.method(method, image, photo, target)
+                found, words = self.method(method, image, photo, question)
             except UsageError as error:
                 self._skip(method, error)
                 continue
             placed = found if method == "dream" else subject.place(found, photo.shape)
             arrays[method] = placed
-            cells.append((drawn(method, shown, placed), [method, words]))
+            picture = drawn(method, shown, placed)
+            cells.append((outlined(picture, question.region) if METHODS[method][2] else picture, [method, words]))
             if method in GIVES_MAP:
                 maps[method] = found
         if self.check and maps:
-            cells.append(self._checked(file, image, target, maps, entry))
-        more, more_arrays = self._of_model(target)
+            cells.append(self._checked(image, question, maps, entry))
+        more, more_arrays = self._of_model(question.column)
         self._write(Path(file).stem, cells + more, arrays | more_arrays, entry)
 
-    def _of_model(self, target):
+    def _of_model(self, label):
         """Cells and arrays of what is the same for every photo, or for every photo of a class."""
         cells, arrays = [], {}
         for method in self.methods:
             if METHODS[method][1]:
                 continue
-            key = (method, target if METHODS[method][2] else None)
+            if method == "class-image" and not self.subject.makes_class_images:
+                self._skip(method, "is for classifiers")
+                continue
+            key = (method, label if METHODS[method][2] else None)
             try:
                 if key not in self.of_model:
-                    self.of_model[key] = of_model(method, self.subject, target, self.layer)
+                    self.of_model[key] = of_model(method, self.subject, label, self.layer, self.channel)
             except UsageError as error:
                 self._skip(method, error)
                 continue
@@ -175,14 +227,13 @@ class _Job:
             self.say(f"left out {method}: {error}")
             self.said.add(method)
 
-    def _checked(self, file, image, target, maps, entry):
-        subject = self.subject
-        shuffled = np.random.default_rng(0).permutation(subject.size**2).reshape(subject.size, subject.size)
+    def _checked(self, image, question, maps, entry):
+        shuffled = np.random.default_rng(0).permutation(image.shape[0] * image.shape[1]).reshape(image.shape[:2])
         curves, forgotten = {}, {}
         for method, found in [*maps.items(), ("random order", shuffled)]:
             found = GIVES_MAP[method](found) if method in maps else found
-            curves[method] = checks.curves(subject.predict, image, target, found)
-            again = self.method.forgetful(method, image, target)
+            curves[method] = checks.curves(question.predict, image, question.column, found)
+            again = self.method.forgetful(method, image, question)
             if again:
                 forgotten[method] = checks.randomisation(*again)
         entry["checks"] = {

@@ -42,21 +42,24 @@ DRAWN = {
 class Methods:
     """The methods for one model: what can be traced once is, and serves all photos.
 
-    subject: `Subject`; layer: name of the layer for those that look at one, or None for the last feature map.
+    subject: see explained.py; layer: name of the layer for those that look at one, or None for the question's own;
+    channel: the layer's channel for hidden, deconvnet, guided and dream, or None for the strongest, or all.
     """
 
-    def __init__(self, subject, layer=None):
-        self.subject, self.layer, self._hidden = subject, layer, {}
+    def __init__(self, subject, layer=None, channel=None):
+        self.subject, self.layer, self.channel = subject, layer, channel
+        self._hidden, self._grad_cams = {}, {}
 
-    def __call__(self, method, image, photo, target):
+    def __call__(self, method, image, photo, question):
         """(what a method found, words about it) for one picture.
 
-        image: float32 `[s, s, 3]`, as the model takes it; photo: uint8 `[h, w, 3]`, of which only "dream" makes use.
-        What is found is float32 `[s, s]` or `[s, s, c]`, a dream `[h, w, 3]`.
+        image: float32 `[h, w, 3]`, as the model takes it; photo: uint8 `[h', w', 3]`, of which only "dream" makes use;
+        question: `Question`. What is found is float32 `[h, w]` or `[h, w, c]`, a dream `[h', w', 3]`.
         """
-        model, images = self.subject.model, image[None]
+        model, images, target = self.subject.model, image[None], question.target
+        layer = self.layer or question.layer
         if method == "occlusion":
-            found = occlusion.occlusion(self.subject.predict, images, target)
+            found = occlusion.occlusion(question.predict, images, question.column, **question.cover)
             return found[0], "how far it falls when this is covered"
         if method == "saliency":
             return saliency.saliency(self._gradient, images, target)[0], "the pixels that the score follows"
@@ -66,55 +69,61 @@ class Methods:
             found = integrated_gradients.integrated_gradients(self._gradient, images, target)
             return found[0], "red for it, blue against it"
         if method == "grad-cam":
-            return self._grad_cam(images, target)[0], f"layer {self._grad_cam.layer}"
+            cam = self._grad_cam(question)
+            return cam(images, target)[0], f"layer {cam.layer}"
         if method == "activations":
-            found, channels = activations_.activations(model, images, self.layer)
-            return found[0], f"{map_output(model, self.layer)[0]}: channels {', '.join(map(str, channels[0]))}"
+            found, channels = activations_.activations(model, images, layer)
+            return found[0], f"{map_output(model, layer)[0]}: channels {', '.join(map(str, channels[0]))}"
         if method in RULES:
-            units = self._units(method)
-            _, channel, _ = hidden.strongest(model, images, units.layer)[0]
-            return units(images)[0], f"back from {units.layer}, channel {channel}"
-        name = dream_.default_map(model)[0] if self.layer is None else self.layer
-        return _dreamed(self.subject, photo, self.layer), f"more of what {name} sees"
+            units = self._units(method, layer)
+            channel = self.channel
+            if channel is None:
+                _, channel, _ = hidden.strongest(model, images, units.layer)[0]
+            return units(images, self.channel)[0], f"back from {units.layer}, channel {channel}"
+        name = layer or dream_.default_map(model)[0]
+        seen = name if self.channel is None else f"channel {self.channel} of {name}"
+        return _dreamed(self.subject, photo, name, self.channel), f"more of what {seen} sees"
 
-    def forgetful(self, method, image, target):
+    def forgetful(self, method, image, question):
         """What `checks.randomisation` takes for a method, or None.
 
         Smoothgrad and integrated gradients are means of the gradients that saliency shows, and would tell the same for
         fifty times the work; occlusion asks the fast runtime, whose weights can't be changed.
         """
-        images = image[None]
+        images, layer = image[None], self.layer or question.layer
         if method == "saliency":
-            return self.subject.model, lambda: saliency.saliency(self._gradient, images, target)
+            return self.subject.model, lambda: saliency.saliency(self._gradient, images, question.target)
         if method == "grad-cam":
-            return self.subject.model, lambda: self._grad_cam(images, target)
+            return self.subject.model, lambda: self._grad_cam(question)(images, question.target)
         if method in RULES:
-            units = self._units(method)
-            return units.model, lambda: GIVES_MAP[method](units(images)[0])[None]
+            units = self._units(method, layer)
+            return units.model, lambda: GIVES_MAP[method](units(images, self.channel)[0])[None]
         return None
 
     @functools.cached_property
     def _gradient(self):
         return Gradient(self.subject.model)
 
-    @functools.cached_property
-    def _grad_cam(self):
-        return grad_cam.GradCam(self.subject.model, self.layer)
+    def _grad_cam(self, question):
+        layer, local = self.layer or question.layer, question.region is not None
+        if layer not in self._grad_cams:
+            self._grad_cams[layer] = grad_cam.GradCam(self.subject.model, layer, local)
+        return self._grad_cams[layer]
 
-    def _units(self, method):
-        if method not in self._hidden:
-            name, _ = layer_output(self.subject.model, self.layer)
-            self._hidden[method] = hidden.Hidden(self.subject.model, name, RULES[method])
-        return self._hidden[method]
+    def _units(self, method, layer):
+        name, _ = layer_output(self.subject.model, layer)
+        if (method, name) not in self._hidden:
+            self._hidden[method, name] = hidden.Hidden(self.subject.model, name, RULES[method])
+        return self._hidden[method, name]
 
 
-def _dreamed(subject, photo, layer):
+def _dreamed(subject, photo, layer, channel):
     """The dream of a photo, in its own size. A model of one size gets the photo at least so large."""
     side = min(DREAMED, max(photo.shape[:2]))
     fixed = subject.model.inputs[0].shape[1]
     if fixed:
         side = max(side, int(np.ceil(fixed * max(photo.shape[:2]) / min(photo.shape[:2]))))
-    found = dream_.dream(subject.model, pictures.fitted(photo, side)[None], None, layer)[0]
+    found = dream_.dream(subject.model, pictures.fitted(photo, side)[None], channel, layer)[0]
     return cv2.resize(found, (photo.shape[1], photo.shape[0]), interpolation=cv2.INTER_CUBIC)
 
 
@@ -128,8 +137,24 @@ def drawn(method, shown, placed):
     return DRAWN[method](shown, small)
 
 
-def of_model(method, subject, target, layer):
-    """(cells, arrays) of a method that needs no photo: its pictures with captions, and {name: float32 array}."""
+def outlined(picture, region):
+    """A picture with a line around the box or region that is explained, bool `[h, w]` of any size, or None."""
+    if region is None:
+        return picture
+    size = picture.shape[1::-1]
+    mask = cv2.resize(region.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    lines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    picture, width = picture.copy(), max(1, max(size) // 360)
+    cv2.drawContours(picture, lines, -1, (0, 0, 0), 3 * width)
+    cv2.drawContours(picture, lines, -1, (255, 255, 255), width)
+    return picture
+
+
+def of_model(method, subject, label, layer, channel):
+    """(cells, arrays) of a method that needs no photo: its pictures with captions, and {name: float32 array}.
+
+    label: the class of a class-image; with a channel, it is that channel of the layer which its picture fits best.
+    """
     if method == "filters":
         name, kernels = filters_.filters(subject.model, layer)
         shape = " x ".join(map(str, kernels.shape))
@@ -138,10 +163,15 @@ def of_model(method, subject, target, layer):
             (filters_.draw(kernels, each=False), [f"filters of {name}: {shape}", "all on one scale"]),
         ]
         return cells, {"filters": kernels}
-    cells, arrays = [], {}
+    cells, arrays, model, target = [], {}, subject.model, label
+    if channel is not None:
+        model, target = class_image_.of_channel(subject.model, layer, channel)
     for regulariser in class_image_.REGULARISERS:
-        picture, probability = class_image_.class_image(subject.model, target, subject.size, regulariser)
-        name = subject.classes[target]
-        cells.append((class_image_.draw(picture), [f"{name}: {regulariser}", f"probability {probability:.1%}"]))
+        picture, reached = class_image_.class_image(model, target, subject.size, regulariser)
+        if channel is None:  # of a model with several labels the probability is no softmax
+            name, words = subject.classes[label], f"probability {subject.predict(picture[None])[0, label]:.1%}"
+        else:
+            name, words = f"channel {channel} of {map_output(subject.model, layer)[0]}", f"its mean is {reached:.2f}"
+        cells.append((class_image_.draw(picture), [f"{name}: {regulariser}", words]))
         arrays[f"class-image-{regulariser}"] = picture
     return cells, arrays

@@ -12,6 +12,8 @@ from retinue import backbones
 from retinue.configs.errors import UsageError
 from retinue.data.resize import plain_window, resize_image
 from retinue.pipeline import runtimes
+from retinue.pipeline.predict import CPU_BATCH
+from retinue.pipeline.question import Question, class_index, refuse
 from retinue.pipeline.run import Model, open_model
 
 log = logging.getLogger("retinue")
@@ -19,7 +21,7 @@ log = logging.getLogger("retinue")
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """A classifier to explain.
+    """A classifier to explain, or a backbone without one.
 
     name: what it is called on the screen. model: `keras.Model` from float32 `[n, s, s, 3]` in 0..255 to logits, or None
     for an export. classes: tuple of names, None where there is no classifier. size: pixels a side. fit: how photos are
@@ -34,9 +36,30 @@ class Subject:
     fit: str
     predict: object
 
+    makes_class_images = True
+
+    def check(self, wanted):
+        """Raise UsageError for a `Wanted` that this kind of model has no answer to."""
+        refuse(self.name, "classification", box=wanted.box, point=wanted.point)
+        if wanted.class_name is not None:
+            class_index(wanted.class_name, self.classes, self.name)
+
     def prepare(self, photo):
         """The photo, uint8 `[h, w, 3]`, as the model sees it: float32 `[s, s, 3]`."""
         return np.asarray(resize_image(photo, self.size, self.fit), np.float32)
+
+    def ask(self, photo, image, wanted):
+        """The `Question` about a photo; image: what `prepare` made of it."""
+        if self.classes is None:
+            return Question()
+        scores = self.predict(image[None])[0]
+        best = int(scores.argmax())
+        target = best if wanted.class_name is None else class_index(wanted.class_name, self.classes, self.name)
+        label, score = self.classes[target], float(scores[target])
+        words = f"{label}, {score:.1%}"
+        if target != best:
+            words += f"; its answer is {self.classes[best]}, {scores[best]:.1%}"
+        return Question(label, score, words, target, self.predict, target)
 
     def place(self, found, shape):
         """A map of the model's picture, `[s, s]` or `[s, s, c]`, on the photo of `shape`: float32 `[h, w, ...]`.
@@ -51,36 +74,26 @@ class Subject:
         placed[top:bottom, left:right] = part.reshape(placed[top:bottom, left:right].shape)
         return placed
 
-    def index_of(self, name):
-        """The class called `name`, whatever the case. Raises UsageError with the nearest names."""
-        if self.classes is None:
-            raise UsageError(f"{self.name}: has no classifier, so there is no class to explain")
-        lower = [known.lower() for known in self.classes]
-        if name.lower() in lower:
-            return lower.index(name.lower())
-        near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
-        near += [known for known in lower if name.lower() in known and known not in near][:3]
-        known = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")
-        near = [self.classes[lower.index(one)] for one in near]
-        hint = f"did you mean {' or '.join(near)}?" if near else f"it knows {known}"
-        raise UsageError(f"--class {name}: {self.name} has no such class; {hint}")
 
+def open_subject(name, weights=None):
+    """What MODEL means, as a `Subject`, `explained_boxes.Detector` or `explained_regions.Segmenter`.
 
-def open_subject(name):
-    """The `Subject` that MODEL means: a run folder, an export folder, or the name of a backbone, with its ImageNet
-    weights. A folder goes before a name. A `Model` of run.py will do, too.
-
-    Raises UsageError, with the nearest names, for what is none of these, and for models of other tasks.
+    name: a run folder, an export folder, or the name of a backbone. A folder goes before a name. A `Model` of run.py
+    will do, too. weights: of a backbone, see `backbones.load_weights`; by default those of ImageNet.
+    Raises UsageError, with the nearest names, for what is none of these, and for an export of what only Keras can
+    explain.
     """
-    if isinstance(name, Model):
-        return _of_folder(name, str(name.folder))
-    if Path(name).exists():
-        return _of_folder(open_model(name), str(name))
+    if isinstance(name, Model) or Path(name).exists():
+        if weights is not None:
+            raise UsageError(f"--weights {weights}: is for a backbone by its name; {name} has weights of its own")
+        return (
+            _of_folder(name, str(name.folder)) if isinstance(name, Model) else _of_folder(open_model(name), str(name))
+        )
     if name not in backbones.names():
         near = difflib.get_close_matches(name, backbones.names(), n=3, cutoff=0.4)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise UsageError(f"{name}: there is no such folder, and no backbone of this name{hint}")
-    return _of_backbone(name)
+    return _of_backbone(name, "imagenet" if weights is None else weights)
 
 
 def subject_of(task, model, name="model"):
@@ -91,10 +104,27 @@ def subject_of(task, model, name="model"):
 
 
 def _of_folder(opened, name):
-    if opened.task.name != "classification":
-        raise UsageError(f"{name}: is a {opened.task.name} model; the command explains classification models")
-    if opened.kind == "run":
-        return subject_of(opened.task, opened.build(), name)
+    if opened.task.name == "classification":
+        return subject_of(opened.task, opened.build(), name) if opened.kind == "run" else _of_export(opened, name)
+    if opened.kind == "export":
+        raise UsageError(
+            f"{name}: is an export, which holds no Keras model; to explain a {opened.task.name} model give the run "
+            "folder that it came from"
+        )
+    if opened.task.name == "detection":
+        from retinue.pipeline.explained_boxes import Detector
+
+        return Detector(name, opened.task, opened.build())
+    if opened.task.name == "segmentation":
+        from retinue.pipeline.explained_regions import Segmenter
+
+        return Segmenter(name, opened.task, opened.build())
+    raise UsageError(
+        f"{name}: is a {opened.task.name} model; the command explains classification, detection and segmentation models"
+    )
+
+
+def _of_export(opened, name):
     runtime, precision, _ = runtimes.choose(offered=runtimes.offered(opened))
     runtime = runtimes.load(opened, runtime, precision)
 
@@ -106,23 +136,26 @@ def _of_folder(opened, name):
     return Subject(name, None, opened.classes, int(side), opened.config.data.fit, predict)
 
 
-def _of_backbone(name):
+def _of_backbone(name, weights):
     from retinue.explain.imagenet_classes import IMAGENET_CLASSES
 
     row = backbones.find(name)
     size = None if row.any_size else row.input_size
     model = backbones.build(name, weights="none", input_size=size, classifier=True)
-    report = backbones.load_weights(model, "imagenet", name)
-    log.info("%s", report)
-    if any(key.startswith(("logits/", "predictions/", "fc6/")) for key in report.missing):
+    missing = ()
+    if weights != "none":
+        report = backbones.load_weights(model, weights, name)
+        log.info("%s", report)
+        missing = report.missing
+    if any(key.startswith(("logits/", "predictions/", "fc6/")) for key in missing):
         trunk = backbones.build(name, weights="none", input_size=size)
-        backbones.load_weights(trunk, "imagenet", name)
+        backbones.load_weights(trunk, weights, name)
         last = trunk.output[max(trunk.output)]
         return Subject(name, _single(trunk, last), None, row.input_size, "squash", None)
     model = _single(model, model.output["logits"])
-    return Subject(
-        name, model, IMAGENET_CLASSES, row.input_size, "squash", _predictor(model, row.input_size, "softmax")
-    )
+    count = model.output.shape[-1]
+    classes = IMAGENET_CLASSES if count == len(IMAGENET_CLASSES) else tuple(map(str, range(count)))  # LeNet-5's digits
+    return Subject(name, model, classes, row.input_size, "squash", _predictor(model, row.input_size, "softmax"))
 
 
 def _single(model, output):
@@ -156,4 +189,13 @@ def probabilities(model, size, activation="softmax", runtime="auto", precision="
     whole = keras.Model({"image": image}, {"scores": scores}, name="probabilities")
     runtime, precision, _ = runtimes.choose(runtime, precision)
     running = runtimes.start(runtimes.trace(whole), whole, runtime, precision)
-    return lambda images: running({"image": np.asarray(images, np.float32)})["scores"]
+
+    def predict(images):
+        """Pieces that stay in the cache, several under way: no core waits for another at the end of each."""
+        parts = [
+            running.submit({"image": np.asarray(images[first : first + CPU_BATCH], np.float32)})
+            for first in range(0, len(images), CPU_BATCH)
+        ]
+        return np.concatenate([part.result()["scores"] for part in parts])
+
+    return predict

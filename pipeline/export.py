@@ -54,6 +54,8 @@ def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None,
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out}: exists already; give another --out")
     files = proof_records(model, images)
+    if model.warning:
+        say(model.warning)
     inference = model.task.inference(model.build())
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

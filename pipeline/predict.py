@@ -79,7 +79,8 @@ class Predictor:
 
     model: the path of a run folder or of an export, or the `Model` that `run.open_model` gives.
     runtime: "auto", "tensorflow" or "openvino"; precision: "auto", "f32" or "bf16"; see `runtimes.choose`.
-    batch: pictures a call of the model, by default the configuration's `evaluate.batch_size`, and at most 8 on a CPU.
+    batch: pictures a call of the model, by default the configuration's `evaluate.batch_size`, and at most 8 on a CPU, 1
+    for a detector.
     say: called with the line that tells what was chosen.
     Raises UsageError for a runtime or precision that can't be had.
     """
@@ -104,7 +105,7 @@ class Predictor:
 
         self.task, self.runtime = task, runtime
         self._run = task.around(runtime)
-        self.batch = batch or _best_batch(runtime, task.config.evaluate.batch_size)
+        self.batch = batch or _best_batch(runtime, task)
         if self._run is not runtime:  # what a task calls in pieces is large: few should be decoded ahead
             self.batch = 1
         self.decode_seconds = self.model_seconds = 0.0
@@ -237,6 +238,8 @@ def predict(
         todo = itertools.chain(first, files) if window else _not_done(itertools.chain(first, files), results, summary)
         first = list(itertools.islice(todo, 1))
         if first:  # else there is nothing left to do, and the model need not be loaded
+            if model.warning:
+                say(model.warning)
             say(why)
             predictor = Predictor(model, runtime, precision, batch)
             if window:
@@ -334,11 +337,15 @@ def _opened(model):
     return open_model(model) if isinstance(model, (str, os.PathLike)) else model
 
 
-def _best_batch(runtime, configured):
+def _best_batch(runtime, task):
     import tensorflow as tf
 
     on_gpu = runtime.name == "tensorflow" and tf.config.list_physical_devices("GPU")
-    return configured if on_gpu else min(configured, CPU_BATCH)
+    configured = task.config.evaluate.batch_size
+    if on_gpu:
+        return configured
+    # Large pictures that differ in size are as fast one by one, padded to none other, and in half the memory.
+    return 1 if task.padding(training=False) else min(configured, CPU_BATCH)
 
 
 def _not_done(files, results, summary):

@@ -23,11 +23,11 @@ class Reader:
         try:
             size = image_file.image_size(file)
             if size[0] * size[1] > self._max_pixels:
-                return None, None, _reason(file, self._max_pixels, "too large")
+                return None, None, reason_of(file, self._max_pixels, "too large")
             tensors = self._read(tf.constant(encoded_bytes(file)))
             return {name: tensor.numpy() for name, tensor in tensors.items()}, size, None
         except Exception as error:  # whatever a decoder makes of broken bytes: it is this file's reason, and no more
-            return None, None, _reason(file, self._max_pixels, str(error))
+            return None, None, reason_of(file, self._max_pixels, str(error))
 
 
 class ClipReader:
@@ -50,7 +50,7 @@ class ClipReader:
             return None, None, "{}: {}; {}".format(*bad) if bad else f"can't be decoded: {str(error).splitlines()[0]}"
 
 
-def _reason(file, max_pixels, otherwise):
+def reason_of(file, max_pixels, otherwise):
     """Why a file can't be used, in plain words."""
     bad = image_file.probe(file, max_pixels).bad
     if bad:

@@ -39,6 +39,19 @@ class Model:
             raise RetinueError(f"{self.folder / 'classes.json'}: damaged; copy the folder again") from None
         self.task = tasks.create(self.config, self.classes, self.multi_label)
 
+    @property
+    def warning(self):
+        """A line to say before the model is used: its training did not come to its end. "" when it did."""
+        told = self.folder / "run.json"
+        status = _read_json(told).get("status", "done") if self.kind == "run" and told.is_file() else "done"
+        if status == "done":
+            return ""
+        happened = {"interrupted": "was interrupted", "failed": "failed"}.get(status, "is under way, or was killed")
+        return (
+            f"warning: {self.folder}: its training {happened}; its best weights so far are used "
+            "(`retinue train DATA --out RUN --resume` goes on)"
+        )
+
     def build(self):
         """The Keras `TaskModel` with the run's best weights."""
         weights = self.folder / "best.weights.h5"

@@ -167,11 +167,11 @@ def convert(function):
     except Exception as error:  # the converter's own classes are many
         raise RetinueError(f"OpenVINO can't convert this model ({_reason(error)}); use --runtime tensorflow") from error
     names = sorted(function.structured_outputs)  # TensorFlow flattens a dict by its sorted keys
-    if not set(names) <= {name for output in converted.outputs for name in output.names}:
-        for output, name in zip(converted.outputs, names, strict=True):
-            output.add_names({name})
-    for output in converted.outputs:  # an output may have the name of the operation that made it, too
-        output.get_tensor().set_names(output.names & set(names))
+    named = set(names) <= {name for output in converted.outputs for name in output.names}
+    for output, name in zip(converted.outputs, names, strict=True):
+        # What was named in the graph, too, has several names, of which any may be given.
+        own = next(known for known in names if known in output.names) if named else name
+        output.get_tensor().set_names({own})
     return converted
 
 

@@ -163,8 +163,8 @@ def test_models_and_recipes(retinue):
 
 def test_inspect_shows_layers(retinue):
     code, out, _ = retinue("inspect", "lenet5", "--size", "32")
-    assert code == 0 and "28 x 28 x 6" in out and "whole picture" in out
+    assert code == 0 and "28 x 28 x 6" in out and "whole picture" in out and "one in (px)" in out
     code, out, _ = retinue("inspect", "lenet5", "--size", "32", "--csv")
-    assert out.splitlines()[0].startswith("name,kind,output")
+    assert out.splitlines()[0].startswith("name,kind,output") and ",28x28x6," in out
     code, _, err = retinue("inspect", "lenet6")
     assert code == 2 and "lenet5" in err

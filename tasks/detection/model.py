@@ -65,7 +65,7 @@ def build(config, classes, weights=None):
     )
     bins = 2 * POOLED if tail and not _is_vgg(config.model.backbone) else POOLED
     strides = [stride for stride in maps if stride <= multiple]
-    pooled = RoIAlign(strides, bins, multiple, name="roi_align")(
+    pooled, _ = RoIAlign(strides, bins, multiple, name="roi_align")(
         [maps[stride] for stride in strides], sampled["proposals"], size
     )
     if tail:
@@ -107,22 +107,21 @@ def inference(model, settings):
     """The detector that answers, a flat `keras.Model` with the layers of `model`, which `build` made.
 
     settings: `DetectionConfig`. Inputs: image and size as in training, original_size int32 `[n, 2]`. Outputs: see
-    `proposals.Detections`.
+    `proposals.Detections`; and on_map float32 `[n, r]`, the share of each proposal's points that lie on the maps.
     """
     image, size = model.get_layer("image").output, model.get_layer("size").output
     original_size = keras.Input((2,), dtype="int32", name="original_size")
     proposals, scores = Proposals(settings.candidates, settings.proposals, settings.smallest_proposal)(
         *_grid(model), size
     )
-    align = model.get_layer("roi_align")
-    maps = keras.tree.flatten(align.input)[: len(align.strides)]
-    pooled = RoIAlign(align.strides, align.bins, align.multiple)(maps, proposals, size)
-    last = ("head_classes", "head_boxes")
-    head = _continue(keras.Model(align.output, [model.get_layer(name).output for name in last]), pooled, share=True)
+    class_logits, deltas, on_map = _heads(model, _maps(model), size, proposals)
     found = Detections(settings.score_threshold, settings.nms_threshold, settings.most_detections)(
-        *(head[name] for name in last), proposals, scores, size, original_size
+        class_logits, deltas, proposals, scores, size, original_size
     )
-    return keras.Model({"image": image, "size": size, "original_size": original_size}, found, name="inference")
+    # In bf16 OpenVINO still computes in f32 what outputs are made of since the last convolution or product of matrices.
+    # So this output keeps the places that RoIAlign reads in f32; in bf16 they would be off by up to half a place.
+    inputs = {"image": image, "size": size, "original_size": original_size}
+    return keras.Model(inputs, found | {"on_map": on_map}, name="inference")
 
 
 def proposal_model(model, settings):
@@ -132,6 +131,40 @@ def proposal_model(model, settings):
         *_grid(model), size
     )
     return keras.Model({"image": image, "size": size}, {"boxes": proposals, "scores": scores}, name="proposals")
+
+
+def box_classifier(model):
+    """The detector as a classifier of given boxes, a flat `keras.Model` with the layers of `model`.
+
+    Inputs: image float32 `[n, h, w, 3]`, else as in training, so that gradients can flow to it; size int32 `[n, 2]`;
+    boxes float32 `[n, r, 4]` in pixels of the image. Outputs: class_logits float32 `[n, r, classes + 1]`, background
+    first, and deltas `[n, r, 4 (classes + 1)]`.
+    """
+    image = keras.Input((None, None, 3), name="image")
+    size = keras.Input((2,), dtype="int32", name="size")
+    boxes = keras.Input((None, 4), name="boxes")
+    maps = _maps(model)
+    body = keras.Model([model.get_layer(name).output for name in ("image", "size")], maps)
+    maker = {id(operation.output): operation.name for operation in body.operations}
+    made = _continue(body, [image, size], share=True)
+    logits, deltas, _ = _heads(model, [made[maker[id(tensor)]] for tensor in maps], size, boxes)
+    inputs = {"image": image, "size": size, "boxes": boxes}
+    return keras.Model(inputs, {"class_logits": logits, "deltas": deltas}, name="box_classifier")
+
+
+def _maps(model):
+    """The maps that the detector's proposals are sampled from."""
+    align = model.get_layer("roi_align")
+    return keras.tree.flatten(align.input)[: len(align.strides)]
+
+
+def _heads(model, maps, size, boxes):
+    """(class logits, deltas, share of its points on the maps) of boxes on maps, symbolic, by the layers of `model`."""
+    align, last = model.get_layer("roi_align"), ("head_classes", "head_boxes")
+    pooled, on_map = RoIAlign(align.strides, align.bins, align.multiple, name=align.name)(maps, boxes, size)
+    head = keras.Model(align.output[0], [model.get_layer(name).output for name in last])
+    made = _continue(head, pooled, share=True)
+    return *(made[name] for name in last), on_map
 
 
 def _grid(model):

@@ -13,7 +13,8 @@ class RoIAlign(keras.layers.Layer):
     """Sample `bins` x `bins` averages from feature maps for each box.
 
     Called with a list of maps float32 `[n, h, w, c]`, boxes float32 `[n, r, 4]` in pixels and size int32 `[n, 2]`.
-    Gives float32 `[n, r, bins, bins, c]`. strides: of the maps, rising by 2; multiple: see `roi_align`.
+    Gives float32 `[n, r, bins, bins, c]` and `[n, r]`, the share of each box's points that lie on the map. strides: of
+    the maps, rising by 2; multiple: see `roi_align`.
     With several maps, a box is sampled from the one that `levels_of` names. Gradients flow to the maps, not the boxes.
     """
 
@@ -25,7 +26,8 @@ class RoIAlign(keras.layers.Layer):
         return roi_align(maps, tf.stop_gradient(boxes), size, self.strides, self.bins, self.multiple)
 
     def compute_output_spec(self, maps, boxes, size):
-        return keras.KerasTensor((*boxes.shape[:2], self.bins, self.bins, maps[0].shape[-1]), maps[0].dtype)
+        pooled = keras.KerasTensor((*boxes.shape[:2], self.bins, self.bins, maps[0].shape[-1]), maps[0].dtype)
+        return pooled, keras.KerasTensor(boxes.shape[:2], "float32")
 
 
 def roi_align(maps, boxes, size, strides, bins, multiple=1):
@@ -52,12 +54,13 @@ def roi_align(maps, boxes, size, strides, bins, multiple=1):
     rows = starts[..., None, None] + y * columns[..., None, None]
     place = rows[:, :, :, None, :, None] + x[:, :, None, :, None, :]
     weights = y_weights[:, :, :, None, :, None] * x_weights[:, :, None, :, None, :]
+    on_map = tf.reduce_sum(weights, [2, 3, 4, 5]) / bins**2
     # Sixteen places a bin and their weights: one gather and one product of matrices, fast forwards and backwards.
     taps = (2 * SAMPLES) ** 2
     sampled = tf.gather(flat, tf.reshape(place, [images, -1]), batch_dims=1)
     sampled = tf.reshape(sampled, [-1, taps, channels])
     weights = tf.cast(tf.reshape(weights, [-1, 1, taps]), sampled.dtype)
-    return tf.reshape(tf.matmul(weights, sampled), [images, -1, bins, bins, channels])
+    return tf.reshape(tf.matmul(weights, sampled), [images, -1, bins, bins, channels]), on_map
 
 
 def levels_of(boxes, strides):

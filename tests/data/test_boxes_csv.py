@@ -75,3 +75,13 @@ def test_tables_that_can_not_be_used(table, text, message):
 def test_it_is_not_for_classification(table):
     with pytest.raises(UsageError, match="boxes csv can't be read for classification; it is data for detection"):
         read(table("file,x1,y1,x2,y2,label\na.jpg,1,2,3,4,cat\n"), task="classification")
+
+
+def test_a_folder_that_was_moved_keeps_its_fingerprint(table, tmp_path):
+    path = table("file,x1,y1,x2,y2,label\na.jpg,1,2,3,4,cat\nb.jpg,,,,,\n")
+    before = read(path).fingerprint
+    moved = tmp_path.with_name(f"{tmp_path.name} moved")
+    tmp_path.rename(moved)
+    assert read(moved / "boxes.csv").fingerprint == before
+    (moved / "boxes.csv").write_text("file,x1,y1,x2,y2,label\na.jpg,1,2,3,5,cat\nb.jpg,,,,,\n")
+    assert read(moved / "boxes.csv").fingerprint != before

@@ -64,11 +64,11 @@ def test_all_is_well(folder):
         (
             [10, 20, -5, 10],
             "negative width or height",
-            "the box 10, 20, 5, 30 ends before it begins",
-            "write x, y, width",
+            "the box 10, 20, -5, 10 has a negative width or height",
+            "write x, y, width, height",
         ),
-        ([10, 20, 0, 10], "box without size", "the box 10, 20, 10, 30 has no area", "draw it again"),
-        ([150, 20, 10, 10], "outside the image", "the box 150, 20, 160, 30 lies wholly outside of", "another picture"),
+        ([10, 20, 0, 10], "box without size", "the box 10, 20, 0, 10 has no area", "draw it again"),
+        ([150, 20, 10, 10], "outside the image", "the box 150, 20, 10, 10 lies wholly outside of", "another picture"),
         ([0.2, 0.3, 0.5, 0.25], "shares where pixels are expected", "is less than a pixel, so these", "multiply by"),
         ([float("nan"), 0, 5, 5], "not a box", "has a value that is no number", "correct it"),
     ],
@@ -95,11 +95,101 @@ def test_swapped_corners_in_a_table(folder):
     assert finding.action == "left out, the picture has 1 box; write the smaller corner first"
 
 
+def test_a_missing_picture_of_a_table_is_named_with_its_line(folder):
+    (folder / "boxes.csv").write_text(
+        "file,x1,y1,x2,y2,label\na.jpg,1,1,9,9,cat\ngone.jpg,,,,,\ngone.jpg,1,1,9,9,cat\n"
+    )
+    missing = found(check(read(folder / "boxes.csv"), on_bad="skip"), "missing")
+    assert (missing.file, missing.item) == (f"{folder}/gone.jpg", "line 3")
+    assert missing.reason == "line 3: no such file"
+
+
+def test_yolo_boxes_are_shown_as_written_and_have_no_corners(folder):
+    for name in "abcd":
+        (folder / "images").mkdir(exist_ok=True)
+        (folder / f"{name}.jpg").rename(folder / f"images/{name}.jpg")
+    (folder / "data.yaml").write_text("train: images\nnames: [cat]\n")
+    (folder / "labels").mkdir()
+    (folder / "labels/a.txt").write_text("0 0.25 0.5 -0.1 0.2\n0 .5 .5 .2 .2\n")
+    (folder / "labels/b.txt").write_text("0 1.4 0.5 0.1 0.2\n")
+    (folder / "images/c.jpg").unlink()
+    (folder / "labels/c.txt").write_text("0 .5 .5 .1 .1\n")
+    report = check(read(folder), on_bad="skip")
+    assert [finding.kind for finding in report.findings if "swapped" in finding.kind] == []
+    negative = found(report, "negative width or height")
+    assert (negative.file, negative.item) == (f"{folder}/images/a.jpg", "line 1 of labels/a.txt")
+    assert negative.reason == "line 1 of labels/a.txt (cat): the box 0.25 0.5 -0.1 0.2 has a negative width or height"
+    assert negative.action.endswith("write class, centre x, centre y, width, height")
+    assert found(report, "outside the image").reason.startswith("line 1 of labels/b.txt (cat): the box 1.4 0.5 0.1 0.2")
+    assert found(report, "label file without picture").file == f"{folder}/labels/c.txt"
+
+
+def test_voc_boxes_are_shown_as_written(folder):
+    (folder / "a.xml").write_text(
+        "<annotation><object><name>cat</name><bndbox><xmin>31</xmin><ymin>5</ymin><xmax>20</xmax><ymax>9</ymax>"
+        "</bndbox></object></annotation>"
+    )
+    finding = found(check(read(folder), on_bad="skip"), "corners swapped")
+    assert finding.reason == "object 1 of a.xml (cat): the box 31, 5, 20, 9 ends before it begins"
+
+
+def test_images_that_share_an_id_are_findings_and_the_others_are_used(folder):
+    images = [(0, "a.jpg"), (1, "b.jpg"), (1, "c.jpg"), (3, "d.jpg"), (3, "d.jpg")]
+    boxes = [(1, 0, 1, [1, 1, 9, 9]), (2, 1, 1, [1, 1, 9, 9]), (3, 1, 7, [2, 2, 9, 9]), (4, 3, 7, [2, 2, 9, 9])]
+    report = check(read(coco(folder / "boxes.json", images, boxes)))
+    assert [Path(file).name for file in report.dataset.files] == ["a.jpg", "d.jpg"]
+    doubled = [finding for finding in report.findings if finding.kind == "duplicate image id"]
+    assert [finding.reason for finding in doubled] == [
+        "image 1: duplicate image id, b.jpg and c.jpg have it",
+        "image 1: duplicate image id, c.jpg and b.jpg have it",
+    ]
+    assert doubled[0].file == f"{folder}/boxes.json" and doubled[0].severity == "bad"
+    assert doubled[0].action == "left out, and its 2 boxes, which may be of either; number the images anew"
+    assert found(report, "image listed twice").reason == "image 3: d.jpg is listed 2 times"
+    assert report.would_fail[0].startswith("2 of 4 files are bad (50.0%, more than 3%)")
+    assert "unknown image" not in {finding.kind for finding in report.findings}
+
+
+def test_lines_of_a_table_that_are_too_short_are_findings(folder):
+    (folder / "boxes.csv").write_text("file,x1,y1,x2,y2,label\na.jpg,1,1,9,9,cat\nb.jpg,1\n,1,1,2,2,cat\n")
+    report = check(read(folder / "boxes.csv"))
+    said = [(finding.item, finding.reason) for finding in report.findings if finding.kind == "broken line"]
+    assert said == [("line 3", "line 3: 2 values for 6 columns"), ("line 4", "line 4: no file")]
+    assert report.would_fail[0].startswith("2 of 3 boxes are bad")
+
+
+def test_the_next_command_is_one_that_works(folder):
+    def next_of(report):
+        return summary_lines(report)[-1].removeprefix("next     ")
+
+    bad_box = (1, 7, [10, 10, 0, 5])
+    train, mend = f"retinue train {folder}/boxes.json", f"mend what stops it, then: retinue check {folder}/boxes.json"
+    assert next_of(report_of(folder, *GOOD, bad_box, on_bad="stop")) == f"{train} --set data.on_bad=skip"
+    assert next_of(report_of(folder, *GOOD, bad_box, on_bad="skip")) == f"{train} --set data.on_bad=skip"
+    (folder / "c.jpg").unlink()  # now files and boxes are bad, and leaving out mends both
+    assert next_of(report_of(folder, *GOOD, bad_box, on_bad="stop")) == f"{train} --set data.on_bad=skip"
+    assert next_of(report_of(folder, bad_box, on_bad="stop")) == mend
+    polygons = {"segmentation": [[1, 1, 40, 1, 40, 40]]}
+    path = coco(folder / "boxes.json", [(0, "a.jpg")], [(1, 0, 1, [1, 1, 9, 9], polygons), (2, 0, 7, [1, 1, 9, 9])])
+    masks = check(read(path, "segmentation", say=lambda line: None))
+    assert next_of(masks) == f"{train} --task segmentation"
+
+
+def test_crowds_and_difficult_objects_alone_are_nothing_to_learn(folder):
+    boxes = [(0, 1, [1, 1, 50, 50], {"iscrowd": 1}), (1, 7, [1, 1, 50, 50], {"ignore": 1})]
+    report = report_of(folder, *boxes, on_bad="stop")
+    assert report.would_fail == [
+        "no object is left for training: the 2 there are crowds or difficult, which are not learned"
+    ]
+    report = report_of(folder, *boxes, (1, 1, [2, 2, 9, 9]), on_bad="stop")
+    assert report.would_fail == [] and found(report, "class without objects").item == "dog"
+
+
 def test_a_box_that_reaches_out_is_cut(folder):
     report = report_of(folder, *GOOD, (2, 1, [-10, 70, 50, 50]), (2, 1, [60, 60, 40.6, 20]))
     assert (
         found(report, "box reaches out of the image").reason
-        == "annotation 5 (cat): the box -10, 70, 40, 120 reaches out of the picture"
+        == "annotation 5 (cat): the box -10, 70, 50, 50 reaches out of the picture"
     )
     assert report.dataset.columns["boxes"][2].tolist() == [
         [0, 70, 40, 80],
@@ -111,7 +201,7 @@ def test_a_box_that_reaches_out_is_cut(folder):
 def test_a_box_that_is_there_twice(folder):
     report = report_of(folder, *GOOD, (0, 1, [10, 10, 30, 30]), (0, 7, [10, 10, 30, 30]))
     assert found(report, "duplicate box").reason.startswith(
-        "annotation 5 (cat): the box 10, 10, 40, 40 is there before"
+        "annotation 5 (cat): the box 10, 10, 30, 30 is there before"
     )
     assert report.dataset.columns["object_id"][0].tolist() == [1, 6]
 
@@ -135,7 +225,9 @@ def test_missing_and_broken_pictures_and_other_sizes(folder):
     photo(folder / "d.jpg", size=(50, 40))
     report = report_of(folder, *GOOD)
     assert report.bad_rows.tolist() == [1, 3]
-    assert found(report, "missing").file == f"{folder}/b.jpg"
+    missing = found(report, "missing")
+    assert (missing.file, missing.item) == (f"{folder}/b.jpg", "image 1 of boxes.json")
+    assert missing.reason == "image 1 of boxes.json: no such file"
     finding = found(report, "other size than annotated")
     assert (finding.file, finding.reason) == (
         f"{folder}/d.jpg",

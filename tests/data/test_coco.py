@@ -101,7 +101,8 @@ def test_findings_name_file_id_and_cure(folder):
     assert said["unknown image"].reason == "annotation 3: its image_id 99 is none of the images"
     assert said["not a box"].reason == "annotation 4: its bbox is [0, 0, 5], not x, y, width, height"
     assert said["duplicate annotation id"].reason == "annotation 1: duplicate id, 2 annotations have it"
-    assert said["no box"].severity == "warning"
+    assert said["no box"].severity == "warning" and said["no box"].item == "annotation 5"
+    assert said["no box"].reason == "annotation 5: has no bbox"
 
 
 def broken(content, **changes):
@@ -110,7 +111,7 @@ def broken(content, **changes):
 
 def test_files_that_can_not_be_used(folder):
     path = coco(folder / "boxes.json", [(1, "a.jpg"), (1, "b.jpg")], [])
-    with pytest.raises(RetinueError, match="duplicate image id 1: a.jpg and b.jpg have it, so it is not known whose"):
+    with pytest.raises(RetinueError, match="duplicate image id 1: a.jpg and b.jpg have it, and no image has an id of"):
         read(path)
     coco(path, [(1, "a.jpg")], [(1, 1, 1, [0, 0, 1, 1])], ((1, "cat"), (1, "dog")))
     with pytest.raises(RetinueError, match="two categories have the id 1"):

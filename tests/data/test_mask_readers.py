@@ -175,6 +175,28 @@ def test_coco_polygons_and_run_lengths(tmp_path, monkeypatch):
     assert read(tmp_path / "a.json", "detection").task == "detection"
 
 
+def test_images_of_coco_that_are_left_out_shift_no_mask(tmp_path, monkeypatch):
+    monkeypatch.setenv("RETINUE_CACHE", str(tmp_path / "cache"))
+    for name in "abc":
+        make_photo(tmp_path / f"{name}.jpg", (4, 6))
+    square = {"segmentation": [[0, 0, 3, 0, 3, 4, 0, 4]], "bbox": [0, 0, 3, 4], "category_id": 1}
+    named = [
+        {"id": 1, "file_name": "a.jpg"},
+        {"id": 2},
+        {"id": 3, "file_name": "b.jpg"},
+        {"id": 3, "file_name": "a.jpg"},
+    ]
+    content = {
+        "images": [*named, {"id": 4, "file_name": "c.jpg"}],
+        "annotations": [square | {"id": number, "image_id": image} for number, image in enumerate((3, 4))],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    dataset = read(tmp_path / "a.json", "segmentation", lambda line: None)
+    assert [Path(name).name for name in dataset.files] == ["a.jpg", "c.jpg"]
+    assert not ids_of(dataset, 0).any() and ids_of(dataset, 1).tolist() == [[1, 1, 1, 0, 0, 0]] * 4
+
+
 def test_small_objects_lie_on_large_ones():
     large, small = [[0, 0, 4, 0, 4, 4, 0, 4]], [[0, 0, 2, 0, 2, 2, 0, 2]]
     entries = [{"segmentation": small, "category_id": 1}, {"segmentation": large, "category_id": 2}]

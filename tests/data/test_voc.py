@@ -76,8 +76,8 @@ def test_what_can_not_be_understood_is_named(tmp_path):
     data = read(tmp_path)
     assert [Path(file).name for file in data.files] == ["a.jpg", "c.jpg"]
     assert [finding.reason for finding in data.findings[:2]] == [
-        "object 1 of its XML: its bndbox lacks a number",
-        "object 2 of its XML: it has no name",
+        "object 1 of Annotations/a.xml: its bndbox lacks a number",
+        "object 2 of Annotations/a.xml: it has no name",
     ]
     assert data.findings[2].kind == "broken annotation" and "b.xml can't be read" in data.findings[2].reason
     assert data.columns["object_id"].values.tolist() == [3]

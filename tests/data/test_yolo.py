@@ -60,9 +60,34 @@ def test_folders_without_a_yaml(tmp_path):
     labels(tmp_path / "labels/a.txt", "2 0.5 0.5 0.2 0.5")
     assert detect(str(tmp_path)) == "yolo"
     data = read(tmp_path)
-    assert data.classes == ("0", "1", "2") and data.findings[0].kind == "no class names"
+    assert data.classes == ("0", "1", "2")
+    assert data.findings[0].reason == "nothing names the classes (no data.yaml, no classes.txt)"
     (tmp_path / "classes.txt").write_text("a\nb\nc\n")
     assert read(tmp_path).classes == ("a", "b", "c")
+
+
+def test_a_yaml_without_names(folder):
+    (folder / "data.yaml").write_text("train: train/images\nval: valid/images\n")
+    for source in (folder, folder / "data.yaml"):
+        data = read(source)
+        assert data.classes == ("0", "1") and data.splits.tolist() == ["train", "train", "val"]
+        note = data.findings[0]
+        assert (note.kind, note.file) == ("no class names", f"{folder}/data.yaml")
+        assert note.reason == "nothing names the classes (no names in it, no classes.txt)"
+    (folder / "classes.txt").write_text("cat\ndog\n")
+    assert read(folder).classes == ("cat", "dog")
+
+
+def test_a_label_file_without_a_picture(folder):
+    labels(folder / "train/labels/gone.txt", "0 .5 .5 .2 .2\n")
+    labels(folder / "train/labels/notes.txt", "by Ann\n")
+    labels(folder / "train/labels/classes.txt", "cat\ndog\n")
+    bad = [finding for finding in read(folder).findings if finding.severity == "bad"]
+    assert [(finding.kind, finding.file) for finding in bad] == [
+        ("label file without picture", f"{folder}/train/labels/gone.txt")
+    ]
+    assert bad[0].reason == f"train/labels/gone.txt: no picture has its name in {folder}/train/images"
+    assert not bad[0].item  # counts as a file
 
 
 def test_lines_that_are_no_objects_are_named(folder):
@@ -70,13 +95,13 @@ def test_lines_that_are_no_objects_are_named(folder):
     data = read(folder)
     said = [(finding.kind, finding.reason) for finding in data.findings if finding.severity == "bad"]
     assert said == [
-        ("unknown class", "line 1 of its label file: unknown class 9"),
+        ("unknown class", "line 1 of train/labels/a.txt: unknown class 9"),
         (
             "pixels where shares are expected",
-            "line 2 of its label file: 40 is no share of a picture; are these pixels?",
+            "line 2 of train/labels/a.txt: 40 is no share of a picture; are these pixels?",
         ),
-        ("not a box", "line 3 of its label file: not five numbers"),
-        ("not a box", "line 4 of its label file: not five numbers"),
+        ("not a box", "line 3 of train/labels/a.txt: not five numbers"),
+        ("not a box", "line 4 of train/labels/a.txt: not five numbers"),
     ]
     assert data.findings[0].file.endswith("train/images/a.jpg")
     assert data.columns["object_id"][0].tolist() == [5]
@@ -85,7 +110,7 @@ def test_lines_that_are_no_objects_are_named(folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("train: train/images", "no `names`"),
+        ("nc: 2", "this is no YOLO data.yaml"),
         ("train: train/images\nnames: [a]\nnc: 2", "nc is 2, but there are 1 names"),
         ("train: trian/images\nnames: [a]", "train is trian/images, but there is no"),
         ("train: valid/labels\nnames: [a]", "no pictures"),

@@ -66,6 +66,19 @@ def test_grad_cam_by_hand():
     np.testing.assert_allclose(grad_cam(model, picture, 0), [[[0.75, 0], [1.0, 0]]], rtol=1e-6)
 
 
+def test_local_grad_cam_weighs_each_place_by_its_own_gradient():
+    """Two channels that copy the image's; the region is the upper left pixel, whose score is 3 a - b."""
+    image = keras.Input((2, 2, 2), name="image")
+    maps = layers.Conv2D(2, 1, use_bias=False, name="maps")(image)
+    model = keras.Model(image, layers.Conv2D(1, 1, use_bias=False, name="scores")(maps))
+    model.set_weights([np.eye(2, dtype=np.float32)[None, None], np.array([3.0, -1.0], np.float32).reshape(1, 1, 2, 1)])
+    picture = np.array([[[[1, 2], [7, 5]], [[2, 2], [9, 0]]]], np.float32)
+    target = region(0, np.array([[1, 0], [0, 0]]))
+    np.testing.assert_allclose(grad_cam(model, picture, target, "maps", local=True), [[[1, 0], [0, 0]]], rtol=1e-6)
+    # by the mean, a quarter of (3, -1), everywhere
+    np.testing.assert_allclose(grad_cam(model, picture, target, "maps"), [[[0.25, 4], [1, 6.75]]], rtol=1e-6)
+
+
 def test_grad_cam_of_a_frozen_net_and_of_a_named_layer():
     model, images = tiny_convnet(), pictures(3)
     expected = grad_cam(model, images, 1)

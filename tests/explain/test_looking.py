@@ -14,6 +14,7 @@ from retinue.explain.activations import draw as draw_activations
 from retinue.explain.callback import MapsCallback
 from retinue.explain.filters import draw as draw_filters
 from retinue.explain.filters import filters
+from retinue.explain.layers import last_map
 
 
 def test_filters_are_the_first_convolutions_or_the_named_ones():
@@ -26,6 +27,18 @@ def test_filters_are_the_first_convolutions_or_the_named_ones():
         filters(model, "logits")
     with pytest.raises(UsageError, match="has no convolution"):
         filters(linear()[0])
+
+
+def test_the_last_map_is_before_the_last_pool_whatever_is_pooled_on_the_way():
+    """A squeeze-and-excitation block pools, too, and a pool that keeps its dimensions gives a map of one place."""
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(4, 3, name="first")(image)
+    squeezed = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = keras.layers.Multiply(name="excited")([x, keras.layers.Dense(4, "sigmoid")(squeezed)])
+    x = keras.layers.Conv2D(4, 3, name="second")(x)
+    pooled = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
+    logits = keras.layers.Dense(2)(keras.layers.Flatten()(keras.layers.Conv2D(8, 1, name="wide")(pooled)))
+    assert last_map(keras.Model(image, logits))[0] == "second"
 
 
 def test_filters_are_scaled_each_on_its_own_or_all_together():

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from retinue import cli
+from retinue import backbones, cli
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.explain import METHODS
 from retinue.pipeline.explain import explain
@@ -116,13 +116,29 @@ def test_wrong_models(wide, tmp_path):
         explain("lenet5", [wide], tmp_path / "why", say=quiet)
 
 
+def test_a_backbone_without_a_classifier(wide, tmp_path):
+    """A trunk's weights from a file: what needs a class is refused, what looks at layers is done."""
+    trunk = backbones.build("resnet18", weights="none")
+    weights = str(tmp_path / "trunk.weights.h5")
+    trunk.save_weights(weights)
+    options = {"weights": weights, "say": quiet}
+    with pytest.raises(UsageError, match="no classifier, so grad-cam, occlusion, saliency can't be done"):
+        explain("resnet18", [wide], tmp_path / "why", **options)
+    with pytest.raises(UsageError, match="--check: follows a class"):
+        explain("resnet18", [wide], tmp_path / "why", methods="hidden", check=True, **options)
+    explain("resnet18", [wide], tmp_path / "why", methods="hidden", layer="stage2_block1_out", **options)
+    assert np.load(tmp_path / "why" / "wide-one" / "hidden.npy").shape == (12, 40, 3)
+    with pytest.raises(RetinueError, match="missing.h5: no such weights file"):
+        explain("resnet18", [wide], tmp_path / "other", methods="hidden", weights="missing.h5", say=quiet)
+
+
 def test_a_file_that_is_no_photo_is_said_and_the_others_are_done(tiny_model, wide, tmp_path):
     broken, said = wide.parent / "broken.jpg", []
     broken.write_bytes(b"no photo")
     assert explain(tiny_model, [wide.parent], tmp_path / "why", methods="saliency", say=said.append) == 1
     assert any("broken.jpg: can't be read" in line for line in said)
     assert (tmp_path / "why" / "wide-one.png").is_file()
-    with pytest.raises(RetinueError, match="none of the 1 photos"):
+    with pytest.raises(RetinueError, match="broken.jpg: can.t be read"):
         explain(tiny_model, [broken], tmp_path / "none", methods="saliency", say=quiet)
 
 

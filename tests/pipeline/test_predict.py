@@ -395,6 +395,17 @@ def test_a_killed_run_is_gone_on_with(exported, photos, tmp_path):
     assert sum(1 for _ in open(out / "predictions.csv")) == 1001
 
 
+def test_a_run_that_did_not_come_to_its_end_is_told(tiny_model, photos, tmp_path):
+    run = shutil.copytree(tiny_model.folder, tmp_path / "run")
+    for status, words in (("interrupted", "was interrupted"), ("running", "is under way, or was killed")):
+        (run / "run.json").write_text(json.dumps({"status": status}))
+        said = []
+        predict(type(tiny_model)(run), [photos / "2.png"], tmp_path / status, runtime="tensorflow", say=said.append)
+        assert said[0].startswith(f"warning: {run}: its training {words}; its best weights so far are used")
+    (run / "run.json").write_text(json.dumps({"status": "done"}))
+    assert type(tiny_model)(run).warning == ""
+
+
 def test_size_from_the_header(photos, huge):
     assert image_size(photos / "5 turned.jpg") == (24, 48)
     assert image_size(photos / "10.tif") == (11, 9)

@@ -14,7 +14,7 @@ def ramp(height, width, images=1):
 
 def align(maps, boxes, size, strides=(1,), bins=7, multiple=1):
     maps = [tf.constant(each) for each in maps]
-    return roi_align(maps, tf.constant(boxes, tf.float32), tf.constant(size), strides, bins, multiple).numpy()
+    return roi_align(maps, tf.constant(boxes, tf.float32), tf.constant(size), strides, bins, multiple)[0].numpy()
 
 
 def test_a_ramp_gives_the_centres_of_the_bins():
@@ -41,6 +41,12 @@ def test_a_small_box_is_one_place_wide_and_what_is_off_the_map_is_0():
     np.testing.assert_allclose(pooled[0, 0, 0, 0], [2.5, 2.5], rtol=1e-6)
     pooled = align([ramp(8, 8) * 0 + 1], [[[7.5, 0.0, 7.9, 8.0]]], [[8, 8]], bins=1)
     np.testing.assert_allclose(pooled[0, 0, 0, 0], [0.5, 0.5])  # x at 7.75 counts, 8.25 does not
+
+
+def test_the_share_of_points_on_the_map():
+    boxes = [[[0.0, 0.0, 8.0, 8.0], [7.5, 0.0, 7.9, 8.0], [7.5, 7.5, 8.0, 8.0]]]
+    _, on_map = roi_align([tf.ones([1, 8, 8, 1])], tf.constant(boxes), tf.constant([[8, 8]]), (1,), 1)
+    np.testing.assert_allclose(on_map, [[1, 0.5, 0.25]])
 
 
 def test_an_image_ends_at_its_own_part_of_a_padded_map():
@@ -78,9 +84,8 @@ def test_gradients_go_to_the_places_that_were_read_and_are_the_same_each_time():
     def gradient(maps, boxes):
         with tf.GradientTape() as tape:
             tape.watch((maps, boxes))
-            total = tf.reduce_sum(
-                weights * roi_align([maps], tf.stop_gradient(boxes), tf.constant([[12, 12]] * 2), (1,), 3)
-            )
+            pooled, _ = roi_align([maps], tf.stop_gradient(boxes), tf.constant([[12, 12]] * 2), (1,), 3)
+            total = tf.reduce_sum(weights * pooled)
         return tape.gradient(total, (maps, boxes))
 
     first, to_boxes = gradient(maps, boxes)
@@ -90,5 +95,5 @@ def test_gradients_go_to_the_places_that_were_read_and_are_the_same_each_time():
     for place in ((0, 4, 5, 1), (1, 7, 2, 0)):
         step = np.zeros((2, 12, 12, 3), np.float32)
         step[place] = 1.0
-        change = roi_align([tf.constant(step)], boxes, tf.constant([[12, 12]] * 2), (1,), 3)
+        change, _ = roi_align([tf.constant(step)], boxes, tf.constant([[12, 12]] * 2), (1,), 3)
         np.testing.assert_allclose(tf.reduce_sum(weights * change), first[place], atol=1e-4)

@@ -1,0 +1,172 @@
+"""A user's whole way through detection on a small net: a COCO folder in, one answer everywhere, the ids given back."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import retinue
+from retinue.data.decode import encoded_bytes
+from retinue.pipeline.predict import Predictor
+from retinue.pipeline.run import open_model
+from retinue.tasks.detection import agreement
+
+COLOURS = {"red": (230, 40, 40), "blue": (40, 60, 230)}
+IDS = {"red": 3, "blue": 18}
+SIZES = [(96, 64), (64, 80), (64, 64), (100, 64)]  # width, height
+SMALL = {
+    "task": "detection",
+    "model__weights": "none",
+    "model__backbone": "resnet18",
+    "model__input_size": 64,
+    "augment__crop_scale": [1.0, 1.0],
+    "detection__longest_side": 128,
+    "detection__anchor_sizes": [16, 32, 64, 64, 64],
+    "detection__pyramid_channels": 16,
+    "detection__head_width": 32,
+    "detection__boxes_sampled": 32,
+    "detection__anchors_sampled": 64,
+    "detection__train_candidates": 100,
+    "detection__train_proposals": 100,
+    "detection__candidates": 50,
+    "detection__proposals": 50,
+    "train__batch_size": 3,
+    "train__batch_norm": "frozen",
+    "train__stages": {"all": {"epochs": 10, "rate": 3e-3, "backbone_rate": 1.0}},
+    "evaluate__bootstrap": 50,
+    "evaluate__batch_size": 3,
+    "data__val_share": 0.25,
+}
+quiet = {"say": lambda line: None}
+
+
+def make_folder(folder, count=16, names=tuple(COLOURS), seed=0):
+    """Grey pictures of different sizes with a rectangle or two in them, and one without; a COCO file beside them."""
+    random = np.random.default_rng(seed)
+    images, annotations = [], []
+    for number in range(count):
+        width, height = SIZES[number % len(SIZES)]
+        pixels = random.normal(90, 5, (height, width, 3))
+        for name in names if number % 3 == 0 else names[number % len(names) :][: number != 5]:
+            sides = random.integers(22, 34, 2)
+            x, y = random.integers(0, [width, height] - sides)
+            pixels[y : y + sides[1], x : x + sides[0]] = COLOURS.get(name, (90, 200, 90))
+            box = [int(x), int(y), *sides.tolist()]
+            ids = {"id": len(annotations) + 1, "image_id": 100 + number, "category_id": IDS.get(name, 77)}
+            annotations.append(ids | {"bbox": box, "area": box[2] * box[3], "iscrowd": 0})
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / f"{number}.png")
+        images.append({"id": 100 + number, "file_name": f"{number}.png", "width": width, "height": height})
+    categories = [{"id": IDS.get(name, 77), "name": name} for name in names]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (folder / "boxes.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return make_folder(tmp_path_factory.mktemp("data") / "rectangles")
+
+
+@pytest.fixture(scope="module")
+def run(photos, tmp_path_factory):
+    return retinue.train(str(photos), str(tmp_path_factory.mktemp("runs") / "run"), **SMALL)
+
+
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    out = tmp_path_factory.mktemp("exported") / "model"
+    retinue.export(str(run[0].folder), out, **quiet)
+    return out
+
+
+def test_run_folder(run):
+    folder, scores = run[0].folder, run[1]
+    assert scores.headline == "ap" and scores.count == 4 and scores.numbers["ap50"] > 0.2
+    numbers = json.loads((folder / "scores.json").read_text())["numbers"]
+    assert {"ap", "ap50", "ap75", "ap_small", "voc07_ap50", "voc10_ap50", "f1"} <= numbers.keys()
+    assert [row["class"] for row in csv.DictReader(open(folder / "per_class.csv"))] == ["red", "blue"]
+    rows = list(csv.DictReader(open(folder / "proposal_recall.csv")))
+    assert [row["proposals"] for row in rows] == ["50", "100", "300", "1000"]
+    history = list(csv.DictReader(open(folder / "metrics.csv")))
+    four = {"rpn_objectness", "rpn_box", "class", "box"}
+    assert len(history) == 10 and four <= history[0].keys()
+    for row in history:
+        assert float(row["loss"]) == pytest.approx(sum(float(row[name]) for name in four), rel=1e-3)
+    described = json.loads((folder / "classes.json").read_text())
+    assert (described["classes"], described["class_ids"]) == (["red", "blue"], [3, 18])
+    assert any((folder / "worst").glob("*.jpg")) and (folder / "batch_train.jpg").exists()
+
+
+def test_predictions_are_in_the_pictures_own_pixels_with_the_datas_own_ids(run, photos, tmp_path):
+    options = {"runtime": "tensorflow", "formats": ("jsonl", "csv", "coco"), "overlay": True, "crops": True}
+    retinue.predict(str(run[0].folder), [str(photos)], tmp_path / "out", **options, **quiet)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text("utf-8").splitlines()]
+    assert len(lines) == 16 and {(line["width"], line["height"]) for line in lines} == set(SIZES)
+    found = [(line, one) for line in lines for one in line["detections"]]
+    assert len(found) > 10
+    for line, one in found:
+        x1, y1, x2, y2 = one["box"]
+        assert 0 <= x1 < x2 <= line["width"] and 0 <= y1 < y2 <= line["height"] and one["label"] in IDS
+    coco = json.loads((tmp_path / "out" / "predictions.coco.json").read_text())
+    assert len(coco) == len(found)
+    for (line, one), entry in zip(found, coco, strict=True):
+        assert entry["image_id"] == 100 + int(Path(line["file"]).stem) and entry["category_id"] == IDS[one["label"]]
+        x, y, width, height = entry["bbox"]
+        assert [x, y, x + width, y + height] == pytest.approx(one["box"], abs=0.02)
+    table = list(csv.DictReader(open(tmp_path / "out" / "predictions.csv")))
+    assert {row["file"] for row in table} == {line["file"] for line in lines}
+    assert len(list((tmp_path / "out" / "overlays").rglob("*.jpg"))) == 16
+    sure = sum(one["score"] >= 0.4 for _, one in found)  # these are cut out
+    assert len(list((tmp_path / "out" / "crops").rglob("*.jpg"))) == sure
+
+
+def test_every_way_gives_the_same_boxes(run, exported, photos):
+    files = sorted(map(str, photos.glob("*.png")))
+    model = open_model(run[0].folder)
+    settings = model.config.detection
+
+    def answers(predictor):
+        rows = [result.prediction for result in predictor(files)]
+        count = np.array([len(row["scores"]) for row in rows])
+        outputs = {"count": count}
+        for name, empty in (("boxes", (0, 4)), ("scores", (0,)), ("labels", (0,))):
+            outputs[name] = np.zeros((len(rows), settings.most_detections, *empty[1:]), np.float32)
+            for row, prediction in enumerate(rows):
+                outputs[name][row, : count[row]] = prediction[name]
+        return outputs
+
+    def assert_same(given):
+        told = agreement.compare(given, truth, 1e-3, settings.score_threshold, settings.nms_threshold)
+        assert told["same"] + told["near_ties"] == len(files) and told["same"] >= len(files) - 2, told
+
+    alone = Predictor(model, "tensorflow")
+    assert alone.batch == 1  # by default on a CPU
+    truth = answers(alone)
+    assert truth["count"].sum() > 10
+    assert_same(answers(Predictor(model, "openvino", batch=8)))
+    served = tf.saved_model.load(str(exported)).signatures["serving_default"]
+    answer = served(tf.constant([encoded_bytes(file) for file in files]))  # of different sizes, in one batch
+    assert_same({name: answer[name].numpy() for name in ("boxes", "scores", "labels", "count")})
+    for names, labels in zip(answer["names"].numpy(), answer["labels"].numpy(), strict=True):
+        assert [name.decode() for name in names] == [["red", "blue", ""][label] for label in labels]
+
+
+def test_what_bf16_costs_can_be_evaluated(run, photos):
+    folder, value = str(run[0].folder), run[1].value
+    half = retinue.evaluate(folder, str(photos), runtime="openvino", precision="bf16")
+    assert half.count == 4 and half.value == pytest.approx(value, abs=0.1)
+    with pytest.raises(retinue.UsageError, match="tensorflow runs f32 only"):
+        retinue.evaluate(folder, str(photos), runtime="tensorflow", precision="bf16")
+
+
+def test_a_class_that_the_model_does_not_know_gives_no_score(run, tmp_path, capsys):
+    folder = make_folder(tmp_path / "more", count=6, names=("red", "green"), seed=1)
+    capsys.readouterr()
+    with pytest.raises(retinue.RetinueError, match="more: the model does not know the class green; it knows red, blue"):
+        retinue.evaluate(str(run[0].folder), str(folder))
+    assert "ap " not in capsys.readouterr().out
