@@ -37,14 +37,17 @@ def score(task, run, dataset, interval=True):
     """
     evaluator = task.evaluator(interval)
     first = 0
-    for batch in predictions(task, run, dataset):
+    for batch in predictions(task, run, task.sources(dataset)):
         evaluator.update(batch, dataset.take(np.arange(first, first + len(batch))))
         first += len(batch)
     return evaluator.scores()
 
 
-def predictions(task, run, dataset):
-    """Yield the predictions of a `Dataset`, a list a batch, in order. Raises RetinueError that names a broken file."""
+def predictions(task, run, columns):
+    """Yield predictions, a list a batch, in order. Raises RetinueError that names a broken file.
+
+    columns: what `task.sources` gives: the files, as an array of str objects, and of clips which part is meant.
+    """
     import tensorflow as tf
 
     from retinue.data import batches
@@ -52,7 +55,6 @@ def predictions(task, run, dataset):
     def example(columns, _):
         return task.read_record(columns), ()
 
-    columns = task.sources(dataset)
     data = batches.batches(
         columns,
         example,
@@ -143,7 +145,9 @@ def worst_pictures(task, model, dataset, rows):
         return []
     chosen = dataset.take(rows)
     found = [
-        prediction for batch in predictions(task, Evaluation(task, model, chosen).run, chosen) for prediction in batch
+        prediction
+        for batch in predictions(task, Evaluation(task, model, chosen).run, task.sources(chosen))
+        for prediction in batch
     ]
     items = []
     for record, prediction in zip(chosen, found, strict=True):

@@ -91,7 +91,8 @@ def _train(run, task, model, dataset, report, resume, say):
     run.update(waiting=_share_waiting(history))
     model.load_weights(run.folder / "best.weights.h5")
     if len(held_back):
-        said = [one for some in predictions(task, Evaluation(task, model, held_back).run, held_back) for one in some]
+        batches = predictions(task, Evaluation(task, model, held_back).run, task.sources(held_back))
+        said = [prediction for batch in batches for prediction in batch]
         say(task.finish(model, said, held_back))
         fitting.save_best()
     scored = dataset.split("test") if (dataset.splits == "test").any() else held_out
