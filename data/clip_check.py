@@ -65,7 +65,7 @@ def probe_clip(path, start=0.0, end=0.0, max_pixels=200_000_000):
         what = "no frame can be decoded" if not count else f"it has no frame from {start:g} to {end:g} seconds"
         return ClipFile(**found, bad=("zero frames", what, COPY_AGAIN if not count else "correct start and end"))
     lost = max(clip.frames - count, 0) if not (start or end) else 0
-    return ClipFile(**found, frames=frames, lost=lost, remarks=tuple(_remarks(frames, lost, clip, times)))
+    return ClipFile(**found, frames=frames, lost=lost, remarks=tuple(remarks(frames, lost, clip.frames, times)))
 
 
 def _go_through(clip, last):
@@ -77,13 +77,14 @@ def _go_through(clip, last):
     return count, times
 
 
-def _remarks(frames, lost, clip, times):
+def remarks(frames, lost, declared, times):
+    """(kind, reason) of what is odd about a usable clip. times: seconds at which its frames are shown."""
     if lost:
-        yield "frames lost", f"{lost:,} of the {clip.frames:,} frames it says it has can't be decoded"
+        yield "frames lost", f"{lost:,} of the {declared:,} frames it says it has can't be decoded"
     if frames < SHORT:
         yield "very short", f"{frames} {'frame' if frames == 1 else 'frames'}; the last flow field is repeated"
     steps = np.diff(times)
-    if len(steps) > 2 and clip.frames:
+    if len(steps) > 2:
         usual = np.median(steps)
         off = np.abs(steps - usual) > VARIES * max(usual, 1e-6)
         if off.mean() > 0.05:

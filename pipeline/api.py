@@ -58,6 +58,13 @@ def explain(model, images=(), out=None, **options):
     return explain(model, images, out, **options)
 
 
+def flow(sources, out, **options):
+    """Compute and store the optical flow of clips; see pipeline/flow.py for the options. Imports no TensorFlow."""
+    from retinue.pipeline.flow import extract
+
+    return extract(sources, out, **options)
+
+
 def build(task, classes, recipe=None, multi_label=False, **settings):
     """The untrained `TaskModel` of a task for the class names `classes`."""
     from retinue import tasks

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from retinue.configs.load import load_config
 from retinue.data.files import atomic_write
+from retinue.pipeline.export import export
 from retinue.pipeline.flow import extract
 from retinue.pipeline.predict import predict
 from retinue.pipeline.run import next_folder, to_csv
@@ -37,8 +38,8 @@ def demo(out=None, say=print):
         )
     say(f"  chance {1 / len(VIEWS) / len(MOVES):>9.1%} {1 / len(VIEWS):>10.1%} {1 / len(MOVES):>10.1%}")
     atomic_write(run.folder / "view_and_move.csv", to_csv(parts))
-    held_out = folder / "clips" / "test"
-    predict(run.folder, [held_out], folder / "predictions", say=say)
+    export(run.folder, folder / "export", to=("savedmodel", "openvino"), say=say)
+    predict(folder / "export", [folder / "clips" / "test"], folder / "predictions", say=say)
     return scores
 
 

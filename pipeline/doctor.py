@@ -24,6 +24,7 @@ def doctor():
     for name, (what, cure) in OPTIONAL.items():
         found = importlib.util.find_spec(name) is not None
         rows.append((name, what if found else f"missing: {what}", "" if found else cure))
+    rows.append(_flow_methods())
     rows += _devices()
     folder = cache_folder("weights")
     rows.append(("weights folder", f"{folder}{'' if os.path.isdir(folder) else ' (not made yet)'}", ""))
@@ -39,6 +40,14 @@ def device():
         return f"CPU, {usable_cores()} cores"
     names = {tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus}
     return f"{len(gpus)} x {', '.join(sorted(names))}"
+
+
+def _flow_methods():
+    import cv2
+
+    more = hasattr(cv2, "optflow")
+    cure = "pip uninstall opencv-python-headless, then pip install 'retinue[contrib]'"
+    return "optical flow", "dis, farneback" + (", tvl1" if more else "; missing: tvl1"), "" if more else cure
 
 
 def _devices():

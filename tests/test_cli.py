@@ -56,7 +56,7 @@ def test_help_and_check_import_no_tensorflow(photos, tmp_path):
 def test_help_lists_every_command(retinue):
     code, out, _ = retinue("--help")
     assert code == 0
-    for command in ("check", "train", "evaluate", "predict", "export", "models", "recipes", "doctor", "demo"):
+    for command in ("check", "train", "evaluate", "predict", "export", "flow", "models", "recipes", "doctor", "demo"):
         assert f"\n  {command} " in out
 
 

@@ -14,7 +14,7 @@ from clips import make_clips, moving, write_video
 from retinue.configs.errors import RetinueError
 from retinue.data.check import check
 from retinue.data.check_report import summary_lines
-from retinue.data.clip_check import probe_clip
+from retinue.data.clip_check import probe_clip, remarks
 from retinue.data.clip_file import Clip, count_frames, is_stream, read_frames, resized, span
 from retinue.data.clip_folders import read_clip_folders
 
@@ -114,6 +114,14 @@ def test_probing(video, tmp_path):
     assert probe_clip(video, 3.0, 4.0).bad[0] == "zero frames"
     assert probe_clip(video, max_pixels=100).bad[0] == "too large"
     assert probe_clip(frame_folder(tmp_path / "frames")).frames == 12
+
+
+def test_a_rate_that_varies():
+    even = remarks(20, 0, 20, np.arange(20) / 25)
+    assert list(even) == []
+    uneven = dict(remarks(20, 0, 20, np.cumsum([0.04] * 15 + [0.2] * 5)))
+    assert uneven == {"variable rate": "26% of its frames come sooner or later than the others"}
+    assert dict(remarks(3, 0, 3, [0, 0.1, 0.2]))["very short"].startswith("3 frames")
 
 
 def test_checking_a_folder(tmp_path):

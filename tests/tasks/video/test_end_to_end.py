@@ -8,16 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 from clips import make_clips, moving, write_video
 
 import retinue
 from retinue.configs.errors import UsageError
+from retinue.data.batches import name_broken_file
 from retinue.data.clip_file import read_frames
 from retinue.pipeline.flow import extract
 from retinue.pipeline.predict import Predictor
 from retinue.pipeline.prepare import config_for
+from retinue.pipeline.run import open_model
 from retinue.pipeline.train import train
 from retinue.tasks.video import flow
 
@@ -64,6 +67,32 @@ def test_run_folder(run):
     assert {"spatial", "temporal", "val_accuracy", "val_spatial_accuracy", "val_temporal_accuracy"} <= set(rows[0])
     assert [row["stream"] for row in scores.tables["streams"]] == ["spatial", "temporal", "both"]
     assert (folder / "report.html").exists() and (folder / "batch_train.jpg").exists()
+
+
+def test_report_shows_the_streams_side_by_side(run):
+    page = (run[0].folder / "report.html").read_text("utf-8")
+    for words in ("Frames, motion, and both", "motion alone (temporal)", "What frames alone (spatial) mixes up"):
+        assert words in page
+    assert {"streams.csv", "confusion_spatial.png", "confusion_temporal.csv"} <= {
+        p.name for p in run[0].folder.iterdir()
+    }
+    worst = sorted((run[0].folder / "worst").glob("*.jpg"))
+    assert worst and Image.open(worst[0]).size[0] >= 256
+    rows = list(csv.DictReader(open(run[0].folder / "per_class.csv")))
+    assert {"spatial_recall", "temporal_recall"} <= set(rows[0])
+
+
+def test_a_clip_that_vanished_is_named(run, clips):
+    task = open_model(run[0].folder).task
+    columns = {"file": np.array([str(clips / "red left" / "0.avi"), str(clips / "gone.avi")], dtype=object)}
+    columns |= {name: np.zeros(2, np.float32) for name in ("start", "end")}
+    told = name_broken_file(columns, lambda record, _: (task.read_record(record), ()))
+    assert told == f"{clips / 'gone.avi'}: there is no such clip"
+
+
+def test_explaining_clips_is_refused(run, clips, tmp_path):
+    with pytest.raises(UsageError, match="is a video model"):
+        retinue.explain(str(run[0].folder), [str(clips / "red left" / "0.avi")], tmp_path / "why")
 
 
 def test_the_same_answers_from_everything(run, clips, tmp_path):
