@@ -9,10 +9,10 @@ import sys
 
 import click
 
-from retinue.configs.errors import RetinueError
+from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.quiet import import_tensorflow
 
-TASKS = ("classification", "detection", "segmentation")
+TASKS = ("classification", "detection", "segmentation", "video")
 TASK_OF_DATA = click.Choice(["auto", *TASKS])
 # A full disk or missing rights, wherever they are met.
 USERS_TO_MEND = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
@@ -116,8 +116,12 @@ def evaluate(model, data, split, runtime, precision, as_json):
 @click.option("--crops", is_flag=True, help="Also cut out what is detected.")
 @click.option("--batch", type=click.IntRange(1), help="Pictures a step.")
 @click.option("--shard", metavar="I/N", help="Only the I-th of N parts, I from 1.")
-def predict(model, sources, out, runtime, precision, formats, overlay, crops, batch, shard):
+@click.option("--window", type=float, metavar="SECONDS", help="Video: answer for windows, not for whole clips.")
+@click.option("--step", type=float, metavar="SECONDS", help="From one window's start to the next.  [default: --window]")
+def predict(model, sources, out, runtime, precision, formats, overlay, crops, batch, shard, window, step):
     """Run MODEL, a run folder or an export, over SOURCEs: files, folders, globs, or @LIST, a text file of paths.
+
+    A model for video also takes a camera's number and a stream's address.
 
     Paths in a list are relative to the folder that the command is run in. A restart with the same --out skips what is
     done.
@@ -136,6 +140,8 @@ def predict(model, sources, out, runtime, precision, formats, overlay, crops, ba
         crops=crops,
         batch=batch,
         shard=shard,
+        window=window,
+        step=step,
         say=click.echo,
     )
     sys.exit(summary.exit_code)
@@ -201,6 +207,23 @@ def explain(model, images, out, methods, class_name, box, point, layer, channel,
         say=click.echo,
     )
     sys.exit(3 if failures else 0)
+
+
+@commands.command(short_help="Compute the optical flow of clips, and store it.")
+@click.argument("sources", nargs=-1, required=True, metavar="CLIPS...")
+@click.option("--out", required=True, help="Folder for the flow; what is whole in it is not done again.")
+@click.option("--method", default="dis", show_default=True, help="dis, farneback, or tvl1 with opencv-contrib")
+@click.option("--bound", type=float, default=20.0, show_default=True, help="Pixels of motion that 8 bits reach to.")
+@click.option("--size", default="256x340", show_default=True, metavar="HxW", help="What frames are resized to before.")
+def flow(sources, out, method, bound, size):
+    """Compute the optical flow of CLIPS (files, folders, globs, @LIST) once, for training with video.flow_folder.
+
+    Method, bound and size must be those of the training: video.flow_method, video.flow_bound, video.frame_size.
+    """
+    from retinue.pipeline.flow import extract
+
+    summary = extract(list(sources), out, method=method, bound=bound, size=_size(size), say=click.echo)
+    sys.exit(summary.exit_code)
 
 
 @commands.command(short_help="List the backbones.")
@@ -308,6 +331,14 @@ def main():
 def _names(text):
     """Names with commas between them as a tuple."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _size(text):
+    """ "256x340" -> (256, 340)."""
+    height, _, width = text.lower().partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise UsageError(f"--size {text}: write it as height x width, for instance --size 256x340")
+    return int(height), int(width)
 
 
 def _point(text):

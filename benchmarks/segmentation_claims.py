@@ -98,7 +98,11 @@ def trained(tiles, folder, net, seed, epochs):
 def region_masks(run, tiles):
     """The masks of the test region, put together: uint8 `[512, 128]`."""
     model, files = open_model(run.folder), sorted((tiles / "test" / "images").iterdir())
-    found = predictions(model.task, outputs_function(model, "tensorflow"), [str(file) for file in files])
+    found = predictions(
+        model.task,
+        outputs_function(model, "tensorflow"),
+        {"file": np.array([str(file) for file in files], dtype=object)},
+    )
     return together([prediction["mask"] for batch in found for prediction in batch])
 
 

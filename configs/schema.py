@@ -11,6 +11,7 @@ LISTED = Field(strict=False)  # YAML has lists where we have tuples; what is in 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Side = Annotated[int, Field(ge=16, le=4096)]
 
 
 class Section(BaseModel):
@@ -30,6 +31,7 @@ class DataConfig(Section):
     val_share: Share = Field(0.2, description="share of the training files held out, where the data has no val split")
     test_share: Share = Field(0.0, description="share held out for a last test, where the data has no test split")
     fit: Literal["squash", "crop", "pad"] = Field("squash", description="how a picture is brought to a square")
+    fold: Literal[1, 2, 3] = Field(1, description="which of the three splits of UCF-101 or HMDB-51")
 
 
 class AugmentConfig(Section):
@@ -87,6 +89,9 @@ class Stage(Section):
         (), description="names of layers that stay as they are in this stage"
     )
     input_size: int | None = Field(None, ge=8, le=4096, description="another input size during this stage")
+    learns: Literal["all", "spatial", "temporal"] = Field(
+        "all", description="of a net for video with two streams: the one that this stage trains, or both"
+    )
 
 
 class TrainConfig(Section):
@@ -238,15 +243,65 @@ class SegmentationConfig(Section):
         return scales
 
 
+class VideoConfig(Section):
+    """A class for every clip. Used where task is video."""
+
+    architecture: Literal["two_stream", "spatial", "temporal", "early_fusion", "late_fusion", "slow_fusion"] = Field(
+        "two_stream",
+        description="frames and flow in two streams (Simonyan and Zisserman), one of them alone, or frames stacked "
+        "(Karpathy et al.)",
+    )
+    frame_size: Annotated[tuple[Side, Side], LISTED] = Field(
+        (256, 340), description="height and width that frames and flow have before model.input_size is cut from them"
+    )
+    segments: int = Field(1, ge=1, le=32, description="parts of a clip that a training step looks into, at random")
+    test_snippets: int = Field(
+        3, ge=1, le=250, description="equally spaced places that a score looks at; 25 in the paper"
+    )
+    flow_fields: int = Field(10, ge=1, le=64, description="flow fields in a row that the temporal stream sees")
+    flow_method: Literal["dis", "farneback", "tvl1"] = Field(
+        "dis", description="how flow is computed; tvl1 needs opencv-contrib"
+    )
+    flow_bound: Positive = Field(20.0, description="pixels of motion that 8 bits reach to")
+    flow_folder: str = Field("", description="folder that `retinue flow` wrote; flow that is not there is computed")
+    subtract_mean: bool = Field(
+        True, description="take the mean out of each flow field, against the camera's motion; false where that is meant"
+    )
+    crop_scales: Annotated[tuple[Share, ...], LISTED] = Field(
+        (1.0, 0.875, 0.75, 0.66), description="sides of training crops, as shares of the frame's shorter side"
+    )
+    corner_crops: bool = Field(True, description="crop training clips at corners and centre, else anywhere")
+    temporal_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.2, description="before the last layer of the temporal stream; 0.9 in the paper"
+    )
+    fusion: Literal["average", "weighted", "svm"] = Field("average", description="how the streams' scores become one")
+    fusion_weights: Annotated[tuple[Positive, Positive], LISTED] = Field(
+        (1.0, 1.5), description="fusion weighted: of the spatial and the temporal stream"
+    )
+    fusion_share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.2, description="fusion svm: share of the training clips that the streams never see, to fit it on"
+    )
+
+    @field_validator("crop_scales")
+    @classmethod
+    def _is_some(cls, scales):
+        if not scales or min(scales) <= 0:
+            raise ValueError("one number or more, above 0 and at most 1")
+        return scales
+
+
 class Config(Section):
     """One job, whole."""
 
-    task: Literal["classification", "detection", "segmentation"] = Field("classification", description="what is learnt")
+    task: Literal["classification", "detection", "segmentation", "video"] = Field(
+        "classification", description="what is learnt"
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
     detection: DetectionConfig = DetectionConfig()
     segmentation: SegmentationConfig = SegmentationConfig()
+    video: VideoConfig = VideoConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()

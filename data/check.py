@@ -41,7 +41,7 @@ def check(
     segmentation it knows the pixels of each class.
     """
     begin = time.perf_counter()
-    images = _probe_all(dataset.files, max_pixels, workers, progress)
+    images = _probe_all(dataset, max_pixels, workers, progress)
     dataset = dataclasses.replace(dataset, content_ids=[image.content_id for image in images])
     bad = np.array([image.bad is not None for image in images], bool)
     places = dataset.columns.get("place", np.full(len(images), "", object))
@@ -84,13 +84,21 @@ def check(
     )
 
 
-def _probe_all(files, max_pixels, workers, progress):
-    """`probe` of every file, in order, in threads: Pillow lets go of Python's lock while it decodes."""
+def _probe_all(dataset, max_pixels, workers, progress):
+    """`probe` (of clips `probe_clip`) of every file, in order, in threads: Pillow and OpenCV let go of Python's lock
+    while they decode."""
+    files = dataset.files
+    if dataset.task == "video":
+        from retinue.data.clip_check import probe_clip  # imports OpenCV
 
-    def probe_some(names):
-        return [probe(name, max_pixels) for name in names]
+    def probe_some(rows):
+        if dataset.task == "video":
+            parts = dataset.columns["start"], dataset.columns["end"]
+            return [probe_clip(files[row], *(float(part[row]) for part in parts), max_pixels) for row in rows]
+        return [probe(files[row], max_pixels) for row in rows]
 
-    chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
+    chunk = 1 if dataset.task == "video" else CHUNK
+    chunks = [range(start, min(start + chunk, len(files))) for start in range(0, len(files), chunk)]
     images = []
     # Pillow warns of odd metadata, which says nothing about the pixels, and would do so once a file.
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(workers or usable_cores()) as pool:
@@ -225,15 +233,16 @@ def _missing_classes(dataset, learned, counts):
         ignored = int(_trainable(counts, len(dataset.classes)).sum()) if dataset.task == "detection" else 0
         only = f": the {ignored:,} there are crowds or difficult, which are not learned" if ignored else ""
         return [f"no {WITH_PARTS[dataset.task]} is left for training{only}"]
+    noun = "clip" if dataset.task == "video" else "photo"
     if not trainable.any():
-        return ["no photo is left for training"]
+        return [f"no {noun} is left for training"]
     reasons = []
     missing = [name for name, count in zip(dataset.classes, trainable, strict=True) if not count]
     if missing:
         some = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-        noun = "class has" if len(missing) == 1 else "classes have"
+        which = "class has" if len(missing) == 1 else "classes have"
         reasons.append(
-            f"{len(missing)} {noun} no usable photo to train on: {some}; add photos to train, or take the class out"
+            f"{len(missing)} {which} no usable {noun} to train on: {some}; add {noun}s to train, or take the class out"
         )
     if len(dataset.classes) == 1 and not dataset.multi_label:
         reasons.append(f"there is only one class, {dataset.classes[0]}; add a class to tell it from")
@@ -285,7 +294,8 @@ def _classes_in_one_group(dataset, trainable):
 def _rare_classes(dataset, counts):
     """Classes that can't be both learnt and scored, and names that differ by nothing but case."""
     findings = []
-    trainable, noun = _trainable(counts, len(dataset.classes)), "object" if dataset.task == "detection" else "photo"
+    trainable = _trainable(counts, len(dataset.classes))
+    noun = {"detection": "object", "video": "clip"}.get(dataset.task, "photo")
     for index, name in enumerate(dataset.classes):
         if "val" in counts:
             if trainable[index] and not counts["val"][index]:

@@ -80,6 +80,7 @@ class Report:
             "problems": [
                 {"severity": severity, "kind": kind, "count": count} for (severity, kind), count in kinds.most_common()
             ],
+            **self._clips(),
             **({} if self.objects is None else {"objects": self.objects}),
             **({} if self.masks is None else {"masks": self.masks}),
             "would_fail": self.would_fail,
@@ -107,8 +108,19 @@ class Report:
         usable, _ = self.usable()
         if len(usable):
             with atomic_path(os.path.join(folder, "samples.jpg")) as path:
-                sheet = {"detection": box_sheet, "segmentation": mask_sheet}.get(self.dataset.task, contact_sheet)
+                sheets = {"detection": box_sheet, "segmentation": mask_sheet}
+                sheet = sheets.get(self.dataset.task, contact_sheet)
+                if self.dataset.task == "video":
+                    from retinue.data.clip_sheet import clip_sheet as sheet  # imports OpenCV
                 sheet(usable).save(path, quality=90)
+
+    def _clips(self):
+        """Frames of the usable clips, and how many more their containers say there are; nothing but for video."""
+        if self.dataset.task != "video":
+            return {}
+        clips = [image for image in self.images if not image.bad]
+        frames = {"decoded": sum(clip.frames for clip in clips), "lost": sum(clip.lost for clip in clips)}
+        return {"frames": frames}
 
     def _rotated(self):
         return sum(image.orientation != 1 for image in self.images if not image.bad)
@@ -142,13 +154,15 @@ def _write_text(folder, name, text):
 def summary_lines(report):
     """The report for the screen: what there is, problems by kind with examples, and the command to run next."""
     dataset = report.dataset
+    noun = "clips" if dataset.task == "video" else "photos"
     lines = [
-        _line("data", f"{dataset.source} ({dataset.format}), {len(dataset):,} photos{_splits(report)}"),
+        _line("data", f"{dataset.source} ({dataset.format}), {len(dataset):,} {noun}{_splits(report)}"),
         _line("classes", _classes(report)),
         _line("sizes", _sizes(report)),
+        *(_line("length", text) for text in _lengths(report)),
         *(_line("objects", text) for text in _objects(report)),
         *(_line("pixels", text) for text in _pixels(report)),
-        _line("bad", f"{len(report.bad_rows):,} of {len(dataset):,} photos can't be used"),
+        _line("bad", f"{len(report.bad_rows):,} of {len(dataset):,} {noun} can't be used"),
     ]
     lines += [_line(severity, text) for severity, text in _problems(report)]
     lines += [_line("stops", reason) for reason in report.would_fail]
@@ -219,6 +233,20 @@ def _sizes(report):
     text += "; " + ", ".join(f"{name} {count:,}" for name, count in formats)
     rotated = report._rotated()
     return text + (f"; turned upright by EXIF: {rotated:,}" if rotated else "")
+
+
+def _lengths(report):
+    """How long clips are, and what could not be decoded, a line; none but for video."""
+    clips = [image for image in report.images if not image.bad]
+    if report.dataset.task != "video" or not clips:
+        return []
+    frames, rates = [clip.frames for clip in clips], [clip.rate for clip in clips if clip.rate]
+    parts = [f"median {int(np.median(frames))} frames, {min(frames)} to {max(frames)}"]
+    if rates:
+        spread = f"{min(rates):g} to {max(rates):g}" if min(rates) < max(rates) else f"{rates[0]:g}"
+        parts.append(f"{spread} frames a second")
+    lost = sum(clip.lost for clip in clips)
+    return [", ".join(parts + ([f"{lost:,} frames lost in decoding"] if lost else []))]
 
 
 def _objects(report):

@@ -10,6 +10,7 @@ from retinue.data.dataset import Dataset
 from retinue.data.finding import NOTE, WARNING, Finding
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
 # Photos that retinue can't decode: they are listed, so that the check names them with a cure and nobody misses them.
 OTHER_PHOTO_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".psd")
 SPLIT_NAMES = {
@@ -33,30 +34,30 @@ def read_class_folders(folder):
     folder = os.fspath(folder)
     root, findings = folder, []
     while _only_wraps_another(root):
-        findings += _results_in(root)
-        root = os.path.join(root, _folders(root)[0])
+        findings += results_in(root)
+        root = os.path.join(root, folders_in(root)[0])
         findings.append(Finding(NOTE, "folder in a folder", root, "", "the classes are one level down", "read there"))
-    split_folders = _split_folders(root)
+    split_folders = split_folders_in(root)
     if split_folders:
-        findings += _results_in(root)
-        labelled, unused = [], sorted(set(_folders(root)) - set(split_folders.values()))
+        findings += results_in(root)
+        labelled, unused = [], sorted(set(folders_in(root)) - set(split_folders.values()))
         for split, name in split_folders.items():
             labelled += _read_classes(os.path.join(root, name), split, findings)
         for name in unused:
             findings.append(_unused(os.path.join(root, name), "a folder beside train, val and test"))
-        folders = {name for top in split_folders.values() for name in _folders(os.path.join(root, top))}
+        folders = {name for top in split_folders.values() for name in folders_in(os.path.join(root, top))}
     else:
-        labelled, folders = _read_classes(root, "", findings), set(_folders(root))
+        labelled, folders = _read_classes(root, "", findings), set(folders_in(root))
     if not labelled:
         raise RetinueError(_why_nothing(folder, root))
-    classes = sorted({_class_name(name) for name in folders})
+    classes = sorted({class_name(name) for name in folders})
     place = {name: index for index, name in enumerate(classes)}
     labelled.sort()
     return Dataset(
         task="classification",
         files=[file for file, _, _ in labelled],
         classes=classes,
-        columns={"label": np.array([place[_class_name(name)] for _, name, _ in labelled], np.int64)},
+        columns={"label": np.array([place[class_name(name)] for _, name, _ in labelled], np.int64)},
         splits=np.array([split for _, _, split in labelled], dtype=object),
         source=folder,
         format="class folders",
@@ -69,17 +70,22 @@ def looks_like_image(name):
     return name.lower().endswith(IMAGE_SUFFIXES + OTHER_PHOTO_SUFFIXES)
 
 
+def looks_like_video(name):
+    """Whether a file's name says that it is a video."""
+    return name.lower().endswith(VIDEO_SUFFIXES)
+
+
 def _read_classes(folder, split, findings):
     """(file, class folder, split) of every image in the class folders of `folder`."""
     rows = []
-    findings += _results_in(folder)
-    for name in _folders(folder):
+    findings += results_in(folder)
+    for name in folders_in(folder):
         for file in _files_below(os.path.join(folder, name), findings):
             if looks_like_image(file):
                 rows.append((file, name, split))
             else:
                 findings.append(_unused(file, "not an image"))
-    for name in _files(folder):
+    for name in files_in(folder):
         if looks_like_image(name):
             where = f"outside the class folders of {folder}"
             findings.append(_unused(os.path.join(folder, name), f"a photo {where}, so without a class"))
@@ -90,14 +96,14 @@ def _unused(file, reason):
     return Finding(WARNING, "not used", file, "", reason, "passed over")
 
 
-def _split_folders(root):
+def split_folders_in(root):
     """{split: folder name}, empty for plain class folders.
 
     A folder `train` alone does not decide: it can be a class of vehicles. Either there is nothing but split names, or
     it holds folders itself and has a val or test beside it.
     """
     found = {}
-    for name in _folders(root):
+    for name in folders_in(root):
         split = SPLIT_NAMES.get(name.lower())
         if split in found:
             raise RetinueError(f"{root}: both {found[split]} and {name} could be the {split} split; rename one of them")
@@ -105,27 +111,27 @@ def _split_folders(root):
             found[split] = name
     if "train" not in found:
         return {}
-    if len(found) == len(_folders(root)):
+    if len(found) == len(folders_in(root)):
         return found
-    return found if len(found) > 1 and _folders(os.path.join(root, found["train"])) else {}
+    return found if len(found) > 1 and folders_in(os.path.join(root, found["train"])) else {}
 
 
 def _only_wraps_another(root):
     """Whether `root` holds nothing but one folder of class folders, as an archive often unpacks."""
-    folders = _folders(root)
-    if len(folders) != 1 or folders[0].lower() in SPLIT_NAMES or any(map(looks_like_image, _files(root))):
+    folders = folders_in(root)
+    if len(folders) != 1 or folders[0].lower() in SPLIT_NAMES or any(map(looks_like_image, files_in(root))):
         return False
     inner = os.path.join(root, folders[0])
-    return len(_folders(inner)) > 1 and not any(map(looks_like_image, _files(inner)))
+    return len(folders_in(inner)) > 1 and not any(map(looks_like_image, files_in(inner)))
 
 
 def _why_nothing(folder, root):
-    tables = [name for name in _files(root) if name.lower().endswith((".csv", ".tsv"))]
+    tables = [name for name in files_in(root) if name.lower().endswith((".csv", ".tsv"))]
     if tables:
         return f"{folder}: no class folders, but a table; name it instead: {os.path.join(root, tables[0])}"
-    photos = sum(map(looks_like_image, _files(root)))
-    for name in _folders(root):
-        photos += sum(map(looks_like_image, _files(os.path.join(root, name))))
+    photos = sum(map(looks_like_image, files_in(root)))
+    for name in folders_in(root):
+        photos += sum(map(looks_like_image, files_in(os.path.join(root, name))))
     if photos:
         example = os.path.join(folder, "cat", "1.jpg")
         return (
@@ -135,7 +141,7 @@ def _why_nothing(folder, root):
     return f"{folder}: no photos in it; looked for {' '.join(IMAGE_SUFFIXES)} in folders named by class"
 
 
-def _class_name(folder_name):
+def class_name(folder_name):
     """One spelling for accented letters: macOS writes them decomposed, and classes are matched by name."""
     if any("\ud800" <= letter <= "\udfff" for letter in folder_name):
         raise RetinueError(f"{ascii(folder_name)}: the name of this class folder is not valid UTF-8; rename it")
@@ -146,15 +152,20 @@ def _ignored(name):
     return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir")
 
 
-def _folders(folder):
-    return sorted(entry.name for entry in _entries(folder) if entry.is_dir() and not _is_written_by_retinue(entry.path))
+def folders_in(folder):
+    """Names of the folders in `folder`, sorted, without those that retinue wrote."""
+    return sorted(
+        entry.name for entry in entries_in(folder) if entry.is_dir() and not _is_written_by_retinue(entry.path)
+    )
 
 
-def _files(folder):
-    return sorted(entry.name for entry in _entries(folder) if not entry.is_dir())
+def files_in(folder):
+    """Names of the files in `folder`, sorted."""
+    return sorted(entry.name for entry in entries_in(folder) if not entry.is_dir())
 
 
-def _entries(folder):
+def entries_in(folder):
+    """What is in `folder`, as `os.DirEntry`s, but for the droppings of systems."""
     try:
         with os.scandir(folder) as entries:
             return [entry for entry in entries if not _ignored(entry.name)]
@@ -167,18 +178,18 @@ def _files_below(folder, findings, above=()):
     real = os.path.realpath(folder)
     if real in above:
         return
-    findings += _results_in(folder)
-    for name in _files(folder):
+    findings += results_in(folder)
+    for name in files_in(folder):
         yield os.path.join(folder, name)
-    for name in _folders(folder):
+    for name in folders_in(folder):
         yield from _files_below(os.path.join(folder, name), findings, (*above, real))
 
 
-def _results_in(folder):
+def results_in(folder):
     """A finding for each folder in `folder` that retinue wrote: its pictures are not photos to learn from."""
     return [
         Finding(NOTE, "results of retinue", path, "", "an earlier command wrote this folder", "passed over")
-        for path in sorted(entry.path for entry in _entries(folder) if entry.is_dir())
+        for path in sorted(entry.path for entry in entries_in(folder) if entry.is_dir())
         if _is_written_by_retinue(path)
     ]
 
@@ -190,7 +201,7 @@ def _is_written_by_retinue(folder):
     """
     if _holds(folder, "run.json") or _holds(folder, "export.json"):
         return True
-    entries = _entries(folder)
+    entries = entries_in(folder)
     if any(looks_like_image(entry.name) and entry.name != "samples.jpg" for entry in entries):
         return False
     if _holds(folder, "predict.json") or (_holds(folder, "report.json") and _holds(folder, "problems.csv")):

@@ -8,15 +8,19 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 TILE, CAPTION, COLUMNS, MOST = 160, 18, 8, 48
 
 
-def contact_sheet(dataset):
-    """Some pictures of every class (of the first ones, when there are many), upright, as a PIL image."""
+def contact_sheet(dataset, tile_of=None):
+    """Some pictures of every class (of the first ones, when there are many), upright, as a PIL image.
+
+    tile_of: function (a row, the longest side) -> PIL image; by default the file's picture.
+    """
+    tile_of = tile_of or (lambda row, side: thumbnail(dataset.files[row], side))
     rows = _choose(dataset)
     columns = min(COLUMNS, len(rows))
     sheet = Image.new("RGB", (columns * TILE, -(-len(rows) // columns) * (TILE + CAPTION)), "white")
     draw, font = ImageDraw.Draw(sheet), caption_font()
     for place, row in enumerate(rows):
         left, top = place % columns * TILE, place // columns * (TILE + CAPTION)
-        tile = thumbnail(dataset.files[row], TILE - 4)
+        tile = tile_of(row, TILE - 4)
         sheet.paste(tile, (left + (TILE - tile.width) // 2, top + (TILE - tile.height) // 2))
         draw.text((left + 3, top + TILE + 2), _caption(dataset, row, font), "black", font)
     return sheet

@@ -1,5 +1,6 @@
 """The identity of files by their bytes: moving, copying and renaming keep it, every change ends it."""
 
+import functools
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,25 @@ def content_ids(files, workers=None):
     """
     with ThreadPoolExecutor(workers or usable_cores()) as pool:
         return list(pool.map(_content_id_of, files))
+
+
+def clip_id(path):
+    """The content id of a clip: of a video file's bytes, or of all pictures of a folder of frames, names left out.
+
+    Raises OSError when it can't be read.
+    """
+    path = os.path.abspath(path)
+    stamp = os.stat(path)
+    return _clip_id(path, stamp.st_mtime_ns, stamp.st_size)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _clip_id(path, _modified, _size):
+    if not os.path.isdir(path):
+        return _content_id_of(path)
+    from retinue.data.clip_file import frame_names
+
+    return content_id("".join(map(_content_id_of, frame_names(path))).encode())
 
 
 def _content_id_of(name):

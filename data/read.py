@@ -6,6 +6,9 @@ import os
 from retinue.configs.errors import UsageError
 from retinue.data.boxes_csv import is_boxes_csv, read_boxes_csv
 from retinue.data.class_folders import read_class_folders
+from retinue.data.clip_folders import has_videos, read_clip_folders
+from retinue.data.clip_splits import read_clip_splits, split_lists
+from retinue.data.clips_csv import is_clips_csv, read_clips_csv
 from retinue.data.coco import coco_files, read_coco
 from retinue.data.coco_masks import read_coco_masks
 from retinue.data.csv_table import read_csv_table
@@ -15,7 +18,11 @@ from retinue.data.voc import read_voc, voc_folders
 from retinue.data.yolo import is_yolo_folder, read_yolo
 
 TASKS_OF_FORMAT = {
-    "class folders": ("classification",),
+    "class folders": ("classification", "video"),
+    "clip folders": ("video",),
+    "clips csv": ("video",),
+    "ucf101": ("video",),
+    "hmdb51": ("video",),
     "csv": ("classification",),
     "boxes csv": ("detection",),
     "coco": ("detection", "segmentation"),
@@ -23,10 +30,12 @@ TASKS_OF_FORMAT = {
     "yolo": ("detection",),
     "mask folders": ("segmentation",),
     "mask csv": ("segmentation",),
-    "tfds": ("classification", "detection", "segmentation"),
+    "tfds": ("classification", "detection", "segmentation", "video"),
 }
 READERS = {
     "class folders": read_class_folders,
+    "clip folders": read_clip_folders,
+    "clips csv": read_clips_csv,
     "csv": read_csv_table,
     "boxes csv": read_boxes_csv,
     "coco": read_coco,
@@ -37,12 +46,13 @@ READERS = {
 }
 
 
-def read(source, task="auto", say=print):
+def read(source, task="auto", say=print, fold=1):
     """Read `source`, a folder, a .csv, .json or .yaml file or `tfds:NAME`, into a `Dataset`.
 
     task: what the data is for; "auto" takes what the format can give. say: called with a line of text when something
-    takes long or is downloaded. Raises UsageError when the source is not there or of no known format or not for this
-    task, and RetinueError, with file and line, when its contents can't be understood.
+    takes long or is downloaded. fold: of UCF-101 and HMDB-51, which of the three splits. Raises UsageError when the
+    source is not there or of no known format or not for this task, and RetinueError, with file and line, when its
+    contents can't be understood.
     """
     source = os.fspath(source)
     form = detect(source)
@@ -50,13 +60,20 @@ def read(source, task="auto", say=print):
         possible = " or ".join(TASKS_OF_FORMAT[form])
         raise UsageError(f"{source}: {form} can't be read for {task}; it is data for {possible}")
     if form == "tfds":
-        from retinue.data.tfds_source import read_tfds  # imports TensorFlow
+        from retinue.data.tfds_clips import has_video, read_tfds_clips  # these import TensorFlow
+        from retinue.data.tfds_source import read_tfds
 
+        if task == "video" or task == "auto" and has_video(source):
+            return read_tfds_clips(source, say)
         if task == "segmentation":
             from retinue.data.tfds_masks import read_tfds_masks
 
             return read_tfds_masks(source, say)
         return read_tfds(source, say, task)
+    if form in ("ucf101", "hmdb51"):
+        return read_clip_splits(source, fold)
+    if task == "video" and form == "class folders":
+        return read_clip_folders(source)  # of folders of frames
     if task == "segmentation" and form == "coco":
         return read_coco_masks(source, say)
     if task == "segmentation" and form == "voc":
@@ -77,11 +94,18 @@ def detect(source):
             return "voc"
         if mask_folders(source):
             return "mask folders"
-        return "yolo" if is_yolo_folder(source) else "class folders"
+        if is_yolo_folder(source):
+            return "yolo"
+        if not has_videos(source):
+            return "class folders"
+        lists = split_lists(source)
+        return lists[0] if lists else "clip folders"
     suffix = os.path.splitext(source)[1].lower()
     if suffix in (".csv", ".tsv"):
         if is_masks_csv(source):
             return "mask csv"
+        if is_clips_csv(source):
+            return "clips csv"
         return "boxes csv" if is_boxes_csv(source) else "csv"
     if suffix in (".json", ".yaml", ".yml"):
         return "coco" if suffix == ".json" else "yolo"

@@ -14,7 +14,7 @@ from retinue.data.finding import NOTE, Finding
 from retinue.data.image_file import format_of
 from retinue.data.mask_classes import classes_of
 from retinue.data.mask_folders import mask_dataset
-from retinue.data.tfds_source import _builder, _write_once
+from retinue.data.tfds_source import builder_of, write_once
 
 PREFERRED = ("segmentation_mask", "mask", "segmentation_label", "label", "segmentation")
 
@@ -28,7 +28,7 @@ def read_tfds_masks(source, say=print):
     ($RETINUE_CACHE). The splits train, validation and test are taken.
     Raises UsageError for a dataset without picture or mask, RetinueError when it can't be had.
     """
-    builder = _builder(source)
+    builder = builder_of(source)
     image, mask = _fields(source, builder.info.features)
     if not builder.is_prepared():
         say(f"{source}: downloading {builder.info.download_size} to {builder.data_path}, once")
@@ -90,7 +90,7 @@ def _write_out(source, builder, image, mask, index, say):
             content = record[image].numpy()
             name = f"{split}/{number:07d}"
             file = f"{name}.{(format_of(content) or 'bin').lower()}"
-            _write_once(folder / file, content)
+            write_once(folder / file, content)
             with atomic_path(folder / f"{name}_mask.png") as temporary:
                 pixels = record[mask].numpy()[:, :, 0]
                 Image.fromarray(pixels.astype(np.uint8 if pixels.max() < 256 else np.uint16)).save(temporary, "PNG")

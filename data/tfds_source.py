@@ -31,7 +31,7 @@ def read_tfds(source, say=print, task="auto"):
     goes on where it stopped. `say` is told before anything is downloaded or written.
     Raises UsageError for an unknown name or a dataset without photo or label, RetinueError when it can't be had.
     """
-    builder = _builder(source)
+    builder = builder_of(source)
     objects = None if task == "classification" else _objects_field(builder.info.features)
     if task == "detection" and objects is None:
         raise UsageError(f"{source}: has no objects with boxes; its fields are {', '.join(builder.info.features)}")
@@ -53,7 +53,8 @@ def read_tfds(source, say=print, task="auto"):
     return _from_index(source, folder, json.loads(index.read_text(encoding="utf-8")))
 
 
-def _builder(source):
+def builder_of(source):
+    """The builder of `tfds:NAME`. Raises UsageError for a name that there is not."""
     import_tensorflow()
     import tensorflow_datasets as tfds
 
@@ -69,6 +70,11 @@ def _builder(source):
         raise UsageError(f"{source}: tensorflow_datasets has no such dataset; {cure}") from None
     except Exception as error:  # a wrong config or version raises whatever it likes
         raise UsageError(f"{source}: {_first_line(error)}") from error
+
+
+def label_field(source, features):
+    """The name of the label's field."""
+    return _field(source, features, "label", "classification")
 
 
 def _objects_field(features):
@@ -135,7 +141,7 @@ def _write_out(source, builder, image, label, index, say):
                 continue
             content = record[image].numpy()
             file = f"{split}/{number:07d}.{(format_of(content) or 'bin').lower()}"
-            _write_once(folder / file, content)
+            write_once(folder / file, content)
             if with_boxes:
                 _add_objects(rows, record[label], labels, parts[tfds.features.BBoxFeature], folder / file)
             else:
@@ -161,7 +167,7 @@ def _add_objects(rows, objects, labels, box_field, file):
         rows[name].append((np.zeros(len(labels), bool) if said is None else said.numpy())[kept].tolist())
 
 
-def _write_once(file, content):
+def write_once(file, content):
     """A plain write: half a file has another size, and is written again before the index is there."""
     if not file.exists() or file.stat().st_size != len(content):
         file.write_bytes(content)

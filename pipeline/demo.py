@@ -7,6 +7,8 @@ def demo(task, out=None, say=print):
         from retinue.pipeline.demo_detection import demo
     elif task == "segmentation":
         from retinue.pipeline.demo_segmentation import demo
+    elif task == "video":
+        from retinue.pipeline.demo_video import demo
     else:
         from retinue.pipeline.demo_classification import demo
     return demo(out, say)

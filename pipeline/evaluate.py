@@ -37,22 +37,24 @@ def score(task, run, dataset, interval=True):
     """
     evaluator = task.evaluator(interval)
     first = 0
-    for batch in predictions(task, run, dataset.files):
+    for batch in predictions(task, run, task.sources(dataset)):
         evaluator.update(batch, dataset.take(np.arange(first, first + len(batch))))
         first += len(batch)
     return evaluator.scores()
 
 
-def predictions(task, run, files):
-    """Yield the predictions of `files`, a list a batch, in order. Raises RetinueError that names a broken file."""
+def predictions(task, run, columns):
+    """Yield predictions, a list a batch, in order. Raises RetinueError that names a broken file.
+
+    columns: what `task.sources` gives: the files, as an array of str objects, and of clips which part is meant.
+    """
     import tensorflow as tf
 
-    from retinue.data import batches, decode
+    from retinue.data import batches
 
     def example(columns, _):
-        return task.read(decode.read_encoded(columns["file"])), ()
+        return task.read_record(columns), ()
 
-    columns = {"file": np.asarray(files, dtype=object)}
     data = batches.batches(
         columns,
         example,
@@ -115,6 +117,7 @@ def evaluate(model_path, source, split=None, say=print, *, runtime="auto", preci
     if not len(dataset):
         raise UsageError(f"{source}: has no files in split {chosen}")
     dataset = model.task.accept(dataset)
+    model.task.look_at(dataset, say)
     if model.warning:
         say(model.warning)
     say(f"{model_path} on {len(dataset)} files of {source} ({chosen})")
@@ -135,7 +138,6 @@ def headline(scores):
 
 def worst_pictures(task, model, dataset, rows):
     """For the report: the pictures of `rows`, dicts of file, image, and the truth and what was said of `task.judge`."""
-    from retinue.data import decode
     from retinue.pipeline.report import LARGEST
     from retinue.tasks import drawing
 
@@ -144,14 +146,14 @@ def worst_pictures(task, model, dataset, rows):
     chosen = dataset.take(rows)
     found = [
         prediction
-        for batch in predictions(task, Evaluation(task, model, chosen).run, chosen.files)
+        for batch in predictions(task, Evaluation(task, model, chosen).run, task.sources(chosen))
         for prediction in batch
     ]
     items = []
     for record, prediction in zip(chosen, found, strict=True):
         truth = task.truth(dataset, record)
         names, said = task.judge(prediction, truth)
-        image = decode.decode_image(decode.read_encoded(record["file"])).numpy()
+        image = task.picture(record)
         if task.draws_places:
             image = task.draw(image, prediction, truth)
         items.append({"file": record["file"], "truth": names, "said": said, "image": drawing.shrink(image, LARGEST)})

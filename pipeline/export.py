@@ -17,6 +17,7 @@ from pathlib import Path
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data import image_file
+from retinue.data.clip_check import probe_clip
 from retinue.data.files import atomic_write
 from retinue.pipeline import runtimes
 from retinue.pipeline.predict import stacked
@@ -36,7 +37,9 @@ def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None,
       serving_default   bytes: string `[n]`, encoded files
       image             image: uint8 `[n, height, width, 3]`, RGB of any size, upright
       model             what `task.read` gives; the net alone
-    The first two give what the task's `serve` says.
+    The first two give what the task's `serve` says. Of a net for clips there is no image, and serving_default takes
+      frames            uint8 `[n, K, H, W, 3 t]`, RGB, of K places in the clip; see tasks/video/snippets.py
+      flow              float32 `[n, K, H, W, 2 L]`, pixels from frame to frame, x and y of L fields in turn
     images: paths of photos for the proof; by default 8 of the files in the run's split.csv that are still there, from
     the val split, then test, then train.
     Raises UsageError for a format or precision that is not there, a folder that is not empty, or no photos, and
@@ -50,7 +53,7 @@ def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None,
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out}: exists already; give another --out")
-    files = _proof_files(model, images)
+    files = proof_records(model, images)
     if model.warning:
         say(model.warning)
     inference = model.task.inference(model.build())
@@ -75,7 +78,7 @@ def _write(model, inference, folder, to, precision, files, say):
         shutil.copyfile(model.folder / name, folder / name)
     _write_split(model, folder)
     function = runtimes.trace(inference)
-    tensors = [_read(model.task, file) for file in files]
+    tensors = [_read(model.task, record) for record in files]
     parts = [[place] for place in range(len(files))] if model.task.own_sizes else [list(range(len(files)))]
     batches = [stacked([tensors[place] for place in part], model.task.padding(training=False)) for part in parts]
     keras_model = runtimes.TensorFlowRuntime(function, inference)
@@ -85,7 +88,13 @@ def _write(model, inference, folder, to, precision, files, say):
         _write_saved_model(model, inference, folder)
         exported = tf.saved_model.load(str(folder))
         serve = exported.signatures["serving_default"]
-        given = [serve(bytes=tf.constant([_bytes(files[place]) for place in part])) for part in parts]
+        if model.task.takes_clips:
+            asked = [
+                {name: tf.constant(part) for name, part in model.task.to_arrays(batch).items()} for batch in batches
+            ]
+        else:
+            asked = [{"bytes": tf.constant([_bytes(files[place]["file"]) for place in part])} for part in parts]
+        given = [serve(**inputs) for inputs in asked]
         given = [{name: value.numpy() for name, value in outputs.items()} for outputs in given]
         proofs["savedmodel"] = _agreement(model.task, given, truths)
     if "openvino" in to:
@@ -95,10 +104,11 @@ def _write(model, inference, folder, to, precision, files, say):
         openvino.save_model(runtimes.convert(function), path, compress_to_fp16=False)
         run = runtimes.OpenVINORuntime(openvino.Core().read_model(path))
         proofs["openvino"] = _agreement(model.task, [run(batch) for batch in batches], truths)
+    noun = "clips" if model.task.takes_clips else "photos"
     for form, proof in proofs.items():
         ties = f" ({proof['near_ties']} others are as good as tied)" if proof["near_ties"] else ""
         say(
-            f"{form}: {len(files)} photos, largest difference {proof['largest_difference']:.1e}, "
+            f"{form}: {len(files)} {noun}, largest difference {proof['largest_difference']:.1e}, "
             f"same answer {proof['same']} of {len(files)}{ties}"
         )
         agreed = proof["same"] + proof["near_ties"]
@@ -113,7 +123,7 @@ def _write(model, inference, folder, to, precision, files, say):
         "precision": precision,
         "tolerance": TOLERANCE,
         "formats": proofs,
-        "photos": [str(file) for file in files],
+        noun: [record["file"] for record in files],
         "created": now(),
         "versions": versions(),
     }
@@ -179,10 +189,17 @@ def _write_saved_model(model, inference, folder):
 
         batches = {name: tf.TensorSpec([None, *kind.shape], kind.dtype, name) for name, kind in kinds.items()}
         signatures = {
-            "serving_default": _signature(from_bytes, tf.TensorSpec([None], tf.string, "bytes")),
-            "image": _signature(from_images, tf.TensorSpec([None, None, None, 3], tf.uint8, "image")),
-            runtimes.MODEL_SIGNATURE: tf.function(lambda **inputs: run(inputs)).get_concrete_function(**batches),
+            runtimes.MODEL_SIGNATURE: tf.function(lambda **inputs: run(inputs)).get_concrete_function(**batches)
         }
+        if task.takes_clips:
+            arrays = task.array_specs()
+            from_arrays = tf.function(lambda **arrays: answer(task.from_arrays(arrays)))
+            signatures["serving_default"] = from_arrays.get_concrete_function(**arrays)
+        else:
+            signatures |= {
+                "serving_default": _signature(from_bytes, tf.TensorSpec([None], tf.string, "bytes")),
+                "image": _signature(from_images, tf.TensorSpec([None, None, None, 3], tf.uint8, "image")),
+            }
         tf.saved_model.save(module, str(folder), signatures)
 
 
@@ -230,38 +247,50 @@ def _signature(function, spec):
     return tf.function(function, input_signature=[spec])
 
 
-def _proof_files(model, images):
-    """Paths of the photos that were given, else of at most 8 that the run was made with."""
+def proof_records(model, images):
+    """Of the photos or clips that were given, else of at most 8 that the run was made with: a dict each, with file, and
+    of clips start and end in seconds."""
+    clips = model.task.takes_clips
 
-    def trouble(file):
-        return image_file.probe(file, model.config.data.max_pixels).bad
+    def trouble(record):
+        if clips:
+            return probe_clip(record["file"], record["start"], record["end"], model.config.data.max_pixels).bad
+        return image_file.probe(record["file"], model.config.data.max_pixels).bad
 
     if images is not None:
-        images = [os.fspath(file) for file in images]
-        for file in images:
-            if bad := trouble(file):
-                raise UsageError(f"--images {file}: is no proof, {bad[1]}; {bad[2]}")
+        records = [{"file": os.fspath(file), "start": 0.0, "end": 0.0} for file in images]
+        for record in records:
+            if bad := trouble(record):
+                raise UsageError(f"--images {record['file']}: is no proof, {bad[1]}; {bad[2]}")
     else:
         listed = model.folder / "split.csv"
-        files = (file for split in PROOF_SPLITS for file in _split_files(listed, split))
-        images = list(itertools.islice((file for file in files if not trouble(file)), PROOF_IMAGES))
-        if not images and listed.is_file():
-            raise UsageError(f"{listed}: none of its photos is left to prove the export with; name some with --images")
-    if not images:
-        raise UsageError(f"{model.folder}: no photos to prove the export with; name some with --images")
-    return images
+        known = (record for split in PROOF_SPLITS for record in _split_records(listed, split))
+        records = list(itertools.islice((record for record in known if not trouble(record)), PROOF_IMAGES))
+        if not records and listed.is_file():
+            noun = "clips" if clips else "photos"
+            raise UsageError(f"{listed}: none of its {noun} is left to prove the export with; name some with --images")
+    if not records:
+        raise UsageError(f"{model.folder}: nothing to prove the export with; name some with --images")
+    return records
 
 
-def _split_files(listed, split):
+def _split_records(listed, split):
     if listed.is_file():
         with open(listed, encoding="utf-8", newline="") as opened:
-            yield from (row["file"] for row in csv.DictReader(opened) if row["split"] == split)
+            for row in csv.DictReader(opened):
+                if row["split"] == split:
+                    yield {"file": row["file"]} | {name: float(row.get(name) or 0) for name in ("start", "end")}
 
 
-def _read(task, file):
+def _read(task, record):
     import tensorflow as tf
 
-    return {name: tensor.numpy() for name, tensor in task.read(tf.constant(_bytes(file))).items()}
+    if task.takes_clips:
+        parts = {name: tf.constant(record[name], tf.float32) for name in ("start", "end")}
+        tensors = task.read_record({"file": tf.constant(record["file"]), **parts})
+    else:
+        tensors = task.read(tf.constant(_bytes(record["file"])))
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
 def _bytes(file):

@@ -22,6 +22,9 @@ def apply_stage(model, stage, train):
         # of the backbone alone: a pyramid on a fine map, and what is shared by all maps, is the head's
         frozen = set(backbones.layers_below(model, stage.frozen_below)) & model.backbone_layers
     frozen |= _named(model, stage.frozen_layers)
+    model.learns = _learning_part(model, stage)
+    if model.learns != "all":
+        frozen |= {layer.name for layer in model.layers} - model.parts[model.learns]
     normalisations = 0
     for layer in model.layers:
         layer.trainable = layer.name not in frozen
@@ -42,7 +45,16 @@ def apply_stage(model, stage, train):
     )
     statistics = (f"; {', '.join(stage.frozen_layers)} frozen" if stage.frozen_layers else "") + statistics
     rate = f", the backbone at {stage.backbone_rate:g} of the rate" if 0 < stage.backbone_rate < 1 else ""
+    if model.learns != "all":
+        which = f"of the {model.learns} stream {which}"
     return f"{which} learn{'s' if stage.backbone_rate == 0 else ''} ({weights:,} weights{rate}{statistics})"
+
+
+def _learning_part(model, stage):
+    """The part of the net that the stage trains, or "all"."""
+    if stage.learns == "all" or stage.learns in model.parts:
+        return "all" if set(model.parts) == {stage.learns} else stage.learns
+    raise UsageError(f"a stage has learns: {stage.learns}, but this net has no such stream; leave it away")
 
 
 def _named(model, names):

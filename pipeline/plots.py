@@ -119,18 +119,18 @@ def best_epoch(history, headline):
     return best[-1] if best else None
 
 
-def confusion(table, noun="files"):
+def confusion(table, noun="files", name="confusion"):
     """The confusion matrix, cells coloured by their share of the row; above 30 classes the most confused pairs.
 
     table: rows with the class in the first column, and a column of counts an answer: the same classes, or, for
-    detection, one row and one column more that differ. noun: what is counted.
+    detection, one row and one column more that differ. noun: what is counted. name: of the plot's files.
     """
     corner, *answers = table[0]
     names = [row[corner] for row in table]
     counts = np.array([[row[name] for name in answers] for row in table], np.int64)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     if len(names) > MOST_CLASSES:
-        return _confused_pairs(table, names, noun)
+        return _confused_pairs(table, names, noun, name)
 
     def draw(figure):
         axes = figure.subplots()
@@ -161,7 +161,7 @@ def confusion(table, noun="files"):
 
     side = 3.2 if len(names) <= 3 else 4.6 if len(names) <= 6 else 6.2 if len(names) <= 15 else 8.2
     alt = f"Confusion matrix of {len(names)} classes: truth down, the model's answer across"
-    return make("confusion", table, (min(WIDTH, side + 1.6), side), [*names, *answers], draw, alt)
+    return make(name, table, (min(WIDTH, side + 1.6), side), [*names, *answers], draw, alt)
 
 
 def most_confused(table):
@@ -181,7 +181,7 @@ def most_confused(table):
     return sorted(pairs, key=lambda pair: (-pair["count"], -pair["share"]))
 
 
-def _confused_pairs(table, names, noun):
+def _confused_pairs(table, names, noun, name):
     pairs = most_confused(table)[:MOST_PAIRS]
     pairs = [pair for pair in pairs if pair["count"] > 1] or pairs  # a mistake made once is no pattern
 
@@ -196,7 +196,7 @@ def _confused_pairs(table, names, noun):
         axes.margins(x=0.12)
 
     alt = f"The {len(pairs)} most confused pairs of {len(names)} classes"
-    return make("confusion", table, (WIDTH, _height(len(pairs))), names, draw, alt)
+    return make(name, table, (WIDTH, _height(len(pairs))), names, draw, alt)
 
 
 def reliability(table):

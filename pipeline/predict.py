@@ -15,32 +15,36 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import usable_cores
+from retinue.data.clip_file import is_stream
 from retinue.pipeline import runtimes
-from retinue.pipeline.results import Results
+from retinue.pipeline.results import Results, identity
 from retinue.pipeline.sources import find_files, parse_shard
 
 CPU_BATCH = 8  # what a layer makes of so many pictures stays in the cache: a tenth faster than 32 on both runtimes
 BATCHES_AHEAD = 3  # decoded or being decoded while the model works; bounds the memory
 LABEL_COLUMNS = 5  # of the CSV
+STREAM_WINDOW = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """One file: width and height in pixels as one looks at it (EXIF applied), and the task's prediction, or the reason
-    why there is none (then the other three are None)."""
+    why there is none (then the others are None). start, end: seconds, of a window of a video."""
 
     file: str
     width: int = None
     height: int = None
     prediction: dict = None
     reason: str = None
+    start: float = None
+    end: float = None
 
 
 @dataclass
 class Summary:
-    """What a run of `predict` did. seconds: from the first file to the last line, without loading the model;
-    decode_seconds and model_seconds: waiting for decoded files and for the model, which work at the same time;
-    write_seconds: in writing. skipped: files that were done before."""
+    """What a run of `predict` did. noun: of what (images, clips, windows). seconds: from first file to last line,
+    without loading the model; decode_seconds and model_seconds: waiting for decoded files and for the
+    model, which work at the same time; write_seconds: in writing. skipped: what was done before."""
 
     images: int = 0
     failures: int = 0
@@ -49,6 +53,7 @@ class Summary:
     decode_seconds: float = 0.0
     model_seconds: float = 0.0
     write_seconds: float = 0.0
+    noun: str = "images"
 
     @property
     def rate(self):
@@ -63,7 +68,7 @@ class Summary:
     def __str__(self):
         done = f" ({self.skipped:,} were done before)" if self.skipped else ""
         return (
-            f"{self.images:,} images{done}, {self.failures:,} failures, {self.rate:,.0f} images/s: "
+            f"{self.images:,} {self.noun}{done}, {self.failures:,} failures, {self.rate:,.0f} {self.noun}/s: "
             f"waited {self.decode_seconds:.1f} s for decoding, {self.model_seconds:.1f} s for the model, "
             f"writing {self.write_seconds:.1f} s"
         )
@@ -96,7 +101,7 @@ class Predictor:
         return predictor
 
     def _set_up(self, task, runtime, batch):
-        from retinue.pipeline.reader import Reader
+        from retinue.pipeline.reader import ClipReader, Reader
 
         self.task, self.runtime = task, runtime
         self._run = task.around(runtime)
@@ -104,7 +109,7 @@ class Predictor:
         if self._run is not runtime:  # what a task calls in pieces is large: few should be decoded ahead
             self.batch = 1
         self.decode_seconds = self.model_seconds = 0.0
-        self._reader = Reader(task)
+        self._reader = ClipReader(task) if task.takes_clips else Reader(task)
 
     def __call__(self, files):
         """Yield a `Result` a file, in the order of `files` (iterable of paths), which is read as it is needed.
@@ -181,6 +186,8 @@ def predict(
     crops=False,
     batch=None,
     shard=None,
+    window=None,
+    step=None,
     say=print,
     progress=None,
 ):
@@ -189,15 +196,22 @@ def predict(
     model: path of a run folder or an export. sources: see `sources.find_files`; shard: "I/N".
     overlay: also write each picture of this call with its prediction drawn on it into `out/overlays`; what was done
     before is not drawn. crops: also cut out what is detected in each, into `out/crops`.
+    window, step: with a net for clips, answer for every window of so many seconds, which start so many apart (by
+    default they follow each other), instead of for each video as a whole. Then sources may be cameras ("0") and
+    streams ("rtsp://..."), too, which have windows of 2 seconds by default.
     progress: called with the `Summary` so far after every file.
     What `out` holds already is not done again, unless it failed. Gives the final `Summary`.
     Raises UsageError when there is no file to predict, or `out` is a file or holds another model's predictions, and
     RetinueError when the model or what `out` holds is damaged. When it is interrupted (KeyboardInterrupt), the same
     call goes on from there.
     """
-    files = find_files(sources, parse_shard(shard), skip=out, say=say)
-    first = list(itertools.islice(files, 1))  # no file, or no such source: said before anything is loaded or made
+    shard = parse_shard(shard)
     model = _opened(model)
+    streams, window = _streams(model, sources, window, step, overlay)
+    others = [source for source in sources if source not in streams]
+    files = find_files(others, shard, skip=out, say=say, clips=model.task.takes_clips) if others else ()
+    files = itertools.chain(streams, files)
+    first = list(itertools.islice(files, 1))  # no file, or no such source: said before anything is loaded or made
     runtime, precision, why = runtimes.choose(runtime, precision, runtimes.offered(model))
     made_by = {
         "model": str(model.folder),
@@ -206,6 +220,8 @@ def predict(
         "runtime": runtime,
         "precision": precision,
     }
+    if window:
+        made_by |= {"window": window, "step": step or window}
     if crops and model.task.name != "detection":
         raise UsageError(f"--crops: {model.folder} finds no boxes; only a detector does")
     results = Results(
@@ -217,15 +233,19 @@ def predict(
         image_ids=_image_ids(model) if "coco" in formats else None,
         classes=model.classes,
     )
-    summary = Summary()
+    summary = Summary(noun="windows" if window else "clips" if model.task.takes_clips else "images")
     try:
-        todo = _not_done(itertools.chain(first, files), results, summary)
+        todo = itertools.chain(first, files) if window else _not_done(itertools.chain(first, files), results, summary)
         first = list(itertools.islice(todo, 1))
         if first:  # else there is nothing left to do, and the model need not be loaded
             if model.warning:
                 say(model.warning)
             say(why)
             predictor = Predictor(model, runtime, precision, batch)
+            if window:
+                from retinue.pipeline.sliding import SlidingPredictor
+
+                predictor = SlidingPredictor(predictor, window, step, _known(results, summary))
             _write_all(predictor, itertools.chain(first, todo), results, summary, overlay, crops, progress)
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
@@ -233,7 +253,7 @@ def predict(
             results.close("interrupted" if interrupted else "failed", **asdict(summary))
         if interrupted:
             done = summary.images + summary.failures
-            say(f"interrupted after {done:,} images; run the same command again to go on")
+            say(f"interrupted after {done:,} {summary.noun}; run the same command again to go on")
         raise
     results.close(**asdict(summary))
     say(str(summary))
@@ -243,6 +263,32 @@ def predict(
             "give another --out to draw all"
         )
     return summary
+
+
+def _streams(model, sources, window, step, overlay):
+    """(the sources that are cameras or streams, the seconds of a window or None). Raises UsageError."""
+    from retinue.pipeline.sliding import check_window
+
+    check_window(window, step)
+    if not model.task.takes_clips:
+        if window:
+            raise UsageError(f"--window: {model.folder} is no model for video")
+        return [], None
+    if overlay:
+        raise UsageError("--overlay: draws on pictures; this model is for video")
+    streams = [source for source in map(os.fspath, sources) if is_stream(source)]
+    return streams, window or (STREAM_WINDOW if streams else None)
+
+
+def _known(results, summary):
+    """Whether a window's `Result` is in `results` already; counts those that are."""
+
+    def known(result):
+        found = identity(result.file, result.start, result.end) in results
+        summary.skipped += found
+        return found
+
+    return known
 
 
 def outputs_function(model, runtime="auto", precision="auto"):

@@ -12,6 +12,7 @@ WORTH_A_LINE = 5000  # checking fewer files takes no time to speak of
 DEFAULT_RECIPES = {
     "detection": "faster-rcnn-small",
     "segmentation": "segmentation-small",
+    "video": "two-stream-small",
 }  # of the tasks for which the plain defaults are too large
 
 
@@ -28,7 +29,7 @@ def config_for(source, task=None, recipe=None, settings=(), options=None):
 
 def inspect(source, config, *, task="auto", say=print, training=True):
     """Read and check `source`. Returns the `Report`, which holds the `Dataset`."""
-    dataset = read(source, task, say)
+    dataset = read(source, task, say, config.data.fold)
     if len(dataset) >= WORTH_A_LINE:
         say(f"checking {len(dataset):,} files")
     return check(

@@ -3,6 +3,8 @@
 import tensorflow as tf
 
 from retinue.data import image_file
+from retinue.data.clip_check import probe_clip
+from retinue.data.clip_file import Clip
 from retinue.data.decode import encoded_bytes
 
 
@@ -26,6 +28,26 @@ class Reader:
             return {name: tensor.numpy() for name, tensor in tensors.items()}, size, None
         except Exception as error:  # whatever a decoder makes of broken bytes: it is this file's reason, and no more
             return None, None, reason_of(file, self._max_pixels, str(error))
+
+
+class ClipReader:
+    """Clips to what the model takes, by the task's own `read_record`; called and answering as a `Reader`."""
+
+    def __init__(self, task):
+        self._task = task
+        one = tf.TensorSpec([], tf.float32)
+        signature = [{"file": tf.TensorSpec([], tf.string), "start": one, "end": one}]
+        self._read = tf.function(task.read_record, input_signature=signature, autograph=False)
+
+    def __call__(self, file, start=0.0, end=0.0):
+        try:
+            with Clip(file) as clip:
+                size = clip.width, clip.height
+            columns = {"file": tf.constant(file), "start": tf.constant(start), "end": tf.constant(end)}
+            return {name: tensor.numpy() for name, tensor in self._read(columns).items()}, size, None
+        except Exception as error:  # whatever a decoder makes of broken bytes: it is this file's reason, and no more
+            bad = probe_clip(file, start, end).bad
+            return None, None, "{}: {}; {}".format(*bad) if bad else f"can't be decoded: {str(error).splitlines()[0]}"
 
 
 def reason_of(file, max_pixels, otherwise):

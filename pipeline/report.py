@@ -8,7 +8,7 @@ import jinja2
 from PIL import Image
 
 from retinue.data.files import atomic_path, atomic_write
-from retinue.pipeline import detection_sections, plots, sections, segmentation_sections
+from retinue.pipeline import detection_sections, plots, sections, segmentation_sections, video_sections
 from retinue.pipeline.run import to_csv
 from retinue.tasks import drawing
 from retinue.tasks.fonts import printable
@@ -51,7 +51,7 @@ def write_report(
     worst_images = worst_images[:MOST_WORST]
     parts = [sections.learning(history, scores and scores.headline)] if history else []
     if scores:
-        parts += _score_sections(scores, worst_images)
+        parts += _score_sections(config, scores, worst_images)
     parts.append(sections.data(dataset, check_summary))
     if batch_pictures:
         parts.append(sections.batch_pictures(batch_pictures))
@@ -82,12 +82,14 @@ def write_report(
     return folder / "report.html"
 
 
-def _score_sections(scores, worst_images):
+def _score_sections(config, scores, worst_images):
     parts = []
     if scores.tables.get("precision_recall"):
         return detection_sections.score_sections(scores, worst_images)
     if scores.headline == "mean_iou":
         return segmentation_sections.score_sections(scores, worst_images)
+    if config.task == "video":
+        return video_sections.score_sections(scores, worst_images)
     if scores.tables.get("confusion"):
         parts.append(sections.confusion(scores))
     if scores.per_class:

@@ -46,7 +46,7 @@ class Results:
     writes into it now, when it is a file, and for an unknown format; RetinueError when what is in it is damaged.
     """
 
-    DEPENDS_ON = ("fingerprint", "precision")
+    DEPENDS_ON = ("fingerprint", "precision", "window", "step")
 
     def __init__(
         self, folder, made_by, formats=("jsonl",), label_columns=5, category_ids=None, image_ids=None, classes=()
@@ -93,6 +93,8 @@ class Results:
                 line["mask"] = self._write_mask(result)
             self._open["predictions"].write(_json(line) + "\n")
             self._done.add(result.file)
+            if result.start is not None:
+                self._done.add(identity(result.file, result.start, result.end))
             if "csv" in self._open:
                 self._write_rows(self._open["csv"], line)
 
@@ -147,8 +149,11 @@ class Results:
             ) from None
         for key in self.DEPENDS_ON:
             if before.get(key) != made_by.get(key):
-                was = f"{before.get('model')} at {before.get('precision')}"
-                now = f"{made_by.get('model')} at {made_by.get('precision')}"
+                was, now = (
+                    f"{made.get('model')} at {made.get('precision')}"
+                    + (f" in windows of {made['window']:g} s every {made['step']:g} s" if made.get("window") else "")
+                    for made in (before, made_by)
+                )
                 changed = "" if was != now else " (its files have changed since)"
                 raise UsageError(
                     f"{self.folder}: holds predictions of {was}, not of {now}{changed}; give another --out"
@@ -164,7 +169,8 @@ class Results:
             elif not self._detects:
                 places = range(1, self._label_columns + 1)
                 columns = [name if place == 1 else f"{name}{place}" for place in places for name in ("label", "score")]
-            csv.writer(table, lineterminator="\n").writerow(["file", "width", "height", *columns])
+            times = ["start", "end"] if self._made_by.get("window") else []
+            csv.writer(table, lineterminator="\n").writerow(["file", *times, "width", "height", *columns])
             for line in read_lines(self.folder / "predictions.jsonl"):
                 self._write_rows(table, line)
         return _open_lines(path)
@@ -180,14 +186,18 @@ class Results:
             best = line["labels"][: self._label_columns]
             cells = [[cell for label in best for cell in (label["label"], label["score"])]]
         text = io.StringIO(newline="")
-        rows = ([line["file"], line["width"], line["height"], *some] for some in cells)
+        times = [line[name] for name in ("start", "end") if name in line]
+        rows = ([line["file"], *times, line["width"], line["height"], *some] for some in cells)
         csv.writer(text, lineterminator="\n").writerows(rows)
         table.write(text.getvalue())
 
 
 def as_line(result):
     """The dict that a line of `predictions.jsonl` holds: scores to 6 digits after the point, boxes to 2, no arrays."""
-    line = {"file": result.file, "width": result.width, "height": result.height}
+    line = {"file": result.file}
+    if result.start is not None:
+        line |= {"start": result.start, "end": result.end}
+    line |= {"width": result.width, "height": result.height}
     line |= {key: value for key, value in result.prediction.items() if not isinstance(value, np.ndarray)}
     for name in ("labels", "detections"):
         if name in line:
@@ -195,6 +205,11 @@ def as_line(result):
     for entry in line.get("detections", ()):
         entry["box"] = [round(float(value), BOX_DIGITS) for value in entry["box"]]
     return line
+
+
+def identity(file, start, end):
+    """A name for a window of a clip, as a fragment of its file's (W3C Media Fragments, section 4.2.1)."""
+    return f"{file}#t={start:.3f},{end:.3f}"
 
 
 def read_lines(path):
@@ -220,6 +235,9 @@ def _done(path):
                 torn = file is None
                 if not torn:
                     marks.append(path_hash(file))
+                    if b'"start"' in line:
+                        window = json.loads(line)
+                        marks.append(path_hash(identity(file, window["start"], window["end"])))
                     whole += len(line)
         if torn:
             os.truncate(path, whole)

@@ -56,6 +56,8 @@ MEANINGS = {
     "mean_accuracy": "share of a class's pixels that are found; mean over classes",
     "frequency_weighted_iou": "as mean IoU, but each class counts by its pixels",
     "boundary_f": "how well the edges of the classes lie on the true ones, within 0.75% of the picture's diagonal",
+    "spatial_accuracy": "accuracy of the frames' stream alone",
+    "temporal_accuracy": "accuracy of the motion's stream alone",
     "precision": "share of its boxes that are right",
     "recall": "share of the objects that it finds",
     "f1": "these two in one number",

@@ -10,7 +10,7 @@ import re
 import numpy as np
 
 from retinue.configs.errors import UsageError
-from retinue.data.class_folders import looks_like_image
+from retinue.data.class_folders import looks_like_image, looks_like_video
 
 WILDCARDS = re.compile(r"[*?[]")
 NUMBER = re.compile(r"\d+")
@@ -18,7 +18,7 @@ UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # Windows writes such 
 RECENT = 4096  # paths that `Paths` holds as Python integers before it packs them
 
 
-def find_files(sources, shard=None, skip=None, say=None):
+def find_files(sources, shard=None, skip=None, say=None, clips=False):
     r"""Yield the paths (str) that `sources` name, each once, one after the other, without holding them all.
 
     sources: paths, each of them
@@ -35,13 +35,24 @@ def find_files(sources, shard=None, skip=None, say=None):
     complete, and a file stays in its shard when others come or go.
     skip: a folder that is not looked into (where the results go).
     say: called with a line about a source in which there is nothing, while others have files.
+    clips: look for videos instead of images, and take a folder in which there are images, but no videos, for a clip
+    whose frames they are.
     Raises UsageError for a source that does not exist, at once, for a list that can't be read, and when no source has
     a file, at the end.
     """
     sources = [os.fspath(source) for source in sources]
     for source in sources:
         _refuse_missing(source)
-    return _kept(sources, shard, None if skip is None else os.path.realpath(skip), say)
+    look = Look(None if skip is None else os.path.realpath(skip), clips)
+    return _kept(sources, shard, look, say)
+
+
+class Look:
+    """What is looked for below folders. skip: the real path of a folder that is not looked into, or None."""
+
+    def __init__(self, skip, clips):
+        self.skip, self.clips = skip, clips
+        self.noun, self.wants = ("clips", looks_like_video) if clips else ("images", looks_like_image)
 
 
 def parse_shard(text):
@@ -94,11 +105,11 @@ def _refuse_missing(source):
         raise UsageError(f"{source}: no such file or folder")
 
 
-def _kept(sources, shard, skip, say):
+def _kept(sources, shard, look, say):
     empty, seen = [], Paths()
     for source in sources:
         path = None
-        for path in map(_tidy, _expand(source, skip)):
+        for path in map(_tidy, _expand(source, look)):
             if (shard is None or path_hash(path) % shard[1] == shard[0] - 1) and path not in seen:
                 seen.add(path)
                 yield path
@@ -106,9 +117,10 @@ def _kept(sources, shard, skip, say):
             empty.append(source)
     if len(empty) == len(sources):
         named = ", ".join(sources)
-        raise UsageError(f"{named}: no images found; in folders, files are taken by extension (.jpg, .png, ...)")
+        kinds = ".mp4, .avi, ..." if look.clips else ".jpg, .png, ..."
+        raise UsageError(f"{named}: no {look.noun} found; in folders, files are taken by extension ({kinds})")
     for source in empty if say else ():
-        say(f"{source}: no images found")
+        say(f"{source}: no {look.noun} found")
 
 
 def _tidy(path):
@@ -119,25 +131,25 @@ def _tidy(path):
     return tidy
 
 
-def _expand(source, skip):
+def _expand(source, look):
     if source.startswith("@"):
         for path in _listed(source[1:]):
             found = None
-            for found in _expand_path(path, skip):
+            for found in _expand_path(path, look):
                 yield found
             if found is None and not os.path.lexists(path):
                 yield path
     else:
-        yield from _expand_path(source, skip)
+        yield from _expand_path(source, look)
 
 
-def _expand_path(path, skip):
+def _expand_path(path, look):
     if os.path.isdir(path):
-        yield from _images_below(path, skip)
+        yield from _files_below(path, look)
     elif os.path.lexists(path):
         yield path
     elif WILDCARDS.search(path):
-        yield from _matching(path, skip)
+        yield from _matching(path, look)
 
 
 def _listed(name):
@@ -154,34 +166,37 @@ def _listed(name):
         raise UsageError(f"@{name}: can't be read ({getattr(error, 'strerror', None) or error})") from None
 
 
-def _images_below(folder, skip, above=()):
-    """Images at any depth. A folder that can't be listed is yielded itself, so that its failure is recorded."""
+def _files_below(folder, look, above=()):
+    """What is looked for, at any depth. A folder that can't be listed is yielded, so that its failure is recorded."""
     real = os.path.realpath(folder)
-    if real == skip or real in above:  # `above`: links may lead round in a circle
+    if real == look.skip or real in above:  # `above`: links may lead round in a circle
         return
     names = _names(folder)
     if names is None:
         yield folder
         return
+    if look.clips and any(map(looks_like_image, names)) and not any(map(looks_like_video, names)):
+        yield folder
+        return
     for name in names:
         path = os.path.join(folder, name)
         if os.path.isdir(path):
-            yield from _images_below(path, skip, (*above, real))
-        elif looks_like_image(name):
+            yield from _files_below(path, look, (*above, real))
+        elif look.wants(name):
             yield path
 
 
-def _matching(pattern, skip):
-    """Images that match, and images below matching folders (but for `**`, which reaches them by itself)."""
+def _matching(pattern, look):
+    """Files that match, and those below matching folders (but for `**`, which reaches them by itself)."""
     drive, rest = os.path.splitdrive(pattern)
     root = drive + os.sep if rest.startswith(os.sep) else drive
     parts = [part for part in rest.split(os.sep) if part]
-    for path in _descend(root, parts, skip):
+    for path in _descend(root, parts, look.skip):
         if not os.path.isdir(path):
-            if looks_like_image(path):
+            if look.wants(path):
                 yield path
         elif "**" not in parts:
-            yield from _images_below(path, skip)
+            yield from _files_below(path, look)
 
 
 def _descend(folder, parts, skip):

@@ -41,6 +41,7 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
         _same_data(run, dataset)
     import_tensorflow()  # only now, after the data has been found fit
     task, model = _build(config, dataset)
+    task.look_at(dataset, say)
     if not resume:
         folder = Path(out) if out else next_folder("runs", config.task)
         files = {"split.csv": to_csv(_split_rows(task, dataset))}
@@ -72,14 +73,15 @@ def _build(config, dataset):
 
 
 def _train(run, task, model, dataset, report, resume, say):
-    from retinue.pipeline.evaluate import Evaluation
+    from retinue.pipeline.evaluate import Evaluation, predictions
     from retinue.pipeline.fit import Fitting
     from retinue.pipeline.looking import maps_callback
 
     held_out = dataset.split("val")
     validate = Evaluation(task, model, held_out) if len(held_out) else None
     callbacks = maps_callback(task, held_out, run.folder / "tensorboard") if len(held_out) else []
-    fitting = Fitting(run, task, model, dataset.split("train"), validate, Progress(say), callbacks)
+    learning, held_back = task.hold_back(dataset.split("train"))
+    fitting = Fitting(run, task, model, learning, validate, Progress(say), callbacks)
     if resume and not fitting.path.exists():
         say("nothing was saved yet: starting from the beginning")
         resume = False
@@ -88,6 +90,11 @@ def _train(run, task, model, dataset, report, resume, say):
     history = fitting.run_all(resume)
     run.update(waiting=_share_waiting(history))
     model.load_weights(run.folder / "best.weights.h5")
+    if len(held_back):
+        batches = predictions(task, Evaluation(task, model, held_back).run, task.sources(held_back))
+        said = [prediction for batch in batches for prediction in batch]
+        say(task.finish(model, said, held_back))
+        fitting.save_best()
     scored = dataset.split("test") if (dataset.splits == "test").any() else held_out
     scores = Evaluation(task, model, scored)(interval=True) if len(scored) else None
     _report(run, task, model, dataset, scored, scores, history, report)
@@ -155,7 +162,7 @@ def _split_rows(task, dataset):
             "split": record["split"],
             "content": content,
         }
-        | ({"image_id": record["image_id"]} if "image_id" in record else {})
+        | {name: record[name] for name in ("image_id", "start", "end") if name in record}
         for record, content in zip(dataset, dataset.content_ids, strict=True)
     ]
 

@@ -17,4 +17,10 @@ def create(config, classes, multi_label=False):
         from retinue.tasks.segmentation.task import Segmentation
 
         return Segmentation(config, classes)
-    raise UsageError(f"unknown task '{config.task}'; this version knows: classification, detection, segmentation")
+    if config.task == "video":
+        from retinue.tasks.video.task import Video
+
+        return Video(config, classes)
+    raise UsageError(
+        f"unknown task '{config.task}'; this version knows: classification, detection, segmentation, video"
+    )

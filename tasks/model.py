@@ -14,16 +14,20 @@ class TaskModel(keras.Model):
         minimised, averaged over the batch. More than one is also logged, each by its name.
     loss_names: the names in that dict.
     backbone_layers: names of the layers that came from the backbone; the others are the head.
+    parts: of a net whose parts can learn apart: {a loss's name: names of the layers that it is of}.
+    learns: the part whose loss is minimised, or "all".
     seconds_waiting: time that training steps have waited for data, in seconds.
     """
 
-    def __init__(self, inputs, outputs, loss, loss_names, backbone_layers, name=None):
+    def __init__(self, inputs, outputs, loss, loss_names, backbone_layers, name=None, parts=None):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self._loss_by_name = loss
         self.backbone_layers = frozenset(backbone_layers)
         self._trackers = {}
         if len(loss_names) > 1:
             self._trackers = {part: keras.metrics.Mean(name=part) for part in loss_names}
+        self.parts = {part: frozenset(layers) for part, layers in (parts or {}).items()}
+        self.learns = "all"
         self.seconds_waiting = 0.0
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -32,8 +36,11 @@ class TaskModel(keras.Model):
         Keras adds the gradients of the replicas, so the division makes the mean of equal shares the global mean.
         """
         parts = self._loss_by_name(y, y_pred)
-        for name, tracker in self._trackers.items():
-            tracker.update_state(parts[name])
+        if self.learns != "all":  # nothing of the others is used, so that TensorFlow doesn't compute them
+            parts = {self.learns: parts[self.learns]}
+        for name, part in parts.items():
+            if name in self._trackers:
+                self._trackers[name].update_state(part)
         total = sum(keras.ops.mean(part) for part in parts.values())
         return total / tf.distribute.get_strategy().num_replicas_in_sync
 

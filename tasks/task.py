@@ -17,6 +17,7 @@ class Task(abc.ABC):
 
     name = ""
     draws_places = False  # whether `draw` shows where in the picture things are, so that the report needs the drawing
+    takes_clips = False  # whether a record is a clip: a video, a part of one, or a folder of frames
     own_sizes = False  # whether only pictures that `read` gives the same sizes may share a batch
     serve_padding = {}  # of outputs of `serve` whose pictures differ in size: what fills them up; otherwise zeros
 
@@ -36,9 +37,25 @@ class Task(abc.ABC):
     def columns(self, dataset):
         """The dict of arrays that `data.batches` slices into records: `file` and what `example` needs."""
 
+    def look_at(self, dataset, say):
+        """Look at what lies beside the files and is needed with them, and say what there is. Raises UsageError."""
+        return
+
+    def hold_back(self, dataset):
+        """(what the net learns from, what `finish` is given) of the training files. By default all, and none."""
+        return dataset, dataset.take([])
+
+    def finish(self, model, predictions, dataset):
+        """Fit what is fitted after training, from predictions of what was held back. Gives a line for the screen."""
+        raise NotImplementedError(f"{self.name} holds nothing back")
+
     def class_counts(self, dataset):
         """What `build` is told of each class in training, int `[classes]`."""
         return dataset.class_counts()
+
+    def sources(self, dataset):
+        """The part of `columns` that `read_record` needs, for data without answers too."""
+        return {"file": dataset.files}
 
     @abc.abstractmethod
     def example(self, training, input_size=None):
@@ -56,6 +73,12 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def read(self, encoded):
         """One encoded file (string tensor) -> the dict of tensors that `inference` takes, without the batch axis."""
+
+    def read_record(self, columns):
+        """`sources` of one record, as tensors -> what `read` gives, in an input pipeline."""
+        from retinue.data import decode
+
+        return self.read(decode.read_encoded(columns["file"]))
 
     @abc.abstractmethod
     def prepare(self, image):
@@ -113,6 +136,12 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def shown(self, inputs, targets):
         """A batch of `example`'s results (numpy arrays) as one looks at it: (list of uint8 `[h, w, 3]`, captions)."""
+
+    def picture(self, record):
+        """A record of a dataset as a person looks at it, uint8 `[h, w, 3]`."""
+        from retinue.data import decode
+
+        return decode.decode_image(decode.read_encoded(record["file"])).numpy()
 
     @abc.abstractmethod
     def evaluator(self, interval=True):

@@ -67,7 +67,9 @@ def test_the_same_everywhere(tiny_model, exported, openvino_export, photos):
     scores["served bytes"] = served["scores"].numpy()
     labels["served bytes"] = [label.decode() for label in served["label"].numpy()]
     scored = evaluate.predictions(
-        tiny_model.task, evaluate.Evaluation(tiny_model.task, tiny_model.build(), None).run, files
+        tiny_model.task,
+        evaluate.Evaluation(tiny_model.task, tiny_model.build(), None).run,
+        {"file": np.array(files, dtype=object)},
     )
     scores["evaluate"] = np.stack([prediction["scores"] for batch in scored for prediction in batch])
     assert len(set(labels["memory"])) > 1

@@ -1,0 +1,114 @@
+"""Flow fields a second: ours against a single-threaded loop of the same OpenCV call, and DIS against TV-L1.
+
+    python benchmarks/flow.py CLIPS [--out results/flow.csv] [--repeats 3]
+
+CLIPS: a folder of videos. Each way computes the flow of all of them at 256 x 340, one after the other, `repeats` times.
+A loop: decode, grey, `calc`, 8 bits, one thread (cv2.setNumThreads(1)), written as our files are. The last two lines
+read what one training example needs of each clip: 3 segments of 10 fields on demand, against the whole clip's flow.
+"""
+
+import argparse
+import csv
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from retinue.configs.load import load_config
+from retinue.data.clip_file import Clip
+from retinue.pipeline.flow import extract
+from retinue.pipeline.sources import find_files
+from retinue.tasks.video import flow, stored_flow
+from retinue.tasks.video.snippets import read_snippets
+
+SIZE, BOUND = (256, 340), 20.0
+
+
+def loop(files, out):
+    """Fields of all clips, one after the other in one thread."""
+    cv2.setNumThreads(1)
+    count = sum(stored_flow.write(out, file, "dis", BOUND, SIZE) for file in files)
+    cv2.setNumThreads(0)
+    return count
+
+
+def ours(files, out):
+    return extract(files, out, bound=BOUND, size=SIZE, say=lambda line: None).fields
+
+
+def whole_clip(files):
+    """What a tool computes that extracts before it samples."""
+    count = 0
+    for file in files:
+        with Clip(file) as clip:
+            before = None
+            while (frame := clip.read(SIZE)) is not None:
+                now = flow.grey(frame)
+                if before is not None:
+                    flow.to_bytes(flow.compute(before, now), BOUND)
+                    count += 1
+                before = now
+    return count
+
+
+def sampled(files):
+    """Three segments of each clip, computed as they are needed."""
+    settings = load_config(options={"video.frame_size": list(SIZE), "video.flow_fields": 10}).video
+    for file in files:
+        read_snippets(file, settings, np.full(3, 0.5))
+    return 30 * len(files)
+
+
+def seconds_of(function, *arguments):
+    started = time.perf_counter()
+    count = function(*arguments)
+    return time.perf_counter() - started, count
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips")
+    parser.add_argument("--out", default=Path(__file__).parent / "results" / "flow.csv")
+    parser.add_argument("--repeats", type=int, default=3)
+    chosen = parser.parse_args()
+    files = list(find_files([chosen.clips], clips=True))
+    times = {"loop, one thread": [], "retinue flow": [], "whole clips": [], "3 segments": []}
+    fields = {}
+    for _ in range(chosen.repeats):
+        for name, function in (("loop, one thread", loop), ("retinue flow", ours)):
+            with tempfile.TemporaryDirectory() as out:
+                seconds, fields[name] = seconds_of(function, files, out)
+            times[name].append(seconds)
+        cv2.setNumThreads(1)
+        for name, function in (("whole clips", whole_clip), ("3 segments", sampled)):
+            seconds, fields[name] = seconds_of(function, files)
+            times[name].append(seconds)
+        cv2.setNumThreads(0)
+    rows = [
+        {
+            "what": name,
+            "clips": len(files),
+            "fields": fields[name],
+            "seconds": round(statistics.median(taken), 2),
+            "fields_per_second": round(fields[name] / statistics.median(taken), 1),
+            "clips_per_second": round(len(files) / statistics.median(taken), 2),
+            "slowest": round(max(taken), 2),
+            "fastest": round(min(taken), 2),
+        }
+        for name, taken in times.items()
+    ]
+    with open(chosen.out, "w", newline="", encoding="utf-8") as table:
+        writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    for row in rows:
+        print(row)
+    print(f"retinue flow / loop: {rows[0]['seconds'] / rows[1]['seconds']:.2f} times as fast")
+    print(f"3 segments / whole clips: {rows[2]['seconds'] / rows[3]['seconds']:.2f} times as fast")
+
+
+if __name__ == "__main__":
+    main()

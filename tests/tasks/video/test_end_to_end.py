@@ -1,0 +1,197 @@
+"""A user's whole way with clips on a small net: check, train, evaluate, predict; one answer everywhere."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+sys.path.insert(0, str(Path(__file__).parent))
+from clips import make_clips, moving, write_video
+
+import retinue
+from retinue.configs.errors import UsageError
+from retinue.data.clip_file import read_frames
+from retinue.pipeline.flow import extract
+from retinue.pipeline.predict import Predictor
+from retinue.pipeline.prepare import config_for
+from retinue.pipeline.train import train
+from retinue.tasks.video import flow
+
+SMALL = {
+    "task": "video",
+    "model__weights": "none",
+    "model__backbone": "lenet5",
+    "model__input_size": 32,
+    "video__frame_size": [36, 48],
+    "video__flow_fields": 3,
+    "video__flow_bound": 4.0,
+    "video__subtract_mean": False,
+    "video__test_snippets": 2,
+    "augment__horizontal_flip": False,
+    "train__batch_size": 4,
+    "train__stages": {"all": {"epochs": 2, "rate": 2e-3, "backbone_rate": 1.0}},
+    "evaluate__bootstrap": 50,
+    "evaluate__batch_size": 3,
+    "data__val_share": 0.25,
+    "data__on_bad": "skip",
+}
+quiet = {"say": lambda line: None}
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = make_clips(tmp_path_factory.mktemp("data") / "clips")
+    (folder / "blue left" / "broken.mp4").write_bytes(b"no video")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(clips, tmp_path_factory):
+    return retinue.train(str(clips), str(tmp_path_factory.mktemp("runs") / "run"), **SMALL)
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "predictions.jsonl").read_text("utf-8").splitlines()]
+
+
+def test_run_folder(run):
+    folder, scores = run[0].folder, run[1]
+    rows = list(csv.DictReader(open(folder / "metrics.csv")))
+    assert {"spatial", "temporal", "val_accuracy", "val_spatial_accuracy", "val_temporal_accuracy"} <= set(rows[0])
+    assert [row["stream"] for row in scores.tables["streams"]] == ["spatial", "temporal", "both"]
+    assert (folder / "report.html").exists() and (folder / "batch_train.jpg").exists()
+
+
+def test_the_same_answers_from_everything(run, clips, tmp_path):
+    folder = run[0].folder
+    retinue.predict(str(folder), [str(clips)], tmp_path / "tf", runtime="tensorflow", **quiet)
+    summary = retinue.predict(str(folder), [str(clips)], tmp_path / "ov", runtime="openvino", **quiet)
+    assert summary.exit_code == 3 and summary.failures == 1 and summary.images == 16
+    assert "broken.mp4" in (tmp_path / "ov" / "failures.jsonl").read_text("utf-8")
+    first, second = lines(tmp_path / "tf"), lines(tmp_path / "ov")
+    for one, other in zip(first, second, strict=True):
+        assert one["file"] == other["file"] and set(one["streams"]) == {"spatial", "temporal"}
+        for mine, theirs in (
+            (one["labels"], other["labels"]),
+            (one["streams"]["temporal"], other["streams"]["temporal"]),
+        ):
+            mine, theirs = ({entry["label"]: entry["score"] for entry in some} for some in (mine, theirs))
+            assert max(abs(mine[name] - theirs[name]) for name in mine) < 1e-3
+        fused = {entry["label"]: entry["score"] for entry in one["labels"]}
+        streams = [{entry["label"]: entry["score"] for entry in one["streams"][name]} for name in one["streams"]]
+        for name, score in fused.items():
+            assert score == pytest.approx(np.mean([stream[name] for stream in streams]), abs=2e-6)
+    assert retinue.evaluate(str(folder), str(clips), split="val").value == run[1].value
+
+
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    out = tmp_path_factory.mktemp("exported") / "model"
+    retinue.export(str(run[0].folder), out, to=("savedmodel", "openvino"), **quiet)
+    return out
+
+
+def test_the_export_says_the_same(run, exported, clips, tmp_path):
+    described = json.loads((exported / "export.json").read_text("utf-8"))
+    assert len(described["clips"]) == 8 and all(proof["same"] == 8 for proof in described["formats"].values())
+    retinue.predict(str(run[0].folder), [str(clips / "red left")], tmp_path / "run", runtime="tensorflow", **quiet)
+    for runtime in ("tensorflow", "openvino"):
+        retinue.predict(str(exported), [str(clips / "red left")], tmp_path / runtime, runtime=runtime, **quiet)
+        for one, other in zip(lines(tmp_path / "run"), lines(tmp_path / runtime), strict=True):
+            assert one["file"] == other["file"]
+            scores = [{entry["label"]: entry["score"] for entry in line["labels"]} for line in (one, other)]
+            assert max(abs(scores[0][name] - scores[1][name]) for name in scores[0]) < 1e-4
+
+
+def test_the_saved_model_takes_frames_and_flow(exported, clips):
+    """Frames and flow as anyone gets them from OpenCV; the class names come along."""
+    clip = str(clips / "red left" / "0.avi")
+    frames, _ = read_frames(clip, range(8), size=(36, 48))
+    greys = {number: flow.grey(frame) for number, frame in frames.items()}
+    starts = (1, 3)  # the middles of the two halves of the places where three fields fit
+    fields = [[flow.compute(greys[t + step], greys[t + step + 1]) for step in range(3)] for t in starts]
+    given = {
+        "frames": np.stack([frames[t] for t in starts])[None],
+        "flow": np.stack([np.concatenate(some, axis=-1) for some in fields])[None],
+    }
+    serve = tf.saved_model.load(str(exported)).signatures["serving_default"]
+    answer = {name: value.numpy() for name, value in serve(**{k: tf.constant(v) for k, v in given.items()}).items()}
+    (said,) = Predictor(str(exported), "tensorflow")([clip])
+    best = said.prediction["labels"][0]
+    assert answer["label"][0].decode() == best["label"] and answer["score"][0] == pytest.approx(best["score"], abs=1e-5)
+    np.testing.assert_allclose(answer["spatial"][0], said.prediction["spatial"], atol=1e-5)
+    np.testing.assert_allclose(answer["temporal"][0], said.prediction["temporal"], atol=1e-5)
+    assert [name.decode() for name in answer["classes"][0]] == ["blue left", "blue right", "red left", "red right"]
+
+
+def test_windows_over_a_long_video(run, tmp_path):
+    parts = [moving(seed, step, count=8) for seed, step in ((1, 2), (2, -2), (3, 2))]
+    long = write_video(tmp_path / "long.avi", [frame for part in parts for frame in part], rate=10)
+    folder = str(run[0].folder)
+    summary = retinue.predict(folder, [str(long)], tmp_path / "out", window=0.8, formats=("jsonl", "csv"), **quiet)
+    found = lines(tmp_path / "out")
+    assert summary.images == 3 and "windows" in str(summary)
+    assert [(line["start"], line["end"]) for line in found] == [(0.0, 0.8), (0.8, 1.6), (1.6, 2.4)]
+    assert {"labels", "streams", "file", "width"} <= set(found[0])
+    table = list(csv.DictReader(open(tmp_path / "out" / "predictions.csv")))
+    assert [row["start"] for row in table] == ["0.0", "0.8", "1.6"]
+    alone = write_video(tmp_path / "alone.avi", parts[1], rate=10)
+    retinue.predict(folder, [str(alone)], tmp_path / "alone", **quiet)
+    one = {entry["label"]: entry["score"] for entry in lines(tmp_path / "alone")[0]["labels"]}
+    for entry in found[1]["labels"]:
+        assert entry["score"] == pytest.approx(one[entry["label"]], abs=0.02)  # but for the coding, the same clip
+    content = (tmp_path / "out" / "predictions.jsonl").read_text("utf-8")
+    torn = "\n".join(content.splitlines()[:2]) + "\n" + content.splitlines()[2][:20]
+    (tmp_path / "out" / "predictions.jsonl").write_text(torn, "utf-8")
+    again = retinue.predict(folder, [str(long)], tmp_path / "out", window=0.8, **quiet)
+    assert again.images == 1 and again.skipped == 2
+    assert (tmp_path / "out" / "predictions.jsonl").read_text("utf-8") == content
+    with pytest.raises(UsageError, match="in windows of 0.8 s every 0.8 s"):
+        retinue.predict(folder, [str(long)], tmp_path / "out", window=0.4, **quiet)
+
+
+def test_bad_sources_are_named(run, clips, tmp_path):
+    folder = str(run[0].folder)
+    summary = retinue.predict(folder, ["file://nowhere/x.mp4"], tmp_path / "stream", **quiet)
+    assert summary.failures == 1 and summary.exit_code == 3
+    assert "can't be opened" in (tmp_path / "stream" / "failures.jsonl").read_text("utf-8")
+    with pytest.raises(UsageError, match="--overlay"):
+        retinue.predict(folder, [str(clips)], tmp_path / "overlay", overlay=True, **quiet)
+    with pytest.raises(UsageError, match="no clips found"):
+        (tmp_path / "none").mkdir()
+        retinue.predict(folder, [str(tmp_path / "none")], tmp_path / "out", **quiet)
+
+
+def test_an_svm_on_held_out_clips(clips, tmp_path):
+    """Fitted on clips that the streams did not learn from, kept in the weights, and used by everything."""
+    said = []
+    settings = {
+        **SMALL,
+        "video__fusion": "svm",
+        "video__fusion_share": 0.34,
+        "train__stages": {"all": {"epochs": 1, "rate": 2e-3, "backbone_rate": 1.0}},
+    }
+    config = config_for(str(clips), options={key.replace("__", "."): value for key, value in settings.items()})
+    run, scores = train(str(clips), config, tmp_path / "run", say=said.append)
+    assert any("an SVM, fitted on 4 clips" in line for line in said)
+    model = retinue.load(str(run.folder))
+    assert model.get_layer("fusion").get_weights()[1].any()
+    assert retinue.evaluate(str(run.folder), str(clips), split="val").value == scores.value
+    retinue.export(str(run.folder), tmp_path / "export", to=("savedmodel", "openvino"), **quiet)
+
+
+def test_one_stream_alone_and_stored_flow(clips, tmp_path):
+    flow_folder = tmp_path / "flow"
+    extract([str(clips)], flow_folder, bound=4.0, size=(36, 48), **quiet)
+    settings = {**SMALL, "video__architecture": "temporal", "video__flow_folder": str(flow_folder)}
+    run, scores = retinue.train(str(clips), str(tmp_path / "run"), **settings)
+    assert "streams" not in scores.tables and scores.headline == "accuracy"
+    retinue.predict(str(run.folder), [str(clips / "red left")], tmp_path / "out", **quiet)
+    assert "streams" not in lines(tmp_path / "out")[0]
+    with pytest.raises(UsageError, match="made with dis, bound 4"):
+        retinue.train(str(clips), str(tmp_path / "other"), **{**settings, "video__flow_bound": 8.0})
+    assert not (tmp_path / "other").exists()

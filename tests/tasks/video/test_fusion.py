@@ -1,0 +1,60 @@
+"""Fusing two streams: means by hand, and an SVM that learns which stream to believe."""
+
+import keras
+import numpy as np
+import pytest
+
+from retinue.configs.load import load_config
+from retinue.tasks.video import fusion
+from retinue.tasks.video.layers import ScoreFusion
+from retinue.tasks.video.model import fuse
+
+
+def video(**changed):
+    return load_config(options={f"video.{key}": value for key, value in changed.items()}).video
+
+
+def test_means_by_hand():
+    spatial, temporal = np.float32([[0.8, 0.2]]), np.float32([[0.3, 0.7]])
+    np.testing.assert_allclose(fuse(spatial, temporal, video()), [[0.55, 0.45]], rtol=1e-6)
+    weighted = fuse(spatial, temporal, video(fusion="weighted", fusion_weights=[1.0, 1.5]))
+    np.testing.assert_allclose(weighted, [[(0.8 + 0.45) / 2.5, (0.2 + 1.05) / 2.5]], rtol=1e-6)
+
+
+def test_squared_hinge_by_hand():
+    """Two points at -1 and 1, penalty C: by symmetry no bias, and w = 4 C / (1 + 4 C)."""
+    weights, bias = fusion.squared_hinge(np.array([[-1.0], [1.0]]), np.array([-1.0, 1.0]), 2.0)
+    assert weights[0] == pytest.approx(8 / 9) and bias == pytest.approx(0, abs=1e-6)
+
+
+def test_the_svm_believes_the_better_stream():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, 120)
+    good = 0.1 + 0.7 * np.eye(3)[labels] + random.uniform(0, 0.1, (120, 3))
+    bad = 0.1 + 2.0 * np.eye(3)[random.integers(0, 3, 120)]  # surer, and wrong two times of three
+    good, bad = (scores / scores.sum(axis=1, keepdims=True) for scores in (good, bad))
+    mean = ((good + bad) / 2).argmax(axis=1) == labels
+    kernel, bias, penalty = fusion.fit(bad[:60], good[:60], labels[:60])
+    said = (fusion.stacked(bad[60:], good[60:]) @ kernel + bias).argmax(axis=1)
+    assert mean.mean() < 0.9 and (said == labels[60:]).mean() > 0.98 and penalty in fusion.PENALTIES
+
+
+def test_the_layer_says_the_same():
+    random = np.random.default_rng(1)
+    spatial, temporal = (random.dirichlet(np.ones(3), 5).astype(np.float32) for _ in range(2))
+    layer = ScoreFusion()
+    inputs = [keras.ops.convert_to_tensor(scores) for scores in (spatial, temporal)]
+    np.testing.assert_allclose(  # before it is fitted: the sum of both, each of length 1
+        layer(inputs), sum(s / np.linalg.norm(s, axis=1, keepdims=True) for s in (spatial, temporal)), rtol=1e-5
+    )
+    kernel, bias = random.normal(size=(6, 3)).astype(np.float32), np.float32([1, 2, 3])
+    layer.set_weights([kernel, bias])
+    np.testing.assert_allclose(layer(inputs), fusion.stacked(spatial, temporal) @ kernel + bias, rtol=1e-4, atol=1e-5)
+    assert not layer.trainable_weights
+
+
+def test_a_class_without_clips_is_never_said():
+    labels = np.array([0, 0, 0, 0, 0, 2, 2, 2, 2, 2])
+    scores = 0.1 + 0.7 * np.eye(3)[labels]
+    kernel, bias, _ = fusion.fit(scores, scores, labels)
+    assert set((fusion.stacked(scores, scores) @ kernel + bias).argmax(axis=1)) == {0, 2}

@@ -1,0 +1,113 @@
+"""Which frames and fields a net is given, and that only those are read, from disk or computed."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from clips import moving, write_video
+
+from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.load import load_config
+from retinue.data.clip_file import read_frames
+from retinue.tasks.video import flow, stored_flow
+from retinue.tasks.video.snippets import Snippet, needed_frames, read_snippets, snippet_of, snippets_of_frames, starts
+
+
+def settings(**changed):
+    base = {"video.frame_size": [48, 64], "video.flow_fields": 3, "video.flow_bound": 4.0}
+    return load_config(options=base | {f"video.{key}": value for key, value in changed.items()}).video
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return write_video(tmp_path_factory.mktemp("clips") / "clip.avi", moving(0, 2, count=12))
+
+
+def test_starts_are_in_equal_parts():
+    two = Snippet((0,), 3)  # needs 4 frames: starts 0..8 of 12
+    assert starts(12, two, [0.5]).tolist() == [4]
+    assert starts(12, two, [0.5, 0.5, 0.5]).tolist() == [1, 4, 7]
+    assert starts(12, two, [0.0, 0.0, 0.999]).tolist() == [0, 3, 8]
+    assert starts(2, two, [0.0, 0.9]).tolist() == [0, 0]
+    assert starts(300, Snippet((0,), 10), np.full(25, 0.5)).tolist() == [int(290 / 25 * (i + 0.5)) for i in range(25)]
+
+
+def test_short_clips_repeat_the_last_frame_and_field():
+    frames, fields = needed_frames(3, Snippet((0, 15), 4), [1])
+    assert frames.tolist() == [[1, 2]] and fields.tolist() == [[1, 1, 1, 1]]
+    frames, fields = needed_frames(1, Snippet((0,), 4), [0, 0])
+    assert frames.tolist() == [[0], [0]] and (fields == -1).all()
+
+
+def test_what_each_net_looks_at():
+    assert snippet_of(settings()) == Snippet((0,), 3)
+    assert snippet_of(settings(architecture="temporal")) == Snippet((), 3)
+    assert snippet_of(settings(architecture="late_fusion")).span == 16
+    assert snippet_of(settings(architecture="slow_fusion")) == Snippet(tuple(range(10)), 0)
+
+
+def test_frames_and_flow_of_a_clip(clip):
+    frames, levels = read_snippets(clip, settings(), [0.5, 0.5])
+    assert frames.shape == (2, 48, 64, 3) and levels.shape == (2, 48, 64, 6) and levels.dtype == np.uint8
+    whole, _ = read_frames(clip, range(12))
+    np.testing.assert_array_equal(frames[1], whole[6])
+    second = flow.to_bytes(flow.compute(flow.grey(whole[7]), flow.grey(whole[8])), 4)
+    np.testing.assert_array_equal(levels[1, ..., 2:4], second)
+    x = flow.from_bytes(levels, 4)[..., 0::2]
+    assert abs(np.median(x) - 2) < 0.2
+    in_memory = snippets_of_frames([whole[number] for number in range(12)], settings(), [0.5, 0.5])
+    np.testing.assert_array_equal(in_memory[0], frames)
+    np.testing.assert_array_equal(in_memory[1], levels)
+
+
+def test_a_part_in_seconds(clip):
+    whole, _ = read_frames(clip, range(12))
+    frames, _ = read_snippets(clip, settings(architecture="spatial"), [0.5], start=0.4, end=0.7)
+    np.testing.assert_array_equal(frames[0], whole[5])  # of frames 4, 5 and 6, at 10 a second
+    with pytest.raises(RetinueError, match="no frame in that part"):
+        read_snippets(clip, settings(), [0.5], start=5.0)
+
+
+def test_a_clip_with_fewer_frames_than_it_says(clip, tmp_path):
+    content = clip.read_bytes()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(content[: int(len(content) * 0.45)])
+    frames, levels = read_snippets(cut, settings(), [0.999])
+    there = read_frames(cut, range(12))[1]
+    assert 0 < there < 12
+    np.testing.assert_array_equal(frames[0], read_frames(cut, [max(there - 4, 0)])[0][max(there - 4, 0)])
+
+
+def test_one_frame_has_no_motion(tmp_path):
+    single = write_video(tmp_path / "one.avi", moving(0, 2, count=1))
+    _, levels = read_snippets(single, settings(), [0.5, 0.5])
+    assert (levels == 128).all()
+
+
+def test_stored_flow_is_the_computed_flow(clip, tmp_path):
+    chosen = settings(flow_folder=str(tmp_path))
+    computed = read_snippets(clip, chosen, [0.1, 0.9])
+    assert stored_flow.write(tmp_path, clip, "dis", 4.0, (48, 64)) == 11
+    made = stored_flow.open_flow(tmp_path, clip, "dis", 4.0, (48, 64))
+    assert made.fields == 11
+    for one, other in zip(computed, read_snippets(clip, chosen, [0.1, 0.9]), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for changed in ({"flow_method": "farneback"}, {"flow_bound": 8.0}, {"frame_size": [24, 32]}):
+        with pytest.raises(UsageError, match="was made with dis, bound 4 pixels, frames of 48 x 64"):
+            read_snippets(clip, settings(flow_folder=str(tmp_path), **changed), [0.5])
+
+
+def test_a_broken_file_of_flow_is_no_flow(clip, tmp_path):
+    stored_flow.write(tmp_path, clip, "dis", 4.0, (48, 64))
+    file = Path(stored_flow.flow_file(tmp_path, clip))
+    file.write_bytes(file.read_bytes()[:-200])
+    assert stored_flow.open_flow(tmp_path, clip, "dis", 4.0, (48, 64)) is None
+
+
+def test_a_moved_clip_keeps_its_flow(clip, tmp_path):
+    moved = tmp_path / "elsewhere.avi"
+    moved.write_bytes(clip.read_bytes())
+    assert stored_flow.flow_file(tmp_path, clip) == stored_flow.flow_file(tmp_path, moved)
