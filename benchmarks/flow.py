@@ -1,10 +1,12 @@
 """Flow fields a second: ours against a single-threaded loop of the same OpenCV call, and DIS against TV-L1.
 
-    python benchmarks/flow.py CLIPS [--out results/flow.csv] [--repeats 3]
+    python benchmarks/flow.py CLIPS [--repeats 3]            writes results/flow.csv
+    python benchmarks/flow.py --pair FIRST.png SECOND.png    writes results/flow_methods.csv
 
 CLIPS: a folder of videos. Each way computes the flow of all of them at 256 x 340, one after the other, `repeats` times.
 A loop: decode, grey, `calc`, 8 bits, one thread (cv2.setNumThreads(1)), written as our files are. The last two lines
 read what one training example needs of each clip: 3 segments of 10 fields on demand, against the whole clip's flow.
+A pair of pictures is for what the methods give and cost; TV-L1 where opencv-contrib is installed.
 """
 
 import argparse
@@ -68,12 +70,61 @@ def seconds_of(function, *arguments):
     return time.perf_counter() - started, count
 
 
+def compare(first, second):
+    """A row a method: seconds a pair, how far its field is from TV-L1's (or DIS's), how well it undoes the motion."""
+    pictures = [cv2.imread(name) for name in (first, second)]
+    greys = [cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in pictures]
+    methods = [method for method in flow.METHODS if method != "tvl1" or hasattr(cv2, "optflow")]
+    fields, seconds = {}, {}
+    for method in methods:
+        flow.compute(*greys, method)
+        taken = []
+        for _ in range(3):
+            started = time.perf_counter()
+            fields[method] = flow.compute(*greys, method)
+            taken.append(time.perf_counter() - started)
+        seconds[method] = statistics.median(taken)
+    reference = fields["tvl1"] if "tvl1" in fields else fields["dis"]
+    before = np.abs(np.float32(greys[1]) - greys[0]).mean()
+    return [
+        {
+            "method": method,
+            "size": "x".join(map(str, greys[0].shape)),
+            "seconds": round(seconds[method], 4),
+            "mean_motion": round(float(np.hypot(*np.moveaxis(field, -1, 0)).mean()), 3),
+            "mean_difference_from_" + ("tvl1" if "tvl1" in fields else "dis"): round(
+                float(np.hypot(*np.moveaxis(field - reference, -1, 0)).mean()), 4
+            ),
+            "grey_levels_apart_before": round(float(before), 3),
+            "grey_levels_apart_after": round(
+                float(np.abs(np.float32(flow.warp_back(greys[1], field)) - greys[0]).mean()), 3
+            ),
+            "mean_error_of_8_bits": round(
+                float(np.abs(flow.from_bytes(flow.to_bytes(field, 20), 20) - field).mean()), 4
+            ),
+        }
+        for method, field in fields.items()
+    ]
+
+
+def write(name, rows):
+    with open(Path(__file__).parent / "results" / name, "w", newline="", encoding="utf-8") as table:
+        writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    for row in rows:
+        print(row)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clips")
-    parser.add_argument("--out", default=Path(__file__).parent / "results" / "flow.csv")
+    parser.add_argument("clips", nargs="?")
+    parser.add_argument("--pair", nargs=2)
     parser.add_argument("--repeats", type=int, default=3)
     chosen = parser.parse_args()
+    if chosen.pair:
+        write("flow_methods.csv", compare(*chosen.pair))
+        return
     files = list(find_files([chosen.clips], clips=True))
     times = {"loop, one thread": [], "retinue flow": [], "whole clips": [], "3 segments": []}
     fields = {}
@@ -100,12 +151,7 @@ def main():
         }
         for name, taken in times.items()
     ]
-    with open(chosen.out, "w", newline="", encoding="utf-8") as table:
-        writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    for row in rows:
-        print(row)
+    write("flow.csv", rows)
     print(f"retinue flow / loop: {rows[0]['seconds'] / rows[1]['seconds']:.2f} times as fast")
     print(f"3 segments / whole clips: {rows[2]['seconds'] / rows[3]['seconds']:.2f} times as fast")
 

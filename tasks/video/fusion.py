@@ -7,6 +7,7 @@ own training clips by heart, so their scores there say nothing about how far eac
 import numpy as np
 
 PENALTIES = (0.1, 1.0, 10.0, 100.0)  # of mistakes against large weights; chosen by cross-validation
+SCALES = tuple(2.0**power for power in range(-2, 8))  # of the margins, so that their softmax says how sure it is
 PARTS = 5  # of the cross-validation
 ITERATIONS = 50
 
@@ -21,24 +22,30 @@ def fit(spatial, temporal, labels):
     """(kernel float32 `[2 classes, classes]`, bias float32 `[classes]`, the penalty that was chosen).
 
     spatial, temporal: probabilities `[n, classes]`; labels: int `[n]`. A class without clips gets no weight and the
-    lowest bias.
+    lowest bias. The margins are scaled such that the softmax of them is the most likely one on clips that a part of
+    the cross-validation left out (Guo et al. 2017, section 4.2, temperature scaling); no answer changes by that.
     """
     features, labels = stacked(spatial, temporal), np.asarray(labels)
     classes = spatial.shape[1]
     part = np.argsort(np.argsort(labels, kind="stable")) % PARTS  # each class is spread over the parts
-    right = {}
-    for penalty in PENALTIES:
-        right[penalty] = 0
+    margins = {penalty: np.zeros((len(labels), classes)) for penalty in PENALTIES}
+    for penalty, out in margins.items():
         for number in range(PARTS):
             inside = part != number
-            if not inside.any() or inside.all():
-                continue
-            kernel, bias = _one_against_rest(features[inside], labels[inside], classes, penalty)
-            said = (features[~inside] @ kernel + bias).argmax(axis=1)
-            right[penalty] += int((said == labels[~inside]).sum())
+            if inside.any() and not inside.all():
+                kernel, bias = _one_against_rest(features[inside], labels[inside], classes, penalty)
+                out[~inside] = features[~inside] @ kernel + bias
+    right = {penalty: int((out.argmax(axis=1) == labels).sum()) for penalty, out in margins.items()}
     best = max(PENALTIES, key=lambda penalty: (right[penalty], -penalty))
+    scale = min(SCALES, key=lambda scale: log_loss(scale * margins[best], labels))
     kernel, bias = _one_against_rest(features, labels, classes, best)
-    return kernel.astype(np.float32), bias.astype(np.float32), best
+    return (scale * kernel).astype(np.float32), (scale * bias).astype(np.float32), best
+
+
+def log_loss(margins, labels):
+    """The mean negative logarithm of the softmax of margins float64 `[n, classes]` at `labels`, int `[n]`."""
+    shifted = margins - margins.max(axis=1, keepdims=True)
+    return float((np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]).mean())
 
 
 def _one_against_rest(features, labels, classes, penalty):

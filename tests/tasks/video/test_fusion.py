@@ -39,6 +39,21 @@ def test_the_svm_believes_the_better_stream():
     assert mean.mean() < 0.9 and (said == labels[60:]).mean() > 0.98 and penalty in fusion.PENALTIES
 
 
+def test_its_scores_say_how_sure_it_is():
+    """Streams that are right nine times of ten, both at once: so sure should it be, too."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, 400)
+    shown = np.where(random.uniform(size=400) < 0.9, labels, (labels + 1) % 3)
+    scores = 0.02 + 0.94 * np.eye(3)[shown]
+    kernel, bias, _ = fusion.fit(scores[:200], scores[:200], labels[:200])
+    margins = fusion.stacked(scores[200:], scores[200:]) @ kernel + bias
+    sure = (np.exp(margins) / np.exp(margins).sum(axis=1, keepdims=True)).max(axis=1).mean()
+    assert abs(sure - 0.9) < 0.06
+    assert fusion.log_loss(np.array([[0.0, 0.0], [0.0, np.log(3)]]), np.array([0, 1])) == pytest.approx(
+        (np.log(2) + np.log(4 / 3)) / 2
+    )
+
+
 def test_the_layer_says_the_same():
     random = np.random.default_rng(1)
     spatial, temporal = (random.dirichlet(np.ones(3), 5).astype(np.float32) for _ in range(2))
