@@ -43,7 +43,6 @@ DEPTHS = (20, 56)
 DEGRADATION_PICTURES, DEGRADATION_STEPS, WARM_UP = {"train": 5_000, "test": 2_000}, 1_600, 100
 
 PHOTOS, TEST_PHOTOS = (20, 50, 120), 204  # of each class; there are 204 defective cells held out
-SEEDS = (0, 1, 2)  # each draws other photos, to learn from and to test on
 EPOCHS = {"none": 20, "imagenet": 10}
 
 
@@ -171,22 +170,21 @@ def fine_tuning(_):
     table = solar_cell_rows(solar_cells())
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        for seed in SEEDS:
-            for count in PHOTOS:
-                few = Path(scratch) / f"{count}-{seed}.csv"
-                atomic_write(few, as_csv(few_of_each_class(table, {"train": count, "test": TEST_PHOTOS}, seed)))
-                for weights, epochs in EPOCHS.items():
-                    settings = {"model.weights": weights, "train.stages.all.epochs": epochs, "seed": seed}
-                    config = load_config("few-solar-cells", options=settings)
-                    folder = Path(scratch) / f"{weights}-{count}-{seed}"
-                    _, scores = train(few, config, folder, command="lecture_claims.py", say=lambda line: None)
-                    about = {"weights": weights, "epochs": epochs, "photos_of_each_class": count, "seed": seed}
-                    rows.append(about | {"test_accuracy": round(scores.value, 4)})
-                    print(rows[-1], flush=True)
+        for count in PHOTOS:
+            few = Path(scratch) / f"{count}.csv"
+            atomic_write(few, as_csv(few_of_each_class(table, {"train": count, "test": TEST_PHOTOS})))
+            for weights, epochs in EPOCHS.items():
+                settings = {"model.weights": weights, "train.stages.all.epochs": epochs}
+                config = load_config("few-solar-cells", options=settings)
+                _, scores = train(few, config, Path(scratch) / f"{weights}-{count}", command="lecture_claims.py")
+                low, high = scores.interval
+                found = {"test_accuracy": round(scores.value, 4), "low": round(low, 4), "high": round(high, 4)}
+                rows.append({"weights": weights, "epochs": epochs, "photos_of_each_class": count} | found)
+                print(rows[-1], flush=True)
     write("fine_tuning", rows, draw_fine_tuning)
 
 
-def few_of_each_class(table, counts, seed):
+def few_of_each_class(table, counts, seed=0):
     """Rows of the `file,label,split` table: so many of each label as `counts` has for their split."""
     random = np.random.default_rng(seed)
     chosen = []
@@ -201,10 +199,13 @@ def draw_fine_tuning(figure, rows):
     axes = figure.subplots()
     for weights, color, name in (("imagenet", BLUE, "fine-tuned from ImageNet"), ("none", ORANGE, "from scratch")):
         curve = [row for row in rows if row["weights"] == weights]
-        counts, accuracy = (np.array([row[key] for row in curve]) for key in ("photos_of_each_class", "test_accuracy"))
-        means = [accuracy[counts == count].mean() for count in PHOTOS]
-        axes.plot(PHOTOS, means, "o-", color=color, label=f"{name}, {EPOCHS[weights]} epochs: mean of {len(SEEDS)}")
-        axes.plot(counts, accuracy, ".", color=color, alpha=0.5)
+        counts, accuracy, low, high = (
+            np.array([row[key] for row in curve]) for key in ("photos_of_each_class", "test_accuracy", "low", "high")
+        )
+        label = f"{name}, {EPOCHS[weights]} epochs"
+        axes.errorbar(
+            counts, accuracy, [accuracy - low, high - accuracy], fmt="o-", color=color, capsize=3, label=label
+        )
     axes.axhline(0.5, color=GREY, ls=":", label="guessing")
     axes.set(title="Solar cells, sound or defective: EfficientNet-Lite0 at 128 px", ylim=(0.4, 1.0))
     axes.set(xlabel="training photos of each class", ylabel="test accuracy", xticks=PHOTOS)

@@ -16,6 +16,7 @@ def import_tensorflow():
         import tensorflow  # noqa: F401
 
         tensorflow.constant(0)  # the devices greet at their first use
+        tensorflow.get_logger().setLevel("ERROR")  # pictures of many sizes are traced a few times: no news to a user
 
 
 @contextlib.contextmanager

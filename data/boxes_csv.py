@@ -6,7 +6,7 @@ import unicodedata
 
 import numpy as np
 
-from retinue.configs.errors import RetinueError
+from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.class_folders import SPLIT_NAMES
 from retinue.data.csv_table import and_more, file_path, records
 from retinue.data.dataset import Dataset
@@ -31,6 +31,17 @@ def is_boxes_csv(path):
     _, header = next(records(path), (1, []))
     lower = {name.strip().lower() for name in header}
     return all(lower & {corner, *OTHER_WORDS[corner]} for corner in CORNERS)
+
+
+def refuse_sides(path):
+    """Raise UsageError for a table of boxes as corner and sides, which is none of ours."""
+    _, header = next(records(path), (1, []))
+    lower = {name.strip().lower() for name in header}
+    if {"x", "y"} <= lower and ({"w", "h"} <= lower or {"width", "height"} <= lower):
+        raise UsageError(
+            f"{path}: its columns seem to be boxes as x, y, width, height; write their corners: "
+            "file,x1,y1,x2,y2,label, where x2 is x + width"
+        )
 
 
 def read_boxes_csv(path):

@@ -10,7 +10,7 @@ from retinue.configs.errors import RetinueError
 from retinue.configs.machine import cache_folder
 from retinue.data.coco import coco_files, image_place, read_coco
 from retinue.data.files import atomic_path, atomic_write
-from retinue.data.finding import WARNING, Finding
+from retinue.data.finding import BAD, WARNING, Finding
 from retinue.data.image_file import image_size
 from retinue.data.mask_file import MOST_CLASSES, voc_palette, write_ids
 from retinue.data.mask_folders import mask_dataset
@@ -37,12 +37,17 @@ def read_coco_masks(source, say=print):
     if not (folder / DONE).exists():
         say(f"{source}: writing {len(boxes):,} masks to {folder}, once")
         try:
-            without = _write_all(boxes, files, masks)
-            atomic_write(folder / DONE, json.dumps({"source": source, "without_shape": without}))
+            without, broken = _write_all(boxes, files, masks)
+            atomic_write(folder / DONE, json.dumps({"source": source, "without_shape": without, "broken": broken}))
         except OSError as error:
             raise RetinueError(f"{folder}: can't be written ({error.strerror}); make room there") from error
-    without = json.loads((folder / DONE).read_text(encoding="utf-8"))["without_shape"]
-    findings = list(boxes.findings)
+    done = json.loads((folder / DONE).read_text(encoding="utf-8"))
+    findings, without = list(boxes.findings), done["without_shape"]
+    for row, annotation, reason in done["broken"]:
+        item = f"annotation {annotation}"
+        findings.append(
+            Finding(BAD, "broken shape", boxes.files[row], item, f"{item}: {reason}", "not in the mask; draw it again")
+        )
     if without:
         reason = f"{without:,} annotations have no polygon and no run lengths, only a box"
         findings.append(Finding(WARNING, "no shape", source, "", reason, "not in the masks"))
@@ -51,45 +56,60 @@ def read_coco_masks(source, say=print):
 
 
 def paint(annotations, height, width, label_of):
-    """Objects as one mask: uint8 `[height, width]` of class ids, 0 where nothing is, and how many had no shape.
+    """Objects as one mask: uint8 `[height, width]` of class ids, 0 where nothing is; how many had no shape; and
+    (annotation id, reason) of each whose shape can't be understood.
 
     annotations: COCO's dicts of one picture. label_of: {category_id: id}; objects of other categories are passed over.
     """
-    mask, without, shapes = np.zeros((height, width), np.uint8), 0, []
+    mask, without, broken, shapes = np.zeros((height, width), np.uint8), 0, [], []
     for entry in annotations:
         label = label_of.get(entry.get("category_id"))
         if label is None:
             continue
-        shape = _shape(entry.get("segmentation"), height, width)
+        try:
+            shape = _shape(entry.get("segmentation"), height, width)
+        except (ValueError, TypeError, KeyError):  # all that pycocotools raises for what is no shape
+            broken.append((entry.get("id"), "its polygon or run lengths can't be understood"))
+            continue
         if shape is None:
             without += 1
         else:
             shapes.append((not entry.get("iscrowd"), -int(shape.sum()), label, shape))
     for *_, label, shape in sorted(shapes, key=lambda one: one[:2]):
         mask[shape] = label
-    return mask, without
+    return mask, without, broken
 
 
 def _shape(segmentation, height, width):
-    """bool `[height, width]` of one annotation's polygons or run lengths, None where it has neither."""
+    """bool `[height, width]` of one annotation's polygons or run lengths, None where it has neither.
+
+    Raises ValueError, TypeError or KeyError for what is no shape of this size.
+    """
     from pycocotools import mask as coco
 
     if isinstance(segmentation, dict) and "counts" in segmentation:
         coded = segmentation
+        if tuple(coded["size"]) != (height, width):
+            raise ValueError("run lengths of another size")
         if isinstance(coded["counts"], list):
-            coded = coco.frPyObjects(coded, *coded["size"])
-        shape = coco.decode(coded).astype(bool)
-        return shape if shape.shape == (height, width) else None
+            if sum(coded["counts"]) != height * width:
+                raise ValueError("run lengths that do not fill the picture")
+            coded = coco.frPyObjects(coded, height, width)
+        elif not isinstance(coded["counts"], (str, bytes)):
+            raise TypeError("no run lengths")
+        return coco.decode(coded).astype(bool)
     if isinstance(segmentation, list):
         polygons = [points for points in segmentation if isinstance(points, list) and len(points) >= 6]
         if polygons:
+            if not all(np.isfinite(np.array(points, np.float64)).all() and len(points) % 2 == 0 for points in polygons):
+                raise ValueError("a polygon is pairs of finite numbers")
             return coco.decode(coco.merge(coco.frPyObjects(polygons, height, width))).astype(bool)
     return None
 
 
 def _write_all(boxes, files, masks):
-    """Write every mask. Returns how many annotations have no shape."""
-    palette, without, any_shape = voc_palette(), 0, False
+    """Write every mask. Returns how many annotations have no shape, and (row, annotation id, reason) of broken ones."""
+    palette, without, broken, any_shape = voc_palette(), 0, [], False
     row_of = {place: row for row, place in enumerate(boxes.columns["place"])}
     place = {name: index for index, name in enumerate(boxes.classes, 1)}
     for path in files:
@@ -106,8 +126,9 @@ def _write_all(boxes, files, masks):
             height, width = image.get("height"), image.get("width")
             if not height or not width:
                 width, height = image_size(boxes.files[row])
-            mask, missing = paint(of_image.get(image["id"], ()), height, width, label_of)
+            mask, missing, unclear = paint(of_image.get(image["id"], ()), height, width, label_of)
             without += missing
+            broken += [(row, *told) for told in unclear]
             any_shape |= bool(mask.any())
             with atomic_path(masks[row]) as temporary:
                 write_ids(temporary, mask, palette)
@@ -116,11 +137,11 @@ def _write_all(boxes, files, masks):
             f"{files[0]}: no annotation has a polygon or run lengths, so there is nothing to make masks of; "
             "use it for detection"
         )
-    return without
+    return without, broken
 
 
 def _digest(files):
-    digest = hashlib.sha256(b"1")
+    digest = hashlib.sha256(b"2")
     for path in files:
         with open(path, "rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())

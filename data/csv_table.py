@@ -183,7 +183,8 @@ def _columns(path, header, line):
         if name not in place:
             near = [found for found in lower if found in OTHER_WORDS[name]] or difflib.get_close_matches(name, lower, 1)
             found = ", ".join(header) or "nothing"
-            cure = f"rename {header[lower.index(near[0])]} to {name}" if near else "the first line must name file,label"
+            needed = "the first line must name file,label; or, for boxes, file,x1,y1,x2,y2,label"
+            cure = f"rename {header[lower.index(near[0])]} to {name}" if near else needed
             raise RetinueError(f"{path} line {line}: the column {name} is missing (found: {found}); {cure}")
     return place
 

@@ -35,6 +35,8 @@ def classes_of(source, folders, masks, findings, is_voc=False):
         if os.path.isfile(path):
             return _from_file(path, findings)
     if is_voc:
+        reason = "the classes are taken to be the 21 of Pascal VOC"
+        findings.append(Finding(NOTE, "class names", source, "", reason, "write a name a line into classes.txt"))
         return VOC_NAMES, np.arange(len(VOC_NAMES))
     return _from_masks(source, masks, findings)
 

@@ -8,7 +8,7 @@ import io
 import os
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from retinue.configs.errors import RetinueError
 from retinue.data.image_file import format_of
@@ -64,6 +64,8 @@ def mask_values(path, as_colors=False):
             return _colors(mask) if as_colors else _ids(path, mask)
     except RetinueError:
         raise
+    except UnidentifiedImageError:
+        raise RetinueError(f"{path}: the mask is no picture; save it again as PNG") from None
     except Exception as error:  # decoders raise anything on broken bytes
         raise RetinueError(f"{path}: the mask can't be decoded ({error}); save it again as PNG") from None
 

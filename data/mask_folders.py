@@ -95,7 +95,7 @@ def read_mask_folders(source):
     places = [source, *dict.fromkeys(os.path.dirname(path) for pair in pairs for path in pair[:2])]
     places += [folder for _, folder, _ in pairs]
     classes, values = classes_of(source, places, masks, findings, is_voc)
-    return mask_dataset(source, "mask folders", files, masks, splits, classes, values, findings)
+    return mask_dataset(source, "voc" if is_voc else "mask folders", files, masks, splits, classes, values, findings)
 
 
 def mask_dataset(source, form, files, masks, splits, classes, values, findings, groups=None):

@@ -4,7 +4,7 @@ import difflib
 import os
 
 from retinue.configs.errors import UsageError
-from retinue.data.boxes_csv import is_boxes_csv, read_boxes_csv
+from retinue.data.boxes_csv import is_boxes_csv, read_boxes_csv, refuse_sides
 from retinue.data.class_folders import read_class_folders
 from retinue.data.clip_folders import has_videos, read_clip_folders
 from retinue.data.clip_splits import read_clip_splits, split_lists
@@ -106,7 +106,10 @@ def detect(source):
             return "mask csv"
         if is_clips_csv(source):
             return "clips csv"
-        return "boxes csv" if is_boxes_csv(source) else "csv"
+        if is_boxes_csv(source):
+            return "boxes csv"
+        refuse_sides(source)
+        return "csv"
     if suffix in (".json", ".yaml", ".yml"):
         return "coco" if suffix == ".json" else "yolo"
     raise UsageError(

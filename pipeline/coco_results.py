@@ -5,22 +5,26 @@ https://cocodataset.org/#format-results
 
 import json
 import os
+from collections import Counter
 
 from retinue.data.files import atomic_path
 
 
-def write_coco_results(path, lines, category_ids=None, image_ids=None):
+def write_coco_results(path, read, category_ids=None, image_ids=None):
     """Write `[{"image_id", "category_id", "bbox": [x, y, width, height], "score"}, ...]` to `path`, line by line.
 
-    lines: iterable of dicts as in `predictions.jsonl`. category_ids: {class name: id}, by default 1, 2, ... in the
-    order in which classes are met. image_ids: {absolute path: id}; others by `image_id`.
+    read: gives an iterable of dicts as in `predictions.jsonl`, anew at each call. category_ids: {class name: id}, by
+    default 1, 2, ... in the order in which classes are met. image_ids: {absolute path: id}; others by `image_id`, or
+    by their path where several have the same.
     """
-    category_ids, numbered = category_ids or {}, {}
+    category_ids, image_ids, numbered = category_ids or {}, image_ids or {}, {}
+    shared = Counter(image_id(line["file"]) for line in read())
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as results:
         results.write("[")
         separator = "\n"
-        for line in lines:
-            image = (image_ids or {}).get(os.path.abspath(line["file"]), image_id(line["file"]))
+        for line in read():
+            own = image_id(line["file"])
+            image = image_ids.get(os.path.abspath(line["file"]), own if shared[own] == 1 else line["file"])
             for found in line["detections"]:
                 name, (x1, y1, x2, y2) = found["label"], found["box"]
                 category = category_ids[name] if category_ids else numbered.setdefault(name, len(numbered) + 1)

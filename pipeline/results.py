@@ -9,6 +9,7 @@ the others are made anew from it. Nothing here is held in memory but 8 bytes a f
 import array
 import contextlib
 import csv
+import functools
 import io
 import json
 import os
@@ -113,9 +114,8 @@ class Results:
                 opened.close()
             self._write_failures()
             if self._coco and status == "finished":
-                write_coco_results(
-                    self.folder / "predictions.coco.json", read_lines(self.folder / "predictions.jsonl"), *self._coco
-                )
+                lines = functools.partial(read_lines, self.folder / "predictions.jsonl")
+                write_coco_results(self.folder / "predictions.coco.json", lines, *self._coco)
             atomic_write(
                 self.folder / "predict.json", json.dumps(self._made_by | {"status": status} | numbers, indent=1)
             )

@@ -12,7 +12,7 @@ from retinue.data.files import atomic_path, atomic_write
 from retinue.data.mask_file import voc_palette, write_ids
 from retinue.pipeline.solar_cells import solar_cell_rows, solar_cells
 
-CLASSES = ("sound", "defective")
+CLASSES = ("background", "defective")  # background: sound cells
 CELL, ACROSS = 64, 4  # pixels of a cell's side, cells of a module's
 ARRANGEMENTS = 3  # modules that a training cell stands in
 VALIDATION = 160  # cells
@@ -54,7 +54,7 @@ def _write_module(folder, name, cells):
         top, left = place // ACROSS * CELL, place % ACROSS * CELL
         with Image.open(cell["file"]) as picture:
             photo.paste(picture.convert("L").resize((CELL, CELL), Image.Resampling.BOX), (left, top))
-        mask[top : top + CELL, left : left + CELL] = CLASSES.index(cell["label"])
+        mask[top : top + CELL, left : left + CELL] = cell["label"] == "defective"
     with atomic_path(folder / "images" / name) as path:
         photo.convert("RGB").save(path)
     with atomic_path(folder / "masks" / name) as path:

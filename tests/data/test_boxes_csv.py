@@ -85,3 +85,10 @@ def test_a_folder_that_was_moved_keeps_its_fingerprint(table, tmp_path):
     assert read(moved / "boxes.csv").fingerprint == before
     (moved / "boxes.csv").write_text("file,x1,y1,x2,y2,label\na.jpg,1,2,3,5,cat\nb.jpg,,,,,\n")
     assert read(moved / "boxes.csv").fingerprint != before
+
+
+@pytest.mark.parametrize("sides", ["w,h", "width,height"])
+def test_boxes_by_their_sides_are_refused_with_the_cure(tmp_path, sides):
+    (tmp_path / "a.csv").write_text(f"file,x,y,{sides},label\na.png,1,2,3,4,cat\n")
+    with pytest.raises(UsageError, match="boxes as x, y, width, height; write their corners: file,x1,y1,x2,y2,label"):
+        read(tmp_path / "a.csv")

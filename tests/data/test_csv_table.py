@@ -117,7 +117,7 @@ def test_a_missing_file_among_others_is_left_to_the_check(table):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "line 1: the column file is missing (found: nothing); the first line must name file,label"),
+        ("", "line 1: the column file is missing (found: nothing); the first line must name file,label; or, for boxes"),
         ("file,label\n\n", "no lines below the header"),
         ("filename,label\na.jpg,x\n", "the column file is missing (found: filename, label); rename filename to file"),
         ("file,Class\na.jpg,x\n", "the column label is missing (found: file, Class); rename Class to label"),

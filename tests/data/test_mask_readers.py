@@ -131,6 +131,7 @@ def test_voc_lists_and_names(tmp_path):
     (root / "ImageSets" / "Segmentation" / "train.txt").write_text("x\n")
     (root / "ImageSets" / "Segmentation" / "val.txt").write_text("y\n")
     dataset = read(tmp_path, "segmentation")
+    assert dataset.format == "voc" and [finding.kind for finding in dataset.findings] == ["class names"]
     assert len(dataset.classes) == 21 and dataset.classes[15] == "person"
     assert [Path(name).stem for name in dataset.files] == ["x", "y"] and list(dataset.splits) == ["train", "val"]
     assert set(np.unique(ids_of(dataset, 0))) == {15, 255}
@@ -200,8 +201,30 @@ def test_images_of_coco_that_are_left_out_shift_no_mask(tmp_path, monkeypatch):
 def test_small_objects_lie_on_large_ones():
     large, small = [[0, 0, 4, 0, 4, 4, 0, 4]], [[0, 0, 2, 0, 2, 2, 0, 2]]
     entries = [{"segmentation": small, "category_id": 1}, {"segmentation": large, "category_id": 2}]
-    mask, without = paint(entries, 4, 4, {1: 1, 2: 2})
-    assert mask.tolist() == [[1, 1, 2, 2]] * 2 + [[2] * 4] * 2 and without == 0
+    mask, without, broken = paint(entries, 4, 4, {1: 1, 2: 2})
+    assert mask.tolist() == [[1, 1, 2, 2]] * 2 + [[2] * 4] * 2 and (without, broken) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"size": [4, 4], "counts": "!!bad"},
+        {"size": [4], "counts": [16]},
+        {"size": [4, 4], "counts": ["x"]},
+        {"counts": [16]},
+        {"size": [4, 4], "counts": 7},
+        {"size": [4, 4], "counts": [3, 2]},
+        {"size": [2, 4], "counts": [4, 4]},
+        [["a"] * 6],
+        [[0, 0, 4, 0, 4, None]],
+        [[0, 0, 4, 0, 4, 4, 0]],
+    ],
+)
+def test_a_shape_that_is_none_is_named_and_costs_no_other(shape):
+    good = {"id": 1, "segmentation": {"size": [4, 4], "counts": [0, 4, 12]}, "category_id": 1}
+    mask, without, broken = paint([good, {"id": 105, "segmentation": shape, "category_id": 1}], 4, 4, {1: 1})
+    assert mask.tolist() == [[1, 0, 0, 0]] * 4 and without == 0
+    assert broken == [(105, "its polygon or run lengths can't be understood")]
 
 
 def test_what_is_not_for_segmentation(tmp_path):

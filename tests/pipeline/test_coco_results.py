@@ -115,3 +115,9 @@ def test_crops(tmp_path):
         assert (np.abs(np.asarray(crop).astype(int) - (200, 0, 0)) < 12).all()
     with Image.open(next((tmp_path / "out/dog").rglob("*.jpg"))) as whole:
         assert whole.size == (40, 30)
+
+
+def test_pictures_of_one_name_keep_apart(tmp_path):
+    write(tmp_path, found("a/p.jpg", CAT), found("b/p.jpg", DOG), found("b/q.jpg", DOG), found("b/0012.jpg", CAT))
+    results = json.loads((tmp_path / "predictions.coco.json").read_text())
+    assert [entry["image_id"] for entry in results] == ["a/p.jpg", "b/p.jpg", "q", 12]

@@ -9,7 +9,7 @@ import pytest
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config
-from retinue.pipeline.export import _proof_files, export
+from retinue.pipeline.export import export, proof_records
 from retinue.tasks.classification.task import Classification
 
 # What someone who serves the export runs: TensorFlow and nothing of ours.
@@ -106,13 +106,14 @@ def test_which_photos_prove(tiny_model, photos, tmp_path):
         for name, (split, expected) in splits.items():
             rows = [f"{file},{part}" for file, part in zip(files, split, strict=True)]
             write_split(tiny_model, [f"{tmp_path}/broken.jpg,val", *rows])
-            assert _proof_files(tiny_model, None) == expected, name
+            assert [record["file"] for record in proof_records(tiny_model, None)] == expected, name
         write_split(tiny_model, [f"{tmp_path}/gone.jpg,val", f"{tmp_path}/broken.jpg,train"])
         with pytest.raises(UsageError, match="split.csv: none of its photos is left .* name some with --images"):
-            _proof_files(tiny_model, None)
-        assert _proof_files(tiny_model, [photos / "2.png"]) == [str(photos / "2.png")]
+            proof_records(tiny_model, None)
+        (given,) = proof_records(tiny_model, [photos / "2.png"])
+        assert given["file"] == str(photos / "2.png")
         with pytest.raises(UsageError, match="--images .*gone.jpg: is no proof, no such file"):
-            _proof_files(tiny_model, [photos / "2.png", tmp_path / "gone.jpg"])
+            proof_records(tiny_model, [photos / "2.png", tmp_path / "gone.jpg"])
     finally:
         (tiny_model.folder / "split.csv").unlink()
 
