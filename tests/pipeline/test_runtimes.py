@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -80,3 +84,16 @@ def test_without_openvino_tensorflow_is_taken_and_said(monkeypatch):
 def test_what_can_not_be_had_is_refused(options, words):
     with pytest.raises(UsageError, match=words):
         runtimes.choose(**options)
+
+
+def test_the_converter_sends_nothing(tmp_path):
+    """OpenVINO's converter would report to its makers by a process of its own, and leave a folder in the user's home."""
+    program = (
+        "import os, sys, keras, retinue.pipeline.runtimes as runtimes; x = keras.Input((4,), name='x'); "
+        "model = keras.Model({'x': x}, {'y': keras.layers.Dense(2)(x)}); runtimes.convert(runtimes.trace(model)); "
+        "import openvino_telemetry; print(openvino_telemetry.Telemetry().consent, os.environ.get('CI'))"
+    )
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert done.stdout.splitlines()[-1] == "False None", done.stderr
+    assert not (tmp_path / "intel").exists()
