@@ -161,6 +161,7 @@ def opened(detector):
     return open_subject(detector)
 
 
+@pytest.mark.slow
 def test_another_box_and_the_boxes_of_a_class(detector, opened, scene):
     (result,) = Predictor(detector)([scene])
     found, photo = result.prediction["detections"], np.array(Image.open(scene))

@@ -183,7 +183,7 @@ def test_not_a_number_is_no_proof(tiny_model, photos, tmp_path, monkeypatch):
         ({"to": ("pt",)}, "unknown"),
         ({"to": ()}, "at least one"),
         ({"precision": "int8"}, "f32 for now"),
-        ({}, "no photos to prove the export with"),
+        ({}, "nothing to prove the export with"),
     ],
 )
 def test_what_can_not_be_done_is_refused(tiny_model, tmp_path, options, words):

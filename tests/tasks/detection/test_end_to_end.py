@@ -43,6 +43,8 @@ SMALL = {
 }
 quiet = {"say": lambda line: None}
 
+pytestmark = pytest.mark.slow  # two minutes of training, tracing and converting; the parts have tests of their own
+
 
 def make_folder(folder, count=16, names=tuple(COLOURS), seed=0):
     """Grey pictures of different sizes with a rectangle or two in them, and one without; a COCO file beside them."""

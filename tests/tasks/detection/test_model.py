@@ -162,6 +162,7 @@ def test_hidden_padding_keeps_means_and_zeros():
     np.testing.assert_allclose(means, [3, 3])
 
 
+@pytest.mark.slow
 def test_it_learns_two_pictures():
     keras.utils.set_random_seed(0)
     config, detector = small.detector()

@@ -195,6 +195,7 @@ def test_bad_sources_are_named(run, clips, tmp_path):
         retinue.predict(folder, [str(tmp_path / "none")], tmp_path / "out", **quiet)
 
 
+@pytest.mark.slow
 def test_an_svm_on_held_out_clips(clips, tmp_path):
     """Fitted on clips that the streams did not learn from, kept in the weights, and used by everything."""
     said = []
