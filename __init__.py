@@ -12,7 +12,7 @@ _PUBLIC = {
     "predict": ("retinue.pipeline.api", "predict"),
     "export": ("retinue.pipeline.api", "export"),
     "flow": ("retinue.pipeline.api", "flow"),
-    "explain": ("retinue.pipeline.api", "explain"),
+    "explain_photos": ("retinue.pipeline.api", "explain_photos"),  # `retinue.explain` is the room of the methods
     "backbone": ("retinue.backbones", "build"),
     "build": ("retinue.pipeline.api", "build"),
     "load": ("retinue.pipeline.api", "load"),

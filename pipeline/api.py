@@ -51,7 +51,7 @@ def export(run, out, **options):
     return export(run, out, **options)
 
 
-def explain(model, images=(), out=None, **options):
+def explain_photos(model, images=(), out=None, **options):
     """Show what a classifier looks at; see pipeline/explain.py for the options."""
     from retinue.pipeline.explain import explain
 

@@ -52,7 +52,7 @@ def test_bad_masks_are_named_with_a_cure(pairs):
         "50.0% of its pixels" in kinds["ids out of range"].reason and "no class: 9" in kinds["ids out of range"].reason
     )
     assert "blurs ids" in kinds["mask saved as JPEG"].reason and "PNG of ids" in kinds["mask saved as JPEG"].action
-    assert "can't be decoded" in kinds["mask unreadable"].reason
+    assert "is no picture" in kinds["mask unreadable"].reason
     assert kinds["all void"].severity == "warning"
     assert sorted(Path(report.dataset.files[row]).stem for row in report.bad_rows) == ["jpeg", "range", "size", "text"]
     assert report.masks["values"]["9"] == 24  # the histogram shows what is out of range, too

@@ -73,7 +73,7 @@ def test_missing_and_broken_files_are_named(tmp_path):
     with pytest.raises(RetinueError, match="gone.png: the mask can't be read"):
         read_mask(tmp_path / "gone.png", PLAIN, 3)
     (tmp_path / "broken.png").write_bytes(make_mask(tmp_path / "mask.png", IDS).read_bytes()[:40])
-    with pytest.raises(RetinueError, match="broken.png: the mask can't be decoded"):
+    with pytest.raises(RetinueError, match="broken.png: the mask is no picture"):
         read_mask(tmp_path / "broken.png", PLAIN, 3)
 
 

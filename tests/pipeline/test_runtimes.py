@@ -91,9 +91,8 @@ def test_the_converter_sends_nothing(tmp_path):
     program = (
         "import os, sys, keras, retinue.pipeline.runtimes as runtimes; x = keras.Input((4,), name='x'); "
         "model = keras.Model({'x': x}, {'y': keras.layers.Dense(2)(x)}); runtimes.convert(runtimes.trace(model)); "
-        "import openvino_telemetry; print(openvino_telemetry.Telemetry().consent, os.environ.get('CI'))"
+        "print(os.path.exists(os.path.expanduser('~/intel')), os.environ.get('CI'))"
     )
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
     assert done.stdout.splitlines()[-1] == "False None", done.stderr
-    assert not (tmp_path / "intel").exists()

@@ -92,7 +92,7 @@ def test_a_clip_that_vanished_is_named(run, clips):
 
 def test_explaining_clips_is_refused(run, clips, tmp_path):
     with pytest.raises(UsageError, match="is a video model"):
-        retinue.explain(str(run[0].folder), [str(clips / "red left" / "0.avi")], tmp_path / "why")
+        retinue.explain_photos(str(run[0].folder), [str(clips / "red left" / "0.avi")], tmp_path / "why")
 
 
 def test_the_same_answers_from_everything(run, clips, tmp_path):
