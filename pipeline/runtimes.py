@@ -160,7 +160,8 @@ def trace(model):
 
 def convert(function):
     """A concrete function, as `trace` gives it, -> an `openvino.Model` with the same names."""
-    import openvino
+    with _nothing_sent():
+        import openvino
 
     try:
         # With shared weights, the default, the model reads TensorFlow's memory after TensorFlow has given it back.
