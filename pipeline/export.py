@@ -98,8 +98,7 @@ def _write(model, inference, folder, to, precision, files, say):
         given = [{name: value.numpy() for name, value in outputs.items()} for outputs in given]
         proofs["savedmodel"] = _agreement(model.task, given, truths)
     if "openvino" in to:
-        import openvino
-
+        openvino = runtimes.import_openvino()
         path = folder / runtimes.OPENVINO_FILE
         openvino.save_model(runtimes.convert(function), path, compress_to_fp16=False)
         run = runtimes.OpenVINORuntime(openvino.Core().read_model(path))

@@ -62,8 +62,7 @@ class OpenVINORuntime:
     name = "openvino"
 
     def __init__(self, model, precision="f32", threads=None):
-        import openvino
-
+        openvino = import_openvino()
         self.precision, self.streams = precision, threads or usable_cores()
         settings = {
             "INFERENCE_PRECISION_HINT": precision,
@@ -118,8 +117,7 @@ def load(model, runtime, precision):
         inference = model.task.inference(model.build())
         return start(trace(inference), inference, runtime, precision)
     if runtime == "openvino" and (model.folder / OPENVINO_FILE).is_file():
-        import openvino
-
+        openvino = import_openvino()
         with _explained(model.folder / OPENVINO_FILE):
             return OpenVINORuntime(openvino.Core().read_model(model.folder / OPENVINO_FILE), precision)
     import tensorflow as tf
@@ -160,9 +158,7 @@ def trace(model):
 
 def convert(function):
     """A concrete function, as `trace` gives it, -> an `openvino.Model` with the same names."""
-    with _nothing_sent():
-        import openvino
-
+    openvino = import_openvino()
     try:
         # With shared weights, the default, the model reads TensorFlow's memory after TensorFlow has given it back.
         with _nothing_sent():
@@ -176,6 +172,13 @@ def convert(function):
         own = next(known for known in names if known in output.names) if named else name
         output.get_tensor().set_names({own})
     return converted
+
+
+def import_openvino():
+    """The module `openvino`, which begins to report when it is imported."""
+    with _nothing_sent():
+        import openvino
+    return openvino
 
 
 @contextlib.contextmanager
