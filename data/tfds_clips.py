@@ -4,13 +4,11 @@ import json
 import os
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.configs.machine import cache_folder
 from retinue.data.class_folders import SPLIT_NAMES
 from retinue.data.clip_folders import clip_dataset
 from retinue.data.files import atomic_write
-from retinue.data.finding import NOTE, Finding
 from retinue.data.image_file import format_of
-from retinue.data.tfds_source import builder_of, label_field, write_once
+from retinue.data.tfds_source import builder_of, label_field, unused_splits, write_once, written_out
 
 
 def has_video(source):
@@ -31,28 +29,12 @@ def read_tfds_clips(source, say=print):
     if video is None:
         raise UsageError(f"{source}: has no video; its fields are {', '.join(builder.info.features)}")
     label = label_field(source, builder.info.features)
-    if not builder.is_prepared():
-        say(f"{source}: downloading {builder.info.download_size} to {builder.data_path}, once")
-        try:
-            builder.download_and_prepare()
-        except Exception as error:  # network, checksums, manual downloads, disk: whatever it is, it is the cause
-            reason = (str(error).strip() or type(error).__name__).split("\n")[0]
-            raise RetinueError(f"{source}: can't be prepared ({reason})") from error
-    folder = cache_folder("tfds") / builder.info.full_name
-    index = folder / "clips.json"
-    if not index.exists():
-        try:
-            _write_out(source, builder, video, label, index, say)
-        except OSError as error:
-            raise RetinueError(f"{source}: can't be written to {folder} ({error.strerror}); make room there") from error
-    listed = json.loads(index.read_text(encoding="utf-8"))
+    folder, listed = written_out(
+        source, builder, "clips.json", lambda index: _write_out(source, builder, video, label, index, say), say
+    )
     if not listed["files"]:
         raise RetinueError(f"{source}: no labelled clips in train, validation or test")
-    findings = [
-        Finding(NOTE, "not used", source, "", f"its split {name} is not used", "passed over")
-        for name in builder.info.splits
-        if name not in SPLIT_NAMES
-    ]
+    findings = unused_splits(source, builder)
     files = [os.path.join(folder, name) for name in listed["files"]]
     return clip_dataset(source, "tfds", files, listed["labels"], listed["classes"], listed["splits"], findings)
 

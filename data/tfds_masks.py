@@ -6,15 +6,13 @@ import os
 import numpy as np
 from PIL import Image
 
-from retinue.configs.errors import RetinueError, UsageError
-from retinue.configs.machine import cache_folder
+from retinue.configs.errors import UsageError
 from retinue.data.class_folders import SPLIT_NAMES
 from retinue.data.files import atomic_path, atomic_write
-from retinue.data.finding import NOTE, Finding
 from retinue.data.image_file import format_of
 from retinue.data.mask_classes import classes_of
 from retinue.data.mask_folders import mask_dataset
-from retinue.data.tfds_source import builder_of, write_once
+from retinue.data.tfds_source import builder_of, unused_splits, write_once, written_out
 
 PREFERRED = ("segmentation_mask", "mask", "segmentation_label", "label", "segmentation")
 
@@ -30,26 +28,10 @@ def read_tfds_masks(source, say=print):
     """
     builder = builder_of(source)
     image, mask = _fields(source, builder.info.features)
-    if not builder.is_prepared():
-        say(f"{source}: downloading {builder.info.download_size} to {builder.data_path}, once")
-        try:
-            builder.download_and_prepare()
-        except Exception as error:  # network, checksums, manual downloads, disk: whatever it is, it is the cause
-            reason = (str(error).strip() or type(error).__name__).split("\n")[0]
-            raise RetinueError(f"{source}: can't be prepared ({reason})") from error
-    folder = cache_folder("tfds") / builder.info.full_name
-    index = folder / "masks.json"
-    if not index.exists():
-        try:
-            _write_out(source, builder, image, mask, index, say)
-        except OSError as error:
-            raise RetinueError(f"{source}: can't be written to {folder} ({error.strerror}); make room there") from error
-    listed = json.loads(index.read_text(encoding="utf-8"))
-    findings = [
-        Finding(NOTE, "not used", source, "", f"its split {name} is not used", "passed over")
-        for name in builder.info.splits
-        if name not in SPLIT_NAMES
-    ]
+    folder, listed = written_out(
+        source, builder, "masks.json", lambda index: _write_out(source, builder, image, mask, index, say), say
+    )
+    findings = unused_splits(source, builder)
     masks = [os.path.join(folder, name) for name in listed["masks"]]
     names = listed["names"]
     if names:

@@ -37,6 +37,19 @@ def read_tfds(source, say=print, task="auto"):
         raise UsageError(f"{source}: has no objects with boxes; its fields are {', '.join(builder.info.features)}")
     image = _field(source, builder.info.features, "image", task)
     label = objects or _field(source, builder.info.features, "label", task)
+    name = "objects.json" if objects else "index.json"
+    folder, listed = written_out(
+        source, builder, name, lambda index: _write_out(source, builder, image, label, index, say), say
+    )
+    return _from_index(source, folder, listed)
+
+
+def written_out(source, builder, name, write, say):
+    """Have a dataset downloaded and written out, each once. Gives (its folder in the cache, what its index lists).
+
+    name: of the index, a JSON file in that folder; write: writes the files, and last of all the index at its path.
+    Raises RetinueError when it can't be had, or there is no room.
+    """
     if not builder.is_prepared():
         say(f"{source}: downloading {builder.info.download_size} to {builder.data_path}, once")
         try:
@@ -44,13 +57,22 @@ def read_tfds(source, say=print, task="auto"):
         except Exception as error:  # network, checksums, manual downloads, disk: whatever it is, it is the cause
             raise RetinueError(f"{source}: can't be prepared ({_first_line(error)})") from error
     folder = cache_folder("tfds") / builder.info.full_name
-    index = folder / ("objects.json" if objects else "index.json")
+    index = folder / name
     if not index.exists():
         try:
-            _write_out(source, builder, image, label, index, say)
+            write(index)
         except OSError as error:
             raise RetinueError(f"{source}: can't be written to {folder} ({error.strerror}); make room there") from error
-    return _from_index(source, folder, json.loads(index.read_text(encoding="utf-8")))
+    return folder, json.loads(index.read_text(encoding="utf-8"))
+
+
+def unused_splits(source, builder):
+    """A finding for each split that is passed over."""
+    return [
+        Finding(NOTE, "not used", source, "", f"its split {name} is not used", "passed over")
+        for name in builder.info.splits
+        if name not in SPLIT_NAMES
+    ]
 
 
 def builder_of(source):

@@ -284,11 +284,8 @@ def _split_records(listed, split):
 def _read(task, record):
     import tensorflow as tf
 
-    if task.takes_clips:
-        parts = {name: tf.constant(record[name], tf.float32) for name in ("start", "end")}
-        tensors = task.read_record({"file": tf.constant(record["file"]), **parts})
-    else:
-        tensors = task.read(tf.constant(_bytes(record["file"])))
+    parts = {name: tf.constant(record[name], tf.float32) for name in ("start", "end")}
+    tensors = task.read_record({"file": tf.constant(os.fsencode(record["file"])), **parts})
     return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 

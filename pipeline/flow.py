@@ -6,7 +6,7 @@ import io
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 
@@ -26,7 +26,7 @@ class FlowSummary:
     clips: int = 0
     fields: int = 0
     skipped: int = 0
-    failures: list = None
+    failures: list = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -54,7 +54,7 @@ def extract(sources, out, *, method="dis", bound=20.0, size=(256, 340), say=prin
     if bound <= 0 or min(size) < flow.SMALLEST:
         raise UsageError(f"--bound {bound:g}, --size {size[0]}x{size[1]}: a bound above 0, and sides of 16 or more")
     files = find_files(sources, skip=out, say=say, clips=True)
-    summary, began, listed = FlowSummary(failures=[]), time.perf_counter(), []
+    summary, began, listed = FlowSummary(), time.perf_counter(), []
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # each core has a clip of its own; OpenCV's own threads would wait for each other
     try:

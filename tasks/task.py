@@ -6,7 +6,8 @@ classification `{"labels": [{"label", "score"}, ...], "scores": float32 [classes
 
 import abc
 
-from retinue.configs.errors import RetinueError
+from retinue import backbones
+from retinue.configs.errors import RetinueError, UsageError
 
 
 class Task(abc.ABC):
@@ -36,6 +37,21 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def columns(self, dataset):
         """The dict of arrays that `data.batches` slices into records: `file` and what `example` needs."""
+
+    def input_sizes(self):
+        """{key of the configuration: pixels} of every input size that is set, the model's and those of stages."""
+        sizes = {"model.input_size": self.config.model.input_size}
+        for name, stage in self.config.train.stages.items():
+            if stage.input_size:
+                sizes[f"train.stages.{name}.input_size"] = stage.input_size
+        return sizes
+
+    def refuse_small(self, key, size):
+        """Raise UsageError for one of these that is too small for the backbone."""
+        name = self.config.model.backbone
+        smallest = backbones.find(name).smallest
+        if size < smallest:
+            raise UsageError(f"{key}: {name} can't be built for {size} px; the smallest is {smallest}")
 
     def look_at(self, dataset, say):
         """Look at what lies beside the files and is needed with them, and say what there is. Raises UsageError."""

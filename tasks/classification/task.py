@@ -57,13 +57,8 @@ class Classification(Task):
     def _check_sizes(self):
         """Raise UsageError for an input size, of the model or of a stage, that the backbone can't take."""
         name, row = self.config.model.backbone, backbones.find(self.config.model.backbone)
-        sizes = {"model.input_size": self.config.model.input_size}
-        for stage_name, stage in self.config.train.stages.items():
-            if stage.input_size:
-                sizes[f"train.stages.{stage_name}.input_size"] = stage.input_size
-        for key, size in sizes.items():
-            if size < row.smallest:
-                raise UsageError(f"{key}: {name} can't be built for {size} px; the smallest is {row.smallest}")
+        for key, size in self.input_sizes().items():
+            self.refuse_small(key, size)
             if not row.any_size and size != self.config.model.input_size:
                 raise UsageError(f"{key}: {name} has one size for all stages, that of model.input_size")
 

@@ -3,7 +3,6 @@
 import numpy as np
 import tensorflow as tf
 
-from retinue import backbones
 from retinue.configs.errors import UsageError
 from retinue.data import augment_boxes, decode
 from retinue.tasks.detection import agreement, draw, model, scores, torchvision
@@ -154,14 +153,8 @@ class Detection(Task):
 
     def _check_sizes(self):
         """Raise UsageError for a shorter side above the longest, or below what the backbone takes."""
-        name, row = self.config.model.backbone, backbones.find(self.config.model.backbone)
-        sizes = {"model.input_size": self.config.model.input_size}
-        for stage_name, stage in self.config.train.stages.items():
-            if stage.input_size:
-                sizes[f"train.stages.{stage_name}.input_size"] = stage.input_size
-        for key, size in sizes.items():
-            if size < row.smallest:
-                raise UsageError(f"{key}: {name} can't be built for {size} px; the smallest is {row.smallest}")
+        for key, size in self.input_sizes().items():
+            self.refuse_small(key, size)
             if size > self.config.detection.longest_side:
                 raise UsageError(
                     f"{key}: the shorter side, {size}, is above detection.longest_side, "

@@ -3,7 +3,6 @@
 import numpy as np
 import tensorflow as tf
 
-from retinue import backbones
 from retinue.configs.errors import UsageError
 from retinue.data import augment_masks, decode
 from retinue.data.exif import exif_orientation
@@ -189,21 +188,11 @@ class Segmentation(Task):
 
     def _check(self):
         """Raise UsageError for settings that segmentation can't follow."""
-        config = self.config
         for key in ("mixup", "cutmix", "randaugment_layers"):
-            if getattr(config.augment, key):
+            if getattr(self.config.augment, key):
                 raise UsageError(f"augment.{key}: is not for segmentation, since masks can't follow; set it to 0")
-        smallest = backbones.find(config.model.backbone).smallest
-        sizes = {"model.input_size": config.model.input_size}
-        sizes |= {
-            f"train.stages.{name}.input_size": stage.input_size
-            for name, stage in config.train.stages.items()
-            if stage.input_size
-        }
-        for key, size in sizes.items():
-            if size < smallest:
-                name = config.model.backbone
-                raise UsageError(f"{key}: {name} can't be built for {size} px; the smallest is {smallest}")
+        for key, size in self.input_sizes().items():
+            self.refuse_small(key, size)
 
 
 def _read(classes, path, values, size, orientation):

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from retinue import backbones
 from retinue.configs.errors import UsageError
 from retinue.data.split import split
 from retinue.tasks.classification.task import Classification
@@ -217,18 +216,10 @@ class Video(Classification):
                 raise UsageError(f"augment.{key}: is not for video, where only horizontal_flip is; set it to false")
         if config.evaluate.views == "dihedral":
             raise UsageError("evaluate.views: for video it is one, the centre, or ten_crop")
-        row, name = backbones.find(config.model.backbone), config.model.backbone
-        sizes = {"model.input_size": config.model.input_size}
-        sizes |= {
-            f"train.stages.{stage}.input_size": value.input_size
-            for stage, value in config.train.stages.items()
-            if value.input_size
-        }
-        for key, size in sizes.items():
+        for key, size in self.input_sizes().items():
             if size != config.model.input_size:
                 raise UsageError(f"{key}: a net for video has one size for all stages, that of model.input_size")
-            if size < row.smallest:
-                raise UsageError(f"{key}: {name} can't be built for {size} px; the smallest is {row.smallest}")
+            self.refuse_small(key, size)
             if size > min(settings.frame_size):
                 raise UsageError(
                     f"{key}: {size} px can't be cut from frames of {settings.frame_size[0]} x "
