@@ -178,12 +178,13 @@ def export(run, out, formats, precision, images):
 @click.option("--weights", help="Of a backbone: imagenet, none, or a file.  [default: imagenet]")
 @click.option("--check", is_flag=True, help="Also test the maps: deletion, insertion, layers forgotten.")
 def explain(model, images, out, methods, class_name, box, point, layer, channel, weights, check):
-    """Show what MODEL looks at in each IMAGE: a sheet of pictures, and the maps as .npy files.
+    """Show what MODEL looks at in each IMAGE or clip: a sheet of pictures, and the maps as .npy files.
 
     MODEL is a run folder, a classifier's export (occlusion only), or a name of `retinue models`, which is then taken
     with its ImageNet weights: retinue explain efficientnet_lite0 cat.jpg --out why
 
-    Of a detector one box is explained, of a segmentation all pixels of a class, or the region around a point.
+    Of a detector one box is explained, of a segmentation all pixels of a class, or the region around a point; of a
+    video model each stream.
 
     \b
     Methods:  grad-cam, occlusion, saliency (these three by default), smoothgrad, integrated-gradients,

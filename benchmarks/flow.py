@@ -1,12 +1,14 @@
 """Flow fields a second: ours against a single-threaded loop of the same OpenCV call, and DIS against TV-L1.
 
-    python benchmarks/flow.py CLIPS [--repeats 3]            writes results/flow.csv
+    python benchmarks/flow.py [CLIPS] [--repeats 3]          writes results/flow.csv
     python benchmarks/flow.py --pair FIRST.png SECOND.png    writes results/flow_methods.csv
 
-CLIPS: a folder of videos. Each way computes the flow of all of them at 256 x 340, one after the other, `repeats` times.
-A loop: decode, grey, `calc`, 8 bits, one thread (cv2.setNumThreads(1)), written as our files are. The last two lines
-read what one training example needs of each clip: 3 segments of 10 fields on demand, against the whole clip's flow.
-A pair of pictures is for what the methods give and cost; TV-L1 where opencv-contrib is installed.
+CLIPS: a folder of videos; by default eight of UCF-101's size, coding and mean length (240 x 320, Xvid, 25 frames a
+second, 7.2 seconds), made of the video demo's footage, forth and back. Each way computes the flow of all of them at
+256 x 340, one after the other, `repeats` times. A loop: decode, grey, `calc`, 8 bits, one thread
+(cv2.setNumThreads(1)), written as our files are. The last two lines read what one training example needs of each clip:
+3 segments of 10 fields on demand, against the whole clip's flow. A pair of pictures is for what the methods give and
+cost; TV-L1 where opencv-contrib is installed.
 """
 
 import argparse
@@ -21,12 +23,30 @@ import numpy as np
 
 from retinue.configs.load import load_config
 from retinue.data.clip_file import Clip
+from retinue.pipeline.assets import package_data
 from retinue.pipeline.flow import extract
 from retinue.pipeline.sources import find_files
+from retinue.pipeline.virtual_camera import TAKES
 from retinue.tasks.video import flow, stored_flow
 from retinue.tasks.video.snippets import read_snippets
 
 SIZE, BOUND = (256, 340), 20.0
+
+
+def clips_like_ucf101(folder):
+    """Eight clips of the demo's footage, as UCF-101 has them."""
+    footage = package_data("pose2sim", "0.10.49", "Pose2Sim", "8 clips of two takes in a gym", "BSD-3-Clause", print)
+    for file in sorted(path for take in TAKES.values() for path in (footage / take).glob("videos/*.mp4")):
+        frames = []
+        with Clip(file) as clip:
+            while (frame := clip.read((240, 320))) is not None:
+                frames.append(frame)
+        path = Path(folder) / f"{file.parents[1].name}-{file.stem}.avi"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"XVID"), 25, (320, 240))
+        for frame in (frames + frames[-2::-1])[:180]:
+            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        writer.release()
+    return folder
 
 
 def loop(files, out):
@@ -125,7 +145,8 @@ def main():
     if chosen.pair:
         write("flow_methods.csv", compare(*chosen.pair))
         return
-    files = list(find_files([chosen.clips], clips=True))
+    made = tempfile.TemporaryDirectory()
+    files = list(find_files([chosen.clips or clips_like_ucf101(made.name)], clips=True))
     times = {"loop, one thread": [], "retinue flow": [], "whole clips": [], "3 segments": []}
     fields = {}
     for _ in range(chosen.repeats):

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from retinue.configs.errors import UsageError
 from retinue.explain import pictures
 from retinue.explain.gradients import batch_of, checked
 from retinue.explain.layers import map_output
@@ -38,6 +39,8 @@ class GradCam:
             self._step(tf.constant(images[first : first + step]), tf.constant(which[first : first + step])).numpy()
             for first in range(0, len(images), step)
         ]
+        if sum(map(len, maps)) != len(images):
+            raise UsageError(f"grad-cam: {self.layer} gives several maps for each input; name a layer that gives one")
         return np.concatenate(maps)
 
     def _traced(self, images, which):

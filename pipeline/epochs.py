@@ -96,7 +96,7 @@ class EpochLog(keras.callbacks.Callback):
                 if isinstance(value, float):
                     tf.summary.scalar(name, value)
         self.writer.flush()
-        fitting.progress.line(describe(row, self.last_epoch))
+        fitting.progress.line(describe(row, self.last_epoch, fitting.progress.noun))
         if self.settings.early_stop and state["stale"] >= self.settings.early_stop and epoch + 1 < self.last_epoch:
             fitting.progress.line(f"no better score for {state['stale']} epochs: stage {row['stage']} ends early")
             self.model.stop_training = True
@@ -140,13 +140,13 @@ class EpochLog(keras.callbacks.Callback):
         self.fitting.save()
 
 
-def describe(row, last_epoch):
+def describe(row, last_epoch, noun):
     """One epoch as a line for the screen."""
     score = next((name for name in row if name.startswith("val_") and name != "val_loss"), None)
     parts = [f"epoch {row['epoch']:>3}/{last_epoch}", f"loss {row['loss']:.4f}"]
     if score:
         parts.append(f"{score.removeprefix('val_')} {row[score]:.2%}" + (" best" if row["best"] else "     "))
-    parts.append(f"{row['images_per_second']:.0f} images/s")
+    parts.append(f"{row['images_per_second']:.0f} {noun}/s")
     parts.append(f"{row['seconds']:.0f} s")
     if row["waiting"] > 0.005:
         parts.append(f"{row['waiting']:.0%} of it waiting for data")

@@ -45,7 +45,7 @@ def explain(
     check=False,
     say=print,
 ):
-    """Explain what a model says about photos, and write pictures and arrays into the new folder `out`.
+    """Explain what a model says about photos or clips, and write pictures and arrays into the new folder `out`.
 
     model: a run folder, a classifier's export folder (occlusion only), or the name of a backbone. weights: of the
     backbone, see `backbones.load_weights`; by default those of ImageNet.
@@ -58,8 +58,10 @@ def explain(
     the layer, for hidden, deconvnet, guided, dream and, instead of a class, class-image. check: also the checks of
     checks.py, as `NAME/checks.csv`, `NAME/forgotten.csv` and a plot. say: prints a line.
 
+    Of a video model each stream is explained, by the methods of `explained_clips.METHODS`.
     For each photo `NAME.png`, a sheet of all methods, and `NAME/METHOD.npy`, float32 in the photo's own size, `[h, w]`
-    or `[h, w, c]`; for all of them `index.html` and `explained.json`.
+    or `[h, w, c]`; for all of them `index.html` and `explained.json`. For a clip `NAME/STREAM-METHOD.npy`, float32
+    `[k, H, W]` or `[k, H, W, c]`, k snippets in `video.frame_size`.
     Returns the number of files that could not be read or have no such box or region. Raises UsageError for a method,
     class, layer or model that is not there, and RetinueError when no photo could be explained.
     """
@@ -67,16 +69,18 @@ def explain(
     if out is None:
         raise UsageError("--out is missing: a new folder for the pictures")
     refuse_existing(out)
-    files = list(find_files(images, say=say)) if images else []
     needing = [name for name in methods if METHODS[name][1]]
-    if needing and not files:
+    if needing and not images:
         raise UsageError(f"{', '.join(needing)}: needs a photo; give one after MODEL")
     subject, wanted = open_subject(model, weights), Wanted(class_name, box, point)
     subject.check(wanted)
+    files = list(find_files(images, say=say, clips=subject.takes_clips)) if images else []
+    if subject.takes_clips:
+        methods = _of_clips(subject, methods, layer, channel, check, say)
     _refuse_impossible(subject, methods, class_name, channel)
     if check and subject.classes is None:
         raise UsageError(f"--check: follows a class, and the weights of {subject.name} have no classifier")
-    if subject.model is not None:  # wrong names are told before anything is done
+    if subject.model is not None and not subject.takes_clips:  # wrong names are told before anything is done
         _refuse_layer(subject.model, methods, layer, channel)
     if "class-image" in methods and class_name is None and channel is None and not files:
         raise UsageError("class-image without a photo needs --class NAME")
@@ -95,6 +99,24 @@ def _chosen(methods, with_images):
             hint = f"did you mean {' or '.join(near)}? " if near else ""
             raise UsageError(f"--method {name}: unknown; {hint}There are: all, {', '.join(METHODS)}")
     return tuple(dict.fromkeys(chosen))
+
+
+def _of_clips(subject, methods, layer, channel, check, say):
+    """The methods that a video model can be explained by; what it can't is told."""
+    from retinue.pipeline import explained_clips
+
+    others = [name for name in methods if name not in explained_clips.METHODS]
+    if len(others) == len(methods):
+        can = ", ".join(explained_clips.METHODS)
+        raise UsageError(f"{', '.join(others)}: is for photos, and {subject.name} is a video model; what can be: {can}")
+    for option, given in (("--channel", channel is not None), ("--check", check)):
+        if given:
+            raise UsageError(f"{option}: is for photos, and {subject.name} is a video model")
+    if others:
+        say(f"left out {', '.join(others)}: for photos, not for clips")
+    if layer is not None:
+        layer_output(subject.model, layer)
+    return tuple(name for name in methods if name in explained_clips.METHODS)
 
 
 def _refuse_impossible(subject, methods, class_name, channel):
@@ -137,7 +159,12 @@ class _Job:
         self.subject, self.methods, self.wanted, self.layer, self.channel = subject, methods, wanted, layer, channel
         self.check, self.out, self.say = check, out, say
         self.rows, self.names, self.said, self.of_model = [], set(), set(), {}
-        self.method = Methods(subject, layer, channel)
+        if subject.takes_clips:
+            self.method = {
+                name: Methods(stream, subject.layer_of(name, layer)) for name, stream in subject.streams.items()
+            }
+        else:
+            self.method = Methods(subject, layer, channel)
 
     def run(self, files):
         reasons = []
@@ -145,13 +172,10 @@ class _Job:
             self._without_photo()
         for file in files:
             try:
-                photo = decode_image(tf.constant(encoded_bytes(file))).numpy()
-            except (OSError, tf.errors.OpError) as error:
-                reasons.append(f"{file}: can't be read ({reason_of(file, MAX_PIXELS, str(error))})")
-                self.say(reasons[-1])
-                continue
-            try:
-                self._explain(file, photo)
+                if self.subject.takes_clips:
+                    self._explain_clip(file)
+                else:
+                    self._explain(file, _read(file))
             except NothingToExplain as error:
                 reasons.append(f"{file}: {error}")
                 self.say(reasons[-1])
@@ -198,6 +222,29 @@ class _Job:
             cells.append(self._checked(image, question, maps, entry))
         more, more_arrays = self._of_model(question.column)
         self._write(Path(file).stem, cells + more, arrays | more_arrays, entry)
+
+    def _explain_clip(self, file):
+        clip = self.subject.ask(file, self.wanted)
+        self.say(f"{file}: explaining {clip.words}")
+        cells, arrays, columns = [], {}, len(clip.snippets)
+        for part in clip.streams:
+            seen = f"{part.seen} of {printable(Path(file).name)}"
+            for number, picture, score in zip(clip.snippets, part.shown, part.scores, strict=True):
+                cells.append((picture, [f"{seen}, {number} of {clip.of}", f"{clip.label} {score:.1%}"]))
+            for method in self.methods:
+                placed = []
+                for image, picture in zip(part.images, part.shown, strict=True):
+                    try:
+                        found, words = self.method[part.stream](method, image, None, part.question)
+                    except UsageError as error:
+                        self._skip(method, error)
+                        break
+                    placed.append(self.subject.place(found))
+                    cells.append((drawn(method, picture, placed[-1]), [f"{method}, {part.seen}", words]))
+                if placed:
+                    arrays[f"{part.stream}-{method}"] = np.stack(placed)
+        entry = {"file": str(file), "class": clip.label, "score": clip.score, "streams": clip.stream_scores}
+        self._write(Path(file).stem, cells, arrays, entry | {"snippets": clip.snippets, "of": clip.of}, columns)
 
     def _of_model(self, label):
         """Cells and arrays of what is the same for every photo, or for every photo of a class."""
@@ -248,7 +295,7 @@ class _Job:
         entry["curves"], entry["layers"] = curves, forgotten
         return checks.draw(curves, forgotten), ["checks", "deletion, insertion, and layers forgotten"]
 
-    def _write(self, stem, cells, arrays, entry):
+    def _write(self, stem, cells, arrays, entry, columns=4):
         name = self._free_name(stem)
         folder = self.out / name
         for method, found in arrays.items():
@@ -266,7 +313,7 @@ class _Job:
             if rows:
                 atomic_write(folder / "forgotten.csv", to_csv(rows))
         sheet = io.BytesIO()
-        Image.fromarray(pictures.contact_sheet(cells)).save(sheet, "PNG")
+        Image.fromarray(pictures.contact_sheet(cells, columns)).save(sheet, "PNG")
         atomic_write(self.out / f"{name}.png", sheet.getvalue())
         self.rows.append(entry | {"sheet": f"{name}.png"})
 
@@ -285,6 +332,13 @@ class _Job:
         )
         atomic_write(self.out / "index.html", page.encode("utf-8", "backslashreplace"))
         atomic_write(self.out / "explained.json", json.dumps(self.rows, indent=1) + "\n")
+
+
+def _read(file):
+    try:
+        return decode_image(tf.constant(encoded_bytes(file))).numpy()
+    except (OSError, tf.errors.OpError) as error:
+        raise NothingToExplain(f"can't be read ({reason_of(file, MAX_PIXELS, str(error))})") from None
 
 
 def _curve_rows(curves):

@@ -36,7 +36,7 @@ class Subject:
     fit: str
     predict: object
 
-    makes_class_images = True
+    makes_class_images, takes_clips = True, False
 
     def check(self, wanted):
         """Raise UsageError for a `Wanted` that this kind of model has no answer to."""
@@ -76,7 +76,8 @@ class Subject:
 
 
 def open_subject(name, weights=None):
-    """What MODEL means, as a `Subject`, `explained_boxes.Detector` or `explained_regions.Segmenter`.
+    """What MODEL means: a `Subject`, `explained_boxes.Detector`, `explained_regions.Segmenter` or
+    `explained_clips.ClipModel`.
 
     name: a run folder, an export folder, or the name of a backbone. A folder goes before a name. A `Model` of run.py
     will do, too. weights: of a backbone, see `backbones.load_weights`; by default those of ImageNet.
@@ -99,7 +100,7 @@ def open_subject(name, weights=None):
 def subject_of(task, model, name="model"):
     """The `Subject` of a classification `Task` and its Keras model in memory."""
     size = task.config.model.input_size
-    predict = _predictor(model, size, "sigmoid" if task.multi_label else "softmax")
+    predict = predictor(model, size, "sigmoid" if task.multi_label else "softmax")
     return Subject(name, model, task.classes, size, task.config.data.fit, predict)
 
 
@@ -119,9 +120,9 @@ def _of_folder(opened, name):
         from retinue.pipeline.explained_regions import Segmenter
 
         return Segmenter(name, opened.task, opened.build())
-    raise UsageError(
-        f"{name}: is a {opened.task.name} model; the command explains classification, detection and segmentation models"
-    )
+    from retinue.pipeline.explained_clips import ClipModel
+
+    return ClipModel(name, opened.task, opened.build())
 
 
 def _of_export(opened, name):
@@ -155,7 +156,7 @@ def _of_backbone(name, weights):
     model = _single(model, model.output["logits"])
     count = model.output.shape[-1]
     classes = IMAGENET_CLASSES if count == len(IMAGENET_CLASSES) else tuple(map(str, range(count)))  # LeNet-5's digits
-    return Subject(name, model, classes, row.input_size, "squash", _predictor(model, row.input_size, "softmax"))
+    return Subject(name, model, classes, row.input_size, "squash", predictor(model, row.input_size, "softmax"))
 
 
 def _single(model, output):
@@ -164,8 +165,9 @@ def _single(model, output):
     return keras.Model(model.input, output, name=model.name)
 
 
-def _predictor(model, size, activation):
-    """A function float32 `[n, s, s, c]` -> probabilities, by the fastest runtime; it is made at the first call."""
+def predictor(model, size, activation):
+    """A function float32 `[n, size, size, c]` -> probabilities of a Keras model of logits, by the fastest runtime; it
+    is made at the first call."""
     made = []
 
     def predict(images):

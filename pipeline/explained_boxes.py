@@ -21,7 +21,7 @@ class Detector:
     name: what it is called on the screen; task: `Detection`; detector: its `TaskModel`.
     """
 
-    makes_class_images = False
+    makes_class_images = takes_clips = False
 
     def __init__(self, name, task, detector):
         self.name, self.classes, self._task = name, task.classes, task

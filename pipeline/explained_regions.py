@@ -24,7 +24,7 @@ class Segmenter:
     scale of `segmentation.scales` that is nearest to 1, and not mirrored.
     """
 
-    makes_class_images = False
+    makes_class_images = takes_clips = False
 
     def __init__(self, name, task, model):
         self.name, self.classes, self._task, self.model = name, task.classes, task, model

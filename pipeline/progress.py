@@ -14,11 +14,12 @@ def count_files(done, total):
 class Progress:
     """One epoch's progress: steps done, pictures a second, time left, share of time waiting for data.
 
-    say: function that prints one line. A bar is drawn only when standard output is a terminal.
+    say: function that prints one line. noun: what is counted, "images" or "clips". A bar is drawn only when standard
+    output is a terminal.
     """
 
-    def __init__(self, say=print):
-        self.say = say
+    def __init__(self, say=print, noun="images"):
+        self.say, self.noun = say, noun
         self._bar = None
         if sys.stdout.isatty():
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -27,7 +28,7 @@ class Progress:
                 TextColumn("{task.description}"),
                 BarColumn(),
                 TextColumn("{task.completed}/{task.total}"),
-                TextColumn("{task.fields[rate]:.0f} images/s, {task.fields[waiting]:.0%} waiting for data"),
+                TextColumn("{task.fields[rate]:.0f} " + noun + "/s, {task.fields[waiting]:.0%} waiting for data"),
                 TimeRemainingColumn(),
                 transient=True,
             )

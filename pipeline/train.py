@@ -59,7 +59,7 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
         run.add_time(time.perf_counter() - began, status="failed", error=str(error))
         raise
     run.add_time(time.perf_counter() - began, status="done", ended=now(), error=None)
-    _say_result(run, scores, say)
+    _say_result(run, task, scores, say)
     return run, scores
 
 
@@ -81,7 +81,9 @@ def _train(run, task, model, dataset, report, resume, say):
     validate = Evaluation(task, model, held_out) if len(held_out) else None
     callbacks = maps_callback(task, held_out, run.folder / "tensorboard") if len(held_out) else []
     learning, held_back = task.hold_back(dataset.split("train"))
-    fitting = Fitting(run, task, model, learning, validate, Progress(say), callbacks)
+    fitting = Fitting(
+        run, task, model, learning, validate, Progress(say, "clips" if task.takes_clips else "images"), callbacks
+    )
     if resume and not fitting.path.exists():
         say("nothing was saved yet: starting from the beginning")
         resume = False
@@ -204,7 +206,7 @@ def _report(run, task, model, dataset, scored, scores, history, report):
     )
 
 
-def _say_result(run, scores, say):
+def _say_result(run, task, scores, say):
     """The last lines: the score with its interval, the worst classes, and what to run next."""
     folder = shlex.quote(str(run.folder))
     if scores is None:
@@ -214,5 +216,6 @@ def _say_result(run, scores, say):
         for line in scores.worst_classes:
             say(line)
     say(f"report:  {run.folder / 'report.html'}")
-    say(f"next:    retinue predict {folder} YOUR_PHOTOS/ --out results")
+    yours = "YOUR_CLIPS" if task.takes_clips else "YOUR_PHOTOS"
+    say(f"next:    retinue predict {folder} {yours}/ --out results")
     say(f"         retinue export {folder} --out exported")

@@ -90,11 +90,6 @@ def test_a_clip_that_vanished_is_named(run, clips):
     assert told == f"{clips / 'gone.avi'}: there is no such clip"
 
 
-def test_explaining_clips_is_refused(run, clips, tmp_path):
-    with pytest.raises(UsageError, match="is a video model"):
-        retinue.explain_photos(str(run[0].folder), [str(clips / "red left" / "0.avi")], tmp_path / "why")
-
-
 def test_the_same_answers_from_everything(run, clips, tmp_path):
     folder = run[0].folder
     retinue.predict(str(folder), [str(clips)], tmp_path / "tf", runtime="tensorflow", **quiet)

@@ -1,0 +1,172 @@
+"""`retinue explain` for the streams of a video model, on a small net and real files."""
+
+import itertools
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).parent))
+from clips import make_clips
+
+import retinue
+from retinue import cli
+from retinue.configs.errors import UsageError
+from retinue.pipeline.explain import explain
+from retinue.pipeline.run import open_model
+
+OPTIONS = {
+    "task": "video",
+    "model__weights": "none",
+    "model__backbone": "lenet5",
+    "model__input_size": 32,
+    "video__frame_size": [36, 48],
+    "video__flow_fields": 3,
+    "video__flow_bound": 4.0,
+    "video__subtract_mean": True,
+    "video__test_snippets": 2,
+    "train__batch_size": 4,
+    "train__stages": {"all": {"epochs": 1, "rate": 2e-3, "backbone_rate": 1.0}},
+    "evaluate__bootstrap": 0,
+    "data__val_share": 0.25,
+}
+quiet = {"say": lambda line: None}
+TOP, LEFT = 2, 8  # of the 32 pixels that the net sees of 36 x 48
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    return make_clips(tmp_path_factory.mktemp("data") / "clips", each=2)
+
+
+@pytest.fixture(scope="module")
+def run(clips, tmp_path_factory):
+    """A run whose net has an opinion: its weights are drawn, so that every answer depends on every pixel."""
+    folder = retinue.train(str(clips), str(tmp_path_factory.mktemp("runs") / "run"), **OPTIONS)[0].folder
+    net, random = open_model(folder).build(), np.random.default_rng(0)
+    net.set_weights([random.normal(0, 2 / np.sqrt(np.prod(weight.shape[:-1])), weight.shape) if weight.ndim > 1
+                     else np.zeros_like(weight) for weight in net.get_weights()])  # fmt: skip
+    net.save_weights(folder / "best.weights.h5")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def seen(run, clips):
+    """(task, net, its two inputs for one clip, as arrays): cut by hand."""
+    model = open_model(run)
+    start = {"start": tf.constant(0.0), "end": tf.constant(0.0)}
+    record = model.task.read_record({"file": tf.constant(str(clips / "red left" / "0.avi"))} | start)
+    fields = (record["flow"].numpy().astype(np.float32) - 127.5) * (8.0 / 255)
+    fields -= fields.mean(axis=(1, 2), keepdims=True)
+    whole = {"frames": record["frames"].numpy().astype(np.float32), "flow": fields}
+    cut = {name: array[None, :, TOP : TOP + 32, LEFT : LEFT + 32] for name, array in whole.items()}
+    return model.task, model.build(), cut
+
+
+def test_saliency_of_each_stream_is_the_gradient_of_its_own_logit(run, clips, seen, tmp_path):
+    task, net, inputs = seen
+    target, said = task.classes.index("red right"), []
+    clip = str(clips / "red left" / "0.avi")
+    explain(str(run), [clip], tmp_path / "why", methods="saliency", class_name="Red right", say=said.append)
+    tensors = {name: tf.constant(array) for name, array in inputs.items()}
+    for stream, name in (("spatial", "frames"), ("temporal", "flow")):
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            score = net(tensors, training=False)[stream][0, target]
+        gradient = np.abs(2 * tape.gradient(score, tensors[name])[0]).max(axis=-1)  # the score is the mean of two
+        found = np.load(tmp_path / "why" / "0" / f"{stream}-saliency.npy")
+        assert found.shape == (2, 36, 48) and gradient.max() > 0
+        np.testing.assert_allclose(found[:, TOP : TOP + 32, LEFT : LEFT + 32], gradient, rtol=1e-4, atol=1e-7)
+        assert not found[:, :TOP].any() and not found[:, :, :LEFT].any() and not found[:, :, LEFT + 32 :].any()
+    (entry,) = json.loads((tmp_path / "why" / "explained.json").read_text())
+    retinue.predict(str(run), [clip], tmp_path / "predicted", **quiet)
+    prediction = json.loads((tmp_path / "predicted" / "predictions.jsonl").read_text())
+    assert entry["class"] == "red right" and entry["snippets"] == [1, 2] and entry["of"] == 2
+    assert entry["score"] == pytest.approx(_score_of(prediction["labels"], "red right"), abs=1e-5)
+    own = {name: _score_of(labels, "red right") for name, labels in prediction["streams"].items()}
+    assert entry["streams"] == pytest.approx(own, abs=1e-5)
+    assert "explaining red right" in said[0] and "frames alone" in said[0] and "motion alone" in said[0]
+
+
+def _score_of(labels, name):
+    return next(entry["score"] for entry in labels if entry["label"] == name)
+
+
+def test_occlusion_covers_frames_with_their_mean_and_motion_with_none(run, clips, seen, tmp_path):
+    task, net, inputs = seen
+    clip, target = clips / "red left" / "0.avi", task.classes.index("red left")
+    explain(str(run), [clip], tmp_path / "why", methods="occlusion", class_name="red left", **quiet)
+    for stream, name in (("spatial", "frames"), ("temporal", "flow")):
+        found = np.load(tmp_path / "why" / "0" / f"{stream}-occlusion.npy")
+        one = {each: array[:, :1].copy() for each, array in inputs.items()}
+        fill = one["frames"].mean(axis=(1, 2, 3)) if stream == "spatial" else 0.0
+        inner = np.abs(found[0, TOP + 5 : TOP + 27, LEFT + 5 : LEFT + 27])  # squares of 6 pixels at steps of 1: 36
+        for flat in (inner.argmax(), np.argsort(inner.ravel())[-99]):  # are over such a pixel
+            row, column = np.array(np.unravel_index(flat, inner.shape)) + 5
+            falls = []
+            for top, left in itertools.product(range(row - 5, row + 1), range(column - 5, column + 1)):
+                covered = {each: array.copy() for each, array in one.items()}
+                covered[name][0, 0, top : top + 6, left : left + 6] = fill
+                falls.append(_probability(net, one, stream, target) - _probability(net, covered, stream, target))
+            assert abs(np.mean(falls)) > 2e-6  # ten times the tolerance
+            np.testing.assert_allclose(found[0, TOP + row, LEFT + column], np.mean(falls), rtol=0, atol=2e-7)
+
+
+def _probability(net, inputs, stream, target):
+    logits = net({name: tf.constant(array) for name, array in inputs.items()}, training=False)[stream]
+    return float(keras.ops.softmax(logits)[0, target])
+
+
+def test_every_method_of_clips(run, clips, tmp_path):
+    said = []
+    explain(str(run), [str(clips / "blue right")], tmp_path / "why", methods="all", say=said.append)
+    assert said[0].startswith("left out ") and "dream" in said[0] and "for photos, not for clips" in said[0]
+    names = {file.name for file in (tmp_path / "why" / "1").iterdir()}
+    methods = ("occlusion", "saliency", "smoothgrad", "grad-cam", "integrated-gradients")
+    assert names == {f"{stream}-{method}.npy" for stream in ("spatial", "temporal") for method in methods}
+    assert np.load(tmp_path / "why" / "1" / "temporal-integrated-gradients.npy").shape == (2, 36, 48, 6)
+    assert (tmp_path / "why" / "0.png").exists() and "0.png" in (tmp_path / "why" / "index.html").read_text("utf-8")
+
+
+def test_layers_of_one_stream(run, clips, tmp_path):
+    clip = str(clips / "red left" / "0.avi")
+    explain(str(run), [clip], tmp_path / "why", methods="grad-cam", layer="temporal_conv1", **quiet)
+    explain(str(run), [clip], tmp_path / "last", methods="grad-cam", **quiet)
+    first, last = (
+        {stream: np.load(tmp_path / name / "0" / f"{stream}-grad-cam.npy") for stream in ("spatial", "temporal")}
+        for name in ("why", "last")
+    )
+    np.testing.assert_array_equal(first["spatial"], last["spatial"])
+    assert not np.array_equal(first["temporal"], last["temporal"])
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"methods": "dream"}, "dream: is for photos, and .* is a video model; what can be: occlusion"),
+        ({"check": True}, "--check: is for photos"),
+        ({"methods": "grad-cam", "channel": 1}, "--channel: is for photos"),
+        ({"methods": "grad-cam", "layer": "temporal_conv9"}, "did you mean temporal_conv"),
+        ({"class_name": "green"}, "has no such class"),
+        ({"box": 1}, "--box: is for detection models"),
+    ],
+)
+def test_what_a_video_model_has_no_answer_to(run, clips, tmp_path, options, message):
+    with pytest.raises(UsageError, match=message):
+        explain(str(run), [str(clips / "red left")], tmp_path / "why", **options, **quiet)
+    assert not (tmp_path / "why").exists()
+
+
+def test_a_broken_clip_is_named_and_the_others_are_explained(run, clips, tmp_path):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "broken.mp4").write_bytes(b"no video")
+    (tmp_path / "new" / "fine.avi").write_bytes((clips / "red left" / "1.avi").read_bytes())
+    arguments = ["explain", str(run), str(tmp_path / "new"), "--method", "saliency", "--out", str(tmp_path / "why")]
+    result = CliRunner().invoke(cli.commands, arguments)
+    assert "broken.mp4: " in result.output and (tmp_path / "why" / "fine.png").exists()
+    assert result.exit_code == 3
