@@ -3,6 +3,7 @@
 The folder of an export:
   saved_model.pb, variables/, assets/classes.txt   with `to=("savedmodel",)`: the SavedModel is the folder itself
   model.xml, model.bin                             with `to=("openvino",)`
+  bf16.npz                                         with OpenVINO at hand: see rounding.py
   config.yaml, classes.json                        so that `predict` and `evaluate` take the folder
   export.json                                      where it came from, and the proof that it equals the Keras model
 """
@@ -16,10 +17,8 @@ import tempfile
 from pathlib import Path
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.data import image_file
-from retinue.data.clip_check import probe_clip
 from retinue.data.files import atomic_write
-from retinue.pipeline import runtimes
+from retinue.pipeline import rounding, run_records, runtimes
 from retinue.pipeline.predict import stacked
 from retinue.pipeline.run import now, open_model, to_csv, versions
 
@@ -78,7 +77,7 @@ def _write(model, inference, folder, to, precision, files, say):
         shutil.copyfile(model.folder / name, folder / name)
     _write_split(model, folder)
     function = runtimes.trace(inference)
-    tensors = [_read(model.task, record) for record in files]
+    tensors = [run_records.read(model.task, record) for record in files]
     parts = [[place] for place in range(len(files))] if model.task.own_sizes else [list(range(len(files)))]
     batches = [stacked([tensors[place] for place in part], model.task.padding(training=False)) for part in parts]
     keras_model = runtimes.TensorFlowRuntime(function, inference)
@@ -103,6 +102,10 @@ def _write(model, inference, folder, to, precision, files, say):
         openvino.save_model(runtimes.convert(function), path, compress_to_fp16=False)
         run = runtimes.OpenVINORuntime(openvino.Core().read_model(path))
         proofs["openvino"] = _agreement(model.task, [run(batch) for batch in batches], truths)
+    if runtimes.has_openvino():
+        layers = rounding.of_run(model, runtimes.convert(function))
+        if layers:
+            rounding.write(folder / rounding.FILE, layers)
     noun = "clips" if model.task.takes_clips else "photos"
     for form, proof in proofs.items():
         ties = f" ({proof['near_ties']} others are as good as tied)" if proof["near_ties"] else ""
@@ -249,44 +252,24 @@ def _signature(function, spec):
 def proof_records(model, images):
     """Of the photos or clips that were given, else of at most 8 that the run was made with: a dict each, with file, and
     of clips start and end in seconds."""
-    clips = model.task.takes_clips
-
-    def trouble(record):
-        if clips:
-            return probe_clip(record["file"], record["start"], record["end"], model.config.data.max_pixels).bad
-        return image_file.probe(record["file"], model.config.data.max_pixels).bad
-
     if images is not None:
-        records = [{"file": os.fspath(file), "start": 0.0, "end": 0.0} for file in images]
+        records = [run_records.whole(file) for file in images]
         for record in records:
-            if bad := trouble(record):
+            if bad := run_records.trouble(model, record):
                 raise UsageError(f"--images {record['file']}: is no proof, {bad[1]}; {bad[2]}")
     else:
-        listed = model.folder / "split.csv"
-        known = (record for split in PROOF_SPLITS for record in _split_records(listed, split))
-        records = list(itertools.islice((record for record in known if not trouble(record)), PROOF_IMAGES))
-        if not records and listed.is_file():
-            noun = "clips" if clips else "photos"
-            raise UsageError(f"{listed}: none of its {noun} is left to prove the export with; name some with --images")
+        known = (record for split in PROOF_SPLITS for record in run_records.listed(model, split))
+        usable = (record for record in known if not run_records.trouble(model, record))
+        records = list(itertools.islice(usable, PROOF_IMAGES))
+        if not records and (model.folder / "split.csv").is_file():
+            noun = "clips" if model.task.takes_clips else "photos"
+            raise UsageError(
+                f"{model.folder / 'split.csv'}: none of its {noun} is left to prove the export with; name some with "
+                "--images"
+            )
     if not records:
         raise UsageError(f"{model.folder}: nothing to prove the export with; name some with --images")
     return records
-
-
-def _split_records(listed, split):
-    if listed.is_file():
-        with open(listed, encoding="utf-8", newline="") as opened:
-            for row in csv.DictReader(opened):
-                if row["split"] == split:
-                    yield {"file": row["file"]} | {name: float(row.get(name) or 0) for name in ("start", "end")}
-
-
-def _read(task, record):
-    import tensorflow as tf
-
-    parts = {name: tf.constant(record[name], tf.float32) for name in ("start", "end")}
-    tensors = task.read_record({"file": tf.constant(os.fsencode(record["file"])), **parts})
-    return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
 def _bytes(file):

@@ -16,6 +16,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import usable_cores
+from retinue.pipeline import rounding
 
 RUNTIMES = ("auto", "tensorflow", "openvino")
 PRECISIONS = {"tensorflow": ("f32",), "openvino": ("f32", "bf16")}
@@ -113,19 +114,35 @@ def load(model, runtime, precision):
 
     Raises RetinueError when the export is damaged.
     """
+    if runtime == "openvino":
+        converted = openvino_model(model)
+        if precision == "bf16":
+            rounding.correct(converted, model)
+        return OpenVINORuntime(converted, precision)
+    return TensorFlowRuntime(*_function(model))
+
+
+def openvino_model(model):
+    """The `openvino.Model`, in f32, of a `Model` of run.py. Raises RetinueError when the export is damaged."""
+    path = model.folder / OPENVINO_FILE
+    if model.kind == "export" and path.is_file():
+        openvino = import_openvino()
+        with _explained(path):
+            return openvino.Core().read_model(path)
+    function, _owner = _function(model)
+    return convert(function)
+
+
+def _function(model):
+    """(concrete function, what holds its variables) of a `Model` of run.py."""
     if model.kind == "run":
         inference = model.task.inference(model.build())
-        return start(trace(inference), inference, runtime, precision)
-    if runtime == "openvino" and (model.folder / OPENVINO_FILE).is_file():
-        openvino = import_openvino()
-        with _explained(model.folder / OPENVINO_FILE):
-            return OpenVINORuntime(openvino.Core().read_model(model.folder / OPENVINO_FILE), precision)
+        return trace(inference), inference
     import tensorflow as tf
 
     with _explained(model.folder / SAVED_MODEL_FILE):
         exported = tf.saved_model.load(str(model.folder))
-        function = exported.signatures[MODEL_SIGNATURE]
-    return start(function, exported, runtime, precision)
+        return exported.signatures[MODEL_SIGNATURE], exported
 
 
 @contextlib.contextmanager

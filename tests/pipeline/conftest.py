@@ -60,6 +60,12 @@ def tiny_model(tmp_path_factory):
     return make_tiny_model(tmp_path_factory.mktemp("tiny") / "run")
 
 
+@pytest.fixture
+def own_model(tmp_path):
+    """The tiny model in a folder that a test may change."""
+    return make_tiny_model(tmp_path / "run")
+
+
 @pytest.fixture(scope="session")
 def other_model(tmp_path_factory):
     return make_tiny_model(tmp_path_factory.mktemp("other") / "run", seed=1)
