@@ -108,7 +108,7 @@ def evaluate(model_path, source, split=None, say=print, *, runtime="auto", preci
     from retinue.pipeline import runtimes
 
     model = open_model(model_path)
-    runtime, precision, why = runtimes.choose(runtime, precision, runtimes.offered(model))
+    runtime, precision, why = runtimes.choose_for(model, runtime, precision)
     report = inspect(source, model.config, task=model.config.task, say=say, training=False)
     refuse_unfit(source, report)
     for line in problem_lines(report):

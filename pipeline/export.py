@@ -126,6 +126,7 @@ def _write(model, inference, folder, to, precision, files, say):
         "tolerance": TOLERANCE,
         "formats": proofs,
         noun: [record["file"] for record in files],
+        "proven": model.proven,
         "created": now(),
         "versions": versions(),
     }

@@ -87,7 +87,7 @@ class Predictor:
 
     def __init__(self, model, runtime="auto", precision="auto", batch=None, say=None):
         model = _opened(model)
-        runtime, precision, why = runtimes.choose(runtime, precision, runtimes.offered(model))
+        runtime, precision, why = runtimes.choose_for(model, runtime, precision)
         if say:
             say(why)
         self._set_up(model.task, runtimes.load(model, runtime, precision), batch)
@@ -212,7 +212,7 @@ def predict(
     files = find_files(others, shard, skip=out, say=say, clips=model.task.takes_clips) if others else ()
     files = itertools.chain(streams, files)
     first = list(itertools.islice(files, 1))  # no file, or no such source: said before anything is loaded or made
-    runtime, precision, why = runtimes.choose(runtime, precision, runtimes.offered(model))
+    runtime, precision, why = runtimes.choose_for(model, runtime, precision)
     made_by = {
         "model": str(model.folder),
         "fingerprint": fingerprint(model.folder),
@@ -293,7 +293,7 @@ def _known(results, summary):
 
 def outputs_function(model, runtime="auto", precision="auto"):
     """What runs a `Model` of run.py: a function from a batch of `task.read`'s tensors to a dict of output arrays."""
-    runtime, precision, _ = runtimes.choose(runtime, precision, runtimes.offered(model))
+    runtime, precision, _ = runtimes.choose_for(model, runtime, precision)
     return runtimes.load(model, runtime, precision)
 
 

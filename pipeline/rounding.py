@@ -22,6 +22,8 @@ FILE = "bf16.npz"
 PICTURES = 12  # four gave the same to a hundredth of a point
 KINDS = ("Convolution", "GroupConvolution", "MatMul")
 AT_ONCE = 1 << 22  # weights that are rounded at a time
+ENOUGH = 50  # files: on fewer half a point can't be told from chance
+ALLOWED = 0.005  # that the score may fall
 NEAR = 1e-4  # relative difference of the sums of two layers' weights that are taken for the same
 
 
@@ -57,6 +59,40 @@ def correct(converted, model):
         )
         return
     _correct_biases(converted, layers)
+
+
+def prove(run, task, net, dataset, scores):
+    """What bf16 makes of the score, for `run.json`; None where it can't be told or would be no faster.
+
+    run: `Run` that is done; net: its `TaskModel`; dataset: what it was scored on; scores: its `Scores` in f32.
+    """
+    from retinue.pipeline import runtimes
+    from retinue.pipeline.evaluate import score
+    from retinue.pipeline.run import open_model
+
+    if scores.value is None or len(dataset) < ENOUGH or not runtimes.has_openvino() or not is_native():
+        return None
+    converted = runtimes.convert(runtimes.trace(task.inference(net)))
+    correct(converted, open_model(run.folder))
+    again = score(task, runtimes.OpenVINORuntime(converted, "bf16"), dataset, interval=False)
+    return {"score": scores.headline, "files": len(dataset), "f32": scores.value, "bf16": again.value}
+
+
+def precision_for(proven):
+    """("f32" or "bf16", why, to be added to a line): what `prove` speaks for."""
+    if not proven:
+        return "f32", "; f32, as the score was made"
+    words = "{score} {f32:.2%} in f32, {bf16:.2%} in bf16, on {files:,} held-out files".format(**proven)
+    if proven["bf16"] < proven["f32"] - ALLOWED:
+        return "f32", f"; f32: {words}"
+    return ("bf16", f"; {words}") if is_native() else ("f32", "; f32, as the processor has no bf16")
+
+
+def is_native():
+    """Whether the processor computes in bfloat16 itself; else it would be no faster."""
+    from retinue.pipeline.runtimes import import_openvino
+
+    return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def of_run(model, converted):

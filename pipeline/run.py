@@ -52,6 +52,12 @@ class Model:
             "(`retinue train DATA --out RUN --resume` goes on)"
         )
 
+    @property
+    def proven(self):
+        """What `rounding.prove` found when the run ended, or None."""
+        told = self.folder / ("run.json" if self.kind == "run" else "export.json")
+        return _read_json(told).get("proven") if told.is_file() else None
+
     def build(self):
         """The Keras `TaskModel` with the run's best weights."""
         weights = self.folder / "best.weights.h5"

@@ -215,11 +215,16 @@ def _nothing_sent():
             os.environ["CI"] = before
 
 
-def choose(runtime="auto", precision="auto", offered=("tensorflow", "openvino")):
+def choose_for(model, runtime="auto", precision="auto"):
+    """`choose` for a `Model` of run.py, with what it offers and what was proven of it."""
+    return choose(runtime, precision, offered(model), model.proven)
+
+
+def choose(runtime="auto", precision="auto", offered=("tensorflow", "openvino"), proven=None):
     """(runtime, precision, why): what to run with, and one line that says so.
 
-    offered: the runtimes that the model can be run with. Raises UsageError for what is unknown, not installed or not
-    possible together.
+    offered: the runtimes that the model can be run with. proven: what `rounding.prove` found, or None; only with it
+    does "auto" take bf16. Raises UsageError for what is unknown, not installed or not possible together.
     """
     for word in (runtime, precision):
         if word in LATER:
@@ -240,8 +245,8 @@ def choose(runtime="auto", precision="auto", offered=("tensorflow", "openvino"))
     if precision not in ("auto", *PRECISIONS[runtime]):
         raise UsageError(f"--precision {precision}: {runtime} runs {', '.join(PRECISIONS[runtime])} only")
     if precision == "auto":
-        precision = "f32"
-        why += "; f32, as the score was made"
+        precision, because = rounding.precision_for(proven) if runtime == "openvino" else ("f32", "")
+        why += because
     return runtime, precision, f"Runtime: {runtime} {precision} ({why})"
 
 

@@ -11,6 +11,7 @@ from retinue.configs.load import load_config
 from retinue.configs.quiet import import_tensorflow
 from retinue.data.check_report import problem_lines
 from retinue.pipeline.doctor import device
+from retinue.pipeline import rounding
 from retinue.pipeline.evaluate import headline
 from retinue.pipeline.prepare import prepare
 from retinue.pipeline.progress import Progress
@@ -99,6 +100,8 @@ def _train(run, task, model, dataset, report, resume, say):
         fitting.save_best()
     scored = dataset.split("test") if (dataset.splits == "test").any() else held_out
     scores = Evaluation(task, model, scored)(interval=True) if len(scored) else None
+    if scores is not None:
+        run.update(proven=rounding.prove(run, task, model, scored, scores))
     _report(run, task, model, dataset, scored, scores, history, report)
     return scores
 

@@ -5,15 +5,16 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
+from retinue.data.read import read
 from retinue.pipeline import rounding, runtimes
+from retinue.pipeline.evaluate import score
 from retinue.pipeline.export import export
-from retinue.pipeline.run import open_model
+from retinue.pipeline.run import Run, open_model
 
-UP, DOWN = (
-    1 + 2**-8 + 2**-12,
-    1 + 2**-9,
-)  # bfloat16 has 1 and 1 + 2**-7: the first goes up by 15/4096, the other down by 1/512
+# Of bfloat16's 1 and 1 + 2**-7 the nearest: the first goes up by 15/4096, the other down by 1/512.
+UP, DOWN = 1 + 2**-8 + 2**-12, 1 + 2**-9
 
 
 def test_rounding_takes_the_nearest_and_of_two_the_even_one():
@@ -115,3 +116,37 @@ def test_a_run_measures_once_and_an_export_takes_it_along(own_model, photos, tmp
     (model.folder / "bf16.npz").unlink()
     runtimes.load(model, "openvino", "bf16")
     assert "bf16 as it is: the files it was trained on" in caplog.records[0].getMessage()
+
+
+def test_what_bf16_costs_is_scored_on_enough_files_only(own_model, tmp_path):
+    random, folder = np.random.default_rng(0), tmp_path / "data"
+    for name in own_model.classes:
+        (folder / name).mkdir(parents=True)
+        for number in range(20):
+            Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(folder / name / f"{number}.png")
+    dataset, net, run = read(str(folder)), own_model.build(), Run(own_model.folder)
+    (own_model.folder / "run.json").write_text("{}")
+    scores = score(own_model.task, runtimes.load(own_model, "tensorflow", "f32"), dataset, interval=False)
+    few = dataset.take(np.arange(rounding.ENOUGH - 1))
+    assert rounding.prove(run, own_model.task, net, few, scores) is None
+    found = rounding.prove(run, own_model.task, net, dataset, scores)
+    if not rounding.is_native():
+        assert found is None
+        return
+    again = score(own_model.task, runtimes.load(own_model, "openvino", "bf16"), dataset, interval=False)
+    assert found == {"score": "accuracy", "files": 60, "f32": scores.value, "bf16": again.value}
+    run.update(proven=found | {"bf16": found["f32"]})
+    assert runtimes.choose_for(own_model)[:2] == ("openvino", "bf16")
+    assert runtimes.choose_for(own_model, precision="f32")[1] == "f32"
+    run.update(proven=found | {"bf16": found["f32"] - 0.0051})
+    assert runtimes.choose_for(own_model)[:2] == ("openvino", "f32")
+
+
+def test_the_line_says_why():
+    proven = {"score": "accuracy", "files": 654, "f32": 0.8869, "bf16": 0.8853}
+    precision, why = rounding.precision_for(proven)
+    assert (precision, "accuracy 88.69% in f32, 88.53% in bf16, on 654 held-out files" in why) == (
+        ("bf16", True) if rounding.is_native() else ("f32", False)
+    )
+    assert rounding.precision_for(proven | {"bf16": 0.88})[0] == "f32"
+    assert rounding.precision_for(None) == ("f32", "; f32, as the score was made")
