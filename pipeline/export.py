@@ -1,8 +1,9 @@
-"""A trained model as files that need no retinue: a SavedModel with decoding and class names inside, or OpenVINO.
+"""A trained model as files that need no retinue, each proven to say what the Keras model says.
 
 The folder of an export:
   saved_model.pb, variables/, assets/classes.txt   with `to=("savedmodel",)`: the SavedModel is the folder itself
   model.xml, model.bin                             with `to=("openvino",)`
+  model.onnx                                       with `to=("onnx",)`
   bf16.npz                                         with OpenVINO at hand: see rounding.py
   config.yaml, classes.json                        so that `predict` and `evaluate` take the folder
   export.json                                      where it came from, and the proof that it equals the Keras model
@@ -18,12 +19,13 @@ from pathlib import Path
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.files import atomic_write
-from retinue.pipeline import rounding, run_records, runtimes
+from retinue.pipeline import export_savedmodel, onnx_runtime, rounding, run_records, runtimes
 from retinue.pipeline.predict import stacked
 from retinue.pipeline.run import now, open_model, to_csv, versions
 
-FORMATS = ("savedmodel", "openvino")
-LATER = ("onnx", "litert")
+FORMATS = ("savedmodel", "openvino", "onnx")
+LATER = ("litert",)
+NEEDS = {"openvino": "openvino", "onnx": "onnxruntime"}  # the runtime that a format's proof runs in
 TOLERANCE = 1e-4  # largest difference of a score between the export and the Keras model
 PROOF_IMAGES = 8
 PROOF_SPLITS = ("val", "test", "train")  # where they come from, the later ones filling up
@@ -71,8 +73,6 @@ def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None,
 
 def _write(model, inference, folder, to, precision, files, say):
     """Everything that goes into `folder`, and the proof. Gives what `export.json` says."""
-    import tensorflow as tf
-
     for name in ("config.yaml", "classes.json"):
         shutil.copyfile(model.folder / name, folder / name)
     _write_split(model, folder)
@@ -82,26 +82,11 @@ def _write(model, inference, folder, to, precision, files, say):
     batches = [stacked([tensors[place] for place in part], model.task.padding(training=False)) for part in parts]
     keras_model = runtimes.TensorFlowRuntime(function, inference)
     truths = [keras_model(batch) for batch in batches]
+    paths = [[files[place]["file"] for place in part] for part in parts]
     proofs = {}
-    if "savedmodel" in to:
-        _write_saved_model(model, inference, folder)
-        exported = tf.saved_model.load(str(folder))
-        serve = exported.signatures["serving_default"]
-        if model.task.takes_clips:
-            asked = [
-                {name: tf.constant(part) for name, part in model.task.to_arrays(batch).items()} for batch in batches
-            ]
-        else:
-            asked = [{"bytes": tf.constant([_bytes(files[place]["file"]) for place in part])} for part in parts]
-        given = [serve(**inputs) for inputs in asked]
-        given = [{name: value.numpy() for name, value in outputs.items()} for outputs in given]
-        proofs["savedmodel"] = _agreement(model.task, given, truths)
-    if "openvino" in to:
-        openvino = runtimes.import_openvino()
-        path = folder / runtimes.OPENVINO_FILE
-        openvino.save_model(runtimes.convert(function), path, compress_to_fp16=False)
-        run = runtimes.OpenVINORuntime(openvino.Core().read_model(path))
-        proofs["openvino"] = _agreement(model.task, [run(batch) for batch in batches], truths)
+    for form in (form for form in FORMATS if form in to):
+        given = _write_and_ask(form, model, inference, function, folder, paths, batches)
+        proofs[form] = _agreement(model.task, given, truths)
     if runtimes.has_openvino():
         layers = rounding.of_run(model, runtimes.convert(function))
         if layers:
@@ -134,6 +119,25 @@ def _write(model, inference, folder, to, precision, files, say):
     return described
 
 
+def _write_and_ask(form, model, inference, function, folder, paths, batches):
+    """Write one format into `folder`, and give what is read from there says of each batch, a list of dicts of arrays.
+
+    function: `inference`, traced; paths: the files of each batch.
+    """
+    if form == "savedmodel":
+        export_savedmodel.write(model, inference, folder)
+        return export_savedmodel.answers(folder, model.task, paths, batches)
+    if form == "openvino":
+        openvino, path = runtimes.import_openvino(), folder / runtimes.OPENVINO_FILE
+        openvino.save_model(runtimes.convert(function), path, compress_to_fp16=False)
+        run = runtimes.OpenVINORuntime(openvino.Core().read_model(path))
+    else:
+        path = folder / runtimes.ONNX_FILE
+        path.write_bytes(onnx_runtime.convert(function))
+        run = onnx_runtime.OnnxRuntime(str(path))
+    return [run(batch) for batch in batches]
+
+
 def _agreement(task, given, truths):
     """`task.compare` over several batches."""
     found = [task.compare(*pair, TOLERANCE) for pair in zip(given, truths, strict=True)]
@@ -148,106 +152,6 @@ def _write_split(model, folder):
         with listed.open(encoding="utf-8", newline="") as file:
             rows = [{"content": row.get("content", ""), "split": row["split"]} for row in csv.DictReader(file)]
         atomic_write(folder / "split.csv", to_csv(rows))
-
-
-def _write_saved_model(model, inference, folder):
-    import tensorflow as tf
-
-    task, module = model.task, tf.Module()
-    padding = task.padding(training=False)
-    names = tf.constant(list(model.classes))
-    kinds = {tensor.name: tf.TensorSpec(tensor.shape[1:], tensor.dtype) for tensor in inference.inputs}
-    # The copy is what the SavedModel keeps under assets/; the path is known to nobody afterwards.
-    with tempfile.TemporaryDirectory() as scratch:
-        listed = Path(scratch) / "classes.txt"
-        listed.write_text("".join(f"{name}\n" for name in model.classes), encoding="utf-8")
-        module.class_names = tf.saved_model.Asset(str(listed))
-        module.weights = [variable.value for variable in inference.variables]
-
-        def run(inputs):
-            return inference(inputs, training=False)
-
-        def answer(inputs):
-            return task.serve(run(inputs), names)
-
-        def from_bytes(encoded):
-            if not task.own_sizes:
-                return answer(_map(task.read, encoded, kinds, padding))
-
-            def answer_one(element):  # by itself, since others of its batch may have other sizes
-                alone = {name: value[None] for name, value in task.read(element).items()}
-                return {name: value[0] for name, value in answer(alone).items()}
-
-            traced = tf.function(answer_one).get_concrete_function(tf.TensorSpec([], tf.string))
-            made = {name: tf.TensorSpec(out.shape, out.dtype) for name, out in traced.structured_outputs.items()}
-            fill = {
-                name: tf.cast(task.serve_padding.get(name, 0), kind.dtype)
-                for name, kind in made.items()
-                if not kind.shape.is_fully_defined()
-            }
-            return _map(answer_one, encoded, made, fill)
-
-        def from_images(images):
-            return answer(_map(task.prepare, images, kinds, padding))
-
-        batches = {name: tf.TensorSpec([None, *kind.shape], kind.dtype, name) for name, kind in kinds.items()}
-        signatures = {
-            runtimes.MODEL_SIGNATURE: tf.function(lambda **inputs: run(inputs)).get_concrete_function(**batches)
-        }
-        if task.takes_clips:
-            arrays = task.array_specs()
-            from_arrays = tf.function(lambda **arrays: answer(task.from_arrays(arrays)))
-            signatures["serving_default"] = from_arrays.get_concrete_function(**arrays)
-        else:
-            signatures |= {
-                "serving_default": _signature(from_bytes, tf.TensorSpec([None], tf.string, "bytes")),
-                "image": _signature(from_images, tf.TensorSpec([None, None, None, 3], tf.uint8, "image")),
-            }
-        tf.saved_model.save(module, str(folder), signatures)
-
-
-def _map(function, elements, kinds, padding):
-    """`function` of each element, as one batch, in TensorFlow operations.
-
-    kinds: {name: `tf.TensorSpec`} of its results; padding: None, or {name: value} with which those that differ in size
-    are filled up at their ends to the largest; a name that is missing there is of one size.
-    """
-    import tensorflow as tf
-
-    if padding is None:
-        return tf.map_fn(function, elements, fn_output_signature=kinds)
-    count = tf.shape(elements)[0]
-    empty = {
-        name: tf.TensorArray(kind.dtype, count, infer_shape=False, element_shape=kind.shape, clear_after_read=False)
-        for name, kind in kinds.items()
-    }
-
-    def add(index, arrays):
-        return index + 1, {name: arrays[name].write(index, value) for name, value in function(elements[index]).items()}
-
-    _, arrays = tf.while_loop(lambda index, _: index < count, add, (0, empty), parallel_iterations=1)
-    batch = {}
-    for name, array in arrays.items():
-        value = padding.get(name)
-        sizes = tf.map_fn(lambda index, a=array: tf.shape(a.read(index)), tf.range(count))  # noqa: B023
-        largest = tf.reduce_max(sizes, axis=0)
-
-        def filled(index, array=array, largest=largest, value=value):
-            element = array.read(index)
-            if value is None:
-                return element
-            missing = largest - tf.shape(element)
-            return tf.pad(element, tf.stack([tf.zeros_like(missing), missing], 1), constant_values=value)
-
-        kind = kinds[name]
-        batch[name] = tf.map_fn(filled, tf.range(count), fn_output_signature=kind)
-    return batch
-
-
-def _signature(function, spec):
-    import tensorflow as tf
-
-    return tf.function(function, input_signature=[spec])
 
 
 def proof_records(model, images):
@@ -273,20 +177,15 @@ def proof_records(model, images):
     return records
 
 
-def _bytes(file):
-    from retinue.data.decode import encoded_bytes
-
-    return encoded_bytes(str(file))
-
-
 def _refuse_unknown(to, precision):
     for form in to:
         if form not in FORMATS:
             when = "is not available yet" if form in LATER else "is unknown"
-            raise UsageError(f"--to {form}: {when}; use {' or '.join(FORMATS)}, or savedmodel,openvino")
+            raise UsageError(f"--to {form}: {when}; use one or more of {', '.join(FORMATS)}")
     if not to:
         raise UsageError(f"--to: name at least one of {', '.join(FORMATS)}")
     if precision != "f32":
         raise UsageError(f"--precision {precision}: exports are f32 for now")
-    if "openvino" in to and not runtimes.has_openvino():
-        raise UsageError("--to openvino: OpenVINO is not installed; `pip install openvino`")
+    for form, runtime in NEEDS.items():
+        if form in to and not runtimes.has(runtime):
+            raise UsageError(f"--to {form}: {runtime} is not installed; `pip install {runtimes.INSTALLED_BY[runtime]}`")

@@ -7,7 +7,7 @@ import itertools
 import os
 import time
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from retinue.data.clip_file import is_stream
 from retinue.pipeline import runtimes
 from retinue.pipeline.results import Results, identity
 from retinue.pipeline.sources import find_files, parse_shard
+from retinue.pipeline.streams import finished
 
 CPU_BATCH = 8  # what a layer makes of so many pictures stays in the cache: a tenth faster than 32 on both runtimes
 BATCHES_AHEAD = 3  # decoded or being decoded while the model works; bounds the memory
@@ -78,7 +79,7 @@ class Predictor:
     """A model, ready to run over files.
 
     model: the path of a run folder or of an export, or the `Model` that `run.open_model` gives.
-    runtime: "auto", "tensorflow" or "openvino"; precision: "auto", "f32" or "bf16"; see `runtimes.choose`.
+    runtime: "auto", or one of `runtimes.PRECISIONS`; precision: "auto", "f32" or "bf16"; see `runtimes.choose`.
     batch: pictures a call of the model, by default the configuration's `evaluate.batch_size`, and at most 8 on a CPU, 1
     for a detector.
     say: called with the line that tells what was chosen.
@@ -155,9 +156,7 @@ class Predictor:
         """A future of the outputs."""
         if self._run is self.runtime:
             return self.runtime.submit(inputs)
-        done = Future()
-        done.set_result(self._run(inputs))
-        return done
+        return finished(self._run(inputs))
 
     def _answers(self, read, outputs):
         started = time.perf_counter()
@@ -300,7 +299,8 @@ def outputs_function(model, runtime="auto", precision="auto"):
 def fingerprint(folder):
     """A hash of the files that decide what a model says, the same wherever the folder is copied to."""
     folder, digest = Path(folder), hashlib.sha256()
-    decisive = ["config.yaml", "classes.json", "best.weights.h5", "saved_model.pb", "model.xml", "model.bin"]
+    decisive = ["config.yaml", "classes.json", "best.weights.h5", "saved_model.pb"]
+    decisive += ["model.xml", "model.bin", "model.onnx"]
     for path in [folder / name for name in decisive] + sorted(folder.glob("variables/*")):
         if path.is_file():
             with open(path, "rb") as opened:

@@ -1,4 +1,4 @@
-"""Running a model for prediction: TensorFlow or OpenVINO, each called with a batch and nothing else.
+"""Running a model for prediction: TensorFlow, OpenVINO or another, each called with a batch and nothing else.
 
 A runtime is called with a dict of arrays `[n, ...]` and gives a dict of arrays `[n, ...]`, for any n; `submit` gives a
 future of the same, so that `streams` batches can be under way. It never calls `model.predict`, which sets up a new
@@ -7,22 +7,23 @@ input pipeline on every call.
 
 import contextlib
 import importlib.util
-import itertools
 import os
 import queue
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import usable_cores
-from retinue.pipeline import rounding
+from retinue.pipeline import onnx_runtime, rounding
+from retinue.pipeline.streams import call_in_parts, finished
 
-RUNTIMES = ("auto", "tensorflow", "openvino")
-PRECISIONS = {"tensorflow": ("f32",), "openvino": ("f32", "bf16")}
-SAVED_MODEL_FILE, OPENVINO_FILE = "saved_model.pb", "model.xml"  # in an export's folder
+PRECISIONS = {"tensorflow": ("f32",), "openvino": ("f32", "bf16"), "onnxruntime": ("f32",)}
+RUNTIMES = ("auto", *PRECISIONS)
+SAVED_MODEL_FILE, OPENVINO_FILE, ONNX_FILE = "saved_model.pb", "model.xml", "model.onnx"  # in an export's folder
+INSTALLED_BY = {"openvino": "openvino", "onnxruntime": onnx_runtime.PACKAGES}
 MODEL_SIGNATURE = "model"  # of an exported SavedModel: from what `task.read` gives to what `task.inference` gives
-LATER = {"onnxruntime": "--runtime onnxruntime", "int8": "--precision int8"}
+LATER = {"int8": "--precision int8"}
 
 
 class TensorFlowRuntime:
@@ -39,9 +40,7 @@ class TensorFlowRuntime:
 
     def submit(self, inputs):
         """A future of the outputs, already there: TensorFlow takes all cores for one call."""
-        done = Future()
-        done.set_result(self(inputs))
-        return done
+        return finished(self(inputs))
 
     def __call__(self, inputs):
         import tensorflow as tf
@@ -83,14 +82,7 @@ class OpenVINORuntime:
         return self._pool.submit(self._infer, inputs)
 
     def __call__(self, inputs):
-        count = len(next(iter(inputs.values())))
-        edges = np.linspace(0, count, min(self.streams, count) + 1).astype(int)
-        parts = [
-            self.submit({name: value[first:last] for name, value in inputs.items()})
-            for first, last in itertools.pairwise(edges)
-        ]
-        outputs = [part.result() for part in parts]
-        return {name: np.concatenate([output[name] for output in outputs]) for name in self._names}
+        return call_in_parts(self.submit, inputs, self.streams)
 
     def _infer(self, inputs):
         request = self._free.get()
@@ -103,9 +95,11 @@ class OpenVINORuntime:
 
 
 def start(function, owner, runtime, precision):
-    """The runtime ("tensorflow" or "openvino") for a concrete function and what holds its variables."""
+    """The runtime ("tensorflow", "openvino", "onnxruntime") for a concrete function and what holds its variables."""
     if runtime == "tensorflow":
         return TensorFlowRuntime(function, owner)
+    if runtime == "onnxruntime":
+        return onnx_runtime.OnnxRuntime(onnx_runtime.convert(function))
     return OpenVINORuntime(convert(function), precision)
 
 
@@ -119,7 +113,11 @@ def load(model, runtime, precision):
         if precision == "bf16":
             rounding.correct(converted, model)
         return OpenVINORuntime(converted, precision)
-    return TensorFlowRuntime(*_function(model))
+    path = model.folder / ONNX_FILE
+    if runtime == "onnxruntime" and model.kind == "export" and path.is_file():
+        with _explained(path):
+            return onnx_runtime.OnnxRuntime(str(path))
+    return start(*_function(model), runtime, precision)
 
 
 def openvino_model(model):
@@ -157,12 +155,21 @@ def _explained(path):
 
 
 def offered(model):
-    """The runtimes that a `Model` of run.py can be run with. Raises RetinueError for an export without a model."""
-    if model.kind == "run" or (model.folder / SAVED_MODEL_FILE).is_file():
-        return ("tensorflow", "openvino")
-    if not (model.folder / OPENVINO_FILE).is_file():
-        raise RetinueError(f"{model.folder}: {SAVED_MODEL_FILE} or {OPENVINO_FILE} is missing; export the run again")
-    return ("openvino",)
+    """The runtimes that a `Model` of run.py can be run with, the readiest first.
+
+    Raises RetinueError for an export without a model.
+    """
+    if model.kind == "run":
+        return ("tensorflow", "openvino", "onnxruntime")
+    files = {
+        ONNX_FILE: ("onnxruntime",),
+        SAVED_MODEL_FILE: ("tensorflow", "openvino", "onnxruntime"),
+        OPENVINO_FILE: ("openvino",),
+    }
+    held = [name for file, names in files.items() if (model.folder / file).is_file() for name in names]
+    if not held:
+        raise RetinueError(f"{model.folder}: {' or '.join(files)} is missing; export the run again")
+    return tuple(dict.fromkeys(held))
 
 
 def trace(model):
@@ -238,10 +245,10 @@ def choose(runtime="auto", precision="auto", offered=("tensorflow", "openvino"),
         runtime, why = _fastest(precision, offered)
     if runtime not in offered:
         raise UsageError(f"--runtime {runtime}: this export holds only {', '.join(offered)}")
-    if runtime == "openvino" and not has_openvino():
-        raise UsageError(
-            "--runtime openvino: OpenVINO is not installed; `pip install openvino`, or --runtime tensorflow"
-        )
+    if not has(runtime):
+        others = [name for name in offered if has(name)]
+        way_out = f", or --runtime {others[0]}" if others else ""
+        raise UsageError(f"--runtime {runtime}: is not installed; `pip install {INSTALLED_BY[runtime]}`{way_out}")
     if precision not in ("auto", *PRECISIONS[runtime]):
         raise UsageError(f"--precision {precision}: {runtime} runs {', '.join(PRECISIONS[runtime])} only")
     if precision == "auto":
@@ -255,14 +262,24 @@ def has_openvino():
     return importlib.util.find_spec("openvino") is not None
 
 
+def has(runtime):
+    """Whether a runtime is installed."""
+    if runtime == "openvino":
+        return has_openvino()
+    return importlib.util.find_spec(runtime) is not None
+
+
 def _fastest(precision, offered):
     import tensorflow as tf
 
     if tf.config.list_physical_devices("GPU") and "tensorflow" in offered and precision != "bf16":
         return "tensorflow", "there is a GPU"
+    if len(offered) == 1:
+        return offered[0], "all that this export holds"
     if "openvino" in offered and has_openvino():
         return "openvino", "the faster one on a CPU"
-    return "tensorflow", "OpenVINO is not installed" if "openvino" in offered else "all that this export holds"
+    ready = next((name for name in offered if has(name)), offered[0])
+    return ready, "OpenVINO is not installed" if "openvino" in offered else "the readiest that this export holds"
 
 
 def _reason(error):

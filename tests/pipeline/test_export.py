@@ -178,9 +178,8 @@ def test_not_a_number_is_no_proof(tiny_model, photos, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "options, words",
     [
-        ({"to": ("onnx",)}, "--to onnx: is not available yet; use savedmodel or openvino"),
         ({"to": ("litert",)}, "not available yet"),
-        ({"to": ("pt",)}, "unknown"),
+        ({"to": ("pt",)}, "--to pt: is unknown; use one or more of savedmodel, openvino, onnx"),
         ({"to": ()}, "at least one"),
         ({"precision": "int8"}, "f32 for now"),
         ({}, "nothing to prove the export with"),

@@ -47,7 +47,15 @@ def openvino_export(tiny_model, photos, tmp_path_factory):
     return out
 
 
-def test_the_same_everywhere(tiny_model, exported, openvino_export, photos):
+@pytest.fixture(scope="module")
+def onnx_export(tiny_model, photos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("onnx") / "model"
+    files = sorted(str(photos / name) for name in os.listdir(photos))
+    export(tiny_model, out, to=("onnx",), images=files, say=lambda line: None)
+    return out
+
+
+def test_the_same_everywhere(tiny_model, exported, openvino_export, onnx_export, photos):
     """predict on both runtimes, evaluate's own path, and all exports give the same labels and scores."""
     import tensorflow as tf
 
@@ -55,10 +63,13 @@ def test_the_same_everywhere(tiny_model, exported, openvino_export, photos):
 
     files = sorted(str(photos / name) for name in os.listdir(photos))
     found = {}
-    for runtime in ("tensorflow", "openvino"):
+    for runtime in ("tensorflow", "openvino", "onnxruntime"):
         found[f"run, {runtime}"] = list(Predictor(tiny_model, runtime)(files))
         found[f"export, {runtime}"] = list(Predictor(exported, runtime)(files))
-    found["openvino export"] = list(Predictor(openvino_export)(files))
+    for folder, runtime in ((openvino_export, "openvino"), (onnx_export, "onnxruntime")):
+        predictor = Predictor(folder)
+        assert predictor.runtime.name == runtime
+        found[f"{runtime} export"] = list(predictor(files))
     found["memory"] = list(Predictor.of(tiny_model.task, tiny_model.build())(files))
     scores = {name: np.stack([result.prediction["scores"] for result in results]) for name, results in found.items()}
     labels = {name: [r.prediction["labels"][0]["label"] for r in results] for name, results in found.items()}
@@ -282,7 +293,7 @@ def test_views_on_every_runtime_and_in_exports(tiny_model, photos, tmp_path, vie
 @pytest.mark.parametrize(
     "name, content, words",
     [
-        ("saved_model.pb", None, "saved_model.pb or model.xml is missing; export the run again"),
+        ("saved_model.pb", None, "model.onnx or saved_model.pb or model.xml is missing; export the run again"),
         ("saved_model.pb", b"", "saved_model.pb: can't be read .* export the run again"),
         ("saved_model.pb", b"these are words", "saved_model.pb: can't be read .* export the run again"),
         ("variables/variables.index", None, "saved_model.pb: can't be read .*beside it is damaged, export"),
@@ -290,10 +301,12 @@ def test_views_on_every_runtime_and_in_exports(tiny_model, photos, tmp_path, vie
         ("model.xml", b"<net", "model.xml: can't be read .* export the run again"),
         ("model.bin", None, "model.xml: can't be read .*beside it is damaged"),
         ("model.bin", b"1", "model.xml: can't be read .*beside it is damaged"),
+        ("model.onnx", b"these are words", "model.onnx: can't be read .* export the run again"),
     ],
 )
-def test_a_damaged_export_is_one_line(exported, openvino_export, photos, tmp_path, name, content, words):
-    shutil.copytree(openvino_export if name.startswith("model") else exported, tmp_path / "model")
+def test_a_damaged_export_is_one_line(exported, openvino_export, onnx_export, photos, tmp_path, name, content, words):
+    whole = next(folder for folder in (exported, openvino_export, onnx_export) if (folder / name).exists())
+    shutil.copytree(whole, tmp_path / "model")
     (tmp_path / "model" / name).unlink()
     if content is not None:
         (tmp_path / "model" / name).write_bytes(content)

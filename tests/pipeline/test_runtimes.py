@@ -19,7 +19,7 @@ def model():
     return keras.Model({"image": image}, outputs)
 
 
-@pytest.mark.parametrize("runtime", ["tensorflow", "openvino"])
+@pytest.mark.parametrize("runtime", ["tensorflow", "openvino", "onnxruntime"])
 def test_a_batch_of_any_size_gives_named_outputs(model, runtime):
     run = runtimes.start(runtimes.trace(model), model, runtime, "f32")
     images = np.arange(5 * 12, dtype=np.uint8).reshape(5, 2, 2, 3)
@@ -31,7 +31,7 @@ def test_a_batch_of_any_size_gives_named_outputs(model, runtime):
         np.testing.assert_allclose(outputs["a_sum"], images[:count].sum((1, 2, 3)), rtol=1e-6)
 
 
-@pytest.mark.parametrize("runtime", ["tensorflow", "openvino"])
+@pytest.mark.parametrize("runtime", ["tensorflow", "openvino", "onnxruntime"])
 def test_earlier_outputs_stay_as_they_were(model, runtime):
     run = runtimes.start(runtimes.trace(model), model, runtime, "f32")
     first = run({"image": np.full((1, 2, 2, 3), 3, np.uint8)})["scores"]
@@ -58,6 +58,7 @@ def test_choice():
     assert runtimes.choose(offered=("openvino",))[:2] == ("openvino", "f32")
     assert runtimes.choose(precision="bf16")[:2] == ("openvino", "bf16")
     assert runtimes.choose("tensorflow")[:2] == ("tensorflow", "f32")
+    assert runtimes.choose(offered=("onnxruntime",))[2] == "Runtime: onnxruntime f32 (all that this export holds)"
     assert "f32, as the score was made" in runtimes.choose()[2]
 
 
@@ -65,17 +66,21 @@ def test_without_openvino_tensorflow_is_taken_and_said(monkeypatch):
     monkeypatch.setattr(runtimes, "has_openvino", lambda: False)
     runtime, _, why = runtimes.choose()
     assert runtime == "tensorflow" and "OpenVINO is not installed" in why
-    with pytest.raises(UsageError, match="pip install openvino"):
+    with pytest.raises(UsageError, match="pip install openvino`, or --runtime tensorflow"):
         runtimes.choose("openvino")
+    assert runtimes.choose(offered=("onnxruntime", "tensorflow", "openvino"))[0] == "onnxruntime"
 
 
 @pytest.mark.parametrize(
     "options, words",
     [
-        ({"runtime": "openvno"}, "unknown; use one of auto, tensorflow, openvino"),
-        ({"runtime": "onnxruntime"}, "not available yet"),
+        ({"runtime": "openvno"}, "unknown; use one of auto, tensorflow, openvino, onnxruntime"),
+        ({"runtime": "onnxruntime"}, "holds only tensorflow, openvino"),
         ({"precision": "int8"}, "not available yet; use openvino or tensorflow, with f32 or bf16"),
-        ({"runtime": "onnxruntime", "precision": "bf16"}, "not available yet"),
+        (
+            {"runtime": "onnxruntime", "precision": "bf16", "offered": ("onnxruntime",)},
+            "onnxruntime runs f32 only",
+        ),
         ({"precision": "f16"}, "unknown"),
         ({"runtime": "tensorflow", "precision": "bf16"}, "tensorflow runs f32 only"),
         ({"runtime": "tensorflow", "offered": ("openvino",)}, "holds only openvino"),
