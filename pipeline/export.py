@@ -4,6 +4,7 @@ The folder of an export:
   saved_model.pb, variables/, assets/classes.txt   with `to=("savedmodel",)`: the SavedModel is the folder itself
   model.xml, model.bin                             with `to=("openvino",)`
   model.onnx                                       with `to=("onnx",)`
+  model.tflite                                     with `to=("litert",)`
   bf16.npz                                         with OpenVINO at hand: see rounding.py
   config.yaml, classes.json                        so that `predict` and `evaluate` take the folder
   export.json                                      where it came from, and the proof that it equals the Keras model
@@ -19,13 +20,12 @@ from pathlib import Path
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.files import atomic_write
-from retinue.pipeline import export_savedmodel, onnx_runtime, rounding, run_records, runtimes
+from retinue.pipeline import export_savedmodel, litert_runtime, onnx_runtime, rounding, run_records, runtimes
 from retinue.pipeline.predict import stacked
 from retinue.pipeline.run import now, open_model, to_csv, versions
 
-FORMATS = ("savedmodel", "openvino", "onnx")
-LATER = ("litert",)
-NEEDS = {"openvino": "openvino", "onnx": "onnxruntime"}  # the runtime that a format's proof runs in
+FORMATS = ("savedmodel", "openvino", "onnx", "litert")
+NEEDS = {"openvino": "openvino", "onnx": "onnxruntime", "litert": "litert"}  # the runtime that a format's proof runs in
 TOLERANCE = 1e-4  # largest difference of a score between the export and the Keras model
 PROOF_IMAGES = 8
 PROOF_SPLITS = ("val", "test", "train")  # where they come from, the later ones filling up
@@ -131,10 +131,14 @@ def _write_and_ask(form, model, inference, function, folder, paths, batches):
         openvino, path = runtimes.import_openvino(), folder / runtimes.OPENVINO_FILE
         openvino.save_model(runtimes.convert(function), path, compress_to_fp16=False)
         run = runtimes.OpenVINORuntime(openvino.Core().read_model(path))
-    else:
+    elif form == "onnx":
         path = folder / runtimes.ONNX_FILE
         path.write_bytes(onnx_runtime.convert(function))
         run = onnx_runtime.OnnxRuntime(str(path))
+    else:
+        path = folder / runtimes.LITERT_FILE
+        path.write_bytes(litert_runtime.convert(function, inference))
+        run = litert_runtime.LiteRTRuntime(path)
     return [run(batch) for batch in batches]
 
 
@@ -180,8 +184,7 @@ def proof_records(model, images):
 def _refuse_unknown(to, precision):
     for form in to:
         if form not in FORMATS:
-            when = "is not available yet" if form in LATER else "is unknown"
-            raise UsageError(f"--to {form}: {when}; use one or more of {', '.join(FORMATS)}")
+            raise UsageError(f"--to {form}: is unknown; use one or more of {', '.join(FORMATS)}")
     if not to:
         raise UsageError(f"--to: name at least one of {', '.join(FORMATS)}")
     if precision != "f32":

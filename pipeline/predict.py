@@ -300,7 +300,7 @@ def fingerprint(folder):
     """A hash of the files that decide what a model says, the same wherever the folder is copied to."""
     folder, digest = Path(folder), hashlib.sha256()
     decisive = ["config.yaml", "classes.json", "best.weights.h5", "saved_model.pb"]
-    decisive += ["model.xml", "model.bin", "model.onnx"]
+    decisive += ["model.xml", "model.bin", "model.onnx", "model.tflite"]
     for path in [folder / name for name in decisive] + sorted(folder.glob("variables/*")):
         if path.is_file():
             with open(path, "rb") as opened:

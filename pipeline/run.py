@@ -18,7 +18,7 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config, to_yaml
 from retinue.data.files import atomic_write
 
-PACKAGES = ("tensorflow", "keras", "numpy", "openvino", "onnxruntime", "opencv-python-headless")
+PACKAGES = ("tensorflow", "keras", "numpy", "openvino", "onnxruntime", "ai-edge-litert", "opencv-python-headless")
 
 
 class Model:

@@ -15,13 +15,15 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import usable_cores
-from retinue.pipeline import onnx_runtime, rounding
+from retinue.pipeline import litert_runtime, onnx_runtime, rounding
 from retinue.pipeline.streams import call_in_parts, finished
 
-PRECISIONS = {"tensorflow": ("f32",), "openvino": ("f32", "bf16"), "onnxruntime": ("f32",)}
+PRECISIONS = {"tensorflow": ("f32",), "openvino": ("f32", "bf16"), "onnxruntime": ("f32",), "litert": ("f32",)}
 RUNTIMES = ("auto", *PRECISIONS)
-SAVED_MODEL_FILE, OPENVINO_FILE, ONNX_FILE = "saved_model.pb", "model.xml", "model.onnx"  # in an export's folder
-INSTALLED_BY = {"openvino": "openvino", "onnxruntime": onnx_runtime.PACKAGES}
+# In an export's folder:
+SAVED_MODEL_FILE, OPENVINO_FILE, ONNX_FILE, LITERT_FILE = "saved_model.pb", "model.xml", "model.onnx", "model.tflite"
+MODULES = {"openvino": "openvino", "onnxruntime": "onnxruntime", "litert": "ai_edge_litert"}
+INSTALLED_BY = {"openvino": "openvino", "onnxruntime": onnx_runtime.PACKAGES, "litert": litert_runtime.PACKAGES}
 MODEL_SIGNATURE = "model"  # of an exported SavedModel: from what `task.read` gives to what `task.inference` gives
 LATER = {"int8": "--precision int8"}
 
@@ -113,6 +115,10 @@ def load(model, runtime, precision):
         if precision == "bf16":
             rounding.correct(converted, model)
         return OpenVINORuntime(converted, precision)
+    if runtime == "litert":
+        path = model.folder / LITERT_FILE
+        with _explained(path):
+            return litert_runtime.LiteRTRuntime(path)
     path = model.folder / ONNX_FILE
     if runtime == "onnxruntime" and model.kind == "export" and path.is_file():
         with _explained(path):
@@ -165,6 +171,7 @@ def offered(model):
         ONNX_FILE: ("onnxruntime",),
         SAVED_MODEL_FILE: ("tensorflow", "openvino", "onnxruntime"),
         OPENVINO_FILE: ("openvino",),
+        LITERT_FILE: ("litert",),
     }
     held = [name for file, names in files.items() if (model.folder / file).is_file() for name in names]
     if not held:
@@ -244,7 +251,9 @@ def choose(runtime="auto", precision="auto", offered=("tensorflow", "openvino"),
     if runtime == "auto":
         runtime, why = _fastest(precision, offered)
     if runtime not in offered:
-        raise UsageError(f"--runtime {runtime}: this export holds only {', '.join(offered)}")
+        raise UsageError(
+            f"--runtime {runtime}: this model is for {', '.join(offered)} only; `retinue export RUN` makes others"
+        )
     if not has(runtime):
         others = [name for name in offered if has(name)]
         way_out = f", or --runtime {others[0]}" if others else ""
@@ -266,7 +275,7 @@ def has(runtime):
     """Whether a runtime is installed."""
     if runtime == "openvino":
         return has_openvino()
-    return importlib.util.find_spec(runtime) is not None
+    return runtime not in MODULES or importlib.util.find_spec(MODULES[runtime]) is not None
 
 
 def _fastest(precision, offered):

@@ -27,19 +27,22 @@ def grid_anchors(cells, rows, columns, own_rows, own_columns, extent):
     `[n, rows * columns * k]`: whether the place is in the image's own part.
     """
     stride_y, stride_x = extent[:, 0] // own_rows, extent[:, 1] // own_columns
-    row, column = tf.range(rows), tf.range(columns)
-    y = tf.cast(row[None] * stride_y[:, None], tf.float32)[:, :, None]
-    x = tf.cast(column[None] * stride_x[:, None], tf.float32)[:, None, :]
+    row, column = tf.expand_dims(tf.range(rows), 0), tf.expand_dims(tf.range(columns), 0)
+    own_rows, own_columns, stride_y, stride_x = (
+        tf.expand_dims(each, 1) for each in (own_rows, own_columns, stride_y, stride_x)
+    )
+    y = tf.expand_dims(tf.cast(row * stride_y, tf.float32), 2)
+    x = tf.expand_dims(tf.cast(column * stride_x, tf.float32), 1)
     y, x = y + tf.zeros_like(x), x + tf.zeros_like(y)
     centres = tf.stack([x, y, x, y], -1)
-    anchors = centres[:, :, :, None, :] + tf.constant(cells, tf.float32)
-    own = (row[None] < own_rows[:, None])[:, :, None] & (column[None] < own_columns[:, None])[:, None, :]
-    own = tf.repeat(own[..., None], len(cells), axis=-1)
+    anchors = tf.expand_dims(centres, 3) + tf.constant(cells, tf.float32)
+    own = tf.expand_dims(row < own_rows, 2) & tf.expand_dims(column < own_columns, 1)
+    own = tf.repeat(tf.expand_dims(own, 3), len(cells), axis=-1)
     images = tf.shape(extent)[0]
     return tf.reshape(anchors, [images, -1, 4]), tf.reshape(own, [images, -1])
 
 
 def inside(anchors, size):
     """Whether anchors `[n, a, 4]` lie wholly inside images of `size` int32 `[n, 2]` (height, width): bool `[n, a]`."""
-    size = tf.cast(size, tf.float32)[:, None, ::-1]
+    size = tf.expand_dims(tf.cast(size, tf.float32)[:, ::-1], 1)
     return tf.reduce_all(anchors[..., :2] >= 0.0, -1) & tf.reduce_all(anchors[..., 2:] <= size, -1)

@@ -35,11 +35,12 @@ class HidePadding(keras.layers.Layer):
         own = -(-size // self.multiple) * self.multiple
         own = -(-own // self.stride)  # rounded up, as the pyramid's pooled level is
         height, width = tf.shape(x)[1], tf.shape(x)[2]
-        rows = tf.range(height)[None] < own[:, :1]
-        columns = tf.range(width)[None] < own[:, 1:]
-        mask = tf.cast(rows[:, :, None, None] & columns[:, None, :, None], x.dtype)
+        # tf.expand_dims, here and wherever the detector answers: LiteRT can't index with None where sizes are open.
+        rows = tf.expand_dims(tf.range(height), 0) < own[:, :1]
+        columns = tf.expand_dims(tf.range(width), 0) < own[:, 1:]
+        mask = tf.cast(tf.expand_dims(tf.expand_dims(rows, 2) & tf.expand_dims(columns, 1), 3), x.dtype)
         if self.mean:
-            mask *= tf.cast(height * width / (own[:, 0] * own[:, 1]), x.dtype)[:, None, None, None]
+            mask *= tf.reshape(tf.cast(height * width / (own[:, 0] * own[:, 1]), x.dtype), [-1, 1, 1, 1])
         return x * mask
 
     def compute_output_spec(self, x, size):

@@ -77,9 +77,10 @@ class Detections(keras.layers.Layer):
         images, rows = tf.shape(proposals)[0], tf.shape(proposals)[1]
         scores = tf.nn.softmax(tf.cast(class_logits, tf.float32))[..., 1:]
         deltas = tf.reshape(tf.cast(deltas, tf.float32), [images, rows, classes + 1, 4])[:, :, 1:]
-        boxes = box_functions.clip(decode(deltas, proposals[:, :, None], PROPOSAL_WEIGHTS), size)
+        boxes = box_functions.clip(decode(deltas, tf.expand_dims(proposals, 2), PROPOSAL_WEIGHTS), size)
         good = (scores > self.score_threshold) & box_functions.at_least(boxes, SMALLEST_DETECTION)
-        scores = tf.where(good & (proposal_scores >= 0.0)[..., None], scores, NEVER)
+        is_proposal = tf.expand_dims(proposal_scores >= 0.0, 2)
+        scores = tf.where(good & is_proposal, scores, NEVER)
         boxes, scores = tf.reshape(boxes, [images, -1, 4]), tf.reshape(scores, [images, -1])
         number = rows * classes
         kept = kept_by_nms(
@@ -96,11 +97,11 @@ class Detections(keras.layers.Layer):
         best = tf.minimum(best, number - 1)
         boxes = _resized(tf.gather(boxes, best, batch_dims=1), size, original_size)
         return {
-            "boxes": tf.where(is_found[..., None], boxes, 0.0),
+            "boxes": tf.where(tf.expand_dims(is_found, 2), boxes, 0.0),
             "scores": tf.where(is_found, scores, 0.0),
             "labels": tf.where(is_found, best % classes, -1),
             "count": tf.reduce_sum(tf.cast(is_found, tf.int32), -1),
-            "proposals": tf.where((proposal_scores >= 0.0)[..., None], _resized(proposals, size, original_size), 0.0),
+            "proposals": tf.where(is_proposal, _resized(proposals, size, original_size), 0.0),
         }
 
     def compute_output_spec(self, class_logits, deltas, proposals, proposal_scores, size, original_size):
@@ -124,4 +125,4 @@ def _best(scores, count):
 def _resized(boxes, size, original_size):
     """Boxes `[n, d, 4]` from images of `size` to pictures of `original_size`, both int32 `[n, 2]`, and cut there."""
     ratio = (tf.cast(original_size, tf.float32) / tf.cast(tf.maximum(size, 1), tf.float32))[:, ::-1]
-    return box_functions.clip(boxes * tf.tile(ratio, [1, 2])[:, None], original_size)
+    return box_functions.clip(boxes * tf.expand_dims(tf.tile(ratio, [1, 2]), 1), original_size)

@@ -47,13 +47,13 @@ def roi_align(maps, boxes, size, strides, bins, multiple=1):
     own = -(-size // multiple) * multiple
     last_row = own[:, :1] // stride - 1
     last_column = own[:, 1:] // stride - 1
-    boxes = boxes / tf.cast(stride, tf.float32)[..., None]
+    boxes = boxes / tf.expand_dims(tf.cast(stride, tf.float32), 2)
     y, y_weights = _points(boxes[..., 1], boxes[..., 3], last_row, bins)
     x, x_weights = _points(boxes[..., 0], boxes[..., 2], last_column, bins)
-    starts, columns = tf.gather(starts_of, level), tf.gather(columns_of, level)
-    rows = starts[..., None, None] + y * columns[..., None, None]
-    place = rows[:, :, :, None, :, None] + x[:, :, None, :, None, :]
-    weights = y_weights[:, :, :, None, :, None] * x_weights[:, :, None, :, None, :]
+    level = tf.expand_dims(tf.expand_dims(level, 2), 3)
+    rows = tf.gather(starts_of, level) + y * tf.gather(columns_of, level)
+    place = _down(rows) + _across(x)
+    weights = _down(y_weights) * _across(x_weights)
     on_map = tf.reduce_sum(weights, [2, 3, 4, 5]) / bins**2
     # Sixteen places a bin and their weights: one gather and one product of matrices, fast forwards and backwards.
     taps = (2 * SAMPLES) ** 2
@@ -75,6 +75,16 @@ def levels_of(boxes, strides):
     return tf.cast(tf.clip_by_value(level, first, last), tf.int32) - first
 
 
+def _down(each):
+    """`[n, r, bins, samples]` of a column of bins as `[n, r, bins, 1, samples, 1]`."""
+    return tf.expand_dims(tf.expand_dims(each, 3), 5)
+
+
+def _across(each):
+    """`[n, r, bins, samples]` of a row of bins as `[n, r, 1, bins, 1, samples]`."""
+    return tf.expand_dims(tf.expand_dims(each, 2), 4)
+
+
 def _points(low, high, last, bins):
     """The places along one axis that the bins of boxes are made of, and their weights.
 
@@ -82,13 +92,13 @@ def _points(low, high, last, bins):
     """
     count = bins * SAMPLES
     steps = (tf.range(count, dtype=tf.float32) + 0.5) / count
-    points = low[..., None] + tf.maximum(high - low, 1.0)[..., None] * steps
-    last = last[..., None]
+    points = tf.expand_dims(low, 2) + tf.expand_dims(tf.maximum(high - low, 1.0), 2) * steps
+    last = tf.expand_dims(last, 2)
     is_on_map = tf.cast(points <= tf.cast(last + 1, tf.float32), tf.float32)
     points = tf.clip_by_value(points, 0.0, tf.cast(last, tf.float32))
     before = tf.cast(points, tf.int32)
     share = points - tf.cast(before, tf.float32)
     places = tf.stack([before, tf.minimum(before + 1, last)], -1)
-    weights = tf.stack([1.0 - share, share], -1) * is_on_map[..., None] / SAMPLES
+    weights = tf.stack([1.0 - share, share], -1) * tf.expand_dims(is_on_map, 3) / SAMPLES
     shape = tf.concat([tf.shape(low), [bins, 2 * SAMPLES]], 0)
     return tf.reshape(places, shape), tf.reshape(weights, shape)

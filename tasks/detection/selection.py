@@ -28,7 +28,7 @@ def largest(values, count):
     chosen = larger | ((equal > 0) & (tf.cumsum(equal, 1) <= left))
     position = tf.cumsum(tf.cast(chosen, tf.int32), 1)
     shape = tf.shape(values)
-    rows, places = tf.range(shape[0])[:, None], tf.range(shape[1])[None]
+    rows, places = tf.expand_dims(tf.range(shape[0]), 1), tf.expand_dims(tf.range(shape[1]), 0)
     # One slot more than wanted in each row takes what is not chosen.
     slot = tf.where(chosen, position - 1, count) + rows * (count + 1)
     places = tf.reshape(places + tf.zeros_like(slot), [-1])

@@ -24,4 +24,4 @@ def kept_by_nms(boxes, scores, columns, rows, threshold):
     )
     # What comes after the valid ones is padding, and goes to a place of its own: OpenVINO's scatter doesn't add up.
     chosen = tf.where(tf.range(count) < valid, chosen, count)
-    return tf.scatter_nd(chosen[:, None], tf.ones_like(chosen), [count + 1])[:count] > 0
+    return tf.scatter_nd(tf.expand_dims(chosen, 1), tf.ones_like(chosen), [count + 1])[:count] > 0

@@ -178,8 +178,7 @@ def test_not_a_number_is_no_proof(tiny_model, photos, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "options, words",
     [
-        ({"to": ("litert",)}, "not available yet"),
-        ({"to": ("pt",)}, "--to pt: is unknown; use one or more of savedmodel, openvino, onnx"),
+        ({"to": ("pt",)}, "--to pt: is unknown; use one or more of savedmodel, openvino, onnx, litert"),
         ({"to": ()}, "at least one"),
         ({"precision": "int8"}, "f32 for now"),
         ({}, "nothing to prove the export with"),

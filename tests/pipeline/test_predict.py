@@ -40,22 +40,17 @@ def with_settings(model, folder, *settings):
 
 
 @pytest.fixture(scope="module")
-def openvino_export(tiny_model, photos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("openvino") / "model"
+def exports(tiny_model, photos, tmp_path_factory):
+    """{runtime: a folder that holds its format alone}"""
+    folder = tmp_path_factory.mktemp("exports")
     files = sorted(str(photos / name) for name in os.listdir(photos))
-    export(tiny_model, out, to=("openvino",), images=files, say=lambda line: None)
-    return out
+    formats = {"openvino": "openvino", "onnxruntime": "onnx", "litert": "litert"}
+    for runtime, form in formats.items():
+        export(tiny_model, folder / runtime, to=(form,), images=files, say=lambda line: None)
+    return {runtime: folder / runtime for runtime in formats}
 
 
-@pytest.fixture(scope="module")
-def onnx_export(tiny_model, photos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("onnx") / "model"
-    files = sorted(str(photos / name) for name in os.listdir(photos))
-    export(tiny_model, out, to=("onnx",), images=files, say=lambda line: None)
-    return out
-
-
-def test_the_same_everywhere(tiny_model, exported, openvino_export, onnx_export, photos):
+def test_the_same_everywhere(tiny_model, exported, exports, photos):
     """predict on both runtimes, evaluate's own path, and all exports give the same labels and scores."""
     import tensorflow as tf
 
@@ -66,7 +61,7 @@ def test_the_same_everywhere(tiny_model, exported, openvino_export, onnx_export,
     for runtime in ("tensorflow", "openvino", "onnxruntime"):
         found[f"run, {runtime}"] = list(Predictor(tiny_model, runtime)(files))
         found[f"export, {runtime}"] = list(Predictor(exported, runtime)(files))
-    for folder, runtime in ((openvino_export, "openvino"), (onnx_export, "onnxruntime")):
+    for runtime, folder in exports.items():
         predictor = Predictor(folder)
         assert predictor.runtime.name == runtime
         found[f"{runtime} export"] = list(predictor(files))
@@ -293,7 +288,7 @@ def test_views_on_every_runtime_and_in_exports(tiny_model, photos, tmp_path, vie
 @pytest.mark.parametrize(
     "name, content, words",
     [
-        ("saved_model.pb", None, "model.onnx or saved_model.pb or model.xml is missing; export the run again"),
+        ("saved_model.pb", None, "saved_model.pb or model.xml or model.tflite is missing; export the run again"),
         ("saved_model.pb", b"", "saved_model.pb: can't be read .* export the run again"),
         ("saved_model.pb", b"these are words", "saved_model.pb: can't be read .* export the run again"),
         ("variables/variables.index", None, "saved_model.pb: can't be read .*beside it is damaged, export"),
@@ -302,10 +297,11 @@ def test_views_on_every_runtime_and_in_exports(tiny_model, photos, tmp_path, vie
         ("model.bin", None, "model.xml: can't be read .*beside it is damaged"),
         ("model.bin", b"1", "model.xml: can't be read .*beside it is damaged"),
         ("model.onnx", b"these are words", "model.onnx: can't be read .* export the run again"),
+        ("model.tflite", b"these are words", "model.tflite: can't be read .* export the run again"),
     ],
 )
-def test_a_damaged_export_is_one_line(exported, openvino_export, onnx_export, photos, tmp_path, name, content, words):
-    whole = next(folder for folder in (exported, openvino_export, onnx_export) if (folder / name).exists())
+def test_a_damaged_export_is_one_line(exported, exports, photos, tmp_path, name, content, words):
+    whole = next(folder for folder in (exported, *exports.values()) if (folder / name).exists())
     shutil.copytree(whole, tmp_path / "model")
     (tmp_path / "model" / name).unlink()
     if content is not None:

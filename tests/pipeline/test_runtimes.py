@@ -74,8 +74,8 @@ def test_without_openvino_tensorflow_is_taken_and_said(monkeypatch):
 @pytest.mark.parametrize(
     "options, words",
     [
-        ({"runtime": "openvno"}, "unknown; use one of auto, tensorflow, openvino, onnxruntime"),
-        ({"runtime": "onnxruntime"}, "holds only tensorflow, openvino"),
+        ({"runtime": "openvno"}, "unknown; use one of auto, tensorflow, openvino, onnxruntime, litert"),
+        ({"runtime": "onnxruntime"}, "is for tensorflow, openvino only; `retinue export RUN` makes others"),
         ({"precision": "int8"}, "not available yet; use openvino or tensorflow, with f32 or bf16"),
         (
             {"runtime": "onnxruntime", "precision": "bf16", "offered": ("onnxruntime",)},
@@ -83,7 +83,7 @@ def test_without_openvino_tensorflow_is_taken_and_said(monkeypatch):
         ),
         ({"precision": "f16"}, "unknown"),
         ({"runtime": "tensorflow", "precision": "bf16"}, "tensorflow runs f32 only"),
-        ({"runtime": "tensorflow", "offered": ("openvino",)}, "holds only openvino"),
+        ({"runtime": "tensorflow", "offered": ("openvino",)}, "is for openvino only"),
     ],
 )
 def test_what_can_not_be_had_is_refused(options, words):
