@@ -149,7 +149,7 @@ def predict(model, sources, out, runtime, precision, formats, overlay, crops, ba
 
 @commands.command(short_help="Export a model, and prove that it says the same.")
 @click.argument("run")
-@click.option("--out", required=True, help="A folder that does not exist yet.")
+@click.option("--out", required=True, help="A folder that does not exist yet; with --versioned it may.")
 @click.option(
     "--to",
     "formats",
@@ -159,12 +159,21 @@ def predict(model, sources, out, runtime, precision, formats, overlay, crops, ba
 )
 @click.option("--precision", default="f32", show_default=True)
 @click.option("--images", multiple=True, help="A photo for the proof; may be repeated.  [default: files of the run]")
-def export(run, out, formats, precision, images):
+@click.option("--versioned", is_flag=True, help="Make it the next version, 1, 2, ..., in --out, a folder to serve.")
+def export(run, out, formats, precision, images, versioned):
     """Export RUN as a model that needs no other code, and prove on real pictures that it says the same."""
     import_tensorflow()
     from retinue.pipeline.export import export
 
-    export(run, out, to=_names(formats), precision=precision, images=images or None, say=click.echo)
+    export(
+        run,
+        out,
+        to=_names(formats),
+        precision=precision,
+        images=images or None,
+        versioned=versioned,
+        say=click.echo,
+    )
 
 
 @commands.command(short_help="Show what a model looks at.")

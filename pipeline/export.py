@@ -7,9 +7,11 @@ The folder of an export:
   model.tflite                                     with `to=("litert",)`
   bf16.npz                                         with OpenVINO at hand: see rounding.py
   config.yaml, classes.json                        so that `predict` and `evaluate` take the folder
+  request.json, response.json                      with `versioned`: see serving.py
   export.json                                      where it came from, and the proof that it equals the Keras model
 """
 
+import contextlib
 import csv
 import itertools
 import json
@@ -20,7 +22,7 @@ from pathlib import Path
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.files import atomic_write
-from retinue.pipeline import export_savedmodel, litert_runtime, onnx_runtime, rounding, run_records, runtimes
+from retinue.pipeline import export_savedmodel, litert_runtime, onnx_runtime, rounding, run_records, runtimes, serving
 from retinue.pipeline.predict import stacked
 from retinue.pipeline.run import now, open_model, to_csv, versions
 
@@ -31,7 +33,7 @@ PROOF_IMAGES = 8
 PROOF_SPLITS = ("val", "test", "train")  # where they come from, the later ones filling up
 
 
-def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None, say=print):
+def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None, versioned=False, say=print):
     """Export a run into the folder `out` and prove it on photos. Gives the content of `export.json`.
 
     The SavedModel's signatures, all with the batch size open:
@@ -43,6 +45,7 @@ def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None,
       flow              float32 `[n, K, H, W, 2 L]`, pixels from frame to frame, x and y of L fields in turn
     images: paths of photos for the proof; by default 8 of the files in the run's split.csv that are still there, from
     the val split, then test, then train.
+    versioned: make it the next version in `out`, a folder to serve; see serving.py.
     Raises UsageError for a format or precision that is not there, a folder that is not empty, or no photos, and
     RetinueError, leaving nothing behind, when a score differs by more than 1e-4, or an answer without such a near
     tie.
@@ -51,7 +54,7 @@ def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None,
     model = open_model(model_path) if isinstance(model_path, (str, os.PathLike)) else model_path
     if model.kind != "run":
         raise UsageError(f"{model.folder}: is an export already; give the run folder it came from")
-    out = Path(out)
+    out = serving.next_version(Path(out)) if versioned else Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out}: exists already; give another --out")
     files = proof_records(model, images)
@@ -64,8 +67,15 @@ def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None,
             unproven = Path(scratch) / out.name
             unproven.mkdir()
             described = _write(model, inference, unproven, to, precision, files, say)
+            if versioned and "savedmodel" in to and not model.task.takes_clips:
+                serving.write_example(unproven, [record["file"] for record in files])
             os.replace(unproven, out)
-    except OSError as error:
+    except BaseException as error:
+        if versioned:
+            with contextlib.suppress(OSError):
+                out.parent.rmdir()  # which only an empty folder lets happen
+        if not isinstance(error, OSError):
+            raise
         raise RetinueError(f"{out}: can't be written ({error.strerror}); make room, or give another --out") from error
     say(f"Exported to {out}")
     return described

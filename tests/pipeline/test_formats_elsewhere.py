@@ -1,0 +1,116 @@
+"""Every format of a net of every task, run by those who have the format's own runtime and nothing of ours."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from retinue import tasks
+from retinue.configs.load import load_config, to_yaml
+from retinue.pipeline import run_records, runtimes
+from retinue.pipeline.export import TOLERANCE, export
+from retinue.pipeline.predict import stacked
+from retinue.pipeline.run import Model
+
+pytestmark = pytest.mark.slow
+
+CLASSES = ("apple", "bean", "cherry")
+SETTINGS = {
+    "classification": ["model.backbone=resnet18", "model.input_size=64"],
+    "detection": [
+        "model.backbone=resnet18",
+        "model.input_size=64",
+        "detection.longest_side=128",
+        "detection.anchor_sizes=[16,32,64,64,64]",
+        "detection.pyramid_channels=16",
+        "detection.head_width=32",
+        "detection.candidates=50",
+        "detection.proposals=50",
+    ],
+    "segmentation": ["model.backbone=resnet18", "segmentation.head=aspp", "model.input_size=64"],
+    "video": [
+        "model.backbone=lenet5",
+        "model.input_size=32",
+        "video.frame_size=[36,48]",
+        "video.flow_fields=3",
+        "video.test_snippets=2",
+    ],
+}
+# Each reads `inputs` from a file and leaves `outputs` for another, both {name: array}.
+BEFORE = "import sys; sys.modules['retinue'] = None; import numpy as np; inputs = dict(np.load(sys.argv[2])); "
+AFTER = "; np.savez(sys.argv[3], **outputs)"
+ELSEWHERE = {
+    "savedmodel": (
+        "import tensorflow as tf; model = tf.saved_model.load(sys.argv[1]); outputs = model.signatures['model']"
+        "(**{name: tf.constant(value) for name, value in inputs.items()}); "
+        "outputs = {name: value.numpy() for name, value in outputs.items()}"
+    ),
+    "openvino": (
+        "import openvino; model = openvino.Core().compile_model(sys.argv[1] + '/model.xml', 'CPU', "
+        "{'INFERENCE_PRECISION_HINT': 'f32'}); found = model(inputs); "
+        "outputs = {out.get_any_name(): found[out] for out in model.outputs}"
+    ),
+    "onnx": (
+        "import onnxruntime; model = onnxruntime.InferenceSession(sys.argv[1] + '/model.onnx'); "
+        "names = [out.name for out in model.get_outputs()]; outputs = dict(zip(names, model.run(names, inputs)))"
+    ),
+    "litert": (
+        "from ai_edge_litert.interpreter import Interpreter; "
+        "outputs = Interpreter(sys.argv[1] + '/model.tflite').get_signature_runner()(**inputs)"
+    ),
+}
+
+
+def make_model(folder, task):
+    """A `Model` whose net has learned nothing."""
+    folder.mkdir()
+    config = load_config(settings=[f"task={task}", "model.weights=none", *SETTINGS[task]])
+    (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+    (folder / "classes.json").write_text(json.dumps({"classes": CLASSES, "multi_label": False}), encoding="utf-8")
+    keras.utils.set_random_seed(0)
+    tasks.create(config, CLASSES, False).build().save_weights(folder / "best.weights.h5")
+    return Model(folder, "run")
+
+
+def make_file(folder, task, seed):
+    """A photo, or a clip, with something coarse in it."""
+    random = np.random.default_rng(seed)
+    frames = [cv2.resize(random.integers(0, 256, (4, 5, 3), np.uint8), (96, 64)) for _ in range(8)]
+    if task != "video":
+        path = folder / f"{seed}.png"
+        cv2.imwrite(str(path), frames[0])
+        return path
+    path = folder / f"{seed}.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (96, 64))
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+@pytest.mark.parametrize("task", SETTINGS)
+def test_each_format_agrees_with_keras_without_retinue(task, tmp_path):
+    model = make_model(tmp_path / "run", task)
+    files = [make_file(tmp_path, task, seed) for seed in range(3)]
+    out = tmp_path / "exported"
+    described = export(model, out, to=tuple(ELSEWHERE), images=files, say=lambda line: None)
+    assert list(described["formats"]) == list(ELSEWHERE)
+    for proof in described["formats"].values():
+        assert proof["largest_difference"] <= TOLERANCE and proof["same"] + proof["near_ties"] == 3
+    tensors = [run_records.read(model.task, run_records.whole(file)) for file in files]
+    batch = stacked(tensors, model.task.padding(training=False))
+    inference = model.task.inference(model.build())
+    truth = runtimes.TensorFlowRuntime(runtimes.trace(inference), inference)(batch)
+    np.savez(tmp_path / "inputs.npz", **batch)
+    for form, program in ELSEWHERE.items():
+        command = [sys.executable, "-c", BEFORE + program + AFTER, out, tmp_path / "inputs.npz", tmp_path / form]
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/")
+        assert done.returncode == 0, f"{form}: {done.stderr[-2000:]}"
+        given = dict(np.load(tmp_path / f"{form}.npz"))
+        assert set(given) == set(truth), form
+        told = model.task.compare(given, truth, TOLERANCE)
+        assert told["largest_difference"] <= TOLERANCE and told["same"] + told["near_ties"] == 3, (form, told)
