@@ -17,7 +17,8 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import usable_cores
 from retinue.data.clip_file import is_stream
 from retinue.pipeline import runtimes
-from retinue.pipeline.results import Results, identity
+from retinue.pipeline.progress import failure_lines
+from retinue.pipeline.results import FAILURES, Results, identity
 from retinue.pipeline.sources import find_files, parse_shard
 
 CPU_BATCH = 8  # what a layer makes of so many pictures stays in the cache: a tenth faster than 32 on both runtimes
@@ -257,6 +258,8 @@ def predict(
         raise
     results.close(**asdict(summary))
     say(str(summary))
+    for line in failure_lines(results.failures(), results.folder / FAILURES):
+        say(line)
     if overlay and summary.skipped:
         say(
             f"--overlay draws the files of this run; the {summary.skipped:,} that were done before are not drawn, "
