@@ -214,6 +214,28 @@ def explain(model, images, out, methods, class_name, box, point, layer, channel,
     sys.exit(3 if failures else 0)
 
 
+@commands.command(short_help="Measure every runtime and precision.")
+@click.argument("model")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--count", type=click.IntRange(1), default=200, show_default=True, help="At most so many files.")
+@click.option("--json", "as_json", is_flag=True)
+def benchmark(model, sources, count, as_json):
+    """Measure MODEL, a run folder or an export, over SOURCEs with every runtime and precision, to choose by.
+
+    Files a second from files to results, the model's alone, the time of a single call, memory, and whether the answers
+    are those of f32.
+    """
+    import_tensorflow()
+    from retinue.pipeline import benchmark
+
+    rows = benchmark.benchmark(model, list(sources), count=count, say=_say_error if as_json else click.echo)
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        for line in benchmark.table(rows):
+            click.echo(line)
+
+
 @commands.command(short_help="Compute the optical flow of clips, and store it.")
 @click.argument("sources", nargs=-1, required=True, metavar="CLIPS...")
 @click.option("--out", required=True, help="Folder for the flow; what is whole in it is not done again.")

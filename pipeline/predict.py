@@ -170,9 +170,21 @@ class Predictor:
             else:
                 yield Result(file, reason=reason)
 
+    def read(self, file):
+        """What the model takes of a file, as arrays, or None where it can't be read."""
+        return self._reader(file)[0]
+
+    def outputs(self, tensors):
+        """A list of what `read` gives -> what the model gives for all of them, a dict of arrays."""
+        return self._run(stacked(tensors, self.task.padding(training=False)))
+
+    def submit(self, tensors):
+        """A future of these outputs; so many as `runtime.streams` are under way at a time."""
+        return self._submit(stacked(tensors, self.task.padding(training=False)))
+
     def predict_tensors(self, tensors):
-        """A list of what `task.read` gives, as arrays, -> a list of predictions."""
-        return self.task.postprocess(self._run(stacked(tensors, self.task.padding(training=False))))
+        """A list of what `read` gives -> a list of predictions."""
+        return self.task.postprocess(self.outputs(tensors))
 
 
 def predict(
