@@ -70,7 +70,10 @@ def check(data, task, out, settings, as_json):
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own configuration.")
 def train(data, task, recipe, backbone, weights, out, settings, resume):
-    """Fine-tune a pretrained model on DATA and write a run folder with the model, its score and a report."""
+    """Fine-tune a pretrained model on DATA and write a run folder with the model, its score and a report.
+
+    Ends with code 3 when it went well, but something bad in DATA was left out.
+    """
     from retinue.pipeline.prepare import config_for
 
     task = None if task == "auto" else task
@@ -80,7 +83,8 @@ def train(data, task, recipe, backbone, weights, out, settings, resume):
     config = None if resume and not changed else config_for(data, task, recipe, settings, options)
     from retinue.pipeline.train import train
 
-    train(data, config, out, resume=resume, command=_command(), say=click.echo)
+    run, _ = train(data, config, out, resume=resume, command=_command(), say=click.echo)
+    sys.exit(3 if run.info["data"]["left_out"] else 0)
 
 
 @commands.command(short_help="Score a model on data with known answers.")
@@ -223,16 +227,39 @@ def explain(model, images, out, methods, class_name, box, point, layer, channel,
     sys.exit(3 if failures else 0)
 
 
+@commands.command(short_help="Measure every runtime and precision.")
+@click.argument("model")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--count", type=click.IntRange(1), default=200, show_default=True, help="At most so many files.")
+@click.option("--json", "as_json", is_flag=True)
+def benchmark(model, sources, count, as_json):
+    """Measure MODEL, a run folder or an export, over SOURCEs with every runtime and precision, to choose by.
+
+    Files a second from files to results, the model's alone, the time of a single call, memory, and whether the answers
+    are those of f32.
+    """
+    import_tensorflow()
+    from retinue.pipeline import benchmark
+
+    rows = benchmark.benchmark(model, list(sources), count=count, say=_say_error if as_json else click.echo)
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        for line in benchmark.table(rows):
+            click.echo(line)
+
+
 @commands.command(short_help="Compute the optical flow of clips, and store it.")
 @click.argument("sources", nargs=-1, required=True, metavar="CLIPS...")
 @click.option("--out", required=True, help="Folder for the flow; what is whole in it is not done again.")
 @click.option("--method", default="dis", show_default=True, help="dis, farneback, or tvl1 with opencv-contrib")
-@click.option("--bound", type=float, default=20.0, show_default=True, help="Pixels of motion that 8 bits reach to.")
-@click.option("--size", default="256x340", show_default=True, metavar="HxW", help="What frames are resized to before.")
+@click.option("--bound", type=float, default=8.0, show_default=True, help="Pixels of motion that 8 bits reach to.")
+@click.option("--size", default="128x170", show_default=True, metavar="HxW", help="What frames are resized to before.")
 def flow(sources, out, method, bound, size):
     """Compute the optical flow of CLIPS (files, folders, globs, @LIST) once, for training with video.flow_folder.
 
-    Method, bound and size must be those of the training: video.flow_method, video.flow_bound, video.frame_size.
+    Method, bound and size must be those of the training: video.flow_method, video.flow_bound, video.frame_size. By
+    default they are those of the recipe that `train` takes by itself.
     """
     from retinue.pipeline.flow import extract
 

@@ -47,8 +47,9 @@ def check(
     places = dataset.columns.get("place", np.full(len(images), "", object))
     findings = list(dataset.findings) + _file_findings(dataset.files, images, places)
     would_fail, objects = [], None
+    cure = "mend them, or leave them out with --set data.on_bad=skip" if training else "mend them, or take them away"
     if dataset.task == "detection":
-        boxes = check_boxes(dataset, images, on_bad=on_bad, bad_share=bad_share, anchors=anchors)
+        boxes = check_boxes(dataset, images, on_bad=on_bad, bad_share=bad_share, anchors=anchors, way_out=cure)
         dataset, objects = boxes.dataset, boxes.summary
         findings += boxes.findings
         bad |= boxes.bad_files
@@ -62,7 +63,7 @@ def check(
     duplicate_groups = _duplicate_groups(images)
     findings += _duplicate_findings(dataset, duplicate_groups)
     findings += _group_findings(dataset)
-    would_fail = _too_many_bad(dataset, bad, on_bad, bad_share) + would_fail
+    would_fail = _too_many_bad(dataset, bad, on_bad, bad_share, cure) + would_fail
     counts = _class_counts(dataset, ~bad)
     if training:
         learned = _class_counts(_without_ignored(dataset), ~bad) if dataset.task == "detection" else counts
@@ -205,7 +206,7 @@ def _without_ignored(dataset):
     return dataclasses.replace(dataset, columns=keep_objects(dataset, ~ignored))
 
 
-def _too_many_bad(dataset, bad, on_bad, bad_share):
+def _too_many_bad(dataset, bad, on_bad, bad_share, cure):
     if bad.all():
         return ["no file can be used"]
     # A reader leaves a file out whose annotation is broken: that is no row here, and bad all the same.
@@ -213,10 +214,7 @@ def _too_many_bad(dataset, bad, on_bad, bad_share):
     count, total = int(bad.sum()) + left_out, len(bad) + left_out
     if on_bad == "skip" or count / total <= bad_share:
         return []
-    return [
-        f"{count:,} of {total:,} files are bad ({count / total:.1%}, more than {bad_share:.0%}); "
-        "mend them, or leave them out with --set data.on_bad=skip"
-    ]
+    return [f"{count:,} of {total:,} files are bad ({count / total:.1%}, more than {bad_share:.0%}); {cure}"]
 
 
 def _trainable(counts, classes):

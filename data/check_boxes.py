@@ -33,7 +33,7 @@ class BoxReport:
     summary: dict
 
 
-def check_boxes(dataset, images, *, on_bad="stop", bad_share=0.03, anchors=None):
+def check_boxes(dataset, images, *, on_bad="stop", bad_share=0.03, anchors=None, way_out="mend them"):
     """Look at every box of a detection dataset.
 
     images: an `ImageFile` a row; boxes of files that can't be read are left as they are. on_bad, bad_share: as for
@@ -69,7 +69,7 @@ def check_boxes(dataset, images, *, on_bad="stop", bad_share=0.03, anchors=None)
         finding = _finding(WARNING, read, sizes, row, index, "duplicate box", reason, "")
         findings.append(dataclasses.replace(finding, action="left out"))
     by_reader = [finding for finding in dataset.findings if finding.severity == BAD and finding.item]
-    would_fail = _too_many(looked_at.sum(), wrong_boxes, by_reader, findings, on_bad, bad_share)
+    would_fail = _too_many(looked_at.sum(), wrong_boxes, by_reader, findings, on_bad, bad_share, way_out)
     cleaned = dataclasses.replace(dataset, columns=keep_objects(dataset, kept & ~again))
     summary = _summary(cleaned, usable, images, anchors or AnchorGrid())
     summary |= {"left_out": wrong_boxes + int(again.sum()) + len(by_reader), "cut": int(reaching.sum())}
@@ -168,7 +168,7 @@ def _repeated(dataset, row):
     return again
 
 
-def _too_many(count, wrong, by_reader, findings, on_bad, bad_share):
+def _too_many(count, wrong, by_reader, findings, on_bad, bad_share, way_out):
     """Reasons why the boxes can't be trained on."""
     count, wrong = int(count) + len(by_reader), wrong + len(by_reader)
     if not wrong or (on_bad == "skip" and wrong < count):
@@ -178,10 +178,7 @@ def _too_many(count, wrong, by_reader, findings, on_bad, bad_share):
         return [f"no box can be used; most: {kind[0][0]}"]
     if wrong / count <= bad_share:
         return []
-    return [
-        f"{wrong:,} of {count:,} boxes are bad ({wrong / count:.1%}, more than {bad_share:.0%}); "
-        "mend them, or leave them out with --set data.on_bad=skip"
-    ]
+    return [f"{wrong:,} of {count:,} boxes are bad ({wrong / count:.1%}, more than {bad_share:.0%}); {way_out}"]
 
 
 def _summary(dataset, usable, images, anchors):

@@ -16,7 +16,7 @@ from retinue.data.contact_sheet import contact_sheet
 from retinue.data.files import atomic_path, atomic_write
 from retinue.data.finding import BAD, NOTE, WARNING
 from retinue.data.mask_sheet import mask_sheet
-from retinue.data.read import TASKS_OF_FORMAT
+from retinue.data.read import TASKS_OF_FORMAT, detect
 
 EXAMPLES = 3  # of each kind of problem on the screen
 CLASSES_SHOWN = 8
@@ -290,7 +290,10 @@ def _is_inside(file, folder):
 
 def _next_command(report):
     dataset = report.dataset
-    is_default = TASKS_OF_FORMAT.get(dataset.format, (dataset.task,))[0] == dataset.task
+    by_itself = TASKS_OF_FORMAT.get(dataset.format, (dataset.task,))[0]
+    if os.path.exists(dataset.source):
+        by_itself = TASKS_OF_FORMAT[detect(dataset.source)][0]
+    is_default = by_itself == dataset.task
     data = shlex.quote(dataset.source) + ("" if is_default else f" --task {dataset.task}")
     if not all(SKIP in reason for reason in report.would_fail):
         return f"mend what stops it, then: retinue check {data}"

@@ -71,7 +71,8 @@ def probe_clip(path, start=0.0, end=0.0, max_pixels=200_000_000):
 def _go_through(clip, last):
     """(frames decoded, up to `last`; the seconds at which each was shown)."""
     times, count = [], 0
-    while (last is None or count < last) and clip.skip():
+    step = clip.skip if not clip.is_folder else lambda: clip.read() is not None  # a picture is only known when decoded
+    while (last is None or count < last) and step():
         times.append(clip.time())
         count += 1
     return count, times

@@ -10,6 +10,7 @@ import cv2
 from retinue.configs.errors import RetinueError
 from retinue.data.class_folders import IMAGE_SUFFIXES
 
+PICTURES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".gif")
 FOLDER_RATE = 25.0  # frames a second that a folder of frames is taken to have
 NUMBER = re.compile(r"\d+")
 ADDRESS = re.compile(r"[a-z]+://.+")
@@ -39,10 +40,14 @@ class Clip:
             self.frames, self.rate = len(self._names), FOLDER_RATE
             self.height, self.width = first.shape[:2]
             return
+        if self.path.lower().endswith(PICTURES) and os.path.isfile(self.path):
+            raise RetinueError(f"{self.path}: is a picture, not a clip; give the folder of a clip's frames")
         if not is_stream(self.path) and not os.path.isfile(self.path):
             raise RetinueError(f"{self.path}: there is no such clip")
         self._capture = _opened(self.path)
         if not self._capture.isOpened():
+            if is_stream(self.path):
+                raise RetinueError(f"{self.path}: this camera or stream can't be opened; is it there, and free?")
             raise RetinueError(f"{self.path}: can't be opened as a video; is it one, and whole?")
         self.frames = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         rate = self._capture.get(cv2.CAP_PROP_FPS)
@@ -50,6 +55,11 @@ class Clip:
         self.width, self.height = (
             int(self._capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
         )
+
+    @property
+    def is_folder(self):
+        """Whether it is a folder of frames."""
+        return self._names is not None
 
     def skip(self):
         """Pass over the next frame. Returns whether there was one."""

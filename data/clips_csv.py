@@ -8,7 +8,7 @@ from retinue.configs.errors import RetinueError
 from retinue.data.class_folders import SPLIT_NAMES, class_name, looks_like_video
 from retinue.data.clip_folders import clip_dataset
 from retinue.data.csv_table import and_more, file_path, records
-from retinue.data.finding import NOTE, Finding
+from retinue.data.finding import NOTE, WARNING, Finding
 
 COLUMNS = ("file", "label", "start", "end", "split", "group")
 
@@ -46,13 +46,13 @@ def read_clips_csv(path):
         if reason:
             wrong.append((line, reason))
         else:
-            rows.append(row)
+            rows.append(row | {"line": line})
     if wrong:
         raise RetinueError(f"{path} line {wrong[0][0]}: {wrong[0][1]}{and_more(wrong)}; correct it")
     if not rows:
         raise RetinueError(f"{path}: no lines below the header")
+    findings = list(_in_two_splits(path, rows))
     unique = dict.fromkeys((row["file"], row["label"], row["start"], row["end"]) for row in rows)
-    findings = []
     if len(unique) < len(rows):
         reason = f"{len(rows) - len(unique)} lines say again what an earlier one says"
         findings.append(Finding(NOTE, "repeated line", path, "", reason, "counted once"))
@@ -80,6 +80,17 @@ def read_clips_csv(path):
         groups if any(groups) else None,
         ([row["start"] for row in rows], [row["end"] for row in rows]),
     )
+
+
+def _in_two_splits(path, rows):
+    """A `Finding` for each line that puts a clip into another split than an earlier one."""
+    first = {}
+    for row in rows:
+        before = first.setdefault((row["file"], row["start"], row["end"]), row)
+        if before["split"] != row["split"]:
+            reason = f"line {row['line']} puts it into {row['split'] or 'no split'}, line {before['line']} into "
+            reason += before["split"] or "no split"
+            yield Finding(WARNING, "in two splits", row["file"], f"line {row['line']}", reason, "correct the table")
 
 
 def _row(folder, header, place, cells):

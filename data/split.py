@@ -34,8 +34,9 @@ def split(dataset, *, val_share=0.2, test_share=0.0, seed=0, duplicate_groups=()
     for name in held_out:
         if not (splits == name).any():
             raise RetinueError(
-                f"{dataset.source}: no file can be held out for {name}, since every class has one file or one group; "
-                f"add photos, or give the data a {name} split, or --set data.{name}_share=0"
+                f"{dataset.source}: no file can be held out for {name}, since every class has one file or one group, "
+                f"or groups of more than half of it; add files, or give the data a {name} split, or --set "
+                f"data.{name}_share=0"
             )
     return dataset.with_splits(splits)
 
@@ -96,6 +97,26 @@ def _hold_out(dataset, pool, splits, held_out, seed):
                 wanted[classes] -= counts
                 left[classes] -= 1
                 moved.add(unit)
+        _give_each_class_one(pool, labels, forwards, files, wanted, left, moved, splits, name)
+
+
+def _give_each_class_one(pool, labels, order, files, wanted, left, moved, splits, name):
+    """Of a class whose groups are all too large to be nearer to what is wanted, the smallest, if it leaves half."""
+    given = _sum([labels[unit] for unit in order if splits[pool[unit][0]] == name], len(files))
+    for label in np.flatnonzero((wanted > 0) & (given == 0)):
+        able = [
+            unit
+            for unit in order
+            if unit not in moved
+            and label in labels[unit][0]
+            and (left[labels[unit][0]] > 1).all()
+            and (2 * labels[unit][1] <= files[labels[unit][0]]).all()
+        ]
+        if able and not any(splits[pool[unit][0]] == name for unit in order if label in labels[unit][0]):
+            unit = min(able, key=lambda unit: len(pool[unit]))
+            splits[pool[unit]] = name
+            left[labels[unit][0]] -= 1
+            moved.add(unit)
 
 
 def _is_nearer(wanted, counts, files):

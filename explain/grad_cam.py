@@ -40,7 +40,9 @@ class GradCam:
             for first in range(0, len(images), step)
         ]
         if sum(map(len, maps)) != len(images):
-            raise UsageError(f"grad-cam: {self.layer} gives several maps for each input; name a layer that gives one")
+            raise UsageError(
+                f"grad-cam: {self.layer} gives a map for each of several frames, so it can't be explained by one"
+            )
         return np.concatenate(maps)
 
     def _traced(self, images, which):

@@ -72,6 +72,8 @@ def explain(
     needing = [name for name in methods if METHODS[name][1]]
     if needing and not images:
         raise UsageError(f"{', '.join(needing)}: needs a photo; give one after MODEL")
+    if box is not None and box < 1:
+        raise UsageError(f"--box {box}: boxes are counted from 1, the best first")
     subject, wanted = open_subject(model, weights), Wanted(class_name, box, point)
     subject.check(wanted)
     files = list(find_files(images, say=say, clips=subject.takes_clips)) if images else []
@@ -178,7 +180,8 @@ class _Job:
                     self._explain(file, _read(file))
             except NothingToExplain as error:
                 reasons.append(f"{file}: {error}")
-                self.say(reasons[-1])
+                if len(files) > 1:  # of one file it is the error that the command ends with
+                    self.say(reasons[-1])
         if files and len(reasons) == len(files):
             more = f" (and {len(files) - 1:,} more like it)" if len(files) > 1 else ""
             raise RetinueError(f"{reasons[0]}{more}; there is nothing to explain")

@@ -13,6 +13,7 @@ import cv2
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import usable_cores
 from retinue.data.files import atomic_write
+from retinue.pipeline.progress import failure_lines
 from retinue.pipeline.sources import find_files
 from retinue.tasks.video import flow, stored_flow
 
@@ -41,7 +42,7 @@ class FlowSummary:
         return f"{self.clips:,} clips{done}, {self.fields:,} flow fields, {rate:,.0f} a second, {failed:,} failures"
 
 
-def extract(sources, out, *, method="dis", bound=20.0, size=(256, 340), say=print):
+def extract(sources, out, *, method="dis", bound=8.0, size=(128, 170), say=print):
     """Compute and store the flow of every clip that `sources` name (see `sources.find_files`) into the folder `out`.
 
     A file a clip, written whole or not at all (see tasks/video/stored_flow.py); what is whole is not done again.
@@ -71,6 +72,8 @@ def extract(sources, out, *, method="dis", bound=20.0, size=(256, 340), say=prin
     elif os.path.exists(failures):
         os.unlink(failures)
     say(str(summary))
+    for line in failure_lines(summary.failures, failures):
+        say(line)
     return summary
 
 

@@ -17,7 +17,8 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import usable_cores
 from retinue.data.clip_file import is_stream
 from retinue.pipeline import runtimes
-from retinue.pipeline.results import Results, identity
+from retinue.pipeline.progress import failure_lines
+from retinue.pipeline.results import FAILURES, Results, identity
 from retinue.pipeline.sources import find_files, parse_shard
 from retinue.pipeline.streams import finished
 
@@ -168,9 +169,21 @@ class Predictor:
             else:
                 yield Result(file, reason=reason)
 
+    def read(self, file):
+        """What the model takes of a file, as arrays, or None where it can't be read."""
+        return self._reader(file)[0]
+
+    def outputs(self, tensors):
+        """A list of what `read` gives -> what the model gives for all of them, a dict of arrays."""
+        return self._run(stacked(tensors, self.task.padding(training=False)))
+
+    def submit(self, tensors):
+        """A future of these outputs; so many as `runtime.streams` are under way at a time."""
+        return self._submit(stacked(tensors, self.task.padding(training=False)))
+
     def predict_tensors(self, tensors):
-        """A list of what `task.read` gives, as arrays, -> a list of predictions."""
-        return self.task.postprocess(self._run(stacked(tensors, self.task.padding(training=False))))
+        """A list of what `read` gives -> a list of predictions."""
+        return self.task.postprocess(self.outputs(tensors))
 
 
 def predict(
@@ -256,6 +269,8 @@ def predict(
         raise
     results.close(**asdict(summary))
     say(str(summary))
+    for line in failure_lines(results.failures(), results.folder / FAILURES):
+        say(line)
     if overlay and summary.skipped:
         say(
             f"--overlay draws the files of this run; the {summary.skipped:,} that were done before are not drawn, "

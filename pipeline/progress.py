@@ -3,6 +3,20 @@
 import sys
 import time
 
+SHOWN = 5  # failures on the screen
+
+
+def failure_lines(failures, listed):
+    """The first few of `failures`, an iterable of (file, reason), as lines, and where all of them are `listed`."""
+    lines, count = [], 0
+    for file, reason in failures:
+        count += 1
+        if count <= SHOWN:
+            lines.append(f"  {reason if reason.startswith(file) else f'{file}: {reason}'}")
+    if count > SHOWN:
+        lines.append(f"  and {count - SHOWN:,} more")
+    return [*lines, f"  all are listed in {listed}"] if count else []
+
 
 def count_files(done, total):
     """Show on a terminal how far the check is; nothing elsewhere."""

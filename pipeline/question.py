@@ -55,8 +55,9 @@ def class_index(name, classes, model):
         return lower.index(name.lower())
     near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
     near += [known for known in lower if name.lower() in known and known not in near][:3]
-    known = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
-    near = [classes[lower.index(one)] for one in near]
+    quoted = '"{}"'.format if any("," in known or " " in known for known in classes) else str
+    known = ", ".join(map(quoted, classes[:20])) + (f" and {len(classes) - 20:,} more" if len(classes) > 20 else "")
+    near = [quoted(classes[lower.index(one)]) for one in near]
     hint = f"did you mean {' or '.join(near)}?" if near else f"it knows {known}"
     raise UsageError(f"--class {name}: {model} has no such class; {hint}")
 

@@ -89,7 +89,7 @@ def _score_sections(config, scores, worst_images):
     if scores.headline == "mean_iou":
         return segmentation_sections.score_sections(scores, worst_images)
     if config.task == "video":
-        return video_sections.score_sections(scores, worst_images)
+        return video_sections.score_sections(scores, worst_images, config.video.fusion)
     if scores.tables.get("confusion"):
         parts.append(sections.confusion(scores))
     if scores.per_class:

@@ -26,6 +26,7 @@ from retinue.pipeline.names import below
 from retinue.pipeline.sources import Paths, path_hash
 
 FORMATS = ("jsonl", "csv", "coco")
+FAILURES = "failures.jsonl"
 DIGITS = 6  # of a written score
 BOX_DIGITS = 2  # hundredths of a pixel
 BOX_COLUMNS = ("label", "score", "x1", "y1", "x2", "y2")
@@ -86,7 +87,7 @@ class Results:
         with _explained(self.folder):
             if result.reason:
                 if "failures" not in self._open:
-                    self._open["failures"] = _open_lines(self.folder / "failures.jsonl")
+                    self._open["failures"] = _open_lines(self.folder / FAILURES)
                 self._open["failures"].write(_json({"file": result.file, "reason": result.reason}) + "\n")
                 return
             line = as_line(result)
@@ -120,9 +121,14 @@ class Results:
                 self.folder / "predict.json", json.dumps(self._made_by | {"status": status} | numbers, indent=1)
             )
 
+    def failures(self):
+        """Yield (file, reason) of what could not be read."""
+        for file, line in _failures(self.folder / FAILURES):
+            yield file, json.loads(line)["reason"]
+
     def _write_failures(self):
         """Keep the last line of every file that is not done."""
-        path = self.folder / "failures.jsonl"
+        path = self.folder / FAILURES
         if not path.exists():
             return
         marks = np.array(array.array("Q", (path_hash(file) for file, _ in _failures(path))), np.uint64)

@@ -80,6 +80,7 @@ class Section:
     plots: list = field(default_factory=list)
     table: object = None
     pictures: list = field(default_factory=list)
+    strips: bool = False
     sheets: list = field(default_factory=list)
     folded: list = field(default_factory=list)
 
@@ -187,8 +188,8 @@ def per_class(scores):
     return Section("Class by class", [text], [plots.per_class(scores.per_class)], table)
 
 
-def worst(images, scores):
-    """The most wrong pictures, the truth beside the prediction."""
+def worst(images, scores, side=THUMBNAIL):
+    """The most wrong pictures, the truth beside the prediction; side: pixels of their longer one."""
     if not images:
         return Section("The most wrong pictures", ["There is no mistake to show."])
     total = len(scores.worst)
@@ -204,14 +205,14 @@ def worst(images, scores):
         )
     pictures = [
         {
-            "uri": data_uri(_thumbnail(item["image"]), "jpeg"),
+            "uri": data_uri(_jpeg(drawing.shrink(item["image"], side)), "jpeg"),
             "looked": data_uri(_thumbnail(item["looked"]), "jpeg") if "looked" in item else None,
             "truth": ", ".join(item["truth"]) or "no label",
             "said": [
                 {"name": label["label"], "score": percent(label["score"]), "right": label["right"]}
                 for label in item["said"]
             ],
-            "file": Path(item["file"]).name,
+            "file": item.get("shown_as") or Path(item["file"]).name,
         }
         for item in images
     ]

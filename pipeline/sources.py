@@ -110,6 +110,8 @@ def _kept(sources, shard, look, say):
     for source in sources:
         path = None
         for path in map(_tidy, _expand(source, look)):
+            if look.clips and say and path == _tidy(source) and os.path.isdir(path):
+                say(f"{path}: has pictures and no videos, so it is taken for one clip, whose frames they are")
             if (shard is None or path_hash(path) % shard[1] == shard[0] - 1) and path not in seen:
                 seen.add(path)
                 yield path

@@ -10,8 +10,9 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.configs.quiet import import_tensorflow
 from retinue.data.check_report import problem_lines
-from retinue.pipeline.doctor import device
+from retinue.data.finding import BAD
 from retinue.pipeline import rounding
+from retinue.pipeline.doctor import device
 from retinue.pipeline.evaluate import headline
 from retinue.pipeline.prepare import prepare
 from retinue.pipeline.progress import Progress
@@ -46,7 +47,7 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     if not resume:
         folder = Path(out) if out else next_folder("runs", config.task)
         files = {"split.csv": to_csv(_split_rows(task, dataset))}
-        run = Run.create(folder, task, command, files, dataset.class_ids, data=_describe(source, dataset))
+        run = Run.create(folder, task, command, files, dataset.class_ids, data=_describe(source, dataset, report))
     say(_first_line(run, config, dataset))
     try:
         report.write(run.folder / "check")
@@ -137,11 +138,12 @@ def _same_data(run, dataset):
         )
 
 
-def _describe(source, dataset):
+def _describe(source, dataset, report):
     return {
         "source": str(source),
         "format": dataset.format,
         "files": len(dataset),
+        "left_out": sum(finding.severity == BAD for finding in report.findings),
         "classes": len(dataset.classes),
         "splits": {name: int((dataset.splits == name).sum()) for name in ("train", "val", "test")},
         "fingerprint": dataset.fingerprint,

@@ -1,21 +1,24 @@
 """The parts of a report on clips: what replaces or follows the parts that every task has."""
 
+from pathlib import Path
+
 from retinue.pipeline import plots, sections
 from retinue.pipeline.sections import Section, Table
 
+STRIP = 800  # pixels
 NAMES = {"spatial": "frames alone (spatial)", "temporal": "motion alone (temporal)", "both": "both, fused"}
 
 
-def score_sections(scores, worst_images):
-    """All sections that come of the scores, in their order."""
-    parts = [streams(scores)] if scores.tables.get("streams") else []
+def score_sections(scores, worst_images, fusion):
+    """All sections that come of the scores, in their order. fusion: how the streams are joined, `video.fusion`."""
+    parts = [streams(scores, fusion)] if scores.tables.get("streams") else []
     parts.append(sections.confusion(scores))
     parts += [alone(scores, name) for name in ("spatial", "temporal") if f"confusion_{name}" in scores.tables]
     parts += [sections.per_class(scores), sections.calibration(scores), worst(worst_images, scores)]
     return parts
 
 
-def streams(scores):
+def streams(scores, fusion):
     """The streams side by side."""
     rows = scores.tables["streams"]
     numbers = [name for name in rows[0] if name != "stream" and rows[0][name] is not None]
@@ -26,9 +29,15 @@ def streams(scores):
     best = max(row["accuracy"] for row in rows[:-1])
     gain = rows[-1]["accuracy"] - best
     text = (
-        f"Together the two are right {abs(gain):.1%} {'more' if gain >= 0 else 'less'} often, of all clips, than the "
-        "better of them alone. Where they gain nothing, one of them can be left away (video.architecture)."
+        f"Together the two are right on {100 * abs(gain):.1f} percentage points {'more' if gain >= 0 else 'less'} of "
+        "the clips than the better of them alone. Where they gain nothing, one of them can be left away "
+        "(video.architecture)."
     )
+    if fusion == "svm":
+        text += (
+            " They are joined by a linear SVM, which was fitted when both had learned: the scores of single epochs, "
+            "further down, are those of the plain mean."
+        )
     table = Table([("stream", False), *((plots.words(name), True) for name in numbers)], cells)
     return Section("Frames, motion, and both", [text], table=table)
 
@@ -45,7 +54,9 @@ def alone(scores, name):
 
 def worst(images, scores):
     """The clips that were most wrong, as strips."""
-    section = sections.worst(images, scores)
+    places = [{**item, "shown_as": "/".join(Path(item["file"]).parts[-2:])} for item in images]
+    section = sections.worst(places, scores, STRIP)
+    section.strips = True
     section.heading = "The most wrong clips"
     if images:
         section.text = [

@@ -1,5 +1,7 @@
 """Video recognition: one class a clip, from its frames, its motion, or both."""
 
+import os
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -38,6 +40,11 @@ class Video(Classification):
         settings = self.config.video
         if not settings.flow_folder or "temporal" not in self.streams:
             return
+        if not os.path.isdir(settings.flow_folder):
+            raise UsageError(
+                f"video.flow_folder {settings.flow_folder}: there is no such folder; `retinue flow` makes it, and "
+                "without it flow is computed as it is needed"
+            )
         made_so = settings.flow_method, settings.flow_bound, settings.frame_size
         files = sorted(set(dataset.files))
         stored = sum(open_flow(settings.flow_folder, file, *made_so) is not None for file in files)

@@ -24,6 +24,22 @@ def video(tmp_path_factory):
     return write_video(tmp_path_factory.mktemp("clip") / "a.avi", moving(0, 2, count=12), rate=10)
 
 
+def test_a_picture_is_no_clip_and_a_camera_may_be_missing(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.JPG")
+    with pytest.raises(RetinueError, match="a.JPG: is a picture, not a clip; give the folder of a clip's frames"):
+        Clip(tmp_path / "a.JPG")
+    with pytest.raises(RetinueError, match="^63: this camera or stream can't be opened"):
+        Clip("63")
+
+
+def test_a_broken_frame_in_a_folder_is_counted(tmp_path):
+    frame_folder(tmp_path / "clip")
+    (tmp_path / "clip" / "9.png").write_bytes(b"no picture")
+    found = probe_clip(str(tmp_path / "clip"))
+    assert found.frames == 8 and found.lost == 4
+    assert ("frames lost", "4 of the 12 frames it says it has can't be decoded") in found.remarks
+
+
 def frame_folder(folder, count=12):
     """PNGs named 1.png .. 12.png, whose red says their number."""
     folder.mkdir(parents=True)

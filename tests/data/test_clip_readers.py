@@ -158,6 +158,15 @@ def test_csv_mistakes(tmp_path, line, reason):
         read(write_csv(tmp_path, f"file,label,start,end\nb.mp4,jump,0,1\n{line}\n"))
 
 
+def test_csv_that_puts_a_clip_into_two_splits(tmp_path):
+    lines = "a.mp4,run,0,1,train\na.mp4,run,0,1,test\nb.mp4,jump,0,1,\n"
+    dataset = read(write_csv(tmp_path, "file,label,start,end,split\n" + lines))
+    finding = next(finding for finding in dataset.findings if finding.kind == "in two splits")
+    assert finding.severity == "warning" and finding.item == "line 3"
+    assert finding.reason == "line 3 puts it into test, line 2 into train"
+    assert list(dataset.splits) == ["train", ""]
+
+
 def test_csv_without_files(tmp_path):
     (tmp_path / "clips.csv").write_text("file,label,start,end\nno.mp4,run,0,1\n")
     with pytest.raises(RetinueError, match="none of its 1 files exists"):

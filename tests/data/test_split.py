@@ -110,6 +110,15 @@ def test_groups_by_hand():
     assert list(data.splits) == ["train"] * 8 + ["val"] * 2  # b is the nearest to 2 of 10
 
 
+def test_a_class_of_groups_that_are_all_larger_than_its_share_gives_the_smallest():
+    data = split(dataset([0] * 6 + [1] * 9, groups=["a", "a", "b", "b", "c", "c"] + list("dddeeefff")))
+    assert counts(data) == {"train": [4, 6], "val": [2, 3], "test": [0, 0]}
+    data = split(dataset([0] * 5 + [1] * 5, groups=["a"] * 3 + ["b"] * 2 + list("cdefg")))
+    assert counts(data)["val"] == [2, 1]
+    lopsided = split(dataset([0] * 14, groups=["a"] * 7 + ["b"] * 7))
+    assert counts(lopsided)["val"] == [7]  # half at most
+
+
 def test_a_class_in_one_group_is_trained_on():
     data = split(dataset([0, 0, 0, 0, 1, 1, 1, 1], groups=["a"] * 4 + list("bcde")))
     assert counts(data)["train"][0] == 4

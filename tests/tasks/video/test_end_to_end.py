@@ -82,6 +82,16 @@ def test_report_shows_the_streams_side_by_side(run):
     assert {"spatial_recall", "temporal_recall"} <= set(rows[0])
 
 
+def test_flow_that_is_not_there(clips, tmp_path):
+    with pytest.raises(UsageError, match="video.flow_folder .*nowhere: there is no such folder; `retinue flow` makes"):
+        retinue.train(str(clips), str(tmp_path / "run"), **SMALL, video__flow_folder=str(tmp_path / "nowhere"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_was_left_out_is_in_the_run(run):
+    assert run[0].info["data"]["left_out"] == 1
+
+
 def test_a_clip_that_vanished_is_named(run, clips):
     task = open_model(run[0].folder).task
     columns = {"file": np.array([str(clips / "red left" / "0.avi"), str(clips / "gone.avi")], dtype=object)}
@@ -93,7 +103,9 @@ def test_a_clip_that_vanished_is_named(run, clips):
 def test_the_same_answers_from_everything(run, clips, tmp_path):
     folder = run[0].folder
     retinue.predict(str(folder), [str(clips)], tmp_path / "tf", runtime="tensorflow", **quiet)
-    summary = retinue.predict(str(folder), [str(clips)], tmp_path / "ov", runtime="openvino", **quiet)
+    said = []
+    summary = retinue.predict(str(folder), [str(clips)], tmp_path / "ov", runtime="openvino", say=said.append)
+    assert any("broken.mp4: " in line for line in said) and said[-1].endswith("failures.jsonl")
     assert summary.exit_code == 3 and summary.failures == 1 and summary.images == 16
     assert "broken.mp4" in (tmp_path / "ov" / "failures.jsonl").read_text("utf-8")
     first, second = lines(tmp_path / "tf"), lines(tmp_path / "ov")

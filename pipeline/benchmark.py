@@ -1,0 +1,134 @@
+"""`retinue benchmark`: every runtime and precision that a model can have, measured on a user's own files."""
+
+import itertools
+import multiprocessing
+import resource
+import tempfile
+import time
+from collections import deque
+
+import numpy as np
+
+from retinue.configs.errors import RetinueError
+from retinue.configs.quiet import import_tensorflow
+from retinue.pipeline import runtimes
+from retinue.pipeline.export import TOLERANCE
+from retinue.pipeline.predict import Predictor, predict
+from retinue.pipeline.run import open_model
+from retinue.pipeline.sources import find_files
+
+FILES = 200  # that the end-to-end speed is taken over
+COMPARED = 16  # files whose answers are compared
+CALLS = 50  # of one file each, for the latency
+SECONDS = 5.0  # that the model alone is run for
+
+
+def benchmark(model_path, sources, *, count=FILES, say=print):
+    """Measure each runtime and precision, one after the other, each in a process of its own.
+
+    model_path: a run folder or an export. sources: see `sources.find_files`; the first `count` files are taken.
+    Returns a list of dicts, a row a way: runtime, precision; images_per_second from files to results on disk, and
+    model_per_second, of the model alone with as many calls under way as it takes; latency_p50_ms and latency_p99_ms of
+    one file, decoded before; memory_mb, the most that the process held; and how its answers to the first 16 files
+    agree with f32 (of TensorFlow where that is offered): same_answers, a share, and largest_difference of a score.
+    Raises UsageError as `predict` does, and RetinueError when a way fails or no file can be read.
+    """
+    model = open_model(model_path)
+    found = find_files(sources, say=say, clips=model.task.takes_clips)
+    files = list(itertools.islice(found, count))
+    ways = [
+        (runtime, precision)
+        for runtime in runtimes.offered(model)
+        for precision in runtimes.PRECISIONS[runtime]
+        if runtime != "openvino" or runtimes.has_openvino()
+    ]
+    noun = "clips" if model.task.takes_clips else "files"
+    say(f"{model_path}: {len(ways)} ways over {len(files):,} {noun}, each in a process of its own")
+    rows, truths = [], None
+    for runtime, precision in ways:
+        row, outputs = _in_own_process(str(model_path), files, runtime, precision)
+        truths = outputs if truths is None else truths
+        agreed = [model.task.compare(one, truth, TOLERANCE) for one, truth in zip(outputs, truths, strict=True)]
+        row["same_answers"] = sum(one["same"] + one["near_ties"] for one in agreed) / len(agreed)
+        row["largest_difference"] = max(one["largest_difference"] for one in agreed)
+        rows.append(row)
+    return rows
+
+
+def table(rows):
+    """The rows as lines for the screen."""
+    heads = ("runtime", "", "files/s", "model/s", "p50 ms", "p99 ms", "memory", "same answers", "largest difference")
+    lines = [heads]
+    for row in rows:
+        lines.append(
+            (
+                row["runtime"],
+                row["precision"],
+                f"{row['images_per_second']:,.1f}",
+                f"{row['model_per_second']:,.1f}",
+                f"{row['latency_p50_ms']:,.1f}",
+                f"{row['latency_p99_ms']:,.1f}",
+                f"{row['memory_mb']:,.0f} MB",
+                f"{row['same_answers']:.1%}",
+                f"{row['largest_difference']:.1e}",
+            )
+        )
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+
+
+def _in_own_process(model_path, files, runtime, precision):
+    """What `_measure` gives. What one way holds in memory is not counted in the next."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1, initializer=import_tensorflow) as pool:
+        given = pool.apply(_measure, (model_path, files, runtime, precision))
+    if isinstance(given, str):
+        raise RetinueError(f"{runtime} {precision}: {given}")
+    return given
+
+
+def _measure(model_path, files, runtime, precision):
+    """(row, outputs of the first files), or the reason why not. Runs in a process of its own."""
+    try:
+        with tempfile.TemporaryDirectory() as out:
+            done = predict(model_path, files, out, runtime=runtime, precision=precision, say=lambda line: None)
+        row = {"runtime": runtime, "precision": precision, "images_per_second": done.rate}
+        row["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        predictor = Predictor(model_path, runtime, precision)
+        tensors = [one for one in map(predictor.read, files[:COMPARED]) if one]
+        if not tensors:
+            return "none of the first files can be read"
+        row |= _model_alone(predictor, tensors[0]) | _latency(predictor, tensors)
+        return row, [predictor.outputs([one]) for one in tensors]
+    except RetinueError as error:
+        return str(error)
+
+
+def _model_alone(predictor, tensors):
+    """How many files a second the model would answer if they were decoded already."""
+    batch, waiting, count = [tensors] * predictor.batch, deque(), 0
+    predictor.outputs(batch)
+    started = time.perf_counter()
+    while (seconds := time.perf_counter() - started) < SECONDS or waiting:
+        if seconds < SECONDS:
+            waiting.append(predictor.submit(batch))
+        if len(waiting) > predictor.runtime.streams or seconds >= SECONDS:
+            waiting.popleft().result()
+            count += len(batch)
+    return {"model_per_second": count / seconds}
+
+
+def _latency(predictor, tensors):
+    """Milliseconds from one file's tensors to its outputs: the median, and what one in a hundred takes longer than."""
+    taken = []
+    for call in range(CALLS):
+        started = time.perf_counter()
+        predictor.outputs([tensors[call % len(tensors)]])
+        taken.append(1000 * (time.perf_counter() - started))
+    return {"latency_p50_ms": float(np.percentile(taken, 50)), "latency_p99_ms": float(np.percentile(taken, 99))}
