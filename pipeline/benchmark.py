@@ -40,7 +40,7 @@ def benchmark(model_path, sources, *, count=FILES, say=print):
         (runtime, precision)
         for runtime in runtimes.offered(model)
         for precision in runtimes.PRECISIONS[runtime]
-        if runtime != "openvino" or runtimes.has_openvino()
+        if runtimes.has(runtime)
     ]
     noun = "clips" if model.task.takes_clips else "files"
     say(f"{model_path}: {len(ways)} ways over {len(files):,} {noun}, each in a process of its own")

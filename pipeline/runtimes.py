@@ -161,16 +161,16 @@ def _explained(path):
 
 
 def offered(model):
-    """The runtimes that a `Model` of run.py can be run with, the readiest first.
+    """The runtimes that a `Model` of run.py can be run with, TensorFlow first.
 
     Raises RetinueError for an export without a model.
     """
     if model.kind == "run":
         return ("tensorflow", "openvino", "onnxruntime")
     files = {
-        ONNX_FILE: ("onnxruntime",),
         SAVED_MODEL_FILE: ("tensorflow", "openvino", "onnxruntime"),
         OPENVINO_FILE: ("openvino",),
+        ONNX_FILE: ("onnxruntime",),
         LITERT_FILE: ("litert",),
     }
     held = [name for file, names in files.items() if (model.folder / file).is_file() for name in names]
@@ -287,8 +287,8 @@ def _fastest(precision, offered):
         return offered[0], "all that this export holds"
     if "openvino" in offered and has_openvino():
         return "openvino", "the faster one on a CPU"
-    ready = next((name for name in offered if has(name)), offered[0])
-    return ready, "OpenVINO is not installed" if "openvino" in offered else "the readiest that this export holds"
+    installed = next((name for name in offered if has(name)), offered[0])
+    return installed, "OpenVINO is not installed" if "openvino" in offered else "the first that this export holds"
 
 
 def _reason(error):

@@ -288,7 +288,11 @@ def test_views_on_every_runtime_and_in_exports(tiny_model, photos, tmp_path, vie
 @pytest.mark.parametrize(
     "name, content, words",
     [
-        ("saved_model.pb", None, "saved_model.pb or model.xml or model.tflite is missing; export the run again"),
+        (
+            "saved_model.pb",
+            None,
+            "saved_model.pb or model.xml or model.onnx or model.tflite is missing; export the run again",
+        ),
         ("saved_model.pb", b"", "saved_model.pb: can't be read .* export the run again"),
         ("saved_model.pb", b"these are words", "saved_model.pb: can't be read .* export the run again"),
         ("variables/variables.index", None, "saved_model.pb: can't be read .*beside it is damaged, export"),
