@@ -161,10 +161,11 @@ def predict(model, sources, out, runtime, precision, formats, overlay, crops, ba
     show_default=True,
     help="savedmodel, openvino, onnx, litert; or several: savedmodel,onnx.",
 )
-@click.option("--precision", default="f32", show_default=True)
+@click.option("--precision", default="f32", show_default=True, help="f32; or int8, with --to openvino")
+@click.option("--accept-loss", type=float, default=0.5, show_default=True, help="Points that int8 may cost.")
 @click.option("--images", multiple=True, help="A photo for the proof; may be repeated.  [default: files of the run]")
 @click.option("--versioned", is_flag=True, help="Make it the next version, 1, 2, ..., in --out, a folder to serve.")
-def export(run, out, formats, precision, images, versioned):
+def export(run, out, formats, precision, accept_loss, images, versioned):
     """Export RUN as a model that needs no other code, and prove on real pictures that it says the same."""
     import_tensorflow()
     from retinue.pipeline.export import export
@@ -174,6 +175,7 @@ def export(run, out, formats, precision, images, versioned):
         out,
         to=_names(formats),
         precision=precision,
+        accept_loss=accept_loss,
         images=images or None,
         versioned=versioned,
         say=click.echo,

@@ -36,12 +36,7 @@ def benchmark(model_path, sources, *, count=FILES, say=print):
     model = open_model(model_path)
     found = find_files(sources, say=say, clips=model.task.takes_clips)
     files = list(itertools.islice(found, count))
-    ways = [
-        (runtime, precision)
-        for runtime in runtimes.offered(model)
-        for precision in runtimes.PRECISIONS[runtime]
-        if runtimes.has(runtime)
-    ]
+    ways = runtimes.ways(model)
     noun = "clips" if model.task.takes_clips else "files"
     say(f"{model_path}: {len(ways)} ways over {len(files):,} {noun}, each in a process of its own")
     rows, truths = [], None

@@ -160,6 +160,16 @@ def worst_pictures(task, model, dataset, rows):
     return items
 
 
+def held_out(model, source, say=print):
+    """The `Dataset` of the files at `source` that the run did not learn from. Raises RetinueError as `evaluate`."""
+    report = inspect(source, model.config, task=model.config.task, say=say, training=False)
+    refuse_unfit(source, report)
+    dataset, split = _choose(model, report.usable()[0], None)
+    if split not in ("test", "val"):
+        raise RetinueError(f"{source}: has no files that were held out")
+    return model.task.accept(dataset)
+
+
 def _choose(model, dataset, split):
     """The part of the data to score, and a word for it."""
     known = _splits_of_run(model)

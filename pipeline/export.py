@@ -22,7 +22,16 @@ from pathlib import Path
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.files import atomic_write
-from retinue.pipeline import export_savedmodel, litert_runtime, onnx_runtime, rounding, run_records, runtimes, serving
+from retinue.pipeline import (
+    export_savedmodel,
+    litert_runtime,
+    onnx_runtime,
+    quantize,
+    rounding,
+    run_records,
+    runtimes,
+    serving,
+)
 from retinue.pipeline.predict import stacked
 from retinue.pipeline.run import now, open_model, to_csv, versions
 
@@ -33,7 +42,9 @@ PROOF_IMAGES = 8
 PROOF_SPLITS = ("val", "test", "train")  # where they come from, the later ones filling up
 
 
-def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None, versioned=False, say=print):
+def export(
+    model_path, out, *, to=("savedmodel",), precision="f32", accept_loss=0.5, images=None, versioned=False, say=print
+):
     """Export a run into the folder `out` and prove it on photos. Gives the content of `export.json`.
 
     The SavedModel's signatures, all with the batch size open:
@@ -45,6 +56,8 @@ def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None,
       flow              float32 `[n, K, H, W, 2 L]`, pixels from frame to frame, x and y of L fields in turn
     images: paths of photos for the proof; by default 8 of the files in the run's split.csv that are still there, from
     the val split, then test, then train.
+    precision: "f32", or for OpenVINO alone "int8", calibrated on the run's training files, scored on those held out, and
+    refused where it costs more than `accept_loss` points of a hundred; see quantize.py.
     versioned: make it the next version in `out`, a folder to serve; see serving.py.
     Raises UsageError for a format or precision that is not there, a folder that is not empty, or no photos, and
     RetinueError, leaving nothing behind, when a score differs by more than 1e-4, or an answer without such a near
@@ -66,7 +79,10 @@ def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None,
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
             unproven = Path(scratch) / out.name
             unproven.mkdir()
-            described = _write(model, inference, unproven, to, precision, files, say)
+            described = _write(model, inference, unproven, to, files, say)
+            if precision == "int8":
+                described |= {"precision": "int8", "int8": _make_int8(model, unproven, accept_loss, say)}
+            atomic_write(unproven / "export.json", json.dumps(described, indent=1, ensure_ascii=False))
             if versioned and "savedmodel" in to and not model.task.takes_clips:
                 serving.write_example(unproven, [record["file"] for record in files])
             os.replace(unproven, out)
@@ -81,7 +97,7 @@ def export(model_path, out, *, to=("savedmodel",), precision="f32", images=None,
     return described
 
 
-def _write(model, inference, folder, to, precision, files, say):
+def _write(model, inference, folder, to, files, say):
     """Everything that goes into `folder`, and the proof. Gives what `export.json` says."""
     for name in ("config.yaml", "classes.json"):
         shutil.copyfile(model.folder / name, folder / name)
@@ -114,10 +130,10 @@ def _write(model, inference, folder, to, precision, files, say):
                 f"{form}: differs from the Keras model by {proof['largest_difference']:.1e} (at most {TOLERANCE:g} is "
                 f"allowed) and agrees on {agreed} of {len(files)} answers; nothing was exported"
             )
-    described = {
+    return {
         "run": str(model.folder.resolve()),
         "task": model.task.name,
-        "precision": precision,
+        "precision": "f32",
         "tolerance": TOLERANCE,
         "formats": proofs,
         noun: [record["file"] for record in files],
@@ -125,8 +141,27 @@ def _write(model, inference, folder, to, precision, files, say):
         "created": now(),
         "versions": versions(),
     }
-    atomic_write(folder / "export.json", json.dumps(described, indent=1, ensure_ascii=False))
-    return described
+
+
+def _make_int8(model, folder, accept_loss, say):
+    """Put an int8 model in the place of the proven one in `folder`. Gives what it costs, see `quantize.cost`."""
+    openvino, path = runtimes.import_openvino(), folder / runtimes.OPENVINO_FILE
+    converted = openvino.Core().read_model(path)
+    small = quantize.quantized(model, converted, say)
+    found = quantize.cost(model, converted, small, say)
+    words = "{score} {f32:.2%} in f32, {int8:.2%} in int8, on {files:,} held-out files".format(**found)
+    if found["int8"] < found["f32"] - accept_loss / 100:
+        raise RetinueError(
+            f"int8 costs too much: {words}; nothing was exported. --accept-loss {100 * (found['f32'] - found['int8']):.1f} "
+            "takes it, bf16 costs less"
+        )
+    say(f"int8: {words}")
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        openvino.save_model(small, Path(scratch) / path.name, compress_to_fp16=False)
+        del converted, small  # which hold the files that are replaced
+        for written in Path(scratch).iterdir():
+            os.replace(written, folder / written.name)
+    return found
 
 
 def _write_and_ask(form, model, inference, function, folder, paths, batches):
@@ -197,8 +232,12 @@ def _refuse_unknown(to, precision):
             raise UsageError(f"--to {form}: is unknown; use one or more of {', '.join(FORMATS)}")
     if not to:
         raise UsageError(f"--to: name at least one of {', '.join(FORMATS)}")
-    if precision != "f32":
-        raise UsageError(f"--precision {precision}: exports are f32 for now")
+    if precision not in ("f32", "int8"):
+        raise UsageError(f"--precision {precision}: exports are f32 or int8; bf16 is chosen when an f32 one is run")
+    if precision == "int8":
+        if tuple(to) != ("openvino",):
+            raise UsageError("--precision int8: is for OpenVINO alone; give --to openvino")
+        quantize.refuse_missing()
     for form, runtime in NEEDS.items():
         if form in to and not runtimes.has(runtime):
             raise UsageError(f"--to {form}: {runtime} is not installed; `pip install {runtimes.INSTALLED_BY[runtime]}`")

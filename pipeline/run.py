@@ -53,6 +53,11 @@ class Model:
         )
 
     @property
+    def precision(self):
+        """Of an export, "f32" or "int8"; of a run "f32"."""
+        return "f32" if self.kind == "run" else _read_json(self.folder / "export.json").get("precision", "f32")
+
+    @property
     def proven(self):
         """What `rounding.prove` found when the run ended, or None."""
         told = self.folder / ("run.json" if self.kind == "run" else "export.json")

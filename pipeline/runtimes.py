@@ -25,7 +25,6 @@ SAVED_MODEL_FILE, OPENVINO_FILE, ONNX_FILE, LITERT_FILE = "saved_model.pb", "mod
 MODULES = {"openvino": "openvino", "onnxruntime": "onnxruntime", "litert": "ai_edge_litert"}
 INSTALLED_BY = {"openvino": "openvino", "onnxruntime": onnx_runtime.PACKAGES, "litert": litert_runtime.PACKAGES}
 MODEL_SIGNATURE = "model"  # of an exported SavedModel: from what `task.read` gives to what `task.inference` gives
-LATER = {"int8": "--precision int8"}
 
 
 class TensorFlowRuntime:
@@ -56,7 +55,7 @@ class OpenVINORuntime:
 
     A core that does a whole request by itself never waits for the others at the end of a layer, and is free to decode
     files in between: with decoding beside it, a tenth faster than one request spread over the cores.
-    model: an `openvino.Model`, as `convert` makes it. precision: "f32" or "bf16".
+    model: an `openvino.Model`, as `convert` makes it. precision: "f32", "bf16" or "int8".
     Batches may differ in size; a fixed size was not faster, and compiling takes a fraction of a second, so neither
     padding nor a cache of compiled models would pay.
     """
@@ -67,7 +66,7 @@ class OpenVINORuntime:
         openvino = import_openvino()
         self.precision, self.streams = precision, threads or usable_cores()
         settings = {
-            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_PRECISION_HINT": "f32" if precision == "int8" else precision,  # of what has not 8 bits
             "INFERENCE_NUM_THREADS": self.streams,
             "PERFORMANCE_HINT": "THROUGHPUT",
             "NUM_STREAMS": self.streams,
@@ -192,7 +191,7 @@ def convert(function):
     openvino = import_openvino()
     try:
         # With shared weights, the default, the model reads TensorFlow's memory after TensorFlow has given it back.
-        with _nothing_sent():
+        with nothing_sent():
             converted = openvino.convert_model(function, share_weights=False)
     except Exception as error:  # the converter's own classes are many
         raise RetinueError(f"OpenVINO can't convert this model ({_reason(error)}); use --runtime tensorflow") from error
@@ -207,13 +206,13 @@ def convert(function):
 
 def import_openvino():
     """The module `openvino`, which begins to report when it is imported."""
-    with _nothing_sent():
+    with nothing_sent():
         import openvino
     return openvino
 
 
 @contextlib.contextmanager
-def _nothing_sent():
+def nothing_sent():
     """Keep OpenVINO's converter from telling its makers that it is used, which it does unasked but in CI jobs.
 
     It would also write into the user's home, and its forked process would hold our lock on a folder of predictions.
@@ -229,8 +228,21 @@ def _nothing_sent():
             os.environ["CI"] = before
 
 
+def ways(model):
+    """The pairs of runtime and precision that are installed and possible for a `Model` of run.py."""
+    if model.precision == "int8":
+        return [("openvino", "int8")]
+    return [(name, precision) for name in offered(model) if has(name) for precision in PRECISIONS[name]]
+
+
 def choose_for(model, runtime="auto", precision="auto"):
     """`choose` for a `Model` of run.py, with what it offers and what was proven of it."""
+    if model.precision == "int8":
+        if runtime not in ("auto", "openvino") or precision not in ("auto", "int8"):
+            raise UsageError(f"{model.folder}: is an int8 export for openvino; export the run again for others")
+        if not has_openvino():
+            raise UsageError("--runtime openvino: is not installed; `pip install openvino`")
+        return "openvino", "int8", "Runtime: openvino int8 (what this export is)"
     return choose(runtime, precision, offered(model), model.proven)
 
 
@@ -240,13 +252,15 @@ def choose(runtime="auto", precision="auto", offered=("tensorflow", "openvino"),
     offered: the runtimes that the model can be run with. proven: what `rounding.prove` found, or None; only with it
     does "auto" take bf16. Raises UsageError for what is unknown, not installed or not possible together.
     """
-    for word in (runtime, precision):
-        if word in LATER:
-            raise UsageError(f"{LATER[word]}: not available yet; use openvino or tensorflow, with f32 or bf16")
     if runtime not in RUNTIMES:
         raise UsageError(f"--runtime {runtime}: unknown; use one of {', '.join(RUNTIMES)}")
-    if precision not in ("auto", "f32", "bf16"):
-        raise UsageError(f"--precision {precision}: unknown; use one of auto, f32, bf16")
+    if precision not in ("auto", "f32", "bf16", "int8"):
+        raise UsageError(f"--precision {precision}: unknown; use one of auto, f32, bf16, int8")
+    if precision == "int8":
+        raise UsageError(
+            "--precision int8: is for an export that was made so, calibrated on photos: `retinue export RUN --to openvino "
+            "--precision int8 --out DIR`"
+        )
     why = "as asked"
     if runtime == "auto":
         runtime, why = _fastest(precision, offered)
