@@ -1,4 +1,4 @@
-"""Frozen features: they are the backbone's, the head that learns from them is the same, and the cache is the right one."""
+"""Frozen features: they are the backbone's, the head learns the same from them, and the cache is the right one."""
 
 import dataclasses
 import importlib.util
