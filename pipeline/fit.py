@@ -147,6 +147,8 @@ class Fitting:
         learns = apply_stage(self.model, stage, self.settings)
         self.feature_models, why_not = find_feature_models(self.task, self.model, self.state["stage"])
         self.learner = self.feature_models.head if self.feature_models else self.model
+        if self.average:
+            self.average.follow(self.learner.weights)
         optimizer = make_optimizer(self.settings, stage, self.learner, self.steps_per_epoch)
         self.learner.compile(optimizer=optimizer)
         optimizer.build(self.learner.trainable_variables)
