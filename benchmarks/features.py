@@ -1,6 +1,7 @@
 """Training the head on a frozen backbone: from features, photo by photo, and by Keras's usual `fit`, in one run.
 
     python benchmarks/features.py [--epochs 20] [--size 160] [--views 4] [--repeats 1] [--competitors NAME...]
+                                  [--out FILE]
 
 The solar cells of `retinue demo`, 1,970 to learn from and 654 held out, EfficientNet-Lite0 with ImageNet weights,
 batches of 32, dropout 0.2, AdamW, one cosine with the same warm-up, label smoothing, validation after every epoch;
@@ -8,7 +9,7 @@ photos are mirrored both ways, by Keras's `RandomFlip` in `Dataset.map` and by r
 "keras": `image_dataset_from_directory` and `Model.fit`, as in Keras's guide to transfer learning; "photos": retinue's
 head stage with train.feature_views=0; "features": the same with so many views, nothing of them in the cache. Each runs
 in a process of its own, and all again `--repeats` times. The seconds are those of the stage, from the first file to the
-last epoch's score: computing features is in them, loading the net is not. Writes benchmarks/results/features.csv.
+last epoch's score: computing features is in them, loading the net is not. Writes benchmarks/results/features.csv, or `--out`.
 """
 
 import argparse
@@ -36,6 +37,7 @@ def parse():
     parser.add_argument("--views", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--competitors", nargs="+", choices=COMPETITORS, default=COMPETITORS)
+    parser.add_argument("--out", default=RESULTS, help="the table that is written")
     parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -190,7 +192,7 @@ def write_table(measured, options):
         }
         for competitor, runs in measured.items()
     ]
-    atomic_write(RESULTS, to_csv(rows))
+    atomic_write(options.out, to_csv(rows))
     print(to_csv(rows))
 
 

@@ -2,8 +2,6 @@
 
 import dataclasses
 import importlib.util
-import os
-import signal
 from pathlib import Path
 
 import keras
@@ -15,7 +13,6 @@ from retinue.data.batches import batch_rows
 from retinue.data.dataset import Ragged
 from retinue.data.seeds import example_seed
 from retinue.pipeline import feature_cache
-from retinue.pipeline.feature_cache import FeatureCache
 from retinue.pipeline.features import StageFeatures, find_feature_models
 from retinue.tasks.video.task import Video
 
@@ -197,36 +194,6 @@ def test_a_damaged_shard_is_computed_again(photos, tmp_path):
     _, again, lines = make_features(tmp_path / "again", photos)
     assert "computed once" in lines[0]
     np.testing.assert_array_equal(again.learned.cache.take(np.zeros(21, int), np.arange(21)), whole)
-
-
-def test_what_a_week_has_not_used_is_deleted(cache):
-    old, new = (FeatureCache({"weights": name}, 4, (2,), 1) for name in ("old", "new"))
-    os.utime(old.folder / "about.json", (0, 0))
-    FeatureCache({"weights": "other"}, 4, (2,), 1)
-    assert not old.folder.exists() and new.folder.exists()
-
-
-def test_a_disk_without_room_is_told_before(cache):
-    with pytest.raises(RetinueError, match=r"features need 512,000.0 GB, but .* are free; make room"):
-        FeatureCache({}, 10**12, (128,), 1).refuse_full_disk()
-
-
-def test_a_full_disk_is_told_and_keeps_what_there_is(cache):
-    """A limit on the size of files makes the write fail halfway, as a full disk does."""
-    resource = pytest.importorskip("resource")
-    features = FeatureCache({}, 20, (1000,), 1)
-    features.append(0, np.ones((8, 1000), np.float32))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
-    try:
-        with pytest.raises(RetinueError, match="could not be written .* make room"):
-            features.append(0, np.ones((8, 1000), np.float32))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
-    assert FeatureCache({}, 20, (1000,), 1).first_missing(0) == 8
-    assert {path.name for path in features.folder.iterdir()} == {"about.json", "view-000-0000.npy"}
 
 
 def test_a_file_that_broke_meanwhile_is_named(tmp_path):
