@@ -9,7 +9,8 @@ photos are mirrored both ways, by Keras's `RandomFlip` in `Dataset.map` and by r
 "keras": `image_dataset_from_directory` and `Model.fit`, as in Keras's guide to transfer learning; "photos": retinue's
 head stage with train.feature_views=0; "features": the same with so many views, nothing of them in the cache. Each runs
 in a process of its own, and all again `--repeats` times. The seconds are those of the stage, from the first file to the
-last epoch's score: computing features is in them, loading the net is not. Writes benchmarks/results/features.csv, or `--out`.
+last epoch's score: computing features is in them, loading the net is not. Writes benchmarks/results/features.csv, or
+`--out`.
 """
 
 import argparse

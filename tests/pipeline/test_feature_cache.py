@@ -31,7 +31,7 @@ def test_rows_are_taken_from_their_view_and_shard():
         np.testing.assert_array_equal(opened.take([1, 0, 1], [19, 7, 8]), values[[1, 0, 1], [19, 7, 8]])
 
 
-def test_few_large_shards_for_many_rows(monkeypatch):
+def test_few_large_shards_for_many_rows():
     assert FeatureCache({}, 8 * 64, (2,), 1).shard_rows == 8
     assert FeatureCache({}, 8 * 64 + 1, (2,), 1).shard_rows == 16
 
