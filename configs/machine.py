@@ -12,7 +12,7 @@ def usable_cores():
 
 
 def cache_folder(kind):
-    """The folder for `kind` ("weights", "packages", "tfds"): below `$RETINUE_CACHE`, by default `~/.cache/retinue`."""
+    """The folder for `kind` ("weights", "packages", "features"...): below `$RETINUE_CACHE`, or `~/.cache/retinue`."""
     return Path(os.environ.get("RETINUE_CACHE", "~/.cache/retinue")).expanduser() / kind
 
 

@@ -131,6 +131,13 @@ class TrainConfig(Section):
     ema: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="moving average of the weights, 0.99 say; 0 is off"
     )
+    feature_views: int = Field(
+        4,
+        ge=0,
+        le=1000,
+        description="a stage that trains the head alone computes the backbone once for so many changed copies of each "
+        "photo, and goes through them in turn; 1 is the photo as it is, 0 computes anew in every epoch",
+    )
     early_stop: int = Field(0, ge=0, description="end a stage after so many epochs without a better score; 0 is off")
     save_minutes: NotNegative = Field(
         5.0, description="also save for resuming so often within an epoch; 0 is only at its end"

@@ -21,7 +21,18 @@ ORDER_SALT, CLASS_SALT, MEMBER_SALT = 1, 2, 3  # keep the orders' hashes apart f
 
 
 def batches(
-    columns, example, *, batch_size, training, seed=0, order="shuffle", first_step=0, steps=None, mix=None, padding=None
+    columns,
+    example,
+    *,
+    batch_size,
+    training,
+    seed=0,
+    epoch=0,
+    order="shuffle",
+    first_step=0,
+    steps=None,
+    mix=None,
+    padding=None,
 ):
     """Batches of decoded examples.
 
@@ -34,6 +45,7 @@ def batches(
     columns: dict of name -> numpy array or `Ragged`, one row a record; strings may be str objects.
     example: function of (dict of one record's tensors, int32 `[2]` seed) -> tuple of tensors, dicts or tuples of them;
     made of TensorFlow operations, since a Python `if` or `for` on a tensor is not rewritten.
+    epoch: in evaluation, the epoch of training whose seeds the records get.
     first_step: the global batch to start with; nothing before it is decoded. steps: number of batches, None for all.
     mix: function of (the batch's inputs, targets, int32 `[batch, 2]` seeds) -> (inputs, targets), or None.
     padding: the structure of `example`'s results with a padding value for each; rows that differ in shape are padded to
@@ -48,7 +60,7 @@ def batches(
             stream = _training_stream(count, columns.get("label"), full, seed, order, first_step)
         else:
             rows = tf.range(first_step * full, max(count, first_step * full), dtype=tf.int64)
-            stream = tf.data.Dataset.from_tensor_slices((rows, example_seed(seed, 0, rows)))
+            stream = tf.data.Dataset.from_tensor_slices((rows, example_seed(seed, epoch, rows)))
     if steps is not None:
         stream = stream.take(steps * full)
 
@@ -81,9 +93,14 @@ def batch_rows(count, labels=None, *, batch_size, seed, order="shuffle", step):
 
     count: number of records; labels: int `[count]`, needed for "balanced"; the others as for `batches`.
     """
-    full = min(batch_size, count)
     epoch, within = divmod(step, steps_per_epoch(count, batch_size))
-    places = np.arange(within * full, (within + 1) * full)
+    return epoch_rows(count, labels, batch_size=batch_size, seed=seed, order=order, epoch=epoch)[within]
+
+
+def epoch_rows(count, labels=None, *, batch_size, seed, order="shuffle", epoch):
+    """The records of all training batches of an epoch, int64 `[steps, batch]`; the arguments as for `batch_rows`."""
+    full, steps = min(batch_size, count), steps_per_epoch(count, batch_size)
+    places = np.arange(steps * full).reshape(steps, full)
     if order == "sequence":
         return places
     if order == "shuffle":

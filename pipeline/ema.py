@@ -16,12 +16,21 @@ class MovingAverage:
         self._shadows = [keras.Variable(weight.numpy(), trainable=False, name="average") for weight in self._weights]
         self._step = keras.Variable(0.0, trainable=False, name="average_step")
         self._decay = decay
-        self._update = tf.function(self._update_all)
+        self._moving = None
+        self.follow(self._weights)
+
+    def follow(self, weights):
+        """Follow these weights alone from now on. The others must rest where their averages are."""
+        wanted = {id(weight) for weight in weights}
+        rows = [row for row, weight in enumerate(self._weights) if id(weight) in wanted]
+        if rows != self._moving:
+            self._moving, self._update = rows, tf.function(self._update_all)
 
     def _update_all(self):
         step = self._step.value
         rate = 1.0 - tf.minimum(self._decay, (1.0 + step) / (10.0 + step))
-        for weight, shadow in zip(self._weights, self._shadows, strict=True):
+        for row in self._moving:
+            weight, shadow = self._weights[row], self._shadows[row]
             shadow.assign_add(rate * (weight.value - shadow.value))
         self._step.assign_add(1.0)
 

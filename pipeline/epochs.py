@@ -12,6 +12,8 @@ from retinue.data.files import atomic_write
 from retinue.pipeline.optimizer import make_schedule
 from retinue.pipeline.run import to_csv
 
+SAVE_SECONDS = 10.0  # between two saves at the ends of epochs that learn from features
+
 
 class EpochLog(keras.callbacks.Callback):
     """Watches for not-a-number, saves, validates, keeps the best, writes `metrics.csv` and TensorBoard, stops early.
@@ -24,6 +26,7 @@ class EpochLog(keras.callbacks.Callback):
         self.fitting, self.stage, self.last_epoch = fitting, stage, last_epoch
         self.settings = fitting.settings
         self.schedule = make_schedule(fitting.settings, stage, fitting.steps_per_epoch)
+        self.saved = time.perf_counter()
         self.writer = tf.summary.create_file_writer(str(fitting.run.folder / "tensorboard"))
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -32,7 +35,7 @@ class EpochLog(keras.callbacks.Callback):
         if within:  # resumed within this epoch: its mean loss so far, which fit has just reset
             for variable, value in zip(self.model.metrics_variables, state["metrics"], strict=True):
                 variable.assign(value)
-        self.started = self.saved = time.perf_counter()
+        self.started = time.perf_counter()
         self.waited = self.model.seconds_waiting
         self.first_step = within
         self.traced = None
@@ -62,8 +65,7 @@ class EpochLog(keras.callbacks.Callback):
         due = minutes and time.perf_counter() - self.saved > 60 * minutes
         if due or fitting.interrupted:
             state["metrics"] = [variable.numpy().tolist() for variable in self.model.metrics_variables]
-            fitting.save()
-            self.saved = time.perf_counter()
+            self._write()
             if fitting.interrupted:
                 raise KeyboardInterrupt
 
@@ -90,7 +92,6 @@ class EpochLog(keras.callbacks.Callback):
         state["epoch"] = epoch + 1
         state["seconds"] += seconds
         state["history"].append(row)
-        atomic_write(fitting.run.folder / "metrics.csv", to_csv(state["history"]))
         with self.writer.as_default(step=epoch + 1):
             for name, value in row.items():
                 if isinstance(value, float):
@@ -117,8 +118,7 @@ class EpochLog(keras.callbacks.Callback):
             fitting.average.swap()
         try:
             value = None
-            if fitting.validate:
-                scores = fitting.validate()
+            if scores := fitting.score():
                 value = scores.value
                 row["val_loss"] = scores.numbers.get("log_loss")
                 row |= {f"val_{name}": scores.numbers.get(name) for name in (scores.headline, *scores.followed)}
@@ -137,7 +137,16 @@ class EpochLog(keras.callbacks.Callback):
         state = self.fitting.state
         state.pop("metrics", None)
         state["stage_ended"] = ended
+        waited = time.perf_counter() - self.saved > SAVE_SECONDS
+        if ended or waited or self.fitting.interrupted or not self.fitting.features:
+            self._write()
+
+    def _write(self):
+        """The checkpoint and what follows from it."""
+        if history := self.fitting.state["history"]:
+            atomic_write(self.fitting.run.folder / "metrics.csv", to_csv(history))
         self.fitting.save()
+        self.saved = time.perf_counter()
 
 
 def describe(row, last_epoch, noun):

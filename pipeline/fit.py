@@ -13,6 +13,7 @@ from retinue.data.files import atomic_path
 from retinue.pipeline import checkpoint
 from retinue.pipeline.ema import MovingAverage
 from retinue.pipeline.epochs import EpochLog
+from retinue.pipeline.features import StageFeatures, find_feature_models
 from retinue.pipeline.freeze import apply_stage
 from retinue.pipeline.optimizer import make_optimizer
 
@@ -23,14 +24,19 @@ class Fitting:
     """A training job.
 
     run: `Run`; task: `Task`; model: `TaskModel`, built; train: `Dataset` to learn from; progress: `Progress`;
-    validate: function () -> `Scores` of the model as it is, or None without validation data. callbacks: more of Keras's
-    callbacks; they may look, and change nothing.
+    validate: `Evaluation` of the model, or None without validation data. callbacks: more of Keras's callbacks; they may
+    look, and change nothing.
+
+    A stage that trains the head alone learns from features (features.py) where it can: `learner` is then the head as a
+    model of its own, on the net's layers, and what is written is written every few seconds, since an epoch takes less.
     """
 
     def __init__(self, run, task, model, train, validate, progress, callbacks=()):
         self.run, self.task, self.model, self.progress = run, task, model, progress
         self.config, self.settings = task.config, task.config.train
         self.validate, self.callbacks = validate, list(callbacks)
+        self.learner = model  # what `fit` is called on: the net, or its head
+        self.train, self.feature_models, self.features = train, None, None
         self.columns, self.count = task.columns(train), len(train)
         self.files = train.files
         self.order = "balanced" if self.settings.balance == "sampler" else "shuffle"
@@ -52,7 +58,7 @@ class Fitting:
             "history": [],
             "seconds": 0.0,
         }
-        self.interrupted = None
+        self.interrupted, self.noted_best = None, None
 
     def run_all(self, resume=False):
         """Train all stages that are left. Returns the history, the rows of `metrics.csv`."""
@@ -94,11 +100,29 @@ class Fitting:
         return self.stages[self.state["stage"]][0]
 
     def save(self):
-        """Write the checkpoint."""
+        """Write the checkpoint, and the best weights if they have been but noted."""
+        if self.noted_best is not None:
+            now = [weight.numpy() for weight in self.learner.weights]
+            _assign(self.learner, self.noted_best)
+            self._write_best()
+            _assign(self.learner, now)
+            self.noted_best = None
         checkpoint.save(self.path, self._groups(), self.state)
 
     def save_best(self):
-        """Keep the present weights as the best."""
+        """Keep the present weights as the best. In a stage from features they are but noted, and `save` writes them."""
+        if self.features:
+            self.noted_best = [weight.numpy() for weight in self.learner.weights]
+        else:
+            self._write_best()
+
+    def score(self):
+        """`Scores` of the model as it is, or None without validation data."""
+        if self.validate is None:
+            return None
+        return self.features.scores() if self.features else self.validate()
+
+    def _write_best(self):
         try:
             with atomic_path(self.run.folder / "best.weights.h5") as temporary:
                 self.model.save_weights(temporary)
@@ -121,27 +145,46 @@ class Fitting:
     def _prepare_stage(self):
         name, stage = self.stages[self.state["stage"]]
         learns = apply_stage(self.model, stage, self.settings)
-        optimizer = make_optimizer(self.settings, stage, self.model, self.steps_per_epoch)
-        self.model.compile(optimizer=optimizer)
-        optimizer.build(self.model.trainable_variables)
+        self.feature_models, why_not = find_feature_models(self.task, self.model, self.state["stage"])
+        self.learner = self.feature_models.head if self.feature_models else self.model
+        if self.average:
+            self.average.follow(self.learner.weights)
+        optimizer = make_optimizer(self.settings, stage, self.learner, self.steps_per_epoch)
+        self.learner.compile(optimizer=optimizer)
+        optimizer.build(self.learner.trainable_variables)
         if self.state["epoch"] == self.state["stage_first_epoch"]:
             size = stage.input_size or self.config.model.input_size
             self.progress.line(f"stage {name}: {stage.epochs} epochs at rate {stage.rate:g}, {size} px; {learns}")
+            if why_not:
+                self.progress.line(f"stage {name}: no features are kept, since {why_not}")
 
     def _run_stage(self):
         _, stage = self.stages[self.state["stage"]]
         last = self.state["stage_first_epoch"] + stage.epochs
+        if self.feature_models and self.state["epoch"] < last and not self.state["stage_ended"]:
+            self._find_features(stage)
         log = EpochLog(self, stage, last)
         within = self.state["step"] - self.state["epoch"] * self.steps_per_epoch
         if within and not self.state["stage_ended"]:  # stopped in the middle of an epoch: its rest first
             self._fit(stage, log, self.state["epoch"] + 1, self.steps_per_epoch - within)
         if self.state["epoch"] < last and not self.state["stage_ended"]:
             self._fit(stage, log, last, self.steps_per_epoch)
+        self.features = None
         self.state["stage"] += 1
         self.state |= {"stage_first_epoch": self.state["epoch"], "stage_ended": False, "stale": 0}
 
-    def _fit(self, stage, log, last_epoch, steps):
-        data = batches.batches(
+    def _find_features(self, stage):
+        held_out = self.validate.dataset if self.validate else None
+        first_epoch = self.state["stage_first_epoch"]
+        self.features = StageFeatures(
+            self.task, self.feature_models, stage, first_epoch, self.train, held_out, self.order
+        )
+        self.features.compute(self.progress, stopped=lambda: self.interrupted)
+
+    def _batches(self, stage):
+        if self.features:
+            return self.features.batches(self.batch_size, self.state["step"])
+        return batches.batches(
             self.columns,
             self.task.example(training=True, input_size=stage.input_size),
             batch_size=self.batch_size,
@@ -152,13 +195,16 @@ class Fitting:
             mix=self.task.mix(),
             padding=self.task.padding(training=True),
         )
+
+    def _fit(self, stage, log, last_epoch, steps):
+        data = self._batches(stage)
         try:
-            self.model.fit(
+            self.learner.fit(
                 data,
                 initial_epoch=self.state["epoch"],
                 epochs=last_epoch,
                 steps_per_epoch=steps,
-                callbacks=[log, *self.callbacks],
+                callbacks=[log] if self.features else [log, *self.callbacks],  # these want the whole net
                 shuffle=False,
                 verbose=0,
             )
@@ -174,10 +220,15 @@ class Fitting:
     def _groups(self):
         groups = {
             "model": self.model.variables,
-            "optimizer": self.model.optimizer.variables,
-            "metrics": self.model.metrics_variables,
+            "optimizer": self.learner.optimizer.variables,
+            "metrics": self.learner.metrics_variables,
         }
         return groups | ({"average": self.average.variables} if self.average else {})
+
+
+def _assign(model, values):
+    for weight, value in zip(model.weights, values, strict=True):
+        weight.assign(value)
 
 
 class _signals_noted:

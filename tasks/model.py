@@ -21,7 +21,7 @@ class TaskModel(keras.Model):
 
     def __init__(self, inputs, outputs, loss, loss_names, backbone_layers, name=None, parts=None):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
-        self._loss_by_name = loss
+        self._loss_by_name, self._loss_names = loss, tuple(loss_names)
         self.backbone_layers = frozenset(backbone_layers)
         self._trackers = {}
         if len(loss_names) > 1:
@@ -29,6 +29,15 @@ class TaskModel(keras.Model):
         self.parts = {part: frozenset(layers) for part, layers in (parts or {}).items()}
         self.learns = "all"
         self.seconds_waiting = 0.0
+
+    def behind(self, layer):
+        """The part of the net behind a layer as a `TaskModel` of its own, on the same layers and with the same losses.
+
+        layer: the name of one that all that follows depends on alone; its output is the new model's input.
+        """
+        start = self.get_layer(layer).output
+        names = self.backbone_layers - {found.name for found in keras.Model(self.inputs, start).layers}
+        return TaskModel(start, self.output, self._loss_by_name, self._loss_names, names, name=f"behind_{layer}")
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The mean over this replica's batch of the summed losses, divided by the number of replicas.

@@ -108,6 +108,14 @@ class Task(abc.ABC):
         """What the stages call in place of `run`, a function from a batch of `read`'s tensors to a dict of outputs."""
         return run
 
+    def feature_models(self, model, input_size=None):
+        """The net in two, a `FeatureModels`: what a frozen backbone says, and the head that learns from it. None where
+        that is not worth its place on the disk, because the head stands on large maps.
+
+        input_size: that of the training pictures in pixels, by default the model's.
+        """
+        return
+
     @abc.abstractmethod
     def postprocess(self, outputs):
         """A batch of `inference`'s outputs (dict of numpy arrays) -> a list of predictions."""

@@ -12,9 +12,11 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.data import augment, decode, mix, resize
 from retinue.data.dataset import Ragged
 from retinue.tasks.classification import draw, losses, scores, views
+from retinue.tasks.feature_models import FeatureModels
 from retinue.tasks.model import TaskModel
 from retinue.tasks.task import Task
 
+POOL = "head_pool"  # the layer behind which the head learns
 THRESHOLD = 0.5  # with several labels a file, a score of at least this gives the label
 BALANCE_POWER = {"mild": 0.5, "weights": 1.0}
 WRITTEN_LABELS = 5  # so many of the best labels go into a prediction, unless there are few classes
@@ -37,7 +39,7 @@ class Classification(Task):
         source = model.weights if weights is None else weights
         backbone = backbones.build(model.backbone, weights=source, input_size=size)
         features = backbone.output[max(backbone.output)]
-        pooled = layers.GlobalAveragePooling2D(name="head_pool")(features)
+        pooled = layers.GlobalAveragePooling2D(name=POOL)(features)
         pooled = layers.Dropout(model.dropout, name="head_dropout")(pooled)
         logits = layers.Dense(
             len(self.classes), kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), name="head_logits"
@@ -74,7 +76,7 @@ class Classification(Task):
     def example(self, training, input_size=None):
         """(columns of one record, seed) -> (uint8 `[s, s, 3]`, float32 `[classes]` target)."""
         size, fit = input_size or self.config.model.input_size, self.config.data.fit
-        changes, count = self.config.augment, len(self.classes)
+        changes = self.config.augment
 
         def make(columns, seed):
             image = decode.decode_image(decode.read_encoded(columns["file"]))
@@ -82,9 +84,13 @@ class Classification(Task):
                 image = augment.augment_image(image, changes, size, fit, seed)
             else:
                 image = resize.resize_image(image, size, fit)
-            return image, columns["labels"] if self.multi_label else tf.one_hot(columns["label"], count)
+            return image, self._targets(columns)
 
         return make
+
+    def _targets(self, columns):
+        """`columns` of a record, or of many -> float32 `[..., classes]`."""
+        return columns["labels"] if self.multi_label else tf.one_hot(columns["label"], len(self.classes))
 
     def mix(self):
         """Mixup and cutmix over a training batch, or None when both are off."""
@@ -108,9 +114,31 @@ class Classification(Task):
         size = views.read_size(input_size, kind)
         image = keras.Input((size, size, 3), dtype="uint8", name="image")
         logits = model(views.make_views(ops.cast(image, "float32"), kind, input_size), training=False)
-        activation = ops.sigmoid if self.multi_label else ops.softmax
-        probabilities = views.mean_over_views(activation(ops.cast(logits, "float32")), kind)
+        probabilities = views.mean_over_views(self._probabilities(logits), kind)
         return keras.Model({"image": image}, {"scores": probabilities}, name="inference")
+
+    def _probabilities(self, logits):
+        return (ops.sigmoid if self.multi_label else ops.softmax)(ops.cast(logits, "float32"))
+
+    def feature_models(self, model, input_size=None):
+        """Features are the pooled last map: float32 `[n, channels]` in training, `[n, views, channels]` held out."""
+        config, kind = self.config, self.config.evaluate.views
+        size = input_size or config.model.input_size
+        trunk = keras.Model(model.input, model.get_layer(POOL).output)
+        channels, count = trunk.output.shape[-1], views.VIEWS[kind]
+        image = keras.Input((size, size, 3), dtype="uint8", name="image")
+        training = keras.Model({"image": image}, {"features": trunk(ops.cast(image, "float32"), training=False)})
+        side = views.read_size(config.model.input_size, kind)
+        image = keras.Input((side, side, 3), dtype="uint8", name="image")
+        seen = views.make_views(ops.cast(image, "float32"), kind, config.model.input_size)
+        seen = ops.reshape(trunk(seen, training=False), (count, -1, channels))
+        held_out = keras.Model({"image": image}, {"features": ops.transpose(seen, (1, 0, 2))})
+        head = model.behind(POOL)
+        features = keras.Input((count, channels), name="features")
+        scores = self._probabilities(head(ops.reshape(features, (-1, channels)), training=False))
+        scores = ops.mean(ops.reshape(scores, (-1, count, len(self.classes))), axis=1)
+        answer = keras.Model({"features": features}, {"scores": scores})
+        return FeatureModels(training, held_out, head, answer, self._targets)
 
     def postprocess(self, outputs):
         """`{"scores": [n, classes]}` -> a list of `{"labels": [{"label", "score"}, ...], "scores"}`, best first."""

@@ -137,6 +137,10 @@ class Video(Classification):
         fused = model.fused(net, streams, settings)
         return keras.Model(inputs, {"scores": fused} | (streams if len(streams) > 1 else {}), name="inference")
 
+    def feature_models(self, net, input_size=None):
+        """None: a clip's frames and flow are in several inputs, and differ from epoch to epoch in time, too."""
+        return
+
     def postprocess(self, outputs):
         """As in classification, and with two streams each one's labels in "streams" and its scores under its name."""
         predictions = super().postprocess(outputs)

@@ -1,5 +1,6 @@
 """A training process killed with -9 at any moment, started again, ends with the weights of an unbroken one."""
 
+import os
 import random
 import signal
 import subprocess
@@ -13,8 +14,11 @@ import pytest
 PROGRAM = Path(__file__).with_name("tiny.py")
 
 
-def start(folder, photos):
-    return subprocess.Popen([sys.executable, PROGRAM, folder, photos], stderr=subprocess.DEVNULL)
+def start(folder, photos, settings=()):
+    """The features of a run, if it has any, lie in a cache beside it."""
+    environment = os.environ | {"RETINUE_CACHE": str(folder) + "-cache"}
+    command = [sys.executable, PROGRAM, folder, photos, *settings]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +31,13 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def unbroken(photos, tmp_path_factory):
+    return run_unbroken(photos, tmp_path_factory.mktemp("unbroken") / "run")
+
+
+def run_unbroken(photos, folder, settings=()):
     """The final arrays of an unbroken run, and (seconds until its first checkpoint, seconds in all)."""
-    folder = tmp_path_factory.mktemp("unbroken") / "run"
     began = time.monotonic()
-    process = start(folder, photos)
+    process = start(folder, photos, settings)
     while not (folder / "last" / "checkpoint.npz").exists():
         time.sleep(0.02)
         assert process.poll() is None
@@ -39,13 +46,13 @@ def unbroken(photos, tmp_path_factory):
     return np.load(folder / "final.npz"), (first, time.monotonic() - began)
 
 
-def kill_and_go_on(folder, photos, unbroken, kills, seed):
+def kill_and_go_on(folder, photos, unbroken, kills, seed, settings=()):
     """Kill `kills` times at moments drawn by `seed`, then let it end, and compare."""
     expected, (first, whole) = unbroken
     moments = random.Random(seed)
     killed = 0
     while killed < kills:
-        process = start(folder, photos)
+        process = start(folder, photos, settings)
         try:
             process.wait(first + moments.random() * (whole - first))
             break  # it ended before its moment came
@@ -53,7 +60,7 @@ def kill_and_go_on(folder, photos, unbroken, kills, seed):
             process.send_signal(signal.SIGKILL)
             process.wait()
             killed += 1
-    assert start(folder, photos).wait() == 0
+    assert start(folder, photos, settings).wait() == 0
     found = np.load(folder / "final.npz")
     assert found.files == expected.files
     for name in expected.files:
@@ -70,3 +77,13 @@ def test_killed_twice(photos, unbroken, tmp_path):
 @pytest.mark.parametrize("seed", range(1, 7))
 def test_killed_at_random_moments(photos, unbroken, tmp_path, seed):
     kill_and_go_on(tmp_path / "run", photos, unbroken, kills=3, seed=seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_killed_at_random_moments_of_a_stage_from_features(photos, tmp_path, seed):
+    """Also before the first checkpoint, while features are computed: the moments begin before it."""
+    settings = ["train.feature_views=2", "train.stages.head.epochs=20"]
+    arrays, (first, whole) = run_unbroken(photos, tmp_path / "unbroken" / "run", settings)
+    unbroken = arrays, (first - 1.0, whole)
+    kill_and_go_on(tmp_path / "run", photos, unbroken, kills=3, seed=seed, settings=settings)

@@ -1,6 +1,7 @@
 """A classification job small enough to train in a test: 4x4 coloured squares, a net of two layers.
 
-Run as a program it trains in the folder argv[1] on the photos in argv[2], and goes on with what is there already.
+Run as a program it trains in the folder argv[1] on the photos in argv[2], with the settings that follow, and goes on
+with what is there already.
 """
 
 import os
@@ -30,6 +31,7 @@ SETTINGS = [
     "train.ema=0.9",
     "train.save_minutes=0.00001",
     "evaluate.bootstrap=0",
+    "train.feature_views=0",
 ]
 
 
@@ -87,6 +89,6 @@ def final_state(fitting):
 
 if __name__ == "__main__":
     resume = (Path(sys.argv[1]) / "last" / "checkpoint.npz").exists()
-    job = make_fitting(sys.argv[1], sys.argv[2], resume=(Path(sys.argv[1]) / "run.json").exists())
+    job = make_fitting(sys.argv[1], sys.argv[2], sys.argv[3:], resume=(Path(sys.argv[1]) / "run.json").exists())
     job.run_all(resume=resume)
     np.savez(Path(sys.argv[1]) / "final.npz", *final_state(job)[0])
