@@ -56,8 +56,8 @@ def export(
       flow              float32 `[n, K, H, W, 2 L]`, pixels from frame to frame, x and y of L fields in turn
     images: paths of photos for the proof; by default 8 of the files in the run's split.csv that are still there, from
     the val split, then test, then train.
-    precision: "f32", or for OpenVINO alone "int8", calibrated on the run's training files, scored on those held out, and
-    refused where it costs more than `accept_loss` points of a hundred; see quantize.py.
+    precision: "f32", or for OpenVINO alone "int8", calibrated on the run's training files, scored on those held out,
+    and refused where it costs more than `accept_loss` points of a hundred; see quantize.py.
     versioned: make it the next version in `out`, a folder to serve; see serving.py.
     Raises UsageError for a format or precision that is not there, a folder that is not empty, or no photos, and
     RetinueError, leaving nothing behind, when a score differs by more than 1e-4, or an answer without such a near
@@ -151,9 +151,10 @@ def _make_int8(model, folder, accept_loss, say):
     found = quantize.cost(model, converted, small, say)
     words = "{score} {f32:.2%} in f32, {int8:.2%} in int8, on {files:,} held-out files".format(**found)
     if found["int8"] < found["f32"] - accept_loss / 100:
+        points = 100 * (found["f32"] - found["int8"])
         raise RetinueError(
-            f"int8 costs too much: {words}; nothing was exported. --accept-loss {100 * (found['f32'] - found['int8']):.1f} "
-            "takes it, bf16 costs less"
+            f"int8 costs too much: {words}; nothing was exported. --accept-loss {points + 0.1:.1f} takes it; bf16 is "
+            "another way"
         )
     say(f"int8: {words}")
     with tempfile.TemporaryDirectory(dir=folder) as scratch:

@@ -258,8 +258,8 @@ def choose(runtime="auto", precision="auto", offered=("tensorflow", "openvino"),
         raise UsageError(f"--precision {precision}: unknown; use one of auto, f32, bf16, int8")
     if precision == "int8":
         raise UsageError(
-            "--precision int8: is for an export that was made so, calibrated on photos: `retinue export RUN --to openvino "
-            "--precision int8 --out DIR`"
+            "--precision int8: is for an export that was made so, calibrated on photos: `retinue export RUN "
+            "--to openvino --precision int8 --out DIR`"
         )
     why = "as asked"
     if runtime == "auto":

@@ -1,0 +1,72 @@
+"""int8 exports: calibrated, scored beside f32, refused where they cost too much."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from retinue.configs.errors import RetinueError, UsageError
+from retinue.data.content import content_id
+from retinue.pipeline import quantize, runtimes
+from retinue.pipeline.export import export
+from retinue.pipeline.run import open_model
+
+quiet = {"say": lambda line: None}
+
+
+@pytest.fixture
+def run(own_model, tmp_path):
+    """The tiny model as a run on 24 pictures, a third of them held out, with the net's own answers for labels."""
+    random, predict = np.random.default_rng(0), runtimes.load(own_model, "tensorflow", "f32")
+    rows, root = ["file,split,content"], tmp_path / "data"
+    for name in own_model.classes:
+        (root / name).mkdir(parents=True)
+    for number in range(24):
+        pixels = random.integers(0, 256, (16, 16, 3), np.uint8)
+        name = own_model.classes[int(predict({"image": pixels[None]})["scores"][0].argmax())]
+        path = root / name / f"{number}.png"
+        Image.fromarray(pixels).save(path)
+        rows.append(f"{path},{'val' if number % 3 else 'train'},{content_id(path.read_bytes())}")
+    (own_model.folder / "split.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (own_model.folder / "run.json").write_text(json.dumps({"status": "done", "data": {"source": str(root)}}))
+    return own_model
+
+
+def test_an_int8_export_says_what_it_costs(run, tmp_path):
+    pytest.importorskip("nncf")
+    said = []
+    described = export(run, tmp_path / "out", to=["openvino"], precision="int8", accept_loss=100, say=said.append)
+    found = described["int8"]
+    assert found["score"] == "accuracy" and found["files"] == 16 and found["f32"] == 1.0
+    assert any("100.00% in f32" in line and "on 16 held-out files" in line for line in said)
+    exported = open_model(tmp_path / "out")
+    assert exported.precision == "int8" and runtimes.ways(exported) == [("openvino", "int8")]
+    assert runtimes.choose_for(exported)[:2] == ("openvino", "int8")
+    with pytest.raises(UsageError, match="is an int8 export for openvino"):
+        runtimes.choose_for(exported, precision="f32")
+    images = {"image": np.random.default_rng(1).integers(0, 256, (9, 16, 16, 3), np.uint8)}
+    scores, truth = (
+        runtimes.load(one, "openvino", p)(images)["scores"] for one, p in ((exported, "int8"), (run, "f32"))
+    )
+    assert 0 < np.abs(scores - truth).max() < 0.05
+    export(run, tmp_path / "f32", to=["openvino"], **quiet)
+    small, large = ((tmp_path / name / "model.bin").stat().st_size for name in ("out", "f32"))
+    assert small < 0.5 * large
+
+
+def test_what_costs_too_much_is_not_exported(run, tmp_path, monkeypatch):
+    pytest.importorskip("nncf")
+    monkeypatch.setattr(quantize, "cost", lambda *_: {"score": "accuracy", "files": 200, "f32": 0.9, "int8": 0.89})
+    with pytest.raises(RetinueError, match="int8 costs too much: accuracy 90.00% in f32, 89.*1.1 takes it"):
+        export(run, tmp_path / "out", to=["openvino"], precision="int8", **quiet)
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_use(run, tmp_path):
+    with pytest.raises(UsageError, match="int8: is for OpenVINO alone; give --to openvino"):
+        export(run, tmp_path / "out", to=["savedmodel"], precision="int8", **quiet)
+    with pytest.raises(UsageError, match="bf16 is chosen when"):
+        export(run, tmp_path / "out", precision="bf16", **quiet)
+    with pytest.raises(UsageError, match="retinue export RUN --to openvino --precision int8"):
+        runtimes.choose_for(run, precision="int8")
