@@ -88,13 +88,13 @@ def make_model(folder, task):
 def make_file(folder, task, seed):
     """A photo, or a clip, with something coarse in it."""
     random = np.random.default_rng(seed)
-    frames = [cv2.resize(random.integers(0, 256, (4, 5, 3), np.uint8), (96, 64)) for _ in range(8)]
+    frames = [cv2.resize(random.integers(0, 256, (4, 5, 3), np.uint8), (90, 70)) for _ in range(8)]
     if task != "video":
         path = folder / f"{seed}.png"
         cv2.imwrite(str(path), frames[0])
         return path
     path = folder / f"{seed}.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (96, 64))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (90, 70))
     for frame in frames:
         writer.write(frame)
     writer.release()
