@@ -32,8 +32,8 @@ class HidePadding(keras.layers.Layer):
         self.stride, self.multiple, self.mean = stride, multiple, mean
 
     def call(self, x, size):
-        own = -(-size // self.multiple) * self.multiple
-        own = -(-own // self.stride)  # rounded up, as the pyramid's pooled level is
+        own = up_to_multiple(size, self.multiple)
+        own = (own + self.stride - 1) // self.stride  # rounded up, as the pyramid's pooled level is
         height, width = tf.shape(x)[1], tf.shape(x)[2]
         # tf.expand_dims, here and wherever the detector answers: LiteRT can't index with None where sizes are open.
         rows = tf.expand_dims(tf.range(height), 0) < own[:, :1]
@@ -45,6 +45,14 @@ class HidePadding(keras.layers.Layer):
 
     def compute_output_spec(self, x, size):
         return keras.KerasTensor(x.shape, x.dtype)
+
+
+def up_to_multiple(size, multiple):
+    """Sizes, int tensor, not negative, rounded up to a whole `multiple`.
+
+    Without negative numbers on the way: ONNX rounds what they are divided by towards zero, TensorFlow down.
+    """
+    return (size + multiple - 1) // multiple * multiple
 
 
 def copy_with_padding_hidden(model, image, size, multiple):

@@ -7,7 +7,7 @@ from keras import layers
 from retinue.tasks.detection import anchors as anchor_functions
 from retinue.tasks.detection.box_coding import ANCHOR_WEIGHTS, encode
 from retinue.tasks.detection.matching import OBJECT, match
-from retinue.tasks.detection.padding import HidePadding
+from retinue.tasks.detection.padding import HidePadding, up_to_multiple
 from retinue.tasks.detection.sampling import sample
 
 OBJECT_FROM, BACKGROUND_TO = 0.7, 0.3  # IoU with an annotated box
@@ -60,7 +60,7 @@ class AnchorGrid(layers.Layer):
         self.cells, self.strides, self.multiple = cells, tuple(strides), multiple
 
     def call(self, logits, deltas, size):
-        extent = -(-size // self.multiple) * self.multiple
+        extent = up_to_multiple(size, self.multiple)
         flat_logits, flat_deltas, anchors, own = [], [], [], []
         for cells, stride, scores, shifts in zip(self.cells, self.strides, logits, deltas, strict=True):
             shape = tf.shape(scores)

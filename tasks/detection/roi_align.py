@@ -5,6 +5,8 @@ import math
 import keras
 import tensorflow as tf
 
+from retinue.tasks.detection.padding import up_to_multiple
+
 SAMPLES = 2  # points a side in each bin, whose values are averaged
 CANONICAL_SIZE, CANONICAL_LEVEL = 224.0, 4  # a box of ImageNet's size belongs to the map of stride 2**4
 
@@ -44,7 +46,7 @@ def roi_align(maps, boxes, size, strides, bins, multiple=1):
     starts_of = tf.cumsum(tf.stack([tf.shape(each)[1] * tf.shape(each)[2] for each in maps]), exclusive=True)
     level = levels_of(boxes, strides)
     stride = tf.gather(tf.constant(strides), level)
-    own = -(-size // multiple) * multiple
+    own = up_to_multiple(size, multiple)
     last_row = own[:, :1] // stride - 1
     last_column = own[:, 1:] // stride - 1
     boxes = boxes / tf.expand_dims(tf.cast(stride, tf.float32), 2)

@@ -93,7 +93,13 @@ class PadToMultiple(keras.layers.Layer):
     def call(self, image):
         color = ops.convert_to_tensor(self.color, image.dtype)
         height, width = ops.shape(image)[1], ops.shape(image)[2]
-        missing = ((0, 0), (0, -height % self.multiple), (0, -width % self.multiple), (0, 0))
+        last = self.multiple - 1  # no remainder of a negative number, which runtimes define differently
+        missing = (
+            (0, 0),
+            (0, last - (height + last) % self.multiple),
+            (0, last - (width + last) % self.multiple),
+            (0, 0),
+        )
         return ops.pad(image - color, missing) + color
 
     def compute_output_shape(self, shape):

@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.pipeline import onnx_runtime, runtimes
+from retinue.tasks.detection.padding import HidePadding
+from retinue.tasks.segmentation.upsampling import PadToMultiple
 
 
 def net():
@@ -47,6 +49,22 @@ def test_batch_norm_is_folded():
     graph = onnx.load_from_string(onnx_runtime.convert(runtimes.trace(model))).graph
     kinds = {node.op_type for node in graph.node}
     assert "Conv" in kinds and not kinds & {"BatchNormalization", "Mul", "Sub"}
+
+
+@pytest.mark.parametrize("sides", [(33, 50), (32, 64), (1, 31)])
+def test_sizes_that_are_rounded_up_come_out_the_same(sides):
+    """ONNX divides negative integers in another way than TensorFlow."""
+    image = keras.Input((None, None, 3), dtype="uint8", name="image")
+    size = keras.Input((2,), dtype="int32", name="size")
+    pixels = keras.ops.cast(image, "float32")
+    padded = PadToMultiple(32, (1.0, 2.0, 3.0))(pixels)
+    outputs = {"padded": padded, "hidden": HidePadding(4, 32)(padded, size)}
+    model = keras.Model({"image": image, "size": size}, outputs)
+    run = onnx_runtime.OnnxRuntime(onnx_runtime.convert(runtimes.trace(model)))
+    given = {"image": np.full((2, *sides, 3), 9, np.uint8), "size": np.array([sides, (1, 1)], np.int32)}
+    outputs, truth = run(given), model(given)
+    for name, value in truth.items():
+        np.testing.assert_array_equal(outputs[name], value, err_msg=name)
 
 
 def test_what_onnx_has_no_operation_for_is_refused():
