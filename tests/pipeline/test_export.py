@@ -180,7 +180,7 @@ def test_not_a_number_is_no_proof(tiny_model, photos, tmp_path, monkeypatch):
     [
         ({"to": ("pt",)}, "--to pt: is unknown; use one or more of savedmodel, openvino, onnx, litert"),
         ({"to": ()}, "at least one"),
-        ({"precision": "int8"}, "f32 for now"),
+        ({"precision": "int8"}, "int8: is for OpenVINO alone"),
         ({}, "nothing to prove the export with"),
     ],
 )

@@ -121,7 +121,10 @@ def final(fitting):
     return [np.array(array) for array in tiny.final_state(fitting)[0]]
 
 
-@pytest.mark.parametrize("stops", [[2], [5], [7, 12]])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("stops", [[2], pytest.param([5], marks=SLOW), pytest.param([7, 12], marks=SLOW)])
 def test_stopped_and_resumed_equals_unbroken_bit_for_bit(photos, tmp_path, stops):
     """5 steps an epoch: 15 from features, then the whole net."""
     settings = ["train.feature_views=2", "train.stages.head.epochs=3", "train.stages.all.epochs=1"]

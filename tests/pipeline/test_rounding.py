@@ -93,8 +93,9 @@ def test_what_is_kept_is_what_was_measured(net, tmp_path):
         np.testing.assert_array_equal(one.means, other.means)
 
 
-def test_a_run_measures_once_and_an_export_takes_it_along(own_model, photos, tmp_path, caplog):
+def test_a_run_measures_once_and_an_export_takes_it_along(own_model, photos, tmp_path, caplog, monkeypatch):
     """Without what was measured, and without the photos to do it again, bf16 is as it is, and that is said."""
+    monkeypatch.setattr(rounding.log, "propagate", True)  # the command line switches it off
     model, own = own_model, shutil.copytree(photos, tmp_path / "photos")
     rows = [f"{path},{'val' if path.name[0] == '1' else 'train'}\n" for path in sorted(own.iterdir())]
     (model.folder / "split.csv").write_text("".join(["file,split\n", *rows]), encoding="utf-8")

@@ -76,7 +76,7 @@ def test_without_openvino_tensorflow_is_taken_and_said(monkeypatch):
     [
         ({"runtime": "openvno"}, "unknown; use one of auto, tensorflow, openvino, onnxruntime, litert"),
         ({"runtime": "onnxruntime"}, "is for tensorflow, openvino only; `retinue export RUN` makes others"),
-        ({"precision": "int8"}, "not available yet; use openvino or tensorflow, with f32 or bf16"),
+        ({"precision": "int8"}, "is for an export that was made so, calibrated on photos"),
         (
             {"runtime": "onnxruntime", "precision": "bf16", "offered": ("onnxruntime",)},
             "onnxruntime runs f32 only",
