@@ -102,8 +102,9 @@ def _hold_out(dataset, pool, splits, held_out, seed):
 
 def _give_each_class_one(pool, labels, order, files, wanted, left, moved, splits, name):
     """Of a class whose groups are all too large to be nearer to what is wanted, the smallest, if it leaves half."""
-    given = _sum([labels[unit] for unit in order if splits[pool[unit][0]] == name], len(files))
-    for label in np.flatnonzero((wanted > 0) & (given == 0)):
+    for label in np.flatnonzero(wanted > 0):
+        if any(splits[pool[unit][0]] == name for unit in order if label in labels[unit][0]):
+            continue
         able = [
             unit
             for unit in order
@@ -112,7 +113,7 @@ def _give_each_class_one(pool, labels, order, files, wanted, left, moved, splits
             and (left[labels[unit][0]] > 1).all()
             and (2 * labels[unit][1] <= files[labels[unit][0]]).all()
         ]
-        if able and not any(splits[pool[unit][0]] == name for unit in order if label in labels[unit][0]):
+        if able:
             unit = min(able, key=lambda unit: len(pool[unit]))
             splits[pool[unit]] = name
             left[labels[unit][0]] -= 1

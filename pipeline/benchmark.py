@@ -5,7 +5,6 @@ import multiprocessing
 import resource
 import tempfile
 import time
-from collections import deque
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from retinue.pipeline.export import TOLERANCE
 from retinue.pipeline.predict import Predictor, predict
 from retinue.pipeline.run import open_model
 from retinue.pipeline.sources import find_files
+from retinue.pipeline.streams import in_turn
 
 FILES = 200  # that the end-to-end speed is taken over
 COMPARED = 16  # files whose answers are compared
@@ -107,16 +107,17 @@ def _measure(model_path, files, runtime, precision):
 
 def _model_alone(predictor, tensors):
     """How many files a second the model would answer if they were decoded already."""
-    batch, waiting, count = [tensors] * predictor.batch, deque(), 0
+    batch, count = [tensors] * predictor.batch, 0
     predictor.outputs(batch)
     started = time.perf_counter()
-    while (seconds := time.perf_counter() - started) < SECONDS or waiting:
-        if seconds < SECONDS:
-            waiting.append(predictor.submit(batch))
-        if len(waiting) > predictor.runtime.streams or seconds >= SECONDS:
-            waiting.popleft().result()
-            count += len(batch)
-    return {"model_per_second": count / seconds}
+
+    def asked():
+        while time.perf_counter() - started < SECONDS:
+            yield predictor.submit(batch)
+
+    for _ in in_turn(asked(), predictor.runtime.streams):
+        count += len(batch)
+    return {"model_per_second": count / (time.perf_counter() - started)}
 
 
 def _latency(predictor, tensors):

@@ -109,14 +109,7 @@ def evaluate(model_path, source, split=None, say=print, *, runtime="auto", preci
 
     model = open_model(model_path)
     runtime, precision, why = runtimes.choose_for(model, runtime, precision)
-    report = inspect(source, model.config, task=model.config.task, say=say, training=False)
-    refuse_unfit(source, report)
-    for line in problem_lines(report):
-        say(line)
-    dataset, chosen = _choose(model, report.usable()[0], split)
-    if not len(dataset):
-        raise UsageError(f"{source}: has no files in split {chosen}")
-    dataset = model.task.accept(dataset)
+    dataset, chosen = choose_files(model, source, split, say)
     model.task.look_at(dataset, say)
     if model.warning:
         say(model.warning)
@@ -160,14 +153,19 @@ def worst_pictures(task, model, dataset, rows):
     return items
 
 
-def held_out(model, source, say=print):
-    """The `Dataset` of the files at `source` that the run did not learn from. Raises RetinueError as `evaluate`."""
+def choose_files(model, source, split=None, say=print):
+    """(`Dataset` of the files at `source` that `evaluate` scores, a word for them: their split, "all", or why these).
+
+    split: as for `evaluate`, which tells of the errors, too.
+    """
     report = inspect(source, model.config, task=model.config.task, say=say, training=False)
     refuse_unfit(source, report)
-    dataset, split = _choose(model, report.usable()[0], None)
-    if split not in ("test", "val"):
-        raise RetinueError(f"{source}: has no files that were held out")
-    return model.task.accept(dataset)
+    for line in problem_lines(report):
+        say(line)
+    dataset, chosen = _choose(model, report.usable()[0], split)
+    if not len(dataset):
+        raise UsageError(f"{source}: has no files in split {chosen}")
+    return model.task.accept(dataset), chosen
 
 
 def _choose(model, dataset, split):

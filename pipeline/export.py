@@ -13,6 +13,7 @@ The folder of an export:
 
 import contextlib
 import csv
+import functools
 import itertools
 import json
 import os
@@ -103,6 +104,7 @@ def _write(model, inference, folder, to, files, say):
         shutil.copyfile(model.folder / name, folder / name)
     _write_split(model, folder)
     function = runtimes.trace(inference)
+    converted = functools.cache(lambda: runtimes.convert(function))  # for OpenVINO's own format and for bf16.npz
     tensors = [run_records.read(model.task, record) for record in files]
     parts = [[place] for place in range(len(files))] if model.task.own_sizes else [list(range(len(files)))]
     batches = [stacked([tensors[place] for place in part], model.task.padding(training=False)) for part in parts]
@@ -111,10 +113,10 @@ def _write(model, inference, folder, to, files, say):
     paths = [[files[place]["file"] for place in part] for part in parts]
     proofs = {}
     for form in (form for form in FORMATS if form in to):
-        given = _write_and_ask(form, model, inference, function, folder, paths, batches)
+        given = _write_and_ask(form, model, inference, function, converted, folder, paths, batches)
         proofs[form] = _agreement(model.task, given, truths)
     if runtimes.has_openvino():
-        layers = rounding.of_run(model, runtimes.convert(function))
+        layers = rounding.of_run(model, converted())
         if layers:
             rounding.write(folder / rounding.FILE, layers)
     noun = "clips" if model.task.takes_clips else "photos"
@@ -165,17 +167,17 @@ def _make_int8(model, folder, accept_loss, say):
     return found
 
 
-def _write_and_ask(form, model, inference, function, folder, paths, batches):
+def _write_and_ask(form, model, inference, function, converted, folder, paths, batches):
     """Write one format into `folder`, and give what is read from there says of each batch, a list of dicts of arrays.
 
-    function: `inference`, traced; paths: the files of each batch.
+    function: `inference`, traced; converted: function () -> its `openvino.Model`; paths: the files of each batch.
     """
     if form == "savedmodel":
         export_savedmodel.write(model, inference, folder)
         return export_savedmodel.answers(folder, model.task, paths, batches)
     if form == "openvino":
         openvino, path = runtimes.import_openvino(), folder / runtimes.OPENVINO_FILE
-        openvino.save_model(runtimes.convert(function), path, compress_to_fp16=False)
+        openvino.save_model(converted(), path, compress_to_fp16=False)
         run = runtimes.OpenVINORuntime(openvino.Core().read_model(path))
     elif form == "onnx":
         path = folder / runtimes.ONNX_FILE

@@ -7,7 +7,6 @@ from copy e mod views. With as many views as epochs the head learns from the ver
 
 import dataclasses
 import time
-from collections import deque
 
 import numpy as np
 import tensorflow as tf
@@ -16,9 +15,10 @@ from retinue.configs.errors import RetinueError
 from retinue.data import batches
 from retinue.pipeline import runtimes
 from retinue.pipeline.feature_cache import FeatureCache, megabytes, weights_hash
+from retinue.pipeline.predict import CPU_BATCH
 from retinue.pipeline.run import versions
+from retinue.pipeline.streams import in_turn
 
-BATCH = 8  # pictures a call of the backbone: see predict.CPU_BATCH
 SCORED_BATCH = 1024  # features a call of the head
 
 
@@ -92,7 +92,7 @@ class StageFeatures:
         for one in work:
             one.cache.refuse_full_disk()
         began = time.perf_counter()
-        progress.start("features", -(-missing // BATCH))
+        progress.start("features", -(-missing // CPU_BATCH))
         try:
             for one in work:
                 runtime = runtimes.start(runtimes.trace(one.model), one.model, self.runtime, self.precision)
@@ -175,15 +175,17 @@ class StageFeatures:
         data = batches.batches(
             work.columns,
             work.example,
-            batch_size=BATCH,
+            batch_size=CPU_BATCH,
             training=False,
             seed=self.task.config.seed,
             epoch=self.first_epoch + view,
-            first_step=cache.first_missing(view) // BATCH,
+            first_step=cache.first_missing(view) // CPU_BATCH,
         )
         shard, rows = [], 0
         try:
-            for features in _in_turn(data, runtime):
+            asked = (runtime.submit({name: value.numpy() for name, value in inputs.items()}) for inputs, _ in data)
+            for outputs in in_turn(asked, runtime.streams):
+                features = outputs["features"]
                 shard.append(features)
                 rows += len(features)
                 if rows == cache.rows_of_next(view):
@@ -209,14 +211,3 @@ class _Work:
     model: object
     columns: dict
     example: object
-
-
-def _in_turn(data, runtime):
-    """Features of batches, in order, while as many are under way as the runtime has streams and tf.data decodes on."""
-    asked = deque()
-    for inputs, _ in data:
-        asked.append(runtime.submit({name: value.numpy() for name, value in inputs.items()}))
-        if len(asked) > runtime.streams:
-            yield asked.popleft().result()["features"]
-    while asked:
-        yield asked.popleft().result()["features"]

@@ -8,12 +8,11 @@ import importlib.util
 import logging
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.pipeline import run_records, runtimes
-from retinue.pipeline.evaluate import held_out, score
+from retinue.pipeline import rounding, run_records, runtimes
+from retinue.pipeline.evaluate import choose_files, score
 from retinue.pipeline.run import Run
 
 FILES = 200  # that the ranges are taken from
-LINEAR = {"Convolution", "GroupConvolution", "MatMul"}
 
 
 def quantized(model, converted, say):
@@ -32,9 +31,11 @@ def quantized(model, converted, say):
         nncf.set_log_level(logging.ERROR)
         options = {}
         if model.task.name == "detection":  # proposals and boxes are arithmetic: only layers are worth 8 bits
-            kinds = {node.get_type_name() for node in converted.get_ordered_ops()} - LINEAR
-            kinds = sorted(kinds - {"Constant", "Parameter", "Result"})
-            options = {"ignored_scope": nncf.IgnoredScope(types=kinds, patterns=[".*roi_align.*"], validate=False)}
+            kinds = {node.get_type_name() for node in converted.get_ordered_ops()}
+            kinds -= {*rounding.KINDS, "Constant", "Parameter", "Result"}
+            options = {
+                "ignored_scope": nncf.IgnoredScope(types=sorted(kinds), patterns=[".*roi_align.*"], validate=False)
+            }
         return nncf.quantize(converted, nncf.Dataset(inputs), subset_size=len(inputs), **options)
 
 
@@ -45,7 +46,9 @@ def cost(model, converted, small, say):
     """
     source = Run(model.folder).info["data"]["source"]
     try:
-        dataset = held_out(model, source, say)
+        dataset, chosen = choose_files(model, source, say=say)
+        if chosen not in ("test", "val"):
+            raise RetinueError(f"{source}: has no files that were held out")
     except RetinueError as error:
         raise RetinueError(f"int8 is to be scored on the files that were held out: {error}") from None
     first, second = (

@@ -1,6 +1,7 @@
 """What runtimes share that have several requests under way at a time."""
 
 import itertools
+from collections import deque
 from concurrent.futures import Future
 
 import numpy as np
@@ -26,3 +27,14 @@ def call_in_parts(submit, inputs, streams):
     ]
     parts = [future.result() for future in futures]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def in_turn(futures, streams):
+    """Yield the results of an iterable of futures in its order, which is gone on with while `streams` are under way."""
+    waiting = deque()
+    for future in futures:
+        waiting.append(future)
+        if len(waiting) > streams:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

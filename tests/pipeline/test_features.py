@@ -130,21 +130,7 @@ def test_stopped_and_resumed_equals_unbroken_bit_for_bit(photos, tmp_path, stops
     settings = ["train.feature_views=2", "train.stages.head.epochs=3", "train.stages.all.epochs=1"]
     unbroken = tiny.make_fitting(tmp_path / "unbroken", photos, settings)
     unbroken.run_all()
-    for number, stop in enumerate([*stops, None]):
-        fitting = tiny.make_fitting(tmp_path / "run", photos, settings, resume=number > 0)
-        original = fitting.progress.step
-
-        def step(images, waiting, fitting=fitting, stop=stop, original=original):
-            original(images, waiting)
-            if fitting.state["step"] == stop:
-                fitting.stop_soon("test")
-
-        fitting.progress.step = step
-        if stop is None:
-            fitting.run_all(resume=True)
-        else:
-            with pytest.raises(KeyboardInterrupt):
-                fitting.run_all(resume=number > 0)
+    fitting = tiny.run_with_stops(tmp_path / "run", photos, stops, settings)
     for mine, theirs in zip(final(fitting), final(unbroken), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert tiny.final_state(fitting)[1] == tiny.final_state(unbroken)[1]

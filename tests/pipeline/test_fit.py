@@ -44,23 +44,8 @@ def test_two_runs_with_one_seed_are_equal_and_two_seeds_differ(photos, unbroken,
 # 21 files in batches of 4: 5 steps an epoch, 10 in the head stage, 25 in all.
 @pytest.mark.parametrize("stops", [[3], [10], [12, 13], [25]])
 def test_stopped_and_resumed_equals_unbroken_bit_for_bit(photos, unbroken, tmp_path, stops):
-    for number, stop in enumerate([*stops, None]):
-        resume = number > 0
-        fitting = tiny.make_fitting(tmp_path / "run", photos, resume=resume)
-        original = fitting.progress.step
-
-        def step(images, waiting, fitting=fitting, stop=stop, original=original):
-            original(images, waiting)
-            if fitting.state["step"] == stop:
-                fitting.stop_soon("test")
-
-        fitting.progress.step = step
-        if stop is None:
-            fitting.run_all(resume=True)
-            assert_equal(tiny.final_state(fitting), unbroken)
-        else:
-            with pytest.raises(KeyboardInterrupt):
-                fitting.run_all(resume=resume)
+    fitting = tiny.run_with_stops(tmp_path / "run", photos, stops)
+    assert_equal(tiny.final_state(fitting), unbroken)
 
 
 def test_head_stage_leaves_the_backbone_and_its_statistics_alone(photos, tmp_path):

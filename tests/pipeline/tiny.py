@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import pytest
 from PIL import Image
 
 from retinue.configs.load import load_config
@@ -77,6 +78,26 @@ def make_fitting(folder, photos, settings=(), resume=False, say=lambda line: Non
     learning = dataset.take(np.setdiff1d(np.arange(len(dataset)), np.arange(0, len(dataset), 4)))
     run = Run(folder) if resume else Run.create(folder, task, "test")
     return Fitting(run, task, model, learning, Evaluation(task, model, held_out), Progress(say))
+
+
+def run_with_stops(folder, photos, stops, settings=()):
+    """Train in `folder`, stopped after each of the steps in `stops` and resumed by a new `Fitting`. Gives the last."""
+    for number, stop in enumerate([*stops, None]):
+        fitting = make_fitting(folder, photos, settings, resume=number > 0)
+        original = fitting.progress.step
+
+        def step(images, waiting, fitting=fitting, stop=stop, original=original):
+            original(images, waiting)
+            if fitting.state["step"] == stop:
+                fitting.stop_soon("test")
+
+        fitting.progress.step = step
+        if stop is None:
+            fitting.run_all(resume=True)
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                fitting.run_all(resume=number > 0)
+    return fitting
 
 
 def final_state(fitting):

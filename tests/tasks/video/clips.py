@@ -5,6 +5,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+SMALL = {  # a job on such clips: a net and frames that train in seconds
+    "task": "video",
+    "model__weights": "none",
+    "model__backbone": "lenet5",
+    "model__input_size": 32,
+    "video__frame_size": [36, 48],
+    "video__flow_fields": 3,
+    "video__flow_bound": 4.0,
+    "video__test_snippets": 2,
+    "train__batch_size": 4,
+    "data__val_share": 0.25,
+}
 COLOURS = {"blue": (60, 90, 190), "red": (190, 90, 60)}  # RGB
 MOTIONS = {"left": -2, "right": 2}  # pixels a frame
 

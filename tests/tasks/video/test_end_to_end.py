@@ -11,6 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
+from clips import SMALL as SMALL_JOB
 from clips import make_clips, moving, write_video
 
 import retinue
@@ -24,22 +25,12 @@ from retinue.pipeline.run import open_model
 from retinue.pipeline.train import train
 from retinue.tasks.video import flow
 
-SMALL = {
-    "task": "video",
-    "model__weights": "none",
-    "model__backbone": "lenet5",
-    "model__input_size": 32,
-    "video__frame_size": [36, 48],
-    "video__flow_fields": 3,
-    "video__flow_bound": 4.0,
+SMALL = SMALL_JOB | {
     "video__subtract_mean": False,
-    "video__test_snippets": 2,
     "augment__horizontal_flip": False,
-    "train__batch_size": 4,
     "train__stages": {"all": {"epochs": 2, "rate": 2e-3, "backbone_rate": 1.0}},
     "evaluate__bootstrap": 50,
     "evaluate__batch_size": 3,
-    "data__val_share": 0.25,
     "data__on_bad": "skip",
 }
 quiet = {"say": lambda line: None}

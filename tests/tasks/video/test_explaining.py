@@ -12,7 +12,7 @@ import tensorflow as tf
 from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parent))
-from clips import make_clips
+from clips import SMALL, make_clips
 
 import retinue
 from retinue import cli
@@ -20,20 +20,10 @@ from retinue.configs.errors import UsageError
 from retinue.pipeline.explain import explain
 from retinue.pipeline.run import open_model
 
-OPTIONS = {
-    "task": "video",
-    "model__weights": "none",
-    "model__backbone": "lenet5",
-    "model__input_size": 32,
-    "video__frame_size": [36, 48],
-    "video__flow_fields": 3,
-    "video__flow_bound": 4.0,
+OPTIONS = SMALL | {
     "video__subtract_mean": True,
-    "video__test_snippets": 2,
-    "train__batch_size": 4,
     "train__stages": {"all": {"epochs": 1, "rate": 2e-3, "backbone_rate": 1.0}},
     "evaluate__bootstrap": 0,
-    "data__val_share": 0.25,
 }
 quiet = {"say": lambda line: None}
 TOP, LEFT = 2, 8  # of the 32 pixels that the net sees of 36 x 48
