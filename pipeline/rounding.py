@@ -102,7 +102,10 @@ def of_run(model, converted):
     """
     path = model.folder / FILE
     if path.is_file():
-        return _read(path)
+        kept = _read(path)
+        marks = [_mark(weights) for _, weights in _linear(converted)]
+        if all(any(_alike(layer.mark, mark) for layer in kept) for mark in marks):
+            return kept  # else it is of weights that training has left behind
     records = run_records.spread(model, "train", PICTURES) if model.kind == "run" else []
     if not records:
         return []

@@ -120,6 +120,20 @@ def test_a_run_measures_once_and_an_export_takes_it_along(own_model, photos, tmp
     assert "bf16 as it is: the files it was trained on" in said[0]
 
 
+def test_what_was_measured_before_training_went_on_is_measured_anew(own_model, photos, tmp_path):
+    rows = [f"{path},train\n" for path in sorted(photos.iterdir())]
+    (own_model.folder / "split.csv").write_text("".join(["file,split\n", *rows]), encoding="utf-8")
+    runtimes.load(own_model, "openvino", "bf16")
+    before = rounding._read(own_model.folder / "bf16.npz")
+    net = own_model.build()
+    net.set_weights([1.5 * weight for weight in net.get_weights()])
+    net.save_weights(own_model.folder / "best.weights.h5")
+    runtimes.load(own_model, "openvino", "bf16")
+    after = rounding._read(own_model.folder / "bf16.npz")
+    for one, other in zip(before, after, strict=True):
+        assert other.shape == one.shape and other.magnitude == pytest.approx(1.5 * one.magnitude, rel=1e-5)
+
+
 def test_what_bf16_costs_is_scored_on_enough_files_only(own_model, tmp_path):
     random, folder = np.random.default_rng(0), tmp_path / "data"
     for name in own_model.classes:
