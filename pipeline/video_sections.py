@@ -35,8 +35,8 @@ def streams(scores, fusion):
     )
     if fusion == "svm":
         text += (
-            " They are joined by a linear SVM, which was fitted when both had learned: the scores of single epochs, "
-            "further down, are those of the plain mean."
+            " They are joined by a linear SVM, which was fitted when both had learned: the scores of single epochs "
+            "are those of the plain mean."
         )
     table = Table([("stream", False), *((plots.words(name), True) for name in numbers)], cells)
     return Section("Frames, motion, and both", [text], table=table)
