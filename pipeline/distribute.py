@@ -89,6 +89,10 @@ def start(name):
     Waits until all workers are there. Raises UsageError where there is no such thing here.
     """
     cluster = _cluster()
+    if cluster and len(cluster[0]) > 1 and name in ("one", "mirrored"):
+        raise UsageError(
+            f"train.strategy={name}: but TF_CONFIG or SLURM names {len(cluster[0])} workers; leave it away"
+        )
     if name == "auto":
         name = "multiworker" if cluster else "mirrored" if _gpus() > 1 else "one"
     if name == "one":

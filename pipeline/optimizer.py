@@ -44,9 +44,16 @@ class _VariableRates:
         grads = context.all_reduce(tf.distribute.ReduceOp.SUM, [grad for grad, _ in pairs])
         if self._clip_norm:
             grads, _ = tf.clip_by_global_norm(grads, self._clip_norm)
-        variables, keras_apply = [variable for _, variable in pairs], super().apply
-        # outside of the replicas Keras takes gradients for added
-        return context.merge_call(lambda _, added: keras_apply(added, variables), args=(grads,))
+        context.merge_call(self._update_all, args=(grads, [variable.value for _, variable in pairs]))
+        self.iterations.assign_add(1)
+
+    def _update_all(self, strategy, grads, variables):
+        rate = self.learning_rate
+        for grad, variable in zip(grads, variables, strict=True):
+            strategy.extended.update(variable, self._update_one, args=(grad, rate), group=False)
+
+    def _update_one(self, variable, grad, rate):
+        self.update_step(grad, variable, rate)
 
     def update_step(self, gradient, variable, learning_rate):
         # The index is how Keras's own optimizers find their slots in update_step, the method they are extended by.

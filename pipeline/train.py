@@ -25,8 +25,9 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     source: folder, CSV file or tfds:NAME. config: `Config`, by default the default one. out: the run folder, by default
     the next free one under runs/. resume: go on with the run in `out`, by its own configuration; `config` must then be
     None. command: kept in `run.json`. say: prints a line.
-    Returns (`Run`, `Scores`, or None when no files were held out). Raises RetinueError or UsageError; when it could not
-    start, no folder is left.
+    Returns (`Run`, `Scores`, or None when no files were held out); in workers other than the chief two Nones.
+    Raises RetinueError or UsageError; when it could not start, no folder is left. GoOnError, a RetinueError, says
+    that what is saved goes on with `resume`.
     """
     began = time.perf_counter()
     if resume:
@@ -73,7 +74,7 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     if distribution.is_chief:
         run.add_time(time.perf_counter() - began, status="done", ended=now(), error=None)
         _say_result(run, task, scores, say)
-    return run, scores
+    return (run, scores) if distribution.is_chief else (None, None)
 
 
 def _nothing(line):
