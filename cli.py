@@ -72,21 +72,26 @@ def check(data, task, out, settings, as_json):
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a configuration key; may be repeated."
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own configuration.")
-def train(data, task, recipe, backbone, weights, out, settings, resume):
+@click.option("--auto-resume", is_flag=True, help="As --resume if the run in --out has begun, else start it.")
+def train(data, task, recipe, backbone, weights, out, settings, resume, auto_resume):
     """Fine-tune a pretrained model on DATA and write a run folder with the model, its score and a report.
 
-    Ends with code 3 when it went well, but something bad in DATA was left out.
+    Ends with code 3 when it went well, but something bad in DATA was left out, and with code 138 when it was ended by
+    SIGTERM or by the loss of another worker: then --resume, or the same command with --auto-resume, goes on.
     """
     from retinue.pipeline.prepare import config_for
 
+    if auto_resume and not out:
+        raise UsageError("--auto-resume needs --out, the run folder to start or to go on with")
+    begun = auto_resume and os.path.exists(os.path.join(out, "run.json"))
     task = None if task == "auto" else task
     options = {"model.backbone": backbone, "model.weights": weights}
     options = {key: value for key, value in options.items() if value is not None}
     changed = task or options or settings or recipe
-    config = None if resume and not changed else config_for(data, task, recipe, settings, options)
+    config = None if begun or (resume and not changed) else config_for(data, task, recipe, settings, options)
     from retinue.pipeline.train import train
 
-    run, _ = train(data, config, out, resume=resume, command=_command(), say=click.echo)
+    run, _ = train(data, config, out, resume=resume or begun, command=_command(), say=click.echo)
     sys.exit(3 if run and run.info["data"]["left_out"] else 0)
 
 

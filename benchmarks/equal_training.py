@@ -6,8 +6,9 @@ Each task learns from 61 drawn records (a prime, so that nothing divides), less 
 4 + 4 by two and 2 + 3 + 3 by three; tiny nets, random weights, the tasks' own augmentation; SGD. What is compared with
 one process: the largest difference of a loss of `metrics.csv`; of a weight, as a share of the largest weight of its
 array (the last checkpoint's); and whether the score of each epoch and the last one, over all 61 records, are the same
-number. Batch norms are synchronised in all of them (Keras computes those by another formula), dropout is off (each
-replica draws its own). Writes benchmarks/results/equal_training.csv, or `--out`. Some minutes.
+number (of means of probabilities, log loss and calibration error, the difference instead). Batch norms are synchronised
+in all of them (Keras computes those by another formula), and dropout is off (replicas draw their own).
+Writes benchmarks/results/equal_training.csv, or `--out`. Some minutes.
 """
 
 import argparse
@@ -167,13 +168,14 @@ def compare(first, second):
         for name, value in first[3].items()
         if value.dtype.kind == "f"
     ]
-    numbers = {name: value for name, value in first[2].get("numbers", first[2]).items() if "loss" not in name}
-    others = second[2].get("numbers", second[2])
-    differ = [name for name, value in numbers.items() if others[name] != value]
+    numbers, others = first[2].get("numbers", first[2]), second[2].get("numbers", second[2])
+    continuous = [name for name in numbers if "loss" in name or name == "calibration_error"]
+    differ = [name for name, value in numbers.items() if others[name] != value and name not in continuous]
     return {
         "largest_loss_difference": f"{np.abs(np.subtract(first[0], second[0])).max():.1e}",
         "largest_weight_difference": f"{max(weights):.1e}",
         "scores_each_epoch": "same" if first[1] == second[1] else "differ",
+        "largest_probability_difference": f"{max([abs(numbers[n] - others[n]) for n in continuous], default=0):.1e}",
         "scores_of_61": "same" if not differ else f"differ: {' '.join(differ)}",
     }
 
