@@ -9,6 +9,7 @@ import json
 import os
 
 from retinue.configs.errors import GoOnError, RetinueError, UsageError
+from retinue.configs.quiet import import_tensorflow
 
 # What TensorFlow's errors say when another process is gone; it notices after 10 seconds at the latest.
 SIGNS_OF_LOSS = (
@@ -83,28 +84,32 @@ class Distribution:
         ]
 
 
-def start(name):
-    """The `Distribution` that `train.strategy` names. TensorFlow must not have run anything yet for "multiworker".
-
-    Waits until all workers are there. Raises UsageError where there is no such thing here.
-    """
+def are_several(name):
+    """Whether `train.strategy` = name means several workers here. Raises UsageError where there is no such thing."""
     cluster = _cluster()
     if cluster and len(cluster[0]) > 1 and name in ("one", "mirrored"):
         raise UsageError(
             f"train.strategy={name}: but TF_CONFIG or SLURM names {len(cluster[0])} workers; leave it away"
         )
-    if name == "auto":
-        name = "multiworker" if cluster else "mirrored" if _gpus() > 1 else "one"
-    if name == "one":
-        return Distribution()
-    if name == "mirrored":
-        return _mirrored()
-    if cluster is None:
+    if name == "multiworker" and cluster is None:
         raise UsageError(
             "train.strategy=multiworker: neither TF_CONFIG nor SLURM names the workers; start it by "
             "`retinue launch --workers N -- train ...`, or see docs/distributed.md"
         )
-    return _multiworker(*cluster)
+    return bool(cluster) and len(cluster[0]) > 1
+
+
+def start(name):
+    """The `Distribution` that `train.strategy` names. For several workers TensorFlow must not have run anything yet.
+
+    Waits until all workers are there. Raises UsageError where there is no such thing here.
+    """
+    if are_several(name):
+        return _multiworker(*_cluster())
+    import_tensorflow()
+    if name == "mirrored" or (name == "auto" and _gpus() > 1):
+        return _mirrored()
+    return Distribution()
 
 
 @contextlib.contextmanager
@@ -140,14 +145,11 @@ def _mirrored():
 
 
 def _multiworker(addresses, worker):
-    if len(addresses) == 1:
-        return Distribution()
     described = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
     os.environ["TF_CONFIG"] = json.dumps(described)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import_tensorflow(devices=False)
     import tensorflow as tf
 
-    tf.get_logger().setLevel("ERROR")
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
@@ -192,6 +194,7 @@ def _of_tf_config(text):
 
 def _of_slurm():
     """Tasks in the order of SLURM_PROCID; those of a node listen at ports from 8888 on (TensorFlow's own resolver)."""
+    import_tensorflow(devices=False)
     import tensorflow as tf
 
     resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(auto_set_gpu=_gpus() > 0)

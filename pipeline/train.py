@@ -35,8 +35,10 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     else:
         config = config or load_config()
         backbones.find(config.model.backbone)  # a wrong name is told before anything is done
-    distribution = distribute.start(config.train.strategy)  # before TensorFlow has run anything
-    if not distribution.is_chief:
+    distribution = None
+    if distribute.are_several(config.train.strategy):
+        distribution = distribute.start(config.train.strategy)  # before TensorFlow has run anything
+    if distribution and not distribution.is_chief:
         say = _nothing
     elif not resume and out is not None:
         refuse_existing(out)
@@ -46,6 +48,7 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     if resume:
         _same_data(run, dataset)
     import_tensorflow()  # only now, after the data has been found fit
+    distribution = distribution or distribute.start(config.train.strategy)
     with distribution.scope():
         task, model = _build(config, dataset)
     task.look_at(dataset, say)

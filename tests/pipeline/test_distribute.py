@@ -94,7 +94,7 @@ def test_workers_of_tf_config(monkeypatch, text, expected):
 def test_a_wrong_tf_config_is_said(monkeypatch, text, message):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UsageError, match=message):
-        distribute.start("auto")
+        distribute.are_several("auto")
 
 
 def test_workers_of_slurm(monkeypatch):
@@ -121,6 +121,8 @@ def test_wrong_strategies_are_said(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", tf_config("worker", 0, worker=["a:1", "b:1"]))
     with pytest.raises(UsageError, match="names 2 workers"):
         distribute.start("one")
+    monkeypatch.setenv("TF_CONFIG", tf_config("worker", 0, worker=["a:1"]))
+    assert distribute.start("multiworker").replicas == 1
 
 
 def test_a_lost_worker_is_told_from_other_errors():
