@@ -6,8 +6,9 @@ Each task learns from 61 drawn records (a prime, so that nothing divides), less 
 4 + 4 by two and 2 + 3 + 3 by three; tiny nets, random weights, the tasks' own augmentation; SGD. What is compared with
 one process: the largest difference of a loss of `metrics.csv`; of a weight, as a share of the largest weight of its
 array (the last checkpoint's); and whether the score of each epoch and the last one, over all 61 records, are the same
-number (of means of probabilities, log loss and calibration error, the difference instead). Batch norms are synchronised
-in all of them (Keras computes those by another formula), and dropout is off (replicas draw their own).
+number (of what is made of probabilities, log loss, calibration error, best threshold, the difference instead). Batch
+norms are synchronised in all of them (Keras computes those by another formula), "detection_frozen" has them frozen;
+dropout is off (replicas draw their own).
 Writes benchmarks/results/equal_training.csv, or `--out`. Some minutes.
 """
 
@@ -73,6 +74,7 @@ SETTINGS = {
         "train.stages={all: {epochs: 2, rate: 0.003, backbone_rate: 1.0}}",
     ],
 }
+SETTINGS["detection_frozen"] = [*SETTINGS["detection"], "train.batch_norm=frozen"]
 MIRRORED = """
 import sys
 import tensorflow as tf
@@ -96,7 +98,7 @@ def make_data(task, folder):
             pixels = np.clip(random.normal(colour, 60, (36, 30 + number % 7, 3)), 0, 255).astype(np.uint8)
             (folder / name).mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(folder / name / f"{number}.png")
-    elif task == "detection":
+    elif task.startswith("detection"):
         folder.mkdir()
         images, boxes = [], []
         for number in range(COUNT):
@@ -130,7 +132,7 @@ def make_data(task, folder):
 def train(task, way, data, out, log):
     """One way of training, in processes of its own, and the score over all records. Gives the `scores.json`."""
     settings = [part for setting in COMMON + SETTINGS[task] for part in ("--set", setting)]
-    command = ["train", data, "--task", task, "--out", str(out), *settings]
+    command = ["train", data, "--task", task.removesuffix("_frozen"), "--out", str(out), *settings]
     program = [sys.executable, "-m", "retinue.cli"]
     if way == "mirrored":
         program, command = [sys.executable, "-c", MIRRORED], [*command, "--set", "train.strategy=mirrored"]
@@ -169,7 +171,7 @@ def compare(first, second):
         if value.dtype.kind == "f"
     ]
     numbers, others = first[2].get("numbers", first[2]), second[2].get("numbers", second[2])
-    continuous = [name for name in numbers if "loss" in name or name == "calibration_error"]
+    continuous = [name for name in numbers if "loss" in name or name in ("calibration_error", "best_threshold")]
     differ = [name for name, value in numbers.items() if others[name] != value and name not in continuous]
     return {
         "largest_loss_difference": f"{np.abs(np.subtract(first[0], second[0])).max():.1e}",

@@ -35,6 +35,7 @@ def batches(
     mix=None,
     padding=None,
     shares=None,
+    whole=False,
 ):
     """Batches of decoded examples.
 
@@ -54,13 +55,13 @@ def batches(
     the longest of the batch. None where all have one shape.
     shares: in training, which parts of every batch are wanted here, one after the other, each an element: adjoining
     (start, stop) in rows of the batch. By default all of it, as one. Only their records are decoded, unless `mix` takes
-    pictures of the others too.
+    pictures of the others too, or whole is set: then a share is padded like the whole batch, not like itself.
     Returns a `tf.data.Dataset`. Raises UsageError when there are no records, and for "balanced" without one label each.
     """
     count = _count(columns)
     full = min(batch_size, count) if training else batch_size
     tables = {name: _as_tensors(column) for name, column in columns.items()}
-    start, stop = (shares[0][0], shares[-1][1]) if shares and mix is None else (0, full)
+    start, stop = (shares[0][0], shares[-1][1]) if shares and mix is None and not whole else (0, full)
     with tf.device("CPU:0"):
         if training:
             stream = _training_stream(count, columns.get("label"), full, seed, order, first_step, start, stop)

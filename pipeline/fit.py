@@ -5,6 +5,7 @@ The data of a step, and everything random in it, follow from (seed, epoch, step)
 
 import signal
 
+import keras
 import tensorflow as tf
 
 from retinue.configs.errors import GoOnError, RetinueError
@@ -86,6 +87,12 @@ class Fitting:
     def can_resume(self):
         """Whether anything was saved."""
         return bool(checkpoint.listed(self.checkpoints))
+
+    @property
+    def _sees_padding(self):
+        """Whether how far pictures are padded changes what is learned: statistics of batch norms are also of padding."""
+        norms = (layer for layer in self.model.layers if isinstance(layer, keras.layers.BatchNormalization))
+        return self.task.padding(training=True) is not None and any(layer.trainable for layer in norms)
 
     @property
     def must_stop(self):
@@ -192,6 +199,11 @@ class Fitting:
         if self.state["epoch"] == self.state["stage_first_epoch"]:
             size = stage.input_size or self.config.model.input_size
             self.progress.line(f"stage {name}: {stage.epochs} epochs at rate {stage.rate:g}, {size} px; {learns}")
+            if self.distribution.workers > 1 and self._sees_padding:
+                self.progress.line(
+                    f"stage {name}: every worker reads whole batches, since statistics of batch norms are also of what "
+                    "pictures are padded with (train.batch_norm=frozen: its own share alone)"
+                )
             if why_not:
                 self.progress.line(f"stage {name}: no features are kept, since {why_not}")
 
@@ -234,6 +246,7 @@ class Fitting:
                 mix=self.task.mix(),
                 padding=self.task.padding(training=True),
                 shares=shares,
+                whole=self._sees_padding,
             )
 
         return self.distribution.spread(self.batch_size, make)

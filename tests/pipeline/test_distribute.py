@@ -64,6 +64,19 @@ def test_shares_put_together_are_the_batches_of_one_process(mixed, first_step):
         np.testing.assert_array_equal(np.concatenate([part[1] for part in parts]), noise)
 
 
+@pytest.mark.parametrize(("whole", "widths"), [(False, {1, 3}), (True, {4})])
+def test_a_share_is_padded_like_itself_or_like_the_whole_batch(whole, widths):
+    columns = {"length": np.array([1, 4, 3, 1])}
+
+    def example(columns, seed):
+        return (tf.ones([columns["length"]]),)
+
+    common = {"batch_size": 4, "training": True, "order": "sequence", "padding": (0.0,), "whole": whole}
+    first, last = (batches(columns, example, shares=[share], **common) for share in ((0, 1), (2, 4)))
+    shapes = [next(iter(data))[0].shape for data in (first, last)]
+    assert [shape[0] for shape in shapes] == [1, 2] and {shape[1] for shape in shapes} == widths
+
+
 def tf_config(kind, index, **cluster):
     return json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
 
