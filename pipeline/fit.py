@@ -90,7 +90,7 @@ class Fitting:
 
     @property
     def _sees_padding(self):
-        """Whether how far pictures are padded changes what is learned: statistics of batch norms are also of padding."""
+        """Whether padding changes what is learned, since statistics of batch norms are also of it."""
         norms = (layer for layer in self.model.layers if isinstance(layer, keras.layers.BatchNormalization))
         return self.task.padding(training=True) is not None and any(layer.trainable for layer in norms)
 
