@@ -99,13 +99,13 @@ def are_several(name):
     return bool(cluster) and len(cluster[0]) > 1
 
 
-def start(name):
+def start(name, say=print):
     """The `Distribution` that `train.strategy` names. For several workers TensorFlow must not have run anything yet.
 
     Waits until all workers are there. Raises UsageError where there is no such thing here.
     """
     if are_several(name):
-        return _multiworker(*_cluster())
+        return _multiworker(*_cluster(), say)
     import_tensorflow()
     if name == "mirrored" or (name == "auto" and _gpus() > 1):
         return _mirrored()
@@ -144,7 +144,9 @@ def _mirrored():
     return Distribution(tf.distribute.MirroredStrategy([device.name for device in devices]))
 
 
-def _multiworker(addresses, worker):
+def _multiworker(addresses, worker, say):
+    if worker == 0:
+        say(f"waiting until all {len(addresses)} workers are there")
     described = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
     os.environ["TF_CONFIG"] = json.dumps(described)
     import_tensorflow(devices=False)

@@ -26,7 +26,7 @@ def launch(workers, data, arguments, out, *, restarts=0, say=print):
     from the last checkpoint by itself when a worker was killed, was hung, or lost another; not after an error that a
     person must mend. say: prints a line.
     The chief, worker 0, writes on this terminal; the others in `OUT-logs/worker-N.log`. SIGTERM and Ctrl-C are passed
-    on once: the workers save and end. Raises UsageError when `out` is not given.
+    on once: the workers save and end; a second one ends them at once. Raises UsageError when `out` is not given.
     """
     if not out:
         raise UsageError("launch: give the train command an --out, which it goes on with when it is started again")
@@ -36,11 +36,11 @@ def launch(workers, data, arguments, out, *, restarts=0, say=print):
             if attempt and (Path(out) / "run.json").exists():
                 arguments = [data, "--out", str(out), "--resume"]
             codes, first = _run(workers, ["train", *arguments], logs, signals, say)
-            if signals.got:
-                return GoOnError.exit_code if signals.got == signal.SIGTERM else 1
             failed = _cause(codes, first)
             if failed is None:
                 return codes[0]
+            if signals.got:
+                return GoOnError.exit_code if signals.got == signal.SIGTERM else 1
             _tell(failed, codes[failed], logs, say)
             can_go_on = codes[failed] < 0 or codes[failed] == GoOnError.exit_code
             if not can_go_on:
@@ -85,7 +85,7 @@ def _watch(processes, signals):
             ended = (n for n, process in enumerate(processes) if process.poll() not in (None, 0, 3))
             first = next(ended, None)
             failed_at = time.monotonic() if first is not None else None
-        if failed_at is not None and time.monotonic() - failed_at > GRACE:
+        if signals.count > 1 or (failed_at is not None and time.monotonic() - failed_at > GRACE):
             break
     return first
 
@@ -165,10 +165,10 @@ def _free_ports(count):
 
 
 class _Signals:
-    """Notes SIGTERM and Ctrl-C, to be passed on."""
+    """Notes SIGTERM and Ctrl-C, to be passed on. got: the number of the first; count: how many."""
 
     def __init__(self):
-        self.got, self.before = None, {}
+        self.got, self.count, self.before = None, 0, {}
 
     def __enter__(self):
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -180,4 +180,4 @@ class _Signals:
             signal.signal(number, handler)
 
     def _note(self, number, _):
-        self.got = number
+        self.got, self.count = self.got or number, self.count + 1

@@ -37,7 +37,7 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
         backbones.find(config.model.backbone)  # a wrong name is told before anything is done
     distribution = None
     if distribute.are_several(config.train.strategy):
-        distribution = distribute.start(config.train.strategy)  # before TensorFlow has run anything
+        distribution = distribute.start(config.train.strategy, say)  # before TensorFlow has run anything
     if distribution and not distribution.is_chief:
         say = _nothing
     elif not resume and out is not None:
@@ -52,6 +52,7 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     with distribution.scope():
         task, model = _build(config, dataset)
     task.look_at(dataset, say)
+    distribution.shares(min(config.train.batch_size, len(dataset.split("train"))))  # too few are told before
     if not resume:
         folder = Path(out) if out else next_folder("runs", config.task)
         files = {"split.csv": to_csv(_split_rows(task, dataset))}
