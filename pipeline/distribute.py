@@ -7,10 +7,12 @@ unequal. So the learning rate needs no scaling, and one process learns the same.
 import contextlib
 import json
 import os
+import re
 
 from retinue.configs.errors import GoOnError, RetinueError, UsageError
 from retinue.configs.quiet import import_tensorflow
 
+FIRST_PORT, JOBS, PORTS_OF_JOB = 12000, 2000, 16  # of SLURM's jobs
 # What TensorFlow's errors say when another process is gone; it notices after 10 seconds at the latest.
 SIGNS_OF_LOSS = (
     "Collective ops is aborted",
@@ -195,13 +197,43 @@ def _of_tf_config(text):
 
 
 def _of_slurm():
-    """Tasks in the order of SLURM_PROCID; those of a node listen at ports from 8888 on (TensorFlow's own resolver)."""
-    import_tensorflow(devices=False)
-    import tensorflow as tf
+    """As SLURM's srun names them. TensorFlow's own resolver has no tasks where there are no GPUs.
 
-    resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(auto_set_gpu=_gpus() > 0)
-    addresses = resolver.cluster_spec().as_dict()["worker"]
-    return list(addresses), int(os.environ["SLURM_PROCID"])
+    The tasks of a node listen at ports that follow from the job's number, so that jobs may share a node.
+    """
+    try:
+        hosts = _hosts(os.environ["SLURM_STEP_NODELIST"])
+        counts = _counts(os.environ["SLURM_STEP_TASKS_PER_NODE"])
+        number, job = int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_JOB_ID"])
+        first = FIRST_PORT + job % JOBS * PORTS_OF_JOB
+        tasks = [(host, first + place) for host, count in zip(hosts, counts, strict=True) for place in range(count)]
+        here = os.environ.get("SLURMD_NODENAME", tasks[number][0])
+    except (KeyError, ValueError, IndexError, AttributeError) as error:
+        raise UsageError(f"SLURM's variables can't be read ({error!r}); start it by srun, or give TF_CONFIG") from None
+    if tasks[number][0] != here:
+        raise UsageError(
+            f"task {number} is on {here}, not on {tasks[number][0]}; give srun --distribution=block, which numbers the "
+            "tasks node by node"
+        )
+    return [f"{host}:{port}" for host, port in tasks], number
+
+
+def _hosts(text):
+    """ "n[01-03,7],m" -> ["n01", "n02", "n03", "n7", "m"]."""
+    hosts = []
+    for part in re.findall(r"[^,\[\]]+(?:\[[^\]]*\])?", text):
+        stem, listed = re.fullmatch(r"([^\[]+)(?:\[(.*)\])?", part).groups()
+        for span in listed.split(",") if listed else [""]:
+            first, _, last = span.partition("-")
+            numbers = range(int(first), int(last) + 1) if last else [first]
+            hosts += [f"{stem}{str(number).zfill(len(first))}" for number in numbers]
+    return hosts
+
+
+def _counts(text):
+    """ "2(x3),1" -> [2, 2, 2, 1]."""
+    parts = [re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part).groups() for part in text.split(",")]
+    return [int(count) for count, times in parts for _ in range(int(times or 1))]
 
 
 def _gpus():
@@ -212,7 +244,5 @@ def _gpus():
 
 def _who(message):
     """The task that TensorFlow names, as "worker 1", or what it says."""
-    import re
-
     found = re.findall(r"/job:worker/(?:replica:\d+/)?task:(\d+)", message)
     return f"worker {found[0]} stopped answering" if found else message.strip().splitlines()[0][:100]

@@ -10,7 +10,7 @@
 #SBATCH --signal=TERM@120
 #SBATCH --open-mode=append
 
-# The tasks find each other by SLURM's variables (ports from 8888 on), the chief is task 0. 120 seconds before the time is
+# The tasks find each other by SLURM's variables (ports 12000 to 44000), the chief is task 0. 120 seconds before the time is
 # up, and when the job is preempted, all save at the end of a step and leave with code 138. DATA and RUN lie on a disk that
 # all nodes share.
 data=$1 run=$2

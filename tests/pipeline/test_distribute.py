@@ -111,17 +111,26 @@ def test_a_wrong_tf_config_is_said(monkeypatch, text, message):
 
 
 def test_workers_of_slurm(monkeypatch):
-    """What a step of 3 tasks on 2 nodes has in its environment."""
+    """What a step of 6 tasks on 4 nodes has in its environment."""
     monkeypatch.delenv("TF_CONFIG", raising=False)
     step = {
-        "SLURM_STEP_NUM_TASKS": "3",
-        "SLURM_STEP_NODELIST": "node[07-08]",
-        "SLURM_STEP_TASKS_PER_NODE": "2,1",
-        "SLURM_PROCID": "2",
+        "SLURM_JOB_ID": "4003",
+        "SLURM_STEP_NUM_TASKS": "6",
+        "SLURM_STEP_NODELIST": "gpu[09-10,7],login",
+        "SLURM_STEP_TASKS_PER_NODE": "2(x2),1(x2)",
+        "SLURM_PROCID": "3",
+        "SLURMD_NODENAME": "gpu10",
     }
     for name, value in step.items():
         monkeypatch.setenv(name, value)
-    assert distribute._cluster() == (["node07:8888", "node07:8889", "node08:8888"], 2)
+    hosts = ["gpu09:12048", "gpu09:12049", "gpu10:12048", "gpu10:12049", "gpu7:12048", "login:12048"]
+    assert distribute._cluster() == (hosts, 3)
+    monkeypatch.setenv("SLURMD_NODENAME", "gpu7")
+    with pytest.raises(UsageError, match="task 3 is on gpu7, not on gpu10.*distribution=block"):
+        distribute.are_several("auto")
+    monkeypatch.delenv("SLURM_STEP_TASKS_PER_NODE")
+    with pytest.raises(UsageError, match="start it by srun"):
+        distribute.are_several("auto")
 
 
 def test_wrong_strategies_are_said(monkeypatch):
