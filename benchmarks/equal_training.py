@@ -7,7 +7,7 @@ Each task learns from 61 drawn records (a prime, so that nothing divides), less 
 one process: the largest difference of a loss of `metrics.csv`; of a weight, as a share of the largest weight of its
 array (the last checkpoint's); and whether the score of each epoch and the last one, over all 61 records, are the same
 number (of what is made of probabilities, log loss, calibration error, best threshold, the difference instead). Batch
-norms are synchronised in all of them (Keras computes those by another formula), "detection_frozen" has them frozen;
+norms are synchronised in all of them (Keras computes those by another formula), frozen in detection but for "detection_update";
 dropout is off (replicas draw their own).
 Writes benchmarks/results/equal_training.csv, or `--out`. Some minutes.
 """
@@ -74,7 +74,7 @@ SETTINGS = {
         "train.stages={all: {epochs: 2, rate: 0.003, backbone_rate: 1.0}}",
     ],
 }
-SETTINGS["detection_frozen"] = [*SETTINGS["detection"], "train.batch_norm=frozen"]
+SETTINGS["detection_update"] = [*SETTINGS["detection"], "train.batch_norm=update"]
 MIRRORED = """
 import sys
 import tensorflow as tf
@@ -132,7 +132,7 @@ def make_data(task, folder):
 def train(task, way, data, out, log):
     """One way of training, in processes of its own, and the score over all records. Gives the `scores.json`."""
     settings = [part for setting in COMMON + SETTINGS[task] for part in ("--set", setting)]
-    command = ["train", data, "--task", task.removesuffix("_frozen"), "--out", str(out), *settings]
+    command = ["train", data, "--task", task.removesuffix("_update"), "--out", str(out), *settings]
     program = [sys.executable, "-m", "retinue.cli"]
     if way == "mirrored":
         program, command = [sys.executable, "-c", MIRRORED], [*command, "--set", "train.strategy=mirrored"]

@@ -9,7 +9,7 @@ from retinue.tasks.detection.matching import BACKGROUND, OBJECT
 def sample(kinds, seed, count, most_objects):
     """Draw at most `count` candidates an image: at most `most_objects` that are objects, the rest background.
 
-    The draw is a pure function of the image's seed and its own candidates, so that it depends neither on the other images
+    The draw is a pure function of the image's seed and own candidates, so that it depends neither on the other images
     of the batch, and how far they make this one padded, nor on what was drawn before; none is drawn twice.
 
     kinds: int32 `[n, a]`, OBJECT, BACKGROUND or NEITHER; seed: int32 `[n, 2]`; count, most_objects: ints.
