@@ -7,8 +7,8 @@ Each task learns from 61 drawn records (a prime, so that nothing divides), less 
 one process: the largest difference of a loss of `metrics.csv`; of a weight, as a share of the largest weight of its
 array (the last checkpoint's); and whether the score of each epoch and the last one, over all 61 records, are the same
 number (of what is made of probabilities, log loss, calibration error, best threshold, the difference instead). Batch
-norms are synchronised in all of them (Keras computes those by another formula), frozen in detection but for "detection_update";
-dropout is off (replicas draw their own).
+norms are synchronised in all of them (Keras computes those by another formula), and frozen in detection but for
+"detection_update"; dropout is off (replicas draw their own).
 Writes benchmarks/results/equal_training.csv, or `--out`. Some minutes.
 """
 
