@@ -8,7 +8,7 @@ one process: the largest difference of a loss of `metrics.csv`; of a weight, as 
 array (the last checkpoint's); and whether the score of each epoch and the last one, over all 61 records, are the same
 number (of what is made of probabilities, log loss, calibration error, best threshold, the difference instead). Batch
 norms are synchronised in all of them (Keras computes those by another formula), and frozen in detection but for
-"detection_update"; dropout is off (replicas draw their own).
+"detection_update".
 Writes benchmarks/results/equal_training.csv, or `--out`. Some minutes.
 """
 
@@ -32,7 +32,6 @@ COMMON = [
     "train.optimizer=sgd",
     "train.sync_batch_norm=true",
     "train.feature_views=0",
-    "model.dropout=0",
     "evaluate.bootstrap=0",
     "evaluate.batch_size=8",
 ]
@@ -70,7 +69,6 @@ SETTINGS = {
         "video.flow_fields=3",
         "video.flow_bound=4.0",
         "video.test_snippets=2",
-        "video.temporal_dropout=0",
         "train.stages={all: {epochs: 2, rate: 0.003, backbone_rate: 1.0}}",
     ],
 }
