@@ -10,6 +10,7 @@ from retinue.tasks.detection.sampling import sample
 
 OBJECT_FROM = 0.5  # IoU with an annotated box
 OBJECT_SHARE = 0.25  # of the sampled proposals, at most
+BOXES_FROM = 1 << 24  # the number of the first annotated box in the draw
 
 
 class ProposalSamples(layers.Layer):
@@ -39,8 +40,10 @@ class ProposalSamples(layers.Layer):
             background_from=self.background_from,
         )
         kind = tf.where(is_real, kind, -1)
+        # A proposal's number is its rank. How many there are may hang on the padding, so boxes have their own.
+        numbers = tf.concat([tf.range(tf.shape(proposals)[1]), BOXES_FROM + tf.range(tf.shape(boxes)[1])], 0)
         # another draw than that of the anchors
-        drawn, weights = sample(kind, seed + [0, 1], self.count, max(int(self.count * OBJECT_SHARE), 1))
+        drawn, weights = sample(kind, numbers[None], seed + [0, 1], self.count, max(int(self.count * OBJECT_SHARE), 1))
         chosen = tf.gather(candidates, drawn, batch_dims=1)
         nearest = tf.gather(nearest, drawn, batch_dims=1)
         is_object = tf.gather(kind, drawn, batch_dims=1) == OBJECT

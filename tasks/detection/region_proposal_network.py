@@ -105,7 +105,8 @@ class AnchorSamples(layers.Layer):
             candidates, boxes, labels, object_from=OBJECT_FROM, background_to=BACKGROUND_TO, best_too=True
         )
         kind = tf.where(own, kind, -1)
-        drawn, weights = sample(kind, seed, self.count, max(int(self.count * OBJECT_SHARE), 1))
+        numbers = tf.cumsum(tf.cast(own, tf.int32), axis=1)  # those in the padding do not count
+        drawn, weights = sample(kind, numbers, seed, self.count, max(int(self.count * OBJECT_SHARE), 1))
         padded = tf.pad(boxes, [[0, 0], [0, 1], [0, 0]])
         matched = tf.gather(padded, tf.gather(nearest, drawn, batch_dims=1), batch_dims=1)
         return {

@@ -68,8 +68,13 @@ def test_background_may_need_some_overlap():
 KINDS = tf.constant([[OBJECT] * 10 + [NEITHER] * 10 + [BACKGROUND] * 30])
 
 
-def drawn(kinds=KINDS, seed=(1, 2), count=16, most_objects=4):
-    indices, weights = sample(kinds, tf.constant([seed]), count, most_objects)
+def places(kinds):
+    return tf.range(kinds.shape[1])[None]
+
+
+def drawn(kinds=KINDS, seed=(1, 2), count=16, most_objects=4, numbers=None):
+    numbers = places(kinds) if numbers is None else numbers
+    indices, weights = sample(kinds, numbers, tf.constant([seed]), count, most_objects)
     return indices[0].numpy(), weights[0].numpy()
 
 
@@ -97,21 +102,22 @@ def test_the_draw_is_a_function_of_the_images_seed_alone():
     first = drawn()
     np.testing.assert_array_equal(first[0], drawn()[0])
     assert (first[0] != drawn(seed=(1, 3))[0]).any()
-    pair, _ = sample(tf.concat([tf.reverse(KINDS, [1]), KINDS], 0), tf.constant([[5, 5], [1, 2]]), 16, 4)
+    pair, _ = sample(tf.concat([tf.reverse(KINDS, [1]), KINDS], 0), places(KINDS), tf.constant([[5, 5], [1, 2]]), 16, 4)
     np.testing.assert_array_equal(pair[1], first[0])
 
 
-def test_the_draw_does_not_depend_on_padding():
-    """Padding lies between the rows of an image, not only behind them."""
-    places = np.sort(np.random.default_rng(0).choice(80, 50, replace=False))
-    padded = np.full((1, 80), NEITHER, np.int32)
-    padded[0, places] = KINDS[0]
-    np.testing.assert_array_equal(drawn(tf.constant(padded))[0], places[drawn()[0]])
+def test_the_draw_does_not_depend_on_where_padding_lies():
+    """It lies between the rows of an image, not only behind them: candidates keep their numbers."""
+    kept = np.sort(np.random.default_rng(0).choice(80, 50, replace=False))
+    padded, numbers = np.full((1, 80), NEITHER, np.int32), np.zeros((1, 80), np.int32)
+    padded[0, kept], numbers[0, kept] = KINDS[0], np.arange(50)
+    found = drawn(tf.constant(padded), numbers=tf.constant(numbers))
+    np.testing.assert_array_equal(found[0], kept[drawn()[0]])
 
 
 def test_every_candidate_has_the_same_chance():
     seeds = tf.stack([tf.range(2000), tf.zeros(2000, tf.int32)], 1)
-    indices, _ = sample(tf.repeat(KINDS, 2000, 0), seeds, 16, 4)
+    indices, _ = sample(tf.repeat(KINDS, 2000, 0), places(KINDS), seeds, 16, 4)
     counts = np.bincount(indices.numpy().ravel(), minlength=50)
     # expected 800 of 10 objects and of 30 background ones; 5 standard deviations are about 110
     assert (abs(counts[:10] - 800) < 110).all() and (counts[10:20] == 0).all() and (abs(counts[20:] - 800) < 110).all()

@@ -198,6 +198,16 @@ def test_what_does_not_fit_is_said(backbone, settings, message):
         small.detector(backbone, settings=settings)
 
 
+def test_losses_do_not_depend_on_how_far_a_batch_pads_a_picture():
+    """Anchors and proposals are drawn by what the picture has, also in a batch with a larger one."""
+    _, detector = small.detector()
+    inputs = small.batch()
+    padded = inputs | {"image": np.pad(inputs["image"], ((0, 0), (0, 64), (0, 32), (0, 0)))}
+    expected, found = small.losses(detector, inputs), small.losses(detector, padded)
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, err_msg=name)
+
+
 REPLICAS = """
 import importlib.util, os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
