@@ -3,8 +3,8 @@
     python benchmarks/kill_training.py [--workers 1 2] [--kills 20] [--each 5] [--seed 0] [--out FILE]
 
 `retinue launch --restarts` trains a small classifier (LeNet-5 with dropout, 61 drawn photos, batches of 8, saved after
-every step); a worker drawn at random gets kill -9 at a moment drawn between the start of its process and the end of a
-whole job, `--each` times a job, until `--kills` have been made. The job that ends is compared with one that nobody
+every step); a worker drawn at random gets kill -9 at a moment drawn between the start of its process and 0.6 of
+a whole job's time, `--each` times a job, until `--kills` have been made. The job that ends is compared with one that nobody
 killed: every array of its last checkpoint and every number of its metrics but the times, bit for bit with one worker,
 to 1e-5 of an array's largest value with several. Then, with several workers, the other faults, once each: a worker hung
 (SIGSTOP), SIGTERM to one worker and to all, a full disk. Writes benchmarks/results/kill_training.csv, or `--out`.
@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results" / "kill_training.csv"
+EARLY = 0.6  # of a whole job's time; what comes later in it is met by those that go on
 TIMES = ("seconds", "images_per_second", "waiting")
 SETTINGS = [
     "model.backbone=lenet5",
@@ -153,7 +154,7 @@ def kill_jobs(folder, data, workers, kills, each, seed, say=print):
         job, victims, done, slowest = Job(folder / f"{workers}-{len(rows)}", data, workers, each), [], 0, 0.0
         while done < min(each, kills - made):
             victims = job.wait_for_start(victims)
-            moment = time.monotonic() + drawn.uniform(0.0, whole)
+            moment = time.monotonic() + drawn.uniform(0.0, EARLY * whole)
             while time.monotonic() < moment and job.process.poll() is None:
                 time.sleep(0.02)
             if job.process.poll() is not None or not victims:
