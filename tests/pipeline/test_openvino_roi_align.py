@@ -10,13 +10,15 @@ from retinue.pipeline.openvino_runtime import OpenVINORuntime
 from retinue.tasks.detection.roi_align import RoIAlign
 
 STRIDES, CHANNELS, BINS = (4, 8, 16, 32), 5, 7
+NEAR = 1e-4  # twice a step of 6 between places, read up to 2 roundings of a coordinate of 40 beside
 
 
 @pytest.fixture(scope="module")
 def function_and_model():
     maps = [keras.Input((None, None, CHANNELS), name=f"of_{stride}") for stride in STRIDES]
     boxes, size = keras.Input((None, 4), name="boxes"), keras.Input((2,), dtype="int32", name="size")
-    pooled, on_map = RoIAlign(STRIDES, BINS, 32, name="roi_align")(maps, boxes, size)
+    made = [each + 1.0 for each in maps]  # inputs keep no other name than their own
+    pooled, on_map = RoIAlign(STRIDES, BINS, 32, name="roi_align")(made, boxes, size)
     model = keras.Model([*maps, boxes, size], {"answer": 2 * pooled, "share": on_map})
     return _trace(model), model
 
@@ -62,10 +64,10 @@ def test_answers_are_those_of_tensorflow_and_of_the_converted_graph(function_and
     found = openvino.Core().compile_model(own, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(given)
     assert bool(found[FILLS]) == fills
     if fills:
-        np.testing.assert_allclose(found["answer"], truth["answer"], atol=2e-5)
+        np.testing.assert_allclose(found["answer"], truth["answer"], atol=NEAR)
     answer = OpenVINORuntime(converted)(given)
     assert set(answer) == {"answer", "share"}
-    np.testing.assert_allclose(answer["answer"], truth["answer"], atol=2e-5)
+    np.testing.assert_allclose(answer["answer"], truth["answer"], atol=NEAR)
     np.testing.assert_allclose(answer["share"], truth["share"], atol=1e-6)
 
 
