@@ -18,6 +18,9 @@ TASK_OF_DATA = click.Choice(["auto", *TASKS])
 USERS_TO_MEND = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
+PASSED_ON = {"allow_interspersed_args": False}  # what follows is the options of `train`
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="retinue")
 def commands():
@@ -69,22 +72,58 @@ def check(data, task, out, settings, as_json):
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a configuration key; may be repeated."
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own configuration.")
-def train(data, task, recipe, backbone, weights, out, settings, resume):
+@click.option("--auto-resume", is_flag=True, help="As --resume if the run in --out has begun, else start it.")
+def train(data, task, recipe, backbone, weights, out, settings, resume, auto_resume):
     """Fine-tune a pretrained model on DATA and write a run folder with the model, its score and a report.
 
-    Ends with code 3 when it went well, but something bad in DATA was left out.
+    Ends with code 3 when it went well, but something bad in DATA was left out, and with code 138 when it was ended by
+    SIGTERM or by the loss of another worker: then --resume, or the same command with --auto-resume, goes on.
     """
     from retinue.pipeline.prepare import config_for
 
+    if auto_resume and not out:
+        raise UsageError("--auto-resume needs --out, the run folder to start or to go on with")
+    begun = auto_resume and os.path.exists(os.path.join(out, "run.json"))
     task = None if task == "auto" else task
     options = {"model.backbone": backbone, "model.weights": weights}
     options = {key: value for key, value in options.items() if value is not None}
     changed = task or options or settings or recipe
-    config = None if resume and not changed else config_for(data, task, recipe, settings, options)
+    config = None if begun or (resume and not changed) else config_for(data, task, recipe, settings, options)
     from retinue.pipeline.train import train
 
-    run, _ = train(data, config, out, resume=resume, command=_command(), say=click.echo)
-    sys.exit(3 if run.info["data"]["left_out"] else 0)
+    run, _ = train(data, config, out, resume=resume or begun, command=_command(), say=click.echo)
+    sys.exit(3 if run and run.info["data"]["left_out"] else 0)
+
+
+@commands.command(short_help="Train with several processes on this machine.", context_settings=PASSED_ON)
+@click.option(
+    "--workers", type=click.IntRange(1), required=True, help="How many; each gets its share of cores and GPUs."
+)
+@click.option(
+    "--restarts",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Go on so often after a killed or hung one.",
+)
+@click.argument("command", nargs=-1, required=True, metavar="-- train DATA --out RUN ...")
+def launch(workers, restarts, command):
+    """Train with several worker processes on this machine, which share every batch and end with one run folder.
+
+    \b
+    retinue launch --workers 2 --restarts 3 -- train PHOTOS/ --out runs/photos
+
+    Worker 0 writes here, the others in RUN-logs/. When one ends early, all end; --restarts goes on from the last
+    checkpoint by itself. Code 138 says that the job can go on with --resume, here and of `train`.
+    """
+    if command[0] != "train":
+        raise UsageError(
+            f"launch: it starts `train`, not {command[0]}; write: retinue launch --workers 2 -- train DATA"
+        )
+    given = train.make_context("train", list(command[1:])).params  # a wrong option is told before anything is started
+    from retinue.pipeline.launch import launch
+
+    sys.exit(launch(workers, given["data"], command[1:], given["out"], restarts=restarts, say=_say_now))
 
 
 @commands.command(short_help="Score a model on data with known answers.")
@@ -343,7 +382,8 @@ def demo(task, out):
 
 
 def main():
-    """Entry point. Exit codes: 0 fine, 1 the job failed, 2 wrong use, 3 finished but some inputs were bad."""
+    """Entry point. Exit codes: 0 fine, 1 the job failed, 2 wrong use, 3 finished but some inputs were bad, 138 ended
+    early through no fault of the user, and what was saved goes on."""
     logger = logging.getLogger("retinue")  # what the rooms report on their way, such as which weights matched
     logger.setLevel(logging.INFO)
     logger.handlers = [logging.StreamHandler(sys.stdout)]
@@ -397,6 +437,11 @@ def _point(text):
 
 def _command():
     return shlex.join(["retinue", *sys.argv[1:]])
+
+
+def _say_now(line):
+    click.echo(line)
+    sys.stdout.flush()
 
 
 def _say_error(line):

@@ -6,8 +6,11 @@ import sys
 import tempfile
 
 
-def import_tensorflow():
-    """Import TensorFlow and Keras; what they write on the way is shown only when the import fails."""
+def import_tensorflow(devices=True):
+    """Import TensorFlow and Keras; what they write on the way is shown only when the import fails.
+
+    devices: also start its devices, after which it can't join other machines any more.
+    """
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -15,7 +18,8 @@ def import_tensorflow():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
 
-        tensorflow.constant(0)  # the devices greet at their first use
+        if devices:
+            tensorflow.constant(0)  # the devices greet at their first use
         tensorflow.get_logger().setLevel("ERROR")  # pictures of many sizes are traced a few times: no news to a user
 
 

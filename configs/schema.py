@@ -104,7 +104,16 @@ class TrainConfig(Section):
         },
         description="the stages by name, in order",
     )
-    batch_size: int = Field(32, ge=1, description="pictures a step")
+    batch_size: int = Field(32, ge=1, description="pictures a step, over all devices and machines")
+    strategy: Literal["auto", "one", "mirrored", "multiworker"] = Field(
+        "auto",
+        description="one device; mirrored over this machine's GPUs; multiworker over the processes that TF_CONFIG or "
+        "SLURM name; auto takes what there is",
+    )
+    sync_batch_norm: bool = Field(
+        False,
+        description="several devices: batch norms use the statistics of the whole batch, not of each device's share",
+    )
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="adamw, or sgd with momentum")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of sgd")
     weight_decay: NotNegative = Field(1e-4, description="on kernels only; never on biases and normalisation")
@@ -141,6 +150,9 @@ class TrainConfig(Section):
     early_stop: int = Field(0, ge=0, description="end a stage after so many epochs without a better score; 0 is off")
     save_minutes: NotNegative = Field(
         5.0, description="also save for resuming so often within an epoch; 0 is only at its end"
+    )
+    keep_checkpoints: int = Field(
+        2, ge=1, le=100, description="so many are kept; a damaged newest one falls back to the one before"
     )
 
     @field_validator("stages")

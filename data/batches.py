@@ -3,6 +3,7 @@
 The order and every seed are pure functions of (seed, epoch, record), so a run can go on at any step.
 """
 
+import operator
 import os
 
 import numpy as np
@@ -33,6 +34,8 @@ def batches(
     steps=None,
     mix=None,
     padding=None,
+    shares=None,
+    whole=False,
 ):
     """Batches of decoded examples.
 
@@ -50,19 +53,23 @@ def batches(
     mix: function of (the batch's inputs, targets, int32 `[batch, 2]` seeds) -> (inputs, targets), or None.
     padding: the structure of `example`'s results with a padding value for each; rows that differ in shape are padded to
     the longest of the batch. None where all have one shape.
+    shares: in training, which parts of every batch are wanted here, one after the other, each an element: adjoining
+    (start, stop) in rows of the batch. By default all of it, as one. Only their records are decoded, unless `mix` takes
+    pictures of the others too, or whole is set: then a share is padded like the whole batch, not like itself.
     Returns a `tf.data.Dataset`. Raises UsageError when there are no records, and for "balanced" without one label each.
     """
     count = _count(columns)
     full = min(batch_size, count) if training else batch_size
     tables = {name: _as_tensors(column) for name, column in columns.items()}
+    start, stop = (shares[0][0], shares[-1][1]) if shares and mix is None and not whole else (0, full)
     with tf.device("CPU:0"):
         if training:
-            stream = _training_stream(count, columns.get("label"), full, seed, order, first_step)
+            stream = _training_stream(count, columns.get("label"), full, seed, order, first_step, start, stop)
         else:
             rows = tf.range(first_step * full, max(count, first_step * full), dtype=tf.int64)
             stream = tf.data.Dataset.from_tensor_slices((rows, example_seed(seed, epoch, rows)))
     if steps is not None:
-        stream = stream.take(steps * full)
+        stream = stream.take(steps * (stop - start))
 
     @as_written
     def load(row, record_seed):
@@ -71,15 +78,17 @@ def batches(
 
     data = stream.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     if padding is None:
-        data = data.batch(full, drop_remainder=training)
+        data = data.batch(stop - start, drop_remainder=training)
     else:
         shapes = tf.nest.map_structure(lambda spec: spec.shape, data.element_spec)
         values = (tuple(padding), tf.constant(0, tf.int32))
-        data = data.padded_batch(full, shapes, values, drop_remainder=training)
+        data = data.padded_batch(stop - start, shapes, values, drop_remainder=training)
     if mix is None:
         data = data.map(as_written(lambda results, _: results))
     else:
         data = data.map(as_written(lambda results, seeds: (*mix(results[0], results[1], seeds), *results[2:])))
+    if shares and shares != [(start, stop)]:
+        data = data.flat_map(as_written(lambda *batch: _parts(batch, [(a - start, b - start) for a, b in shares])))
     return data.prefetch(2).with_options(_options())
 
 
@@ -143,8 +152,17 @@ def name_broken_file(columns, example, rows=None):
     return next((f"{name}: {reason}" for name, reason in find_broken(columns, example, rows)), None)
 
 
-def _training_stream(count, labels, full, seed, order, first_step):
-    """Dataset of (row int64, seed int32 `[2]`), endless, from batch `first_step` on."""
+def _parts(batch, shares):
+    """A dataset of the rows (start, stop) of a batch, an element each."""
+    parts = [tf.nest.map_structure(operator.itemgetter(slice(*share)), batch) for share in shares]
+    data = tf.data.Dataset.from_tensors(parts[0])
+    for part in parts[1:]:
+        data = data.concatenate(tf.data.Dataset.from_tensors(part))
+    return data
+
+
+def _training_stream(count, labels, full, seed, order, first_step, start, stop):
+    """Dataset of (row int64, seed int32 `[2]`), endless, from batch `first_step` on: rows `start:stop` of each."""
     if order not in ORDERS:
         raise ValueError(f"order is {order!r}, but must be one of {', '.join(ORDERS)}")
     in_epoch = steps_per_epoch(count, full) * full
@@ -154,6 +172,8 @@ def _training_stream(count, labels, full, seed, order, first_step):
     @as_written
     def epoch_stream(epoch):
         places = tf.range(tf.where(epoch == first_epoch, skipped, 0), in_epoch, dtype=tf.int64)
+        if stop - start < full:
+            places = tf.boolean_mask(places, (places % full >= start) & (places % full < stop))
         rows = _epoch_rows(places, count, seed, epoch, order, classes)
         # A record that "balanced" draws twice in an epoch must not look the same twice.
         seeds = example_seed(seed, epoch, rows) if order != "balanced" else example_seed(seed, epoch, places)
@@ -228,6 +248,4 @@ def _options():
     options.deterministic = True
     options.autotune.cpu_budget = usable_cores()
     options.threading.private_threadpool_size = usable_cores()
-    # Several workers: each takes its part of every global batch, so that batches are those of one process.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return options

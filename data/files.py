@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -34,6 +35,14 @@ def atomic_write(path, content):
             temporary.write_text(content, encoding="utf-8")
         else:
             temporary.write_bytes(content)
+
+
+def remove_leftovers(folder):
+    """Delete what `atomic_path` could not, in `folder` alone, because its process was killed in the middle of it."""
+    folder = Path(folder)
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if re.match(r"\.[a-z0-9_]{8}\..", path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def _umask():

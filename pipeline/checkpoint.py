@@ -1,11 +1,13 @@
-"""All that resuming needs, in one file: weights, optimizer, random states, metrics and counters.
+"""All that resuming needs, in one file: weights, optimizer, random states and counters; the last few are kept.
 
-The file is replaced atomically, so there is always a whole one; its zip checksums catch a damaged one. Nothing is
-unpickled from it.
+Each is written to a temporary name and renamed, so there is always a whole one. The checksums of its zip (CRC-32, one
+an array) catch a damaged one, and the one before it is taken. Nothing is unpickled from it.
 """
 
 import json
+import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 
@@ -13,17 +15,18 @@ from retinue.configs.errors import RetinueError
 from retinue.data.files import atomic_path
 
 
-def save(path, groups, progress):
-    """Write the values of variables, and `progress`.
+def save(folder, groups, progress, keep=1):
+    """Write the values of variables, and `progress`, as `checkpoint-STEP.npz`.
 
-    path: ends in .npz. groups: dict name -> list of variables, in an order that a rebuilt job repeats.
-    progress: JSON-able dict (stage, epoch, step, best score, ...). Raises RetinueError when the disk is full; the
-    checkpoint before it stays.
+    groups: dict name -> list of variables, in an order that a rebuilt job repeats. progress: JSON-able dict with the
+    step, and the stage, epoch, best score and so on. keep: how many files are left, the newest ones.
+    Raises RetinueError when the disk is full; the checkpoints before it stay.
     """
     arrays = {
         f"{name}/{index}": variable.numpy() for name, group in groups.items() for index, variable in enumerate(group)
     }
     arrays["progress"] = np.frombuffer(json.dumps(progress).encode(), np.uint8)
+    path = Path(folder) / f"checkpoint-{progress['step']:09d}.npz"
     try:
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)
@@ -32,12 +35,33 @@ def save(path, groups, progress):
             f"{path}: could not save the checkpoint ({error.strerror}); the one before it is whole. "
             "Make room and go on with --resume"
         ) from None
+    for old in listed(folder)[keep:]:
+        old.unlink(missing_ok=True)
 
 
-def read_progress(path):
-    """The `progress` of the checkpoint at `path`. Raises RetinueError when it is damaged."""
-    with _open(path) as arrays:
-        return json.loads(arrays["progress"].tobytes())
+def listed(folder):
+    """Paths of the checkpoints in `folder`, the newest first."""
+    return sorted(Path(folder).glob("checkpoint-*.npz"), reverse=True)
+
+
+def newest(folder, say, tidy=True):
+    """(path, progress) of the newest checkpoint in `folder` that is whole. Damaged ones are told by `say`.
+
+    tidy: also put damaged ones aside, as `*.damaged`. Raises RetinueError when there is none.
+    """
+    damaged = []
+    for path in listed(folder):
+        try:
+            with _open(path) as arrays:
+                progress = json.loads(arrays["progress"].tobytes())
+        except RetinueError as error:
+            damaged.append(path)
+            say(f"{error}; taking the one before it")
+            continue
+        for other in damaged if tidy else ():
+            os.replace(other, other.with_suffix(".damaged"))
+        return path, progress
+    raise RetinueError(f"{folder}: holds no checkpoint that can be read; start the run anew in another folder")
 
 
 def restore(path, groups):
@@ -58,10 +82,8 @@ def _open(path):
     try:
         archive = np.load(path, allow_pickle=False)
         damaged = archive.zip.testzip()
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise RetinueError(
-            f"{path}: the checkpoint can't be read ({error}); start the run anew in another folder"
-        ) from None
+    except (OSError, EOFError, ValueError, AttributeError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise RetinueError(f"{path}: the checkpoint can't be read ({error})") from None
     if damaged:
-        raise RetinueError(f"{path}: the checkpoint is damaged at {damaged}; start the run anew in another folder")
+        raise RetinueError(f"{path}: the checkpoint is damaged at {damaged}")
     return archive

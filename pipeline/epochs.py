@@ -12,6 +12,7 @@ from retinue.data.files import atomic_write
 from retinue.pipeline.optimizer import make_schedule
 from retinue.pipeline.run import to_csv
 
+WORTH_A_LINE = 10.0  # seconds that the other workers wait
 SAVE_SECONDS = 10.0  # between two saves at the ends of epochs that learn from features
 
 
@@ -27,14 +28,15 @@ class EpochLog(keras.callbacks.Callback):
         self.settings = fitting.settings
         self.schedule = make_schedule(fitting.settings, stage, fitting.steps_per_epoch)
         self.saved = time.perf_counter()
-        self.writer = tf.summary.create_file_writer(str(fitting.run.folder / "tensorboard"))
+        self.is_chief, self.writer = fitting.distribution.is_chief, None
+        if self.is_chief:
+            self.writer = tf.summary.create_file_writer(str(fitting.run.folder / "tensorboard"))
 
     def on_epoch_begin(self, epoch, logs=None):
         state, fitting = self.fitting.state, self.fitting
         within = state["step"] - epoch * fitting.steps_per_epoch
         if within:  # resumed within this epoch: its mean loss so far, which fit has just reset
-            for variable, value in zip(self.model.metrics_variables, state["metrics"], strict=True):
-                variable.assign(value)
+            self.model.epoch_sums = dict(state["sums"])
         self.started = time.perf_counter()
         self.waited = self.model.seconds_waiting
         self.first_step = within
@@ -63,10 +65,10 @@ class EpochLog(keras.callbacks.Callback):
             return  # the epoch's end saves
         minutes = self.settings.save_minutes
         due = minutes and time.perf_counter() - self.saved > 60 * minutes
-        if due or fitting.interrupted:
-            state["metrics"] = [variable.numpy().tolist() for variable in self.model.metrics_variables]
+        if due or fitting.must_stop:
+            state["sums"] = dict(self.model.epoch_sums)
             self._write()
-            if fitting.interrupted:
+            if fitting.must_stop:
                 raise KeyboardInterrupt
 
     def on_epoch_end(self, epoch, logs=None):
@@ -81,7 +83,7 @@ class EpochLog(keras.callbacks.Callback):
         first = (epoch - state["stage_first_epoch"]) * fitting.steps_per_epoch
         steps_of_epoch = np.arange(first, first + fitting.steps_per_epoch)
         row |= {"rate": float(np.mean(self.schedule(steps_of_epoch)))}
-        better = self._validate(row)
+        better = self._validate(row) if self.is_chief else False
         row |= {
             "seconds": round(seconds, 2),
             "images_per_second": round(self._speed(steps), 1),
@@ -92,18 +94,30 @@ class EpochLog(keras.callbacks.Callback):
         state["epoch"] = epoch + 1
         state["seconds"] += seconds
         state["history"].append(row)
-        with self.writer.as_default(step=epoch + 1):
+        if self.is_chief:
+            self._show(row)
+            if self.settings.early_stop and state["stale"] >= self.settings.early_stop and epoch + 1 < self.last_epoch:
+                fitting.progress.line(f"no better score for {state['stale']} epochs: stage {row['stage']} ends early")
+                self.model.stop_training = True
+        # Here the other workers wait for the chief, who alone knows the scores.
+        self.model.stop_training = fitting.distribution.total(float(self.model.stop_training)) > 0
+        interrupted = fitting.distribution.total(float(bool(fitting.interrupted))) > 0
+        self._save(interrupted, ended=self.model.stop_training or epoch + 1 == self.last_epoch)
+        if interrupted:
+            raise KeyboardInterrupt
+
+    def _show(self, row):
+        fitting, workers = self.fitting, self.fitting.distribution.workers
+        with self.writer.as_default(step=row["epoch"]):
             for name, value in row.items():
                 if isinstance(value, float):
                     tf.summary.scalar(name, value)
         self.writer.flush()
         fitting.progress.line(describe(row, self.last_epoch, fitting.progress.noun))
-        if self.settings.early_stop and state["stale"] >= self.settings.early_stop and epoch + 1 < self.last_epoch:
-            fitting.progress.line(f"no better score for {state['stale']} epochs: stage {row['stage']} ends early")
-            self.model.stop_training = True
-        self._save(ended=self.model.stop_training or epoch + 1 == self.last_epoch)
-        if fitting.interrupted:
-            raise KeyboardInterrupt
+        seconds = time.perf_counter() - self.ended
+        if fitting.validate and workers > 1 and seconds > WORTH_A_LINE:
+            others = "the other worker" if workers == 2 else f"{workers - 1} others"
+            fitting.progress.line(f"the chief scored alone for {seconds:.0f} s, while {others} waited")
 
     def _speed(self, steps):
         """Images a second, without the first step, in which TensorFlow builds its graph."""
@@ -132,17 +146,19 @@ class EpochLog(keras.callbacks.Callback):
                 fitting.average.swap()
         return better
 
-    def _save(self, ended):
+    def _save(self, interrupted, ended):
         """The checkpoint at an epoch's end. One at a stage's end says that the next stage is to begin."""
         state = self.fitting.state
-        state.pop("metrics", None)
+        state.pop("sums", None)
         state["stage_ended"] = ended
         waited = time.perf_counter() - self.saved > SAVE_SECONDS
-        if ended or waited or self.fitting.interrupted or not self.fitting.features:
+        if ended or waited or interrupted or not self.fitting.features:
             self._write()
 
     def _write(self):
-        """The checkpoint and what follows from it."""
+        """The checkpoint and what follows from it. Of several workers the chief alone writes."""
+        if not self.is_chief:
+            return
         if history := self.fitting.state["history"]:
             atomic_write(self.fitting.run.folder / "metrics.csv", to_csv(history))
         self.fitting.save()

@@ -22,7 +22,7 @@ from retinue.pipeline.streams import in_turn
 SCORED_BATCH = 1024  # features a call of the head
 
 
-def find_feature_models(task, model, number):
+def find_feature_models(task, model, number, replicas=1):
     """(`FeatureModels` for stage `number` of the configuration, or None where it computes anew in every epoch; why).
 
     The reason is "" where nobody would wonder.
@@ -34,6 +34,8 @@ def find_feature_models(task, model, number):
     models = task.feature_models(model, stages[number].input_size)
     if models is None:
         return None, ""
+    if replicas > 1:
+        return None, "several replicas learn"
     if task.mix() is not None:
         return None, "mixup and cutmix mix photos, not features"
     if train.ema and any(stage.epochs and stage.backbone_rate for stage in stages[:number]):

@@ -5,12 +5,14 @@ The data of a step, and everything random in it, follow from (seed, epoch, step)
 
 import signal
 
+import keras
 import tensorflow as tf
 
-from retinue.configs.errors import RetinueError
+from retinue.configs.errors import GoOnError, RetinueError
 from retinue.data import batches
-from retinue.data.files import atomic_path
+from retinue.data.files import atomic_path, remove_leftovers
 from retinue.pipeline import checkpoint
+from retinue.pipeline.distribute import Distribution, is_loss
 from retinue.pipeline.ema import MovingAverage
 from retinue.pipeline.epochs import EpochLog
 from retinue.pipeline.features import StageFeatures, find_feature_models
@@ -25,13 +27,15 @@ class Fitting:
 
     run: `Run`; task: `Task`; model: `TaskModel`, built; train: `Dataset` to learn from; progress: `Progress`;
     validate: `Evaluation` of the model, or None without validation data. callbacks: more of Keras's callbacks; they may
-    look, and change nothing.
+    look, and change nothing. distribution: `Distribution`, by default one device. Of several workers the chief alone
+    writes, scores and looks; the others wait for it at the end of every epoch.
 
     A stage that trains the head alone learns from features (features.py) where it can: `learner` is then the head as a
     model of its own, on the net's layers, and what is written is written every few seconds, since an epoch takes less.
     """
 
-    def __init__(self, run, task, model, train, validate, progress, callbacks=()):
+    def __init__(self, run, task, model, train, validate, progress, callbacks=(), distribution=None):
+        self.distribution = distribution or Distribution()
         self.run, self.task, self.model, self.progress = run, task, model, progress
         self.config, self.settings = task.config, task.config.train
         self.validate, self.callbacks = validate, list(callbacks)
@@ -44,7 +48,8 @@ class Fitting:
         self.batch_size = min(self.settings.batch_size, self.count)
         self.steps_per_epoch = batches.steps_per_epoch(self.count, self.batch_size)
         self.average = MovingAverage(model, self.settings.ema) if self.settings.ema else None
-        self.path = run.folder / "last" / "checkpoint.npz"
+        self.distribution.shares(self.batch_size)  # a batch that is too small is told before anything is done
+        self.checkpoints = run.folder / "last"
         self.stages = list(self.settings.stages.items())
         # What a checkpoint keeps beside the variables. epoch and step count over all stages.
         self.state = {
@@ -62,21 +67,55 @@ class Fitting:
 
     def run_all(self, resume=False):
         """Train all stages that are left. Returns the history, the rows of `metrics.csv`."""
-        if resume:
-            self.state = checkpoint.read_progress(self.path)
+        path = self._find_checkpoint() if resume else None
         with _signals_noted(self):
-            restored = not resume
-            while self.state["stage"] < len(self.stages):
-                self._prepare_stage()
-                if not restored:
-                    checkpoint.restore(self.path, self._groups())
-                    restored = True
-                self._run_stage()
+            try:
+                while self.state["stage"] < len(self.stages):
+                    self._prepare_stage()
+                    if path:
+                        checkpoint.restore(path, self._groups())
+                        path = None
+                    self._run_stage()
+            except KeyboardInterrupt:
+                asked_elsewhere = self.interrupted is None and self.distribution.workers > 1
+                if self.interrupted != "SIGTERM" and not asked_elsewhere:
+                    raise
+                raise GoOnError("stopped by SIGTERM; everything is saved") from None
         return self.state["history"]
+
+    @property
+    def can_resume(self):
+        """Whether anything was saved."""
+        return bool(checkpoint.listed(self.checkpoints))
+
+    @property
+    def _sees_padding(self):
+        """Whether padding changes what is learned, since statistics of batch norms are also of it."""
+        norms = (layer for layer in self.model.layers if isinstance(layer, keras.layers.BatchNormalization))
+        return self.task.padding(training=True) is not None and any(layer.trainable for layer in norms)
+
+    @property
+    def must_stop(self):
+        """Whether this step is the last one because this process or another was asked to stop."""
+        return self.interrupted if self.distribution.workers == 1 else self.learner.stop_agreed
+
+    def _find_checkpoint(self):
+        chief = self.distribution.is_chief
+        if chief:
+            remove_leftovers(self.run.folder)
+            remove_leftovers(self.checkpoints)
+        path, self.state = checkpoint.newest(self.checkpoints, self.progress.line, tidy=chief)
+        step, workers = self.state["step"], self.distribution.workers
+        if self.distribution.total(float(step)) != step * workers:
+            raise RetinueError(
+                f"{self.checkpoints}: the {workers} workers found different checkpoints there; the run folder must lie "
+                "on a disk that all of them share"
+            )
+        return path
 
     def stop_soon(self, reason):
         """Save and stop at the end of the present step."""
-        self.interrupted = reason
+        self.interrupted, self.learner.stop_asked = reason, True
         self.progress.line(f"{reason}: saving at the end of this step")
 
     def first_batch(self, training, dataset=None):
@@ -107,7 +146,7 @@ class Fitting:
             self._write_best()
             _assign(self.learner, now)
             self.noted_best = None
-        checkpoint.save(self.path, self._groups(), self.state)
+        checkpoint.save(self.checkpoints, self._groups(), self.state, self.settings.keep_checkpoints)
 
     def save_best(self):
         """Keep the present weights as the best. In a stage from features they are but noted, and `save` writes them."""
@@ -144,17 +183,27 @@ class Fitting:
 
     def _prepare_stage(self):
         name, stage = self.stages[self.state["stage"]]
-        learns = apply_stage(self.model, stage, self.settings)
-        self.feature_models, why_not = find_feature_models(self.task, self.model, self.state["stage"])
+        with self.distribution.scope():
+            learns = apply_stage(self.model, stage, self.settings)
+        self.feature_models, why_not = find_feature_models(
+            self.task, self.model, self.state["stage"], self.distribution.replicas
+        )
         self.learner = self.feature_models.head if self.feature_models else self.model
         if self.average:
             self.average.follow(self.learner.weights)
-        optimizer = make_optimizer(self.settings, stage, self.learner, self.steps_per_epoch)
-        self.learner.compile(optimizer=optimizer)
-        optimizer.build(self.learner.trainable_variables)
+        self.learner.batch_size, self.learner.stop_asked = self.batch_size, bool(self.interrupted)
+        with self.distribution.scope():
+            optimizer = make_optimizer(self.settings, stage, self.learner, self.steps_per_epoch)
+            self.learner.compile(optimizer=optimizer)
+            optimizer.build(self.learner.trainable_variables)
         if self.state["epoch"] == self.state["stage_first_epoch"]:
             size = stage.input_size or self.config.model.input_size
             self.progress.line(f"stage {name}: {stage.epochs} epochs at rate {stage.rate:g}, {size} px; {learns}")
+            if self.distribution.workers > 1 and self._sees_padding:
+                self.progress.line(
+                    f"stage {name}: every worker reads whole batches, since statistics of batch norms are also of what "
+                    "pictures are padded with (train.batch_norm=frozen: its own share alone)"
+                )
             if why_not:
                 self.progress.line(f"stage {name}: no features are kept, since {why_not}")
 
@@ -184,17 +233,23 @@ class Fitting:
     def _batches(self, stage):
         if self.features:
             return self.features.batches(self.batch_size, self.state["step"])
-        return batches.batches(
-            self.columns,
-            self.task.example(training=True, input_size=stage.input_size),
-            batch_size=self.batch_size,
-            training=True,
-            seed=self.config.seed,
-            order=self.order,
-            first_step=self.state["step"],
-            mix=self.task.mix(),
-            padding=self.task.padding(training=True),
-        )
+
+        def make(shares):
+            return batches.batches(
+                self.columns,
+                self.task.example(training=True, input_size=stage.input_size),
+                batch_size=self.batch_size,
+                training=True,
+                seed=self.config.seed,
+                order=self.order,
+                first_step=self.state["step"],
+                mix=self.task.mix(),
+                padding=self.task.padding(training=True),
+                shares=shares,
+                whole=self._sees_padding,
+            )
+
+        return self.distribution.spread(self.batch_size, make)
 
     def _fit(self, stage, log, last_epoch, steps):
         data = self._batches(stage)
@@ -209,6 +264,8 @@ class Fitting:
                 verbose=0,
             )
         except tf.errors.OpError as error:
+            if self.distribution.workers > 1 and is_loss(error):
+                raise
             rows = [row for ahead in range(READ_AHEAD) for row in self.rows_of_step(self.state["step"] + ahead)]
             broken = batches.name_broken_file(self.columns, self.task.example(training=False), rows)
             if broken is None:
@@ -221,7 +278,6 @@ class Fitting:
         groups = {
             "model": self.model.variables,
             "optimizer": self.learner.optimizer.variables,
-            "metrics": self.learner.metrics_variables,
         }
         return groups | ({"average": self.average.variables} if self.average else {})
 

@@ -4,6 +4,7 @@ import difflib
 import math
 
 import keras
+import tensorflow as tf
 
 from retinue import backbones
 from retinue.configs.errors import UsageError
@@ -29,7 +30,7 @@ def apply_stage(model, stage, train):
     for layer in model.layers:
         layer.trainable = layer.name not in frozen
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = train.batch_norm_momentum
+            layer.momentum, layer.synchronized = train.batch_norm_momentum, train.sync_batch_norm
             if train.batch_norm == "frozen" and layer.name in model.backbone_layers:
                 layer.trainable = False
             normalisations += layer.trainable
@@ -41,13 +42,24 @@ def apply_stage(model, stage, train):
     )
     has_any = any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers)
     statistics = (
-        f"; {normalisations} batch norms update" if normalisations else "; batch norms frozen" if has_any else ""
+        f"; {normalisations} batch norms update{_of_shares(train)}"
+        if normalisations
+        else "; batch norms frozen"
+        if has_any
+        else ""
     )
     statistics = (f"; {', '.join(stage.frozen_layers)} frozen" if stage.frozen_layers else "") + statistics
     rate = f", the backbone at {stage.backbone_rate:g} of the rate" if 0 < stage.backbone_rate < 1 else ""
     if model.learns != "all":
         which = f"of the {model.learns} stream {which}"
     return f"{which} learn{'s' if stage.backbone_rate == 0 else ''} ({weights:,} weights{rate}{statistics})"
+
+
+def _of_shares(train):
+    """On several replicas: what the statistics are of."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return ""
+    return " by the whole batch" if train.sync_batch_norm else " by each replica's share (see train.sync_batch_norm)"
 
 
 def _learning_part(model, stage):

@@ -7,6 +7,7 @@ means the same under SGD and AdamW.
 import math
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 
@@ -15,11 +16,15 @@ class _VariableRates:
 
     The factors are given by functions of the variable, asked once in `build`; they hold no state, so a restored
     optimizer needs nothing more than the same functions.
+
+    On several replicas Keras clips each one's gradient before it adds them. Here they are added first, so that the norm
+    that is clipped is the whole batch's: clip_norm, or 0.
     """
 
-    def __init__(self, *args, rate_of, decay_of, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._rate_of, self._decay_of = rate_of, decay_of
+    def __init__(self, *args, rate_of, decay_of, clip_norm=0.0, **kwargs):
+        several = tf.distribute.get_strategy().num_replicas_in_sync > 1
+        super().__init__(*args, global_clipnorm=(clip_norm or None) if not several else None, **kwargs)
+        self._rate_of, self._decay_of, self._clip_norm, self._several = rate_of, decay_of, clip_norm, several
         self._rates, self._decays = [], []
 
     def build(self, variables):
@@ -27,6 +32,28 @@ class _VariableRates:
             self._rates = [float(self._rate_of(variable)) for variable in variables]
             self._decays = [float(self._decay_of(variable)) for variable in variables]
         super().build(variables)
+
+    def apply(self, grads, trainable_variables=None):
+        """As Keras's. On several replicas, grads are one replica's share of the sum."""
+        context = tf.distribute.get_replica_context()
+        if not self._several or context is None:
+            return super().apply(grads, trainable_variables)
+        pairs = [
+            (grad, variable) for grad, variable in zip(grads, trainable_variables, strict=True) if grad is not None
+        ]
+        grads = context.all_reduce(tf.distribute.ReduceOp.SUM, [grad for grad, _ in pairs])
+        if self._clip_norm:
+            grads, _ = tf.clip_by_global_norm(grads, self._clip_norm)
+        context.merge_call(self._update_all, args=(grads, [variable.value for _, variable in pairs]))
+        self.iterations.assign_add(1)
+
+    def _update_all(self, strategy, grads, variables):
+        rate = self.learning_rate
+        for grad, variable in zip(grads, variables, strict=True):
+            strategy.extended.update(variable, self._update_one, args=(grad, rate), group=False)
+
+    def _update_one(self, variable, grad, rate):
+        self.update_step(grad, variable, rate)
 
     def update_step(self, gradient, variable, learning_rate):
         # The index is how Keras's own optimizers find their slots in update_step, the method they are extended by.
@@ -70,7 +97,7 @@ def make_optimizer(train, stage, model, steps_per_epoch):
         "learning_rate": make_schedule(train, stage, steps_per_epoch),
         "rate_of": rate_of,
         "decay_of": decay_of,
-        "global_clipnorm": train.clip_norm or None,
+        "clip_norm": train.clip_norm,
     }
     if train.optimizer == "adamw":
         return AdamW(**settings)

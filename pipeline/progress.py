@@ -28,14 +28,14 @@ def count_files(done, total):
 class Progress:
     """One epoch's progress: steps done, pictures a second, time left, share of time waiting for data.
 
-    say: function that prints one line. noun: what is counted, "images" or "clips". A bar is drawn only when standard
-    output is a terminal.
+    say: function that prints one line. noun: what is counted, "images" or "clips". bar: whether to draw one, which is
+    only done when standard output is a terminal.
     """
 
-    def __init__(self, say=print, noun="images"):
+    def __init__(self, say=print, noun="images", bar=True):
         self.say, self.noun = say, noun
         self._bar = None
-        if sys.stdout.isatty():
+        if bar and sys.stdout.isatty():
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
             self._bar = Progress(

@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 
 from retinue import backbones, tasks
-from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.errors import GoOnError, RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.configs.quiet import import_tensorflow
 from retinue.data.check_report import problem_lines
 from retinue.data.finding import BAD
-from retinue.pipeline import rounding
+from retinue.pipeline import distribute, rounding
 from retinue.pipeline.doctor import device
 from retinue.pipeline.evaluate import headline
 from retinue.pipeline.prepare import prepare
@@ -25,8 +25,9 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     source: folder, CSV file or tfds:NAME. config: `Config`, by default the default one. out: the run folder, by default
     the next free one under runs/. resume: go on with the run in `out`, by its own configuration; `config` must then be
     None. command: kept in `run.json`. say: prints a line.
-    Returns (`Run`, `Scores`, or None when no files were held out). Raises RetinueError or UsageError; when it could not
-    start, no folder is left.
+    Returns (`Run`, `Scores`, or None when no files were held out); in workers other than the chief two Nones.
+    Raises RetinueError or UsageError; when it could not start, no folder is left. GoOnError, a RetinueError, says
+    that what is saved goes on with `resume`.
     """
     began = time.perf_counter()
     if resume:
@@ -34,35 +35,54 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     else:
         config = config or load_config()
         backbones.find(config.model.backbone)  # a wrong name is told before anything is done
-        if out is not None:
-            refuse_existing(out)
+    distribution = None
+    if distribute.are_several(config.train.strategy):
+        distribution = distribute.start(config.train.strategy, say)  # before TensorFlow has run anything
+    if distribution and not distribution.is_chief:
+        say = _nothing
+    elif not resume and out is not None:
+        refuse_existing(out)
     dataset, report = prepare(source, config, say=say)
     for line in problem_lines(report):
         say(line)
     if resume:
         _same_data(run, dataset)
     import_tensorflow()  # only now, after the data has been found fit
-    task, model = _build(config, dataset)
+    distribution = distribution or distribute.start(config.train.strategy)
+    with distribution.scope():
+        task, model = _build(config, dataset)
     task.look_at(dataset, say)
+    distribution.shares(min(config.train.batch_size, len(dataset.split("train"))))  # too few are told before
     if not resume:
         folder = Path(out) if out else next_folder("runs", config.task)
         files = {"split.csv": to_csv(_split_rows(task, dataset))}
-        run = Run.create(folder, task, command, files, dataset.class_ids, data=_describe(source, dataset, report))
+        described = _describe(source, dataset, report)
+        if distribution.is_chief:
+            run = Run.create(folder, task, command, files, dataset.class_ids, data=described)
+        else:
+            run = Run(folder)
     say(_first_line(run, config, dataset))
     try:
-        report.write(run.folder / "check")
-        scores = _train(run, task, model, dataset, report, resume, say)
-    except KeyboardInterrupt:
-        run.add_time(time.perf_counter() - began, status="interrupted")
+        with distribute.losses_told(distribution):
+            scores = _train(run, task, model, dataset, report, resume, say, distribution)
+    except (KeyboardInterrupt, GoOnError) as error:
+        if distribution.is_chief:
+            run.add_time(time.perf_counter() - began, status="interrupted")
         source, folder = shlex.quote(str(source)), shlex.quote(str(run.folder))
-        say(f"interrupted; go on with: retinue train {source} --out {folder} --resume")
+        say(f"{error or 'interrupted'}; go on with: retinue train {source} --out {folder} --resume")
         raise
     except Exception as error:
-        run.add_time(time.perf_counter() - began, status="failed", error=str(error))
+        if distribution.is_chief:
+            run.add_time(time.perf_counter() - began, status="failed", error=str(error))
         raise
-    run.add_time(time.perf_counter() - began, status="done", ended=now(), error=None)
-    _say_result(run, task, scores, say)
-    return run, scores
+    if distribution.is_chief:
+        run.add_time(time.perf_counter() - began, status="done", ended=now(), error=None)
+        _say_result(run, task, scores, say)
+    return (run, scores) if distribution.is_chief else (None, None)
+
+
+def _nothing(line):
+    """What workers other than the chief say."""
 
 
 def _build(config, dataset):
@@ -74,21 +94,28 @@ def _build(config, dataset):
     return task, task.build(class_counts=task.class_counts(dataset.split("train")))
 
 
-def _train(run, task, model, dataset, report, resume, say):
+def _train(run, task, model, dataset, report, resume, say, distribution):
+    """The `Scores`, or None without files held out, and of workers other than the chief."""
     from retinue.pipeline.evaluate import Evaluation, predictions
     from retinue.pipeline.fit import Fitting
     from retinue.pipeline.looking import maps_callback
 
     held_out = dataset.split("val")
-    validate = Evaluation(task, model, held_out) if len(held_out) else None
-    callbacks = maps_callback(task, held_out, run.folder / "tensorboard") if len(held_out) else []
+    looks = len(held_out) and distribution.is_chief
+    validate = Evaluation(task, model, held_out) if looks else None
+    callbacks = maps_callback(task, held_out, run.folder / "tensorboard") if looks else []
     learning, held_back = task.hold_back(dataset.split("train"))
-    fitting = Fitting(
-        run, task, model, learning, validate, Progress(say, "clips" if task.takes_clips else "images"), callbacks
-    )
-    if resume and not fitting.path.exists():
+    progress = Progress(say, "clips" if task.takes_clips else "images", bar=distribution.is_chief)
+    fitting = Fitting(run, task, model, learning, validate, progress, callbacks, distribution)
+    for line in distribution.lines(fitting.batch_size):
+        say(line)
+    if resume and not fitting.can_resume:
         say("nothing was saved yet: starting from the beginning")
         resume = False
+    if not distribution.is_chief:
+        fitting.run_all(resume)
+        return None
+    report.write(run.folder / "check")
     run.update(status="running")
     _write_batch_pictures(run, fitting, task, held_out)
     history = fitting.run_all(resume)

@@ -17,18 +17,21 @@ class TaskModel(keras.Model):
     parts: of a net whose parts can learn apart: {a loss's name: names of the layers that it is of}.
     learns: the part whose loss is minimised, or "all".
     seconds_waiting: time that training steps have waited for data, in seconds.
+    batch_size: examples of a whole batch, or None where all replicas have equal shares.
+    epoch_sums: of this epoch so far and of all replicas: {a loss's name: its sum, "examples": their number}.
+    stop_asked, stop_agreed: set the first to stop; after each step the second says whether any process has.
     """
 
     def __init__(self, inputs, outputs, loss, loss_names, backbone_layers, name=None, parts=None):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self._loss_by_name, self._loss_names = loss, tuple(loss_names)
         self.backbone_layers = frozenset(backbone_layers)
-        self._trackers = {}
-        if len(loss_names) > 1:
-            self._trackers = {part: keras.metrics.Mean(name=part) for part in loss_names}
         self.parts = {part: frozenset(layers) for part, layers in (parts or {}).items()}
         self.learns = "all"
         self.seconds_waiting = 0.0
+        self.batch_size = None
+        self.epoch_sums = {}
+        self.stop_asked, self.stop_agreed = False, False
 
     def behind(self, layer):
         """The part of the net behind a layer as a `TaskModel` of its own, on the same layers and with the same losses.
@@ -39,42 +42,73 @@ class TaskModel(keras.Model):
         names = self.backbone_layers - {found.name for found in keras.Model(self.inputs, start).layers}
         return TaskModel(start, self.output, self._loss_by_name, self._loss_names, names, name=f"behind_{layer}")
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The mean over this replica's batch of the summed losses, divided by the number of replicas.
+    @property
+    def learned_losses(self):
+        """Names of the losses that are minimised."""
+        return self._loss_names if self.learns == "all" else (self.learns,)
 
-        Keras adds the gradients of the replicas, so the division makes the mean of equal shares the global mean.
+    def train_step(self, data):
+        """One replica's part of a step: data is its (inputs, targets). Float32 `[losses + 1]`: sums, and the examples.
+
+        The sum of the losses is divided by the examples of the whole batch; Keras, and `optimizer.py`, add the
+        gradients of the replicas, so replicas may have unequal shares.
         """
-        parts = self._loss_by_name(y, y_pred)
-        if self.learns != "all":  # nothing of the others is used, so that TensorFlow doesn't compute them
-            parts = {self.learns: parts[self.learns]}
-        for name, part in parts.items():
-            if name in self._trackers:
-                self._trackers[name].update_state(part)
-        total = sum(keras.ops.mean(part) for part in parts.values())
-        return total / tf.distribute.get_strategy().num_replicas_in_sync
+        inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
+        count = tf.cast(tf.shape(keras.tree.flatten(inputs)[0])[0], tf.float32)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            parts = self._loss_by_name(targets, self(inputs, training=True))
+            # Of the losses that are not learned nothing is used, so that TensorFlow doesn't compute them.
+            sums = [keras.ops.sum(parts[name]) for name in self.learned_losses]
+            loss = sum(sums) / (self.batch_size or count * replicas)
+            scaled = self.optimizer.scale_loss(loss)
+        weights = self.trainable_weights
+        self.optimizer.apply(tape.gradient(scaled, weights), weights)
+        return tf.stack([*(tf.cast(part, tf.float32) for part in sums), count])
 
     def make_train_function(self, force=False):
-        """Keras's hook for the function of one step, overridden to take the batch outside of the graph.
+        """Keras's hook for the function of one step, overridden: Keras 3's own fails on several machines (keras issue
+        20585), and here the time spent waiting for data is measured, too.
 
-        That lets the time spent waiting for data be measured, and is what training on several machines needs too:
-        Keras 3's own step fails there (keras issue 20585).
+        Sums and counts are added over all replicas, and with them whether any process has been asked to stop.
         """
         if self.train_function is not None and not force:
             return
-        strategy = self.distribute_strategy
+        strategy, names = self.distribute_strategy, self.learned_losses
+
+        def of_replica(data, stop):
+            return tf.concat([self.train_step(data), [stop]], axis=0)
 
         @tf.function(reduce_retracing=True)
-        def step(data):
-            outputs = strategy.run(self.train_step, args=(data,))
-            return tf.nest.map_structure(lambda value: strategy.reduce("MEAN", value, axis=None), outputs)
+        def step(data, stop):
+            return strategy.reduce("SUM", strategy.run(of_replica, args=(data, stop)), axis=None)
 
         def next_step(iterator):
             started = time.perf_counter()
             data = next(iterator)
             self.seconds_waiting += time.perf_counter() - started
-            return step(data)
+            *sums, count, stop = step(data, tf.constant(float(self.stop_asked))).numpy().tolist()
+            self.stop_agreed = stop > 0
+            for name, value in zip((*names, "examples"), (*sums, count), strict=True):
+                self.epoch_sums[name] = self.epoch_sums.get(name, 0.0) + value
+            return self.get_metrics_result()
 
         self.train_function = next_step
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Keras builds here what is not built yet, by a step on averaged data, which several machines can't do (see
+        `make_train_function`). Everything of this model is built."""
+
+    def get_metrics_result(self):
+        """The mean losses of the epoch so far, over all replicas: Keras's logs."""
+        sums = dict(self.epoch_sums)
+        count = max(sums.pop("examples", 0.0), 1.0)
+        means = {name: value / count for name, value in sums.items()}
+        return {"loss": sum(means.values())} | (means if len(self._loss_names) > 1 else {})
+
+    def reset_metrics(self):
+        """At an epoch's start."""
+        self.epoch_sums = {}
 
     def save_weights(self, filepath, **options):
         """As Keras's, but never with the optimizer's state, which is three times as large and is in the checkpoint."""

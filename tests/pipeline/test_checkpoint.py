@@ -1,4 +1,4 @@
-"""The checkpoint: round trip, damage, another model, a full disk."""
+"""The checkpoint: round trip, damage, the one before, another model, a full disk."""
 
 import keras
 import numpy as np
@@ -12,22 +12,41 @@ def variables():
     return {"model": [keras.Variable([1.0, 2.0]), keras.Variable(3)], "optimizer": [keras.Variable([[4.0]])]}
 
 
+def zeros():
+    return {name: [keras.Variable(v.numpy() * 0) for v in group] for name, group in variables().items()}
+
+
+def values(groups):
+    return [variable.numpy().tolist() for group in groups.values() for variable in group]
+
+
+def save(folder, step, keep=9):
+    checkpoint.save(folder, variables(), {"step": step, "history": [{"loss": 0.5}]}, keep)
+    return checkpoint.listed(folder)[0]
+
+
 def test_round_trip(tmp_path):
-    path = tmp_path / "last" / "checkpoint.npz"
-    checkpoint.save(path, variables(), {"epoch": 3, "history": [{"loss": 0.5}]})
-    restored = {name: [keras.Variable(v.numpy() * 0) for v in group] for name, group in variables().items()}
+    written = save(tmp_path / "last", 3)
+    path, progress = checkpoint.newest(tmp_path / "last", pytest.fail)
+    assert path == written and progress == {"step": 3, "history": [{"loss": 0.5}]}
+    restored = zeros()
     checkpoint.restore(path, restored)
-    assert checkpoint.read_progress(path) == {"epoch": 3, "history": [{"loss": 0.5}]}
-    for name, group in variables().items():
-        for mine, theirs in zip(restored[name], group, strict=True):
-            np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
-    assert [entry.name for entry in path.parent.iterdir()] == ["checkpoint.npz"]
+    assert values(restored) == values(variables())
+    assert [entry.name for entry in path.parent.iterdir()] == ["checkpoint-000000003.npz"]
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "missing"])
-def test_damage_is_noticed(tmp_path, damage):
-    path = tmp_path / "checkpoint.npz"
-    checkpoint.save(path, variables(), {"epoch": 3})
+def test_the_last_few_are_kept(tmp_path):
+    for step in (5, 20, 100, 7_000):
+        save(tmp_path, step, keep=2)
+    assert [path.name for path in checkpoint.listed(tmp_path)] == [
+        "checkpoint-000007000.npz",
+        "checkpoint-000000100.npz",
+    ]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
+def test_a_damaged_one_falls_back_to_the_one_before_and_says_so(tmp_path, damage):
+    before, path = save(tmp_path, 3), save(tmp_path, 4)
     content = bytearray(path.read_bytes())
     if damage == "cut":
         path.write_bytes(content[: len(content) // 2])
@@ -35,41 +54,63 @@ def test_damage_is_noticed(tmp_path, damage):
         place = content.index(np.float32(2.0).tobytes())
         content[place] ^= 1
         path.write_bytes(content)
-    elif damage == "empty":
-        path.write_bytes(b"")
     else:
-        path.unlink()
-    with pytest.raises(RetinueError, match="checkpoint.npz"):
+        path.write_bytes(b"")
+    with pytest.raises(RetinueError, match=path.name):
         checkpoint.restore(path, variables())
+    lines = []
+    found, progress = checkpoint.newest(tmp_path, lines.append)
+    assert found == before and progress["step"] == 3
+    assert len(lines) == 1 and path.name in lines[0] and "the one before" in lines[0]
+    assert checkpoint.listed(tmp_path) == [before] and path.with_suffix(".damaged").exists()
+
+
+def test_any_flipped_bit_is_noticed_or_harmless(tmp_path):
+    path = save(tmp_path, 3)
+    content = path.read_bytes()
+    random = np.random.default_rng(0)
+    noticed = 0
+    for place in random.choice(len(content), 300, replace=False):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << random.integers(8)
+        path.write_bytes(flipped)
+        restored = zeros()
+        try:
+            checkpoint.restore(path, restored)
+        except RetinueError:
+            noticed += 1
+        else:
+            assert values(restored) == values(variables()), place
+    assert noticed > 100
+
+
+def test_none_that_can_be_read_is_an_error(tmp_path):
+    save(tmp_path, 3).write_bytes(b"")
+    with pytest.raises(RetinueError, match="holds no checkpoint that can be read"):
+        checkpoint.newest(tmp_path, lambda line: None)
 
 
 def test_another_model_is_refused(tmp_path):
-    path = tmp_path / "checkpoint.npz"
-    checkpoint.save(path, variables(), {})
+    path = save(tmp_path, 0)
     with pytest.raises(RetinueError, match="another model"):
         checkpoint.restore(path, {"model": [keras.Variable([1.0, 2.0])]})
 
 
-def test_a_full_disk_keeps_the_last_good_checkpoint():
+def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path):
     """A limit on the size of files makes the write fail halfway, as a full disk does."""
-    pytest.importorskip("resource")
-    import resource
+    resource = pytest.importorskip("resource")
     import signal
-    import tempfile
-    from pathlib import Path
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "checkpoint.npz"
-        checkpoint.save(path, variables(), {"epoch": 1})
-        good = path.read_bytes()
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write then fails with EFBIG
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
-        try:
-            with pytest.raises(RetinueError, match="the one before it is whole"):
-                checkpoint.save(path, {"model": [keras.Variable(np.zeros(100_000, "float32"))]}, {"epoch": 2})
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-            signal.signal(signal.SIGXFSZ, handler)
-        assert path.read_bytes() == good
-        assert [entry.name for entry in path.parent.iterdir()] == ["checkpoint.npz"]
+    path = save(tmp_path, 1)
+    good = path.read_bytes()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write then fails with EFBIG
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(RetinueError, match="the one before it is whole"):
+            checkpoint.save(tmp_path, {"model": [keras.Variable(np.zeros(100_000, "float32"))]}, {"step": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_bytes() == good
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]

@@ -38,7 +38,7 @@ def run_unbroken(photos, folder, settings=()):
     """The final arrays of an unbroken run, and (seconds until its first checkpoint, seconds in all)."""
     began = time.monotonic()
     process = start(folder, photos, settings)
-    while not (folder / "last" / "checkpoint.npz").exists():
+    while not any(folder.glob("last/checkpoint-*.npz")):
         time.sleep(0.02)
         assert process.poll() is None
     first = time.monotonic() - began
@@ -65,8 +65,9 @@ def kill_and_go_on(folder, photos, unbroken, kills, seed, settings=()):
     assert found.files == expected.files
     for name in expected.files:
         np.testing.assert_array_equal(found[name], expected[name])
-    # nothing half-written is left but what the kill itself cut off under a temporary name
-    assert {path.name for path in (folder / "last").iterdir() if not path.name.startswith(".")} == {"checkpoint.npz"}
+    # nothing half-written is left, and the two newest checkpoints
+    assert not [path for path in (*folder.iterdir(), *(folder / "last").iterdir()) if path.name.startswith(".")]
+    assert [path.suffix for path in (folder / "last").iterdir()] == [".npz"] * 2
 
 
 def test_killed_twice(photos, unbroken, tmp_path):

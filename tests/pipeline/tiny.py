@@ -109,7 +109,7 @@ def final_state(fitting):
 
 
 if __name__ == "__main__":
-    resume = (Path(sys.argv[1]) / "last" / "checkpoint.npz").exists()
+    resume = any(Path(sys.argv[1]).glob("last/checkpoint-*.npz"))
     job = make_fitting(sys.argv[1], sys.argv[2], sys.argv[3:], resume=(Path(sys.argv[1]) / "run.json").exists())
     job.run_all(resume=resume)
     np.savez(Path(sys.argv[1]) / "final.npz", *final_state(job)[0])
