@@ -3,8 +3,8 @@
     python benchmarks/exports_elsewhere.py RUN [--files 8]
 
 Exports RUN in all four formats, gives the nets the run's own held-out files, decoded here, and compares the answers of
-a process for each format, in which `import retinue` fails, with the Keras model's. Prints a line a format, and ends with
-1 where one does not agree.
+a process for each format, in which `import retinue` fails, with the Keras model's. Prints a line a format, and ends
+with 1 where one does not agree.
 """
 
 import argparse
@@ -53,9 +53,8 @@ def main():
             same, ties = (sum(one[name] for one in told) for name in ("same", "near_ties"))
             largest = max(one["largest_difference"] for one in told)
             agreed &= same + ties == len(records) and largest <= TOLERANCE
-            print(
-                f"without retinue, {form}: largest difference {largest:.1e}, same answer {same} of {len(records)}, {ties} near ties"
-            )
+            words = f"largest difference {largest:.1e}, same answer {same} of {len(records)}, {ties} near ties"
+            print(f"without retinue, {form}: {words}")
     sys.exit(not agreed)
 
 
