@@ -3,6 +3,7 @@
 from keras import layers
 
 from retinue.backbones import blocks
+from retinue.backbones.dropout import Dropout
 from retinue.backbones.initialisers import gaussian
 
 # 3x3 convolutions before each pool: configurations A, B, D and E of the paper's table 1
@@ -33,7 +34,7 @@ def linear_layers(x, side, width, dropout, classes, dilation=1):
     for name, kernel in (("fc6", side), ("fc7", 1)):
         x = blocks.conv(x, width, kernel, name, 1, dilation if kernel > 1 else 1, "valid", bias=True)
         x = layers.Activation("relu", name=f"{name}_relu")(x)
-        x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
+        x = Dropout(dropout, name=f"{name}_dropout")(x)
     x = layers.Conv2D(classes, 1, kernel_initializer=gaussian(), name="logits")(x)
     return layers.GlobalAveragePooling2D(name="pool")(x)
 

@@ -7,8 +7,8 @@ Each task learns from 61 drawn records (a prime, so that nothing divides), less 
 one process: the largest difference of a loss of `metrics.csv`; of a weight, as a share of the largest weight of its
 array (the last checkpoint's); and whether the score of each epoch and the last one, over all 61 records, are the same
 number (of what is made of probabilities, log loss, calibration error, best threshold, the difference instead). Batch
-norms are synchronised in all of them (Keras computes those by another formula), "detection_frozen" has them frozen;
-dropout is off (replicas draw their own).
+norms are synchronised in all of them (Keras computes those by another formula), and frozen in detection but for
+"detection_update".
 Writes benchmarks/results/equal_training.csv, or `--out`. Some minutes.
 """
 
@@ -32,7 +32,6 @@ COMMON = [
     "train.optimizer=sgd",
     "train.sync_batch_norm=true",
     "train.feature_views=0",
-    "model.dropout=0",
     "evaluate.bootstrap=0",
     "evaluate.batch_size=8",
 ]
@@ -70,11 +69,10 @@ SETTINGS = {
         "video.flow_fields=3",
         "video.flow_bound=4.0",
         "video.test_snippets=2",
-        "video.temporal_dropout=0",
         "train.stages={all: {epochs: 2, rate: 0.003, backbone_rate: 1.0}}",
     ],
 }
-SETTINGS["detection_frozen"] = [*SETTINGS["detection"], "train.batch_norm=frozen"]
+SETTINGS["detection_update"] = [*SETTINGS["detection"], "train.batch_norm=update"]
 MIRRORED = """
 import sys
 import tensorflow as tf
@@ -132,7 +130,7 @@ def make_data(task, folder):
 def train(task, way, data, out, log):
     """One way of training, in processes of its own, and the score over all records. Gives the `scores.json`."""
     settings = [part for setting in COMMON + SETTINGS[task] for part in ("--set", setting)]
-    command = ["train", data, "--task", task.removesuffix("_frozen"), "--out", str(out), *settings]
+    command = ["train", data, "--task", task.removesuffix("_update"), "--out", str(out), *settings]
     program = [sys.executable, "-m", "retinue.cli"]
     if way == "mirrored":
         program, command = [sys.executable, "-c", MIRRORED], [*command, "--set", "train.strategy=mirrored"]

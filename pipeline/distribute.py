@@ -126,7 +126,7 @@ def losses_told(distribution):
             raise
         raise GoOnError(
             f"worker {distribution.worker} of {distribution.workers}: another worker is gone ({_who(str(error))}); "
-            "its own output says why. Start all of them again with --resume to go on from the last checkpoint"
+            "its own output says why"
         ) from error
 
 

@@ -8,6 +8,7 @@ import signal
 import keras
 import tensorflow as tf
 
+from retinue.backbones.dropout import Dropout
 from retinue.configs.errors import GoOnError, RetinueError
 from retinue.data import batches
 from retinue.data.files import atomic_path, remove_leftovers
@@ -192,6 +193,9 @@ class Fitting:
         if self.average:
             self.average.follow(self.learner.weights)
         self.learner.batch_size, self.learner.stop_asked = self.batch_size, bool(self.interrupted)
+        for layer in self.learner.layers:
+            if isinstance(layer, Dropout):
+                layer.batch_size = self.batch_size
         with self.distribution.scope():
             optimizer = make_optimizer(self.settings, stage, self.learner, self.steps_per_epoch)
             self.learner.compile(optimizer=optimizer)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from retinue.configs.errors import GoOnError, UsageError
 
-GRACE = 20.0  # seconds that the others have to notice that one is gone; TensorFlow takes 10
+GRACE = 15.0  # seconds that the others have to notice that one is gone; TensorFlow takes 10
 WATCH = 0.2  # seconds between two looks at the workers
 TAIL = 5  # lines of a failed worker's log on the screen
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl

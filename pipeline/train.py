@@ -68,8 +68,13 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     except (KeyboardInterrupt, GoOnError) as error:
         if distribution.is_chief:
             run.add_time(time.perf_counter() - began, status="interrupted")
-        source, folder = shlex.quote(str(source)), shlex.quote(str(run.folder))
-        say(f"{error or 'interrupted'}; go on with: retinue train {source} --out {folder} --resume")
+        cure = "start all workers again with --resume"
+        if distribution.workers == 1:
+            source, folder = shlex.quote(str(source)), shlex.quote(str(run.folder))
+            cure = f"go on with: retinue train {source} --out {folder} --resume"
+        if isinstance(error, GoOnError):
+            raise GoOnError(f"{error}; {cure}") from error
+        say(f"interrupted; {cure}")
         raise
     except Exception as error:
         if distribution.is_chief:

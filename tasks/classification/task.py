@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from retinue import backbones
+from retinue.backbones.dropout import Dropout
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data import augment, decode, mix, resize
 from retinue.data.dataset import Ragged
@@ -40,7 +41,7 @@ class Classification(Task):
         backbone = backbones.build(model.backbone, weights=source, input_size=size)
         features = backbone.output[max(backbone.output)]
         pooled = layers.GlobalAveragePooling2D(name=POOL)(features)
-        pooled = layers.Dropout(model.dropout, name="head_dropout")(pooled)
+        pooled = Dropout(model.dropout, name="head_dropout")(pooled)
         logits = layers.Dense(
             len(self.classes), kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), name="head_logits"
         )(pooled)

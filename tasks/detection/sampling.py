@@ -9,15 +9,16 @@ from retinue.tasks.detection.matching import BACKGROUND, OBJECT
 def sample(kinds, seed, count, most_objects):
     """Draw at most `count` candidates an image: at most `most_objects` that are objects, the rest background.
 
-    The draw is a pure function of the image's seed, so that it depends neither on the other images of the batch nor on
-    what was drawn before; none is drawn twice.
+    The draw is a pure function of the image's seed and own candidates, so that it depends neither on the other images
+    of the batch, and how far they make this one padded, nor on what was drawn before; none is drawn twice.
 
     kinds: int32 `[n, a]`, OBJECT, BACKGROUND or NEITHER; seed: int32 `[n, 2]`; count, most_objects: ints.
     Returns int32 `[n, k]`, the drawn candidates, objects first, where k is `count` or a if that is smaller; and
     float32 `[n, k]`, 1 for each drawn one, 0 where there were too few.
     """
     candidates = tf.shape(kinds)[1]
-    keys = _random_keys(seed, candidates)
+    # Numbered without those that are NEITHER, as all are that lie in the padding.
+    keys = _random_keys(seed, tf.cumsum(tf.cast((kinds == OBJECT) | (kinds == BACKGROUND), tf.int32), axis=1))
     objects = tf.where(kinds == OBJECT, keys, -1)
     chosen, _ = tf.math.top_k(objects, tf.minimum(most_objects, candidates))
     is_chosen = (kinds == OBJECT) & (keys >= chosen[:, -1:])
@@ -27,7 +28,7 @@ def sample(kinds, seed, count, most_objects):
     return drawn, tf.cast(keys >= 0, tf.float32)
 
 
-def _random_keys(seed, count):
-    """int64 `[n, count]` from 0 to below 2 to the 62: hashes of the seeds and the place."""
-    keys = hashed(seed[:, :1], seed[:, 1:], tf.range(count)[None])
+def _random_keys(seed, numbers):
+    """int64 `[n, a]` from 0 to below 2 to the 62: hashes of the seeds and the candidates' numbers, int32 `[n, a]`."""
+    keys = hashed(seed[:, :1], seed[:, 1:], numbers)
     return tf.bitcast(tf.bitwise.right_shift(keys, tf.constant(2, tf.uint64)), tf.int64)

@@ -5,6 +5,7 @@ arXiv 1706.05587, section 3.3).
 from keras import layers
 
 from retinue.backbones import blocks
+from retinue.backbones.dropout import Dropout
 from retinue.tasks.segmentation.upsampling import SpreadLike
 
 RATES = (12, 24, 36)  # at output stride 8
@@ -14,7 +15,7 @@ WIDTH = 256
 def plain_head(x, classes):
     """A 3x3 layer of a quarter of the channels, dropout, and class scores: `[n, h, w, c]` to `[n, h, w, classes]`."""
     x = blocks.conv_bn(x, x.shape[-1] // 4, 3, "score")
-    x = layers.Dropout(0.1, name="score_dropout")(x)
+    x = Dropout(0.1, name="score_dropout")(x)
     return layers.Conv2D(classes, 1, name="scores")(x)
 
 
@@ -29,6 +30,6 @@ def aspp_head(x, classes):
     looks.append(SpreadLike(name="aspp_spread")(blocks.conv_bn(mean, WIDTH, 1, "aspp_4"), x))
     x = layers.Concatenate(name="aspp_all")(looks)
     x = blocks.conv_bn(x, WIDTH, 1, "aspp_project")
-    x = layers.Dropout(0.5, name="aspp_dropout")(x)
+    x = Dropout(0.5, name="aspp_dropout")(x)
     x = blocks.conv_bn(x, WIDTH, 3, "score")
     return layers.Conv2D(classes, 1, name="scores")(x)

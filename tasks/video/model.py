@@ -7,6 +7,7 @@ Simonyan and Zisserman 2014, "Two-stream convolutional networks for action recog
 import keras
 from keras import layers, ops
 
+from retinue.backbones.dropout import Dropout
 from retinue.tasks.classification.losses import balanced_class_weights, softmax_cross_entropy
 from retinue.tasks.model import TaskModel
 from retinue.tasks.video.layers import (
@@ -60,7 +61,7 @@ def build(config, classes, weights=None, class_counts=None):
             made = tower(config.model.backbone, weights, levels, "temporal_", first_kernel=mean_over_colours(channels))
             pooled = layers.GlobalAveragePooling2D(name="temporal_pool")(made.features)
             dropout = settings.temporal_dropout
-        pooled = layers.Dropout(dropout, name=f"{stream}_dropout")(pooled)
+        pooled = Dropout(dropout, name=f"{stream}_dropout")(pooled)
         start = keras.initializers.RandomNormal(stddev=0.01)
         logits = layers.Dense(classes, kernel_initializer=start, name=f"{stream}_logits")(pooled)
         outputs[stream] = MeanOverTime(name=f"{stream}_mean")([logits, inputs[name]])

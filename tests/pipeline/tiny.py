@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from retinue.backbones.dropout import Dropout
 from retinue.configs.load import load_config
 from retinue.data.read import read
 from retinue.pipeline.evaluate import Evaluation
@@ -45,7 +46,7 @@ class Tiny(Classification):
         x = keras.layers.Conv2D(4, 3, padding="same", name="trunk")(x)
         x = keras.layers.BatchNormalization(name="trunk_norm")(x)
         x = keras.layers.GlobalAveragePooling2D(name="head_pool")(keras.layers.ReLU(name="trunk_relu")(x))
-        x = keras.layers.Dropout(0.3, name="head_dropout")(x)
+        x = Dropout(0.3, name="head_dropout")(x)
         logits = keras.layers.Dense(len(self.classes), name="head_logits")(x)
 
         def loss(targets, outputs):

@@ -101,6 +101,14 @@ def test_the_draw_is_a_function_of_the_images_seed_alone():
     np.testing.assert_array_equal(pair[1], first[0])
 
 
+def test_the_draw_does_not_depend_on_padding():
+    """Padding lies between the rows of an image, not only behind them."""
+    places = np.sort(np.random.default_rng(0).choice(80, 50, replace=False))
+    padded = np.full((1, 80), NEITHER, np.int32)
+    padded[0, places] = KINDS[0]
+    np.testing.assert_array_equal(drawn(tf.constant(padded))[0], places[drawn()[0]])
+
+
 def test_every_candidate_has_the_same_chance():
     seeds = tf.stack([tf.range(2000), tf.zeros(2000, tf.int32)], 1)
     indices, _ = sample(tf.repeat(KINDS, 2000, 0), seeds, 16, 4)
