@@ -9,6 +9,7 @@ from retinue.configs.errors import RetinueError
 from retinue.data.exif import apply_orientation, exif_orientation
 
 TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # the last two are BigTIFF
+JPEG_SIGNATURE = b"\xff\xd8\xff"
 FULL_SCALES = (255, 4095, 65535)  # white of 8-bit, 12-bit and 16-bit pictures
 
 
@@ -21,17 +22,32 @@ def decode_image(encoded):
     encoded: string scalar. Returns uint8 `[height, width, 3]`, RGB.
     Raises tf.errors.InvalidArgumentError when the bytes are no such picture, or only a part of one.
     """
-    head = tf.strings.substr(encoded, 0, 12)
+    return apply_orientation(decode_stored(encoded), exif_orientation(encoded))
+
+
+def decode_stored(encoded):
+    """The same without turning it: the rows and columns as they are in the file."""
     image = tf.case(
         [
-            (_starts_with(head, b"\xff\xd8\xff"), lambda: _decode_jpeg(encoded)),
-            (_starts_with(head, b"RIFF"), lambda: _decode_webp(encoded)),
-            (_starts_with(head, b"BM"), lambda: _decode_bmp(encoded)),
+            (starts_with(encoded, JPEG_SIGNATURE), lambda: decode_jpeg(encoded)),
+            (starts_with(encoded, b"RIFF"), lambda: _decode_webp(encoded)),
+            (starts_with(encoded, b"BM"), lambda: _decode_bmp(encoded)),
         ],
         default=lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
     )
     image.set_shape([None, None, 3])
-    return apply_orientation(image, exif_orientation(encoded))
+    return image
+
+
+def decode_jpeg(encoded, ratio=1):
+    """A JPEG as it is stored, at 1/`ratio` (1, 2, 4 or 8) of its size, rounded up: uint8 `[height, width, 3]`."""
+    # The accurate transform gives the pixels of Pillow and OpenCV; TensorFlow's default is up to 5 levels off.
+    return tf.io.decode_jpeg(encoded, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
+
+
+def starts_with(encoded, signature):
+    """Whether the bytes of a string scalar start with `signature`, bytes: bool scalar."""
+    return tf.strings.substr(encoded, 0, len(signature)) == tf.constant(signature)
 
 
 def read_encoded(path):
@@ -75,11 +91,6 @@ def to_eight_bits(pixels):
     return np.rint((pixels - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
 
 
-def _decode_jpeg(encoded):
-    # The accurate transform gives the pixels of Pillow and OpenCV; TensorFlow's default is up to 5 levels off.
-    return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
-
-
 def _decode_webp(encoded):
     return tf.io.decode_webp(encoded, channels=0)[0, :, :, :3]
 
@@ -112,10 +123,6 @@ def _decode_palette_bmp(encoded, header, bits):
 
 def _little(values):
     return tf.bitcast(tf.concat([values, tf.zeros([4 - values.shape[0]], tf.uint8)], 0), tf.int32)
-
-
-def _starts_with(head, signature):
-    return tf.strings.substr(head, 0, len(signature)) == tf.constant(signature)
 
 
 def _transcode_tensors(encoded, path):
