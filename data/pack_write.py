@@ -222,7 +222,7 @@ def _record(dataset, item, contents):
             features[name] = rows.ravel().tolist()
     labels = features.get("labels", features.get("label", []))
     features["class"] = [dataset.classes[label] for label in labels]
-    made = tf.train.Features(feature={name: _feature(values) for name, values in features.items()})
+    made = tf.train.Features(feature={name: _feature(values) for name, values in features.items() if values})
     return tf.train.Example(features=made).SerializeToString(deterministic=True)
 
 

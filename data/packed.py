@@ -27,8 +27,8 @@ def is_packed(name):
 
 def is_pack(folder):
     """Whether a folder, or an address, holds a pack."""
-    path = index_path(folder)
-    return _gfile().exists(path) if is_address(folder) else os.path.isfile(path)
+    path = index_path(os.fspath(folder))
+    return _gfile().exists(path) if is_address(path) else os.path.isfile(path)
 
 
 def is_address(name):

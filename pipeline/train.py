@@ -22,9 +22,9 @@ from retinue.pipeline.run import Run, next_folder, now, open_model, refuse_exist
 def train(source, config=None, out=None, *, resume=False, command="", say=print):
     """Fine-tune a model on `source` and leave everything in the run folder `out`.
 
-    source: folder, pack, CSV file or tfds:NAME. config: `Config`, by default the default one. out: the run folder, by default
-    the next free one under runs/. resume: go on with the run in `out`, by its own configuration; `config` must then be
-    None. command: kept in `run.json`. say: prints a line.
+    source: folder, pack, CSV file or tfds:NAME. config: `Config`, by default the default one. out: the run folder, by
+    default the next free one under runs/. resume: go on with the run in `out`, by its own configuration; `config` must
+    then be None. command: kept in `run.json`. say: prints a line.
     Returns (`Run`, `Scores`, or None when no files were held out). Raises RetinueError or UsageError; when it could not
     start, no folder is left.
     """
