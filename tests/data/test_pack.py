@@ -413,6 +413,7 @@ def test_a_shard_that_is_cut_off_or_gone_is_told(tmp_path):
         tf.function(read_encoded)(tf.constant(names[4]))
 
 
+@pytest.mark.slow
 def test_training_from_a_pack_is_training_from_loose_files(tmp_path):
     """Two epochs of a tiny net, frozen and not, augmented: every weight and every number of the history."""
     photos = make_photos(tmp_path / "photos", 6)
