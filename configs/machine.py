@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+GROUPS = Path("/sys/fs/cgroup")  # where Linux shows the limits of the process's control group
+
 
 def usable_cores():
     """How many cores this process may keep busy: its affinity, and the quota of its container, at least 1."""
@@ -26,7 +28,7 @@ def _container_quota():
     """Cores' worth of time that Linux control groups (version 2, then 1) allow, or None for no limit."""
     for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
-            numbers = " ".join(Path("/sys/fs/cgroup", name).read_text() for name in files).split()
+            numbers = " ".join((GROUPS / name).read_text() for name in files).split()
             return int(numbers[0]) / int(numbers[1]) if int(numbers[0]) > 0 else None
         except (OSError, ValueError, IndexError, ZeroDivisionError):
             continue
@@ -49,9 +51,9 @@ def _container_rest():
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
     ):
         try:
-            files = Path("/sys/fs/cgroup", stat).read_text().split()
+            files = (GROUPS / stat).read_text().split()
             cached = int(files[files.index("inactive_file") + 1])
-            numbers = (int(Path("/sys/fs/cgroup", name).read_text()) for name in (limit, used))
+            numbers = (int((GROUPS / name).read_text()) for name in (limit, used))
             return max(next(numbers) - next(numbers) + cached, 0)
         except (OSError, ValueError):  # "max" is no limit
             continue

@@ -157,7 +157,7 @@ def summary_lines(report):
     dataset = report.dataset
     noun = "clips" if dataset.task == "video" else "photos"
     lines = [
-        _line("data", f"{dataset.source} ({dataset.format}), {len(dataset):,} {noun}{_splits(report)}"),
+        _line("data", f"{dataset.source} ({_format(dataset)}), {len(dataset):,} {noun}{_splits(report)}"),
         _line("classes", _classes(report)),
         _line("sizes", _sizes(report)),
         *(_line("length", text) for text in _lengths(report)),
@@ -201,6 +201,11 @@ def _line(word, text):
 def _printable(text):
     """The text with escapes for file names that are not Unicode."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _format(dataset):
+    is_pack = len(dataset) and packed.is_packed(dataset.files[0])
+    return f"a pack, of {dataset.format}" if is_pack else dataset.format
 
 
 def _splits(report):

@@ -46,7 +46,11 @@ def pack(source, config, out, *, task="auto", say=print):
             raise UsageError(f"{out}: is a pack of other data, or of this data as it was before; give another --out")
         say(f"{out}: holds this data already")
     else:
-        index = write_pack(dataset, out, mask_ids=mask_ids, fold=config.data.fold, say=say, progress=count_files)
+        try:
+            index = write_pack(dataset, out, mask_ids=mask_ids, fold=config.data.fold, say=say, progress=count_files)
+        except KeyboardInterrupt:
+            say("interrupted; the same command goes on with what is whole")
+            raise
         size = sum(shard["bytes"] for shard in index.shards)
         noun = "clips" if dataset.task == "video" else "photos"
         say(f"packed   {len(dataset):,} {noun} into {len(index.shards):,} shards, {size / 1e6:,.1f} MB, in {out}")
