@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
+from retinue.data import packed
 from retinue.data.exif import apply_orientation, exif_orientation
 
 TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # the last two are BigTIFF
@@ -53,11 +54,17 @@ def starts_with(encoded, signature):
 def read_encoded(path):
     """Read a file in the graph: its bytes, or, for a TIFF (told by its first bytes), the same picture as PNG bytes.
 
-    path: string scalar. Returns string scalar. Raises tf.errors.NotFoundError and the like when it can't be read.
-    The TIFF branch calls Python, so this function is for input pipelines, not for a SavedModel.
+    path: string scalar, of a file that is loose or in a pack. Returns string scalar. Raises tf.errors.OpError when it
+    can't be read.
+    Packs and TIFFs are read with Python, so this function is for input pipelines, not for a SavedModel.
     """
     path = tf.convert_to_tensor(path)
-    encoded = tf.io.read_file(path)
+    encoded = tf.cond(
+        tf.strings.regex_full_match(path, packed.IN_GRAPH),
+        lambda: tf.numpy_function(_read_packed, (path,), tf.string),
+        lambda: tf.io.read_file(path),
+    )
+    encoded.set_shape([])
     head = tf.strings.substr(encoded, 0, 4)
     is_tiff = tf.reduce_any(head == tf.constant(TIFF_SIGNATURES))
     encoded = tf.cond(
@@ -69,8 +76,7 @@ def read_encoded(path):
 
 def encoded_bytes(path):
     """The Python twin of `read_encoded`: path (str) -> bytes. Raises OSError, or RetinueError for a broken TIFF."""
-    with open(path, "rb") as opened:
-        encoded = opened.read()
+    encoded = packed.read_bytes(path)
     return _transcode(encoded, path) if encoded[:4] in TIFF_SIGNATURES else encoded
 
 
@@ -125,8 +131,16 @@ def _little(values):
     return tf.bitcast(tf.concat([values, tf.zeros([4 - values.shape[0]], tf.uint8)], 0), tf.int32)
 
 
-def _transcode_tensors(encoded, path):
+def _read_packed(path):
     # TensorFlow hands strings over as bytes in a graph, as arrays of no dimensions when eager.
+    path = path if isinstance(path, bytes) else path.item()
+    try:
+        return packed.read_bytes(path.decode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise RetinueError(f"{error.filename}: {error.strerror}") from None
+
+
+def _transcode_tensors(encoded, path):
     encoded, path = (value if isinstance(value, bytes) else value.item() for value in (encoded, path))
     return _transcode(encoded, path.decode("utf-8", "replace"))
 
