@@ -22,7 +22,7 @@ MEMORY_SHARE = 0.25  # of what is free; so much a pack at an address may take
 
 def is_packed(name):
     """Whether a name is that of a file in a pack."""
-    return MARK in name
+    return MARK in os.fspath(name)
 
 
 def is_pack(folder):
@@ -33,7 +33,7 @@ def is_pack(folder):
 
 def is_address(name):
     """Whether a name is an address, such as `gs://bucket/photos`."""
-    return bool(ADDRESS.match(name))
+    return bool(ADDRESS.match(os.fspath(name)))
 
 
 def absolute(name):
@@ -100,7 +100,7 @@ def expected_id(name):
 
 def stamp(name):
     """What changes when a file may have changed, packed or loose: a tuple. Raises OSError."""
-    path = name.split(MARK)[0] + f"/{INDEX}" if is_packed(name) else name
+    path = os.fspath(name).split(MARK)[0] + f"/{INDEX}" if is_packed(name) else name
     if is_address(path):
         return (path,)
     status = os.stat(path)
@@ -179,7 +179,7 @@ class Pack:
 
 def _find(name):
     """(the `Pack` of a packed file, its name in it). Raises OSError."""
-    folder, _, inner = name.partition(MARK)
+    folder, _, inner = os.fspath(name).partition(MARK)
     return _open(folder), inner
 
 
