@@ -229,7 +229,10 @@ def main():
         make_photos(folder / "photos", options.count, WIDTH, HEIGHT)
         for side in ("prepare torch", "prepare retinue"):
             measure(side, folder, options.torch)
-        measured = {competitor: [] for competitor in PREDICTING + TRAINING}
+        from retinue.pipeline import rounding
+
+        fit_here = [name for name in PREDICTING if rounding.is_native() or "bf16" not in name]
+        measured = {competitor: [] for competitor in (*fit_here, *TRAINING)}
         for repeat in range(options.repeats):
             for competitor in measured:
                 measured[competitor].append(measure(competitor, folder, options.torch))

@@ -96,7 +96,7 @@ def ours():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from retinue import tasks
     from retinue.configs.load import load_config
-    from retinue.pipeline import runtimes
+    from retinue.pipeline import openvino_runtime, runtimes
 
     settings = ["task=segmentation", "model.backbone=resnet50", "model.weights=none", "segmentation.head=fcn"]
     task = tasks.create(load_config(settings=settings), [str(number) for number in range(CLASSES)])
@@ -120,7 +120,7 @@ def ours():
 
     ways = {"retinue, tensorflow": timed(runtimes.TensorFlowRuntime(function, inference))}
     for precision in ("f32", "bf16"):
-        runtime = runtimes.OpenVINORuntime(runtimes.convert(function), precision)
+        runtime = openvino_runtime.OpenVINORuntime(runtimes.convert(function), precision)
         ways[f"retinue, openvino {precision}, 1 picture"] = timed(runtime)
         ways[f"retinue, openvino {precision}, stream"] = streamed(runtime, inputs)
     return ways

@@ -12,6 +12,8 @@ from retinue.configs.keys import STAGES, all_fields, expected, find_field, in_ya
 from retinue.configs.schema import Config
 
 FOLDER = Path(__file__).parent
+# What a key that came later is taken for in the configuration of a run that was made without it: what was done then.
+BEFORE = {("data", "jpeg_scaling"): False}
 AFTER_FILE = 10**9  # options and --set are told after the lines of the file
 
 
@@ -72,8 +74,20 @@ def load_config(recipe=None, settings=(), options=None):
     return _validate(merged, origins)
 
 
+def load_recorded(path):
+    """The `Config` that a run or an export keeps in the file `path`; old ones go on as they began, see `BEFORE`.
+
+    Raises UsageError as `load_config` does.
+    """
+    merged, origins = _read_yaml(path)
+    for (section, key), value in BEFORE.items():
+        if isinstance(merged.setdefault(section, {}), dict):
+            merged[section].setdefault(key, value)
+    return _validate(merged, origins)
+
+
 def to_yaml(config):
-    """The whole configuration as YAML text, which `load_config` reads back to an equal `Config`."""
+    """The whole configuration as YAML text, which `load_recorded` and `load_config` read back to an equal `Config`."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 

@@ -31,6 +31,9 @@ class DataConfig(Section):
     val_share: Share = Field(0.2, description="share of the training files held out, where the data has no val split")
     test_share: Share = Field(0.0, description="share held out for a last test, where the data has no test split")
     fit: Literal["squash", "crop", "pad"] = Field("squash", description="how a picture is brought to a square")
+    jpeg_scaling: bool = Field(
+        True, description="decode a large JPEG at 1/2, 1/4 or 1/8 of its size where it is made smaller than that anyway"
+    )
     fold: Literal[1, 2, 3] = Field(1, description="which of the three splits of UCF-101 or HMDB-51")
 
 

@@ -14,6 +14,7 @@ from retinue.data.resize import (
     pad_to,
     plain_window,
     round_pixels,
+    size_of,
 )
 from retinue.data.seeds import sub_seed
 
@@ -125,10 +126,10 @@ def draw_geometry(old, augment, size, fit="squash", seed=(0, 0)):
 def augment_image(image, augment, size, fit="squash", seed=(0, 0)):
     """All random changes to one training picture that concern it alone: geometry, colours, RandAugment.
 
-    image: uint8 `[height, width, 3]`; augment: the `augment` section of the configuration; size: int or (height,
-    width); fit: as for `resize_image`; seed: int32 `[2]`. Returns uint8 `[*size, 3]`.
+    image: uint8 `[height, width, 3]`, or an `EncodedPhoto`; augment: the `augment` section of the configuration; size:
+    int or (height, width); fit: as for `resize_image`; seed: int32 `[2]`. Returns uint8 `[*size, 3]`.
     """
-    geometry = draw_geometry(tf.shape(image)[:2], augment, size, fit, sub_seed(seed, 0))
+    geometry = draw_geometry(size_of(image), augment, size, fit, sub_seed(seed, 0))
     pixels = to_uint8(jitter_colors(geometry.cut(image), augment, sub_seed(seed, 1)))
     if augment.randaugment_layers:
         pixels = rand_augment(pixels, augment.randaugment_layers, augment.randaugment_magnitude, sub_seed(seed, 2))

@@ -5,7 +5,7 @@ import tensorflow as tf
 from retinue.data.augment import Geometry
 from retinue.data.color import jitter_colors, to_uint8
 from retinue.data.randaugment import rand_augment
-from retinue.data.resize import round_pixels
+from retinue.data.resize import round_pixels, size_of
 from retinue.data.seeds import sub_seed
 
 LEAST_VISIBLE = 0.3  # share of a box's area; an object that the crop leaves less of is dropped
@@ -21,13 +21,14 @@ def augment_boxes_image(image, boxes, labels, changes, shorter, longest, seed):
     [1, 1] turns both off. A box is clipped to the crop, and dropped when less than 0.3 of its area is left; a crop that
     would drop all is not made.
 
-    image: uint8 `[h, w, 3]`. boxes: float32 `[m, 4]`, x1, y1, x2, y2 in its pixels; labels: int32 `[m]`, kept along
-    with the boxes (negative ones, as of crowds, are no objects: no crop is made for them, and all that is seen stays).
+    image: uint8 `[h, w, 3]`, or an `EncodedPhoto`. boxes: float32 `[m, 4]`, x1, y1, x2, y2 in its pixels; labels: int32
+    `[m]`, kept along with the boxes (negative ones, as of crowds, are no objects: no crop is made for them, and all
+    that is seen stays).
     changes: the section `augment` of the configuration; shorter, longest: int, of the resized picture's sides;
     seed: int32 `[2]`, which alone decides.
     Returns image uint8 `[h', w', 3]`, boxes float32 `[m', 4]` in its pixels, labels int32 `[m']`.
     """
-    geometry, kept = _draw(tf.shape(image)[:2], boxes, labels, changes, shorter, longest, sub_seed(seed, 0))
+    geometry, kept = _draw(size_of(image), boxes, labels, changes, shorter, longest, sub_seed(seed, 0))
     boxes, _ = geometry.apply_to_boxes(boxes)
     pixels = to_uint8(jitter_colors(geometry.cut(image), changes, sub_seed(seed, 1)))
     if changes.randaugment_layers:
@@ -38,9 +39,9 @@ def augment_boxes_image(image, boxes, labels, changes, shorter, longest, seed):
 def resize_boxes_image(image, boxes, shorter, longest):
     """The picture and its boxes resized by `size_by_rule`, nothing random: for evaluation.
 
-    image: uint8 `[h, w, 3]`, boxes: float32 `[m, 4]` -> the same, in the new size.
+    image: uint8 `[h, w, 3]` or an `EncodedPhoto`, boxes: float32 `[m, 4]` -> pixels and boxes in the new size.
     """
-    old = tf.shape(image)[:2]
+    old = size_of(image)
     geometry = Geometry(_whole(old), size_by_rule(old, shorter, longest), None)
     return round_pixels(geometry.cut(image)), geometry.apply_to_boxes(boxes)[0]
 

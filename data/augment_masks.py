@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from retinue.data.augment import VOID, Geometry
 from retinue.data.color import jitter_colors, to_uint8
-from retinue.data.resize import round_pixels
+from retinue.data.resize import round_pixels, size_of
 from retinue.data.seeds import sub_seed
 
 FILL = 127  # grey, what lies outside of the picture
@@ -19,11 +19,12 @@ def augment_mask_image(image, mask, changes, size, seed, *, scale=(1.0, 1.0), ro
     the picture is smaller than the square, grey is put below and to the right of it, and void in the mask. Then flips,
     quarter turns and a turn by up to `rotation` degrees, whose corners are grey and void. Colours change at last.
 
-    image: uint8 `[h, w, 3]`; mask: uint8 `[h, w]`; changes: the section `augment` of the configuration; size: int;
-    seed: int32 `[2]`, which alone decides; longest: int, what a larger picture is made smaller to before `scale`.
+    image: uint8 `[h, w, 3]`, or an `EncodedPhoto`; mask: uint8 `[h, w]`; changes: the section `augment` of the
+    configuration; size: int; seed: int32 `[2]`, which alone decides; longest: int, what a larger picture is made
+    smaller to before `scale`.
     Returns uint8 `[size, size, 3]`, uint8 `[size, size]`; the mask by the nearest pixel.
     """
-    geometry, angle = _draw(tf.shape(image)[:2], changes, size, scale, rotation, longest, sub_seed(seed, 0))
+    geometry, angle = _draw(size_of(image), changes, size, scale, rotation, longest, sub_seed(seed, 0))
     pixels = to_uint8(jitter_colors(geometry.cut(image), changes, sub_seed(seed, 1)))
     pixels, mask = geometry.place(pixels, FILL), geometry.apply_to_mask(mask)
     if rotation:
@@ -33,8 +34,9 @@ def augment_mask_image(image, mask, changes, size, seed, *, scale=(1.0, 1.0), ro
 
 
 def resize_for_net(image, longest):
-    """The picture with its longer side at `longest` or, where it is smaller, as it is: uint8 `[h', w', 3]`."""
-    old = tf.shape(image)[:2]
+    """The picture (pixels or an `EncodedPhoto`) with its longer side at `longest` or, where it is smaller, as it is:
+    uint8 `[h', w', 3]`."""
+    old = size_of(image)
     return round_pixels(Geometry(_whole(old), bounded_size(old, longest), None).cut(image))
 
 

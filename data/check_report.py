@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from retinue.configs.errors import RetinueError
+from retinue.data import packed
 from retinue.data.box_sheet import box_sheet
 from retinue.data.contact_sheet import contact_sheet
 from retinue.data.files import atomic_path, atomic_write
 from retinue.data.finding import BAD, NOTE, WARNING
 from retinue.data.mask_sheet import mask_sheet
-from retinue.data.read import TASKS_OF_FORMAT, detect
+from retinue.data.read import TASKS_OF_FORMAT, tasks_of
 
 EXAMPLES = 3  # of each kind of problem on the screen
 CLASSES_SHOWN = 8
@@ -156,7 +157,7 @@ def summary_lines(report):
     dataset = report.dataset
     noun = "clips" if dataset.task == "video" else "photos"
     lines = [
-        _line("data", f"{dataset.source} ({dataset.format}), {len(dataset):,} {noun}{_splits(report)}"),
+        _line("data", f"{dataset.source} ({_format(dataset)}), {len(dataset):,} {noun}{_splits(report)}"),
         _line("classes", _classes(report)),
         _line("sizes", _sizes(report)),
         *(_line("length", text) for text in _lengths(report)),
@@ -200,6 +201,11 @@ def _line(word, text):
 def _printable(text):
     """The text with escapes for file names that are not Unicode."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _format(dataset):
+    is_pack = len(dataset) and packed.is_packed(dataset.files[0])
+    return f"a pack, of {dataset.format}" if is_pack else dataset.format
 
 
 def _splits(report):
@@ -291,8 +297,8 @@ def _is_inside(file, folder):
 def _next_command(report):
     dataset = report.dataset
     by_itself = TASKS_OF_FORMAT.get(dataset.format, (dataset.task,))[0]
-    if os.path.exists(dataset.source):
-        by_itself = TASKS_OF_FORMAT[detect(dataset.source)][0]
+    if os.path.exists(dataset.source) or packed.is_address(dataset.source):
+        by_itself = tasks_of(dataset.source)[0]
     is_default = by_itself == dataset.task
     data = shlex.quote(dataset.source) + ("" if is_default else f" --task {dataset.task}")
     if not all(SKIP in reason for reason in report.would_fail):

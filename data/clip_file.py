@@ -6,8 +6,10 @@ import re
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg writes of every damaged packet; the check counts them
 
 import cv2
+import numpy as np
 
 from retinue.configs.errors import RetinueError
+from retinue.data import packed
 from retinue.data.class_folders import IMAGE_SUFFIXES
 
 PICTURES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".gif")
@@ -30,7 +32,7 @@ class Clip:
     def __init__(self, path):
         self.path = str(path)
         self._names, self._capture, self._place = None, None, 0
-        if os.path.isdir(self.path):
+        if packed.is_folder(self.path):
             self._names = frame_names(self.path)
             first = _picture(self._names[0]) if self._names else None
             if first is None:
@@ -40,9 +42,9 @@ class Clip:
             self.frames, self.rate = len(self._names), FOLDER_RATE
             self.height, self.width = first.shape[:2]
             return
-        if self.path.lower().endswith(PICTURES) and os.path.isfile(self.path):
+        if self.path.lower().endswith(PICTURES) and packed.is_file(self.path):
             raise RetinueError(f"{self.path}: is a picture, not a clip; give the folder of a clip's frames")
-        if not is_stream(self.path) and not os.path.isfile(self.path):
+        if not is_stream(self.path) and not packed.is_file(self.path):
             raise RetinueError(f"{self.path}: there is no such clip")
         self._capture = _opened(self.path)
         if not self._capture.isOpened():
@@ -151,22 +153,42 @@ def resized(frame, size):
 
 def is_stream(path):
     """Whether a source is a camera's number or a stream's address, and no file of that name is there."""
-    return bool(path.isdigit() or ADDRESS.fullmatch(path)) and not os.path.lexists(path)
+    could_be = path.isdigit() or ADDRESS.fullmatch(path) and not packed.is_packed(path)
+    return bool(could_be) and not os.path.lexists(path)
 
 
 def frame_names(folder):
     """The paths of the pictures in a folder, by the numbers in their names."""
-    names = [name for name in os.listdir(folder) if name.lower().endswith(IMAGE_SUFFIXES) and name[0] != "."]
+    names = [name for name in packed.names_in(folder) if name.lower().endswith(IMAGE_SUFFIXES) and name[0] != "."]
     names.sort(key=lambda name: (NUMBER.sub(lambda digits: digits.group().zfill(20), name), name))
     return [os.path.join(folder, name) for name in names]
 
 
 def _opened(path):
+    if packed.is_packed(path):
+        return _opened_in_memory(path)
     if path.isdigit() and not os.path.isfile(path):
         return cv2.VideoCapture(int(path))
     # One thread a clip: several clips are read at a time, and a decoder that waits for its own threads is slower.
     return cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
 
 
+def _opened_in_memory(path):
+    """A packed clip: OpenCV wants a file, so its bytes become one that lies in memory."""
+    try:
+        content = packed.read_bytes(path)
+    except OSError as error:
+        raise RetinueError(f"{path}: {error.strerror}") from None
+    with open(os.memfd_create("clip"), "wb") as memory:
+        memory.write(content)
+        memory.flush()
+        return cv2.VideoCapture(f"/proc/self/fd/{memory.fileno()}", cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+
+
 def _picture(path):
-    return cv2.imread(path, cv2.IMREAD_COLOR)
+    if not packed.is_packed(path):
+        return cv2.imread(path, cv2.IMREAD_COLOR)
+    try:
+        return cv2.imdecode(np.frombuffer(packed.read_bytes(path), np.uint8), cv2.IMREAD_COLOR)
+    except OSError as error:
+        raise RetinueError(f"{path}: {error.strerror}") from None

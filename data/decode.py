@@ -6,9 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
+from retinue.data import packed
 from retinue.data.exif import apply_orientation, exif_orientation
 
 TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # the last two are BigTIFF
+JPEG_SIGNATURE = b"\xff\xd8\xff"
 FULL_SCALES = (255, 4095, 65535)  # white of 8-bit, 12-bit and 16-bit pictures
 
 
@@ -21,27 +23,48 @@ def decode_image(encoded):
     encoded: string scalar. Returns uint8 `[height, width, 3]`, RGB.
     Raises tf.errors.InvalidArgumentError when the bytes are no such picture, or only a part of one.
     """
-    head = tf.strings.substr(encoded, 0, 12)
+    return apply_orientation(decode_stored(encoded), exif_orientation(encoded))
+
+
+def decode_stored(encoded):
+    """The same without turning it: the rows and columns as they are in the file."""
     image = tf.case(
         [
-            (_starts_with(head, b"\xff\xd8\xff"), lambda: _decode_jpeg(encoded)),
-            (_starts_with(head, b"RIFF"), lambda: _decode_webp(encoded)),
-            (_starts_with(head, b"BM"), lambda: _decode_bmp(encoded)),
+            (starts_with(encoded, JPEG_SIGNATURE), lambda: decode_jpeg(encoded)),
+            (starts_with(encoded, b"RIFF"), lambda: _decode_webp(encoded)),
+            (starts_with(encoded, b"BM"), lambda: _decode_bmp(encoded)),
         ],
         default=lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
     )
     image.set_shape([None, None, 3])
-    return apply_orientation(image, exif_orientation(encoded))
+    return image
+
+
+def decode_jpeg(encoded, ratio=1):
+    """A JPEG as it is stored, at 1/`ratio` (1, 2, 4 or 8) of its size, rounded up: uint8 `[height, width, 3]`."""
+    # The accurate transform gives the pixels of Pillow and OpenCV; TensorFlow's default is up to 5 levels off.
+    return tf.io.decode_jpeg(encoded, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
+
+
+def starts_with(encoded, signature):
+    """Whether the bytes of a string scalar start with `signature`, bytes: bool scalar."""
+    return tf.strings.substr(encoded, 0, len(signature)) == tf.constant(signature)
 
 
 def read_encoded(path):
     """Read a file in the graph: its bytes, or, for a TIFF (told by its first bytes), the same picture as PNG bytes.
 
-    path: string scalar. Returns string scalar. Raises tf.errors.NotFoundError and the like when it can't be read.
-    The TIFF branch calls Python, so this function is for input pipelines, not for a SavedModel.
+    path: string scalar, of a file that is loose or in a pack. Returns string scalar. Raises tf.errors.OpError when it
+    can't be read.
+    Packs and TIFFs are read with Python, so this function is for input pipelines, not for a SavedModel.
     """
     path = tf.convert_to_tensor(path)
-    encoded = tf.io.read_file(path)
+    encoded = tf.cond(
+        tf.strings.regex_full_match(path, packed.IN_GRAPH),
+        lambda: tf.numpy_function(_read_packed, (path,), tf.string),
+        lambda: tf.io.read_file(path),
+    )
+    encoded.set_shape([])
     head = tf.strings.substr(encoded, 0, 4)
     is_tiff = tf.reduce_any(head == tf.constant(TIFF_SIGNATURES))
     encoded = tf.cond(
@@ -53,8 +76,7 @@ def read_encoded(path):
 
 def encoded_bytes(path):
     """The Python twin of `read_encoded`: path (str) -> bytes. Raises OSError, or RetinueError for a broken TIFF."""
-    with open(path, "rb") as opened:
-        encoded = opened.read()
+    encoded = packed.read_bytes(path)
     return _transcode(encoded, path) if encoded[:4] in TIFF_SIGNATURES else encoded
 
 
@@ -73,11 +95,6 @@ def to_eight_bits(pixels):
     if scales:
         low, high = 0, scales[0]
     return np.rint((pixels - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
-
-
-def _decode_jpeg(encoded):
-    # The accurate transform gives the pixels of Pillow and OpenCV; TensorFlow's default is up to 5 levels off.
-    return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
 
 
 def _decode_webp(encoded):
@@ -114,12 +131,16 @@ def _little(values):
     return tf.bitcast(tf.concat([values, tf.zeros([4 - values.shape[0]], tf.uint8)], 0), tf.int32)
 
 
-def _starts_with(head, signature):
-    return tf.strings.substr(head, 0, len(signature)) == tf.constant(signature)
+def _read_packed(path):
+    # TensorFlow hands strings over as bytes in a graph, as arrays of no dimensions when eager.
+    path = path if isinstance(path, bytes) else path.item()
+    try:
+        return packed.read_bytes(path.decode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise RetinueError(f"{error.filename}: {error.strerror}") from None
 
 
 def _transcode_tensors(encoded, path):
-    # TensorFlow hands strings over as bytes in a graph, as arrays of no dimensions when eager.
     encoded, path = (value if isinstance(value, bytes) else value.item() for value in (encoded, path))
     return _transcode(encoded, path.decode("utf-8", "replace"))
 

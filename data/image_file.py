@@ -21,7 +21,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from retinue.data.content import content_id
+from retinue.data import packed
+from retinue.data.content import content_id, damage
 
 # Pillow's classes are called directly: Image.open would warn of, or refuse, what max_pixels allows.
 OPENERS = {
@@ -98,6 +99,8 @@ def _probe(path, max_pixels, found):
     if not _is_unicode(path):
         raise _Unusable("file name", "its name is not valid UTF-8", "rename it")
     content = _content(path, found)
+    if why := damage(path, content):
+        raise _Unusable("damaged pack", why, packed.AGAIN)
     found["format"] = format_of(content)
     if not found["format"]:
         raise _Unusable(*_what_else(content))
@@ -148,7 +151,14 @@ def format_of(content):
 
 
 def _content(path, found):
-    """All bytes of a file that begins like an image, else its first ones."""
+    """All bytes of a file that begins like an image, else its first ones; of a packed file all."""
+    if packed.is_packed(path):
+        try:
+            content = packed.read_bytes(path)
+        except OSError as error:
+            raise _Unusable("unreadable", error.strerror, "look at the pack's folder") from None
+        found["bytes"] = len(content)
+        return content
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -183,9 +193,13 @@ def image_size(path):
 
 def upright_size(path):
     """(width, height, orientation): what `image_size` gives, and the stored picture's EXIF orientation, 1 to 8."""
-    if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for its writer
+    if packed.is_packed(path):
+        opened = io.BytesIO(packed.read_bytes(path))
+    elif stat.S_ISREG(os.stat(path).st_mode):
+        opened = open(path, "rb")
+    else:  # opening a pipe would wait for its writer
         raise ValueError("not a regular file")
-    with open(path, "rb") as stream:
+    with opened as stream:
         found = {"format": format_of(stream.read(16))}
         if not found["format"]:
             raise ValueError("no image format that is known")

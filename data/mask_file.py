@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from retinue.configs.errors import RetinueError
+from retinue.data import packed
 from retinue.data.image_file import format_of
 
 VOID = 255
@@ -51,8 +52,7 @@ def mask_values(path, as_colors=False):
     a JPEG, whose ids are blurred, and for colours where ids are wanted.
     """
     try:
-        with open(path, "rb") as opened:
-            content = opened.read()
+        content = packed.read_bytes(path)
     except OSError as error:
         raise RetinueError(
             f"{path}: the mask can't be read ({error.strerror}); give it, or take the photo out"

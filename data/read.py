@@ -4,6 +4,7 @@ import difflib
 import os
 
 from retinue.configs.errors import UsageError
+from retinue.data import packed
 from retinue.data.boxes_csv import is_boxes_csv, read_boxes_csv, refuse_sides
 from retinue.data.class_folders import read_class_folders
 from retinue.data.clip_folders import has_videos, read_clip_folders
@@ -14,6 +15,7 @@ from retinue.data.coco_masks import read_coco_masks
 from retinue.data.csv_table import read_csv_table
 from retinue.data.mask_folders import mask_folders, read_mask_folders
 from retinue.data.masks_csv import is_masks_csv, read_masks_csv
+from retinue.data.read_pack import read_pack
 from retinue.data.voc import read_voc, voc_folders
 from retinue.data.yolo import is_yolo_folder, read_yolo
 
@@ -31,6 +33,7 @@ TASKS_OF_FORMAT = {
     "mask folders": ("segmentation",),
     "mask csv": ("segmentation",),
     "tfds": ("classification", "detection", "segmentation", "video"),
+    "pack": ("classification", "detection", "segmentation", "video"),
 }
 READERS = {
     "class folders": read_class_folders,
@@ -47,7 +50,7 @@ READERS = {
 
 
 def read(source, task="auto", say=print, fold=1):
-    """Read `source`, a folder, a .csv, .json or .yaml file or `tfds:NAME`, into a `Dataset`.
+    """Read `source`, a folder, a .csv, .json or .yaml file, a pack or `tfds:NAME`, into a `Dataset`.
 
     task: what the data is for; "auto" takes what the format can give. say: called with a line of text when something
     takes long or is downloaded. fold: of UCF-101 and HMDB-51, which of the three splits. Raises UsageError when the
@@ -56,6 +59,8 @@ def read(source, task="auto", say=print, fold=1):
     """
     source = os.fspath(source)
     form = detect(source)
+    if form == "pack":
+        return read_pack(source, task, say, fold)
     if task not in ("auto", *TASKS_OF_FORMAT[form]):
         possible = " or ".join(TASKS_OF_FORMAT[form])
         raise UsageError(f"{source}: {form} can't be read for {task}; it is data for {possible}")
@@ -81,13 +86,24 @@ def read(source, task="auto", say=print, fold=1):
     return READERS[form](source)
 
 
+def tasks_of(source):
+    """The tasks that `source` may be for, the likeliest first."""
+    form = detect(source)
+    return (packed.open_pack(source).index.dataset.task,) if form == "pack" else TASKS_OF_FORMAT[form]
+
+
 def detect(source):
     """The format of `source`, a key of `TASKS_OF_FORMAT`."""
     if source.startswith("tfds:"):
         return "tfds"
+    if packed.is_address(source):
+        packed.open_pack(source)
+        return "pack"
     if not os.path.exists(source):
         raise UsageError(f"{source}: no such file or folder{_nearest(source)}")
     if os.path.isdir(source):
+        if packed.is_pack(source):
+            return "pack"
         if coco_files(source):
             return "coco"
         if voc_folders(source):

@@ -5,7 +5,7 @@ import os
 import shutil
 
 from retinue.configs.machine import cache_folder, usable_cores
-from retinue.pipeline import runtimes
+from retinue.pipeline import openvino_runtime, runtimes
 from retinue.pipeline.run import versions
 
 OPTIONAL = {
@@ -60,7 +60,7 @@ def _devices():
     gpus = tf.config.list_physical_devices("GPU")
     rows = [("TensorFlow devices", ", ".join(device.name for device in gpus) or "CPU only", "")]
     if runtimes.has_openvino():
-        capabilities = runtimes.import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        capabilities = openvino_runtime.import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         precisions = [name.lower() for name in ("FP32", "BF16", "FP16", "INT8") if name in capabilities]
         rows.append(("OpenVINO on the CPU", "fast in " + ", ".join(precisions), ""))
     return rows

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
 from retinue.data.files import atomic_write
+from retinue.pipeline import waiting
 from retinue.pipeline.optimizer import make_schedule
 from retinue.pipeline.run import to_csv
 
@@ -75,7 +76,7 @@ class EpochLog(keras.callbacks.Callback):
         fitting, state = self.fitting, self.fitting.state
         self.ended = time.perf_counter()
         seconds = self.ended - self.started
-        waiting = self.model.seconds_waiting - self.waited
+        waited = self.model.seconds_waiting - self.waited
         steps = fitting.steps_per_epoch - self.first_step
         fitting.progress.stop()
         row = {"epoch": epoch + 1, "stage": fitting.stage_name}
@@ -87,7 +88,7 @@ class EpochLog(keras.callbacks.Callback):
         row |= {
             "seconds": round(seconds, 2),
             "images_per_second": round(self._speed(steps), 1),
-            "waiting": round(min(waiting / max(seconds, 1e-6), 1.0), 4),
+            "waiting": round(min(waited / max(seconds, 1e-6), 1.0), 4),
             "best": better,
         }
         state["stale"] = 0 if better else state["stale"] + 1
@@ -95,7 +96,7 @@ class EpochLog(keras.callbacks.Callback):
         state["seconds"] += seconds
         state["history"].append(row)
         if self.is_chief:
-            self._show(row)
+            self._show(row, waited)
             if self.settings.early_stop and state["stale"] >= self.settings.early_stop and epoch + 1 < self.last_epoch:
                 fitting.progress.line(f"no better score for {state['stale']} epochs: stage {row['stage']} ends early")
                 self.model.stop_training = True
@@ -106,7 +107,7 @@ class EpochLog(keras.callbacks.Callback):
         if interrupted:
             raise KeyboardInterrupt
 
-    def _show(self, row):
+    def _show(self, row, waited):
         fitting, workers = self.fitting, self.fitting.distribution.workers
         with self.writer.as_default(step=row["epoch"]):
             for name, value in row.items():
@@ -118,6 +119,9 @@ class EpochLog(keras.callbacks.Callback):
         if fitting.validate and workers > 1 and seconds > WORTH_A_LINE:
             others = "the other worker" if workers == 2 else f"{workers - 1} others"
             fitting.progress.line(f"the chief scored alone for {seconds:.0f} s, while {others} waited")
+        if not fitting.features and waiting.is_due(fitting.state["history"], waited):
+            size = self.stage.input_size or fitting.config.model.input_size
+            fitting.progress.line(waiting.warning(row["waiting"], fitting.task, fitting.columns, size))
 
     def _speed(self, steps):
         """Images a second, without the first step, in which TensorFlow builds its graph."""
@@ -173,6 +177,5 @@ def describe(row, last_epoch, noun):
         parts.append(f"{score.removeprefix('val_')} {row[score]:.2%}" + (" best" if row["best"] else "     "))
     parts.append(f"{row['images_per_second']:.0f} {noun}/s")
     parts.append(f"{row['seconds']:.0f} s")
-    if row["waiting"] > 0.005:
-        parts.append(f"{row['waiting']:.0%} of it waiting for data")
+    parts.append(f"{row['waiting']:.0%} of it waiting for data")
     return "  ".join(parts)

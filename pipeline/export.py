@@ -27,6 +27,7 @@ from retinue.pipeline import (
     export_savedmodel,
     litert_runtime,
     onnx_runtime,
+    openvino_runtime,
     quantize,
     rounding,
     run_records,
@@ -147,7 +148,7 @@ def _write(model, inference, folder, to, files, say):
 
 def _make_int8(model, folder, accept_loss, say):
     """Put an int8 model in the place of the proven one in `folder`. Gives what it costs, see `quantize.cost`."""
-    openvino, path = runtimes.import_openvino(), folder / runtimes.OPENVINO_FILE
+    openvino, path = openvino_runtime.import_openvino(), folder / runtimes.OPENVINO_FILE
     converted = openvino.Core().read_model(path)
     small = quantize.quantized(model, converted, say)
     found = quantize.cost(model, converted, small, say)
@@ -176,9 +177,9 @@ def _write_and_ask(form, model, inference, function, converted, folder, paths, b
         export_savedmodel.write(model, inference, folder)
         return export_savedmodel.answers(folder, model.task, paths, batches)
     if form == "openvino":
-        openvino, path = runtimes.import_openvino(), folder / runtimes.OPENVINO_FILE
+        openvino, path = openvino_runtime.import_openvino(), folder / runtimes.OPENVINO_FILE
         openvino.save_model(converted(), path, compress_to_fp16=False)
-        run = runtimes.OpenVINORuntime(openvino.Core().read_model(path))
+        run = openvino_runtime.OpenVINORuntime(openvino.Core().read_model(path))
     elif form == "onnx":
         path = folder / runtimes.ONNX_FILE
         path.write_bytes(onnx_runtime.convert(function))

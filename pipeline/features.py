@@ -161,6 +161,7 @@ class StageFeatures:
             "weights": weights_hash(model),
             "files": data.fingerprint,
             "fit": config.data.fit,
+            "jpeg_scaling": config.data.jpeg_scaling,
             "input_size": stage.input_size or config.model.input_size if stage else config.model.input_size,
         }
         if stage is None:

@@ -4,7 +4,7 @@ from retinue.configs.errors import RetinueError
 from retinue.configs.load import load_config
 from retinue.data.anchor_overlap import AnchorGrid
 from retinue.data.check import check
-from retinue.data.read import TASKS_OF_FORMAT, detect, read
+from retinue.data.read import read, tasks_of
 from retinue.data.split import split
 from retinue.pipeline.progress import count_files
 
@@ -22,16 +22,26 @@ def config_for(source, task=None, recipe=None, settings=(), options=None):
     task: name, or None to go by the recipe or the data; the others as for `load_config`.
     """
     if task is None and recipe is None:
-        task = TASKS_OF_FORMAT[detect(source)][0]
+        task = tasks_of(source)[0]
     recipe = recipe or DEFAULT_RECIPES.get(task)
     return load_config(recipe, settings, (options or {}) | ({"task": task} if task else {}))
 
 
 def inspect(source, config, *, task="auto", say=print, training=True):
     """Read and check `source`. Returns the `Report`, which holds the `Dataset`."""
+    return look_at(read_data(source, config, task=task, say=say), config, training=training)
+
+
+def read_data(source, config, *, task="auto", say=print):
+    """The `Dataset` at `source`, not checked yet."""
     dataset = read(source, task, say, config.data.fold)
     if len(dataset) >= WORTH_A_LINE:
         say(f"checking {len(dataset):,} files")
+    return dataset
+
+
+def look_at(dataset, config, *, training=True):
+    """Check `dataset` as the configuration says. Returns the `Report`."""
     return check(
         dataset,
         on_bad=config.data.on_bad,

@@ -8,7 +8,7 @@ import importlib.util
 import logging
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.pipeline import rounding, run_records, runtimes
+from retinue.pipeline import openvino_runtime, rounding, run_records
 from retinue.pipeline.evaluate import choose_files, score
 from retinue.pipeline.run import Run
 
@@ -25,7 +25,7 @@ def quantized(model, converted, say):
         raise UsageError(f"{model.folder}: none of the files it learned from is left to calibrate int8 with")
     say(f"int8: calibrating on {len(records)} of the files it learned from")
     inputs = [{name: value[None] for name, value in run_records.read(model.task, one).items()} for one in records]
-    with runtimes.nothing_sent():
+    with openvino_runtime.nothing_sent():
         import nncf
 
         nncf.set_log_level(logging.ERROR)
@@ -52,7 +52,7 @@ def cost(model, converted, small, say):
     except RetinueError as error:
         raise RetinueError(f"int8 is to be scored on the files that were held out: {error}") from None
     first, second = (
-        score(model.task, runtimes.OpenVINORuntime(one, precision), dataset, interval=False)
+        score(model.task, openvino_runtime.OpenVINORuntime(one, precision), dataset, interval=False)
         for one, precision in ((converted, "f32"), (small, "int8"))
     )
     return {"score": first.headline, "files": len(dataset), "f32": first.value, "int8": second.value}

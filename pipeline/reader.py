@@ -1,5 +1,6 @@
 """One file to what the model takes, or the reason why not."""
 
+import numpy as np
 import tensorflow as tf
 
 from retinue.data import image_file
@@ -24,7 +25,9 @@ class Reader:
             size = image_file.image_size(file)
             if size[0] * size[1] > self._max_pixels:
                 return None, None, reason_of(file, self._max_pixels, "too large")
-            tensors = self._read(tf.constant(encoded_bytes(file)))
+            # As an object: of plain bytes NumPy makes two more copies on their way to TensorFlow, 7 ms for 3 MB.
+            encoded = tf.constant(np.array(encoded_bytes(file), object))
+            tensors = self._read(encoded)
             return {name: tensor.numpy() for name, tensor in tensors.items()}, size, None
         except Exception as error:  # whatever a decoder makes of broken bytes: it is this file's reason, and no more
             return None, None, reason_of(file, self._max_pixels, str(error))

@@ -66,7 +66,7 @@ def prove(run, task, net, dataset, scores):
 
     run: `Run` that is done; net: its `TaskModel`; dataset: what it was scored on; scores: its `Scores` in f32.
     """
-    from retinue.pipeline import runtimes
+    from retinue.pipeline import openvino_runtime, runtimes
     from retinue.pipeline.evaluate import score
     from retinue.pipeline.run import open_model
 
@@ -74,7 +74,7 @@ def prove(run, task, net, dataset, scores):
         return None
     converted = runtimes.convert(runtimes.trace(task.inference(net)))
     correct(converted, open_model(run.folder))
-    again = score(task, runtimes.OpenVINORuntime(converted, "bf16"), dataset, interval=False)
+    again = score(task, openvino_runtime.OpenVINORuntime(converted, "bf16"), dataset, interval=False)
     return {"score": scores.headline, "files": len(dataset), "f32": scores.value, "bf16": again.value}
 
 
@@ -90,7 +90,7 @@ def precision_for(proven):
 
 def is_native():
     """Whether the processor computes in bfloat16 itself; else it would be no faster."""
-    from retinue.pipeline.runtimes import import_openvino
+    from retinue.pipeline.openvino_runtime import import_openvino
 
     return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 

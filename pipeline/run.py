@@ -15,7 +15,7 @@ from pathlib import Path
 
 from retinue import tasks
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.configs.load import load_config, to_yaml
+from retinue.configs.load import load_recorded, to_yaml
 from retinue.data.files import atomic_write
 
 PACKAGES = ("tensorflow", "keras", "numpy", "openvino", "onnxruntime", "ai-edge-litert", "opencv-python-headless")
@@ -30,7 +30,7 @@ class Model:
 
     def __init__(self, folder, kind):
         self.folder, self.kind = Path(folder), kind
-        self.config = load_config(str(self.folder / "config.yaml"))
+        self.config = load_recorded(self.folder / "config.yaml")
         described = _read_json(self.folder / "classes.json")
         try:
             self.classes, self.multi_label = tuple(described["classes"]), bool(described["multi_label"])

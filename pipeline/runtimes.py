@@ -7,16 +7,11 @@ input pipeline on every call.
 
 import contextlib
 import importlib.util
-import os
-import queue
-from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.configs.machine import usable_cores
 from retinue.pipeline import litert_runtime, onnx_runtime, rounding
-from retinue.pipeline.streams import call_in_parts, finished
+from retinue.pipeline.openvino_runtime import OpenVINORuntime, import_openvino, nothing_sent
+from retinue.pipeline.streams import finished
 
 PRECISIONS = {"tensorflow": ("f32",), "openvino": ("f32", "bf16"), "onnxruntime": ("f32",), "litert": ("f32",)}
 RUNTIMES = ("auto", *PRECISIONS)
@@ -48,51 +43,6 @@ class TensorFlowRuntime:
 
         outputs = self._function(**{name: tf.constant(value) for name, value in inputs.items()})
         return {name: value.numpy() for name, value in outputs.items()}
-
-
-class OpenVINORuntime:
-    """One compiled model with a stream of requests for each core.
-
-    A core that does a whole request by itself never waits for the others at the end of a layer, and is free to decode
-    files in between: with decoding beside it, a tenth faster than one request spread over the cores.
-    model: an `openvino.Model`, as `convert` makes it. precision: "f32", "bf16" or "int8".
-    Batches may differ in size; a fixed size was not faster, and compiling takes a fraction of a second, so neither
-    padding nor a cache of compiled models would pay.
-    """
-
-    name = "openvino"
-
-    def __init__(self, model, precision="f32", threads=None):
-        openvino = import_openvino()
-        self.precision, self.streams = precision, threads or usable_cores()
-        settings = {
-            "INFERENCE_PRECISION_HINT": "f32" if precision == "int8" else precision,  # of what has not 8 bits
-            "INFERENCE_NUM_THREADS": self.streams,
-            "PERFORMANCE_HINT": "THROUGHPUT",
-            "NUM_STREAMS": self.streams,
-        }
-        compiled = openvino.Core().compile_model(model, "CPU", settings)
-        self._names = [output.get_any_name() for output in compiled.outputs]
-        self._free = queue.SimpleQueue()
-        for _ in range(self.streams):
-            self._free.put(compiled.create_infer_request())
-        self._pool = ThreadPoolExecutor(self.streams, "openvino")
-
-    def submit(self, inputs):
-        """A future of the outputs; so many as `streams` run at a time."""
-        return self._pool.submit(self._infer, inputs)
-
-    def __call__(self, inputs):
-        return call_in_parts(self.submit, inputs, self.streams)
-
-    def _infer(self, inputs):
-        request = self._free.get()
-        try:
-            arrays = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
-            outputs = request.infer(arrays, share_inputs=True, share_outputs=True)
-            return {name: np.array(outputs[index]) for index, name in enumerate(self._names)}  # its memory is reused
-        finally:
-            self._free.put(request)
 
 
 def start(function, owner, runtime, precision):
@@ -202,30 +152,6 @@ def convert(function):
         own = next(known for known in names if known in output.names) if named else name
         output.get_tensor().set_names({own})
     return converted
-
-
-def import_openvino():
-    """The module `openvino`, which begins to report when it is imported."""
-    with nothing_sent():
-        import openvino
-    return openvino
-
-
-@contextlib.contextmanager
-def nothing_sent():
-    """Keep OpenVINO's converter from telling its makers that it is used, which it does unasked but in CI jobs.
-
-    It would also write into the user's home, and its forked process would hold our lock on a folder of predictions.
-    """
-    before = os.environ.get("CI")
-    os.environ["CI"] = "true"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["CI"]
-        else:
-            os.environ["CI"] = before
 
 
 def ways(model):

@@ -10,7 +10,9 @@ import re
 import numpy as np
 
 from retinue.configs.errors import UsageError
+from retinue.data import packed
 from retinue.data.class_folders import looks_like_image, looks_like_video
+from retinue.data.read_pack import read_pack
 
 WILDCARDS = re.compile(r"[*?[]")
 NUMBER = re.compile(r"\d+")
@@ -24,6 +26,7 @@ def find_files(sources, shard=None, skip=None, say=None, clips=False):
     sources: paths, each of them
       a file: always taken, whatever its name;
       a folder: the images at any depth below it (by extension), hidden files and folders passed over;
+      a pack: all that it holds;
       a pattern with * ? [...] or **: matching images, and the images below matching folders; a name that is there
       as it is written is taken as that name;
       @list.txt: a file, folder or pattern a line, as seen from the current folder (not from the list's). Empty lines
@@ -101,7 +104,7 @@ def _refuse_missing(source):
     if source.startswith("@"):
         if not os.path.exists(source[1:]) or os.path.isdir(source[1:]):
             raise UsageError(f"{source}: there is no list {source[1:]}")
-    elif not os.path.lexists(source) and not WILDCARDS.search(source):
+    elif not (os.path.lexists(source) or packed.exists(source)) and not WILDCARDS.search(source):
         raise UsageError(f"{source}: no such file or folder")
 
 
@@ -146,9 +149,11 @@ def _expand(source, look):
 
 
 def _expand_path(path, look):
-    if os.path.isdir(path):
+    if os.path.isdir(path) and packed.is_pack(path):
+        yield from dict.fromkeys(read_pack(path).files)
+    elif os.path.isdir(path):
         yield from _files_below(path, look)
-    elif os.path.lexists(path):
+    elif os.path.lexists(path) or packed.exists(path):
         yield path
     elif WILDCARDS.search(path):
         yield from _matching(path, look)

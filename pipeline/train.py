@@ -1,6 +1,5 @@
 """`retinue train`: from a data source to a run folder with a model, its score and a report."""
 
-import os
 import shlex
 import time
 from pathlib import Path
@@ -9,6 +8,7 @@ from retinue import backbones, tasks
 from retinue.configs.errors import GoOnError, RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.configs.quiet import import_tensorflow
+from retinue.data import packed
 from retinue.data.check_report import problem_lines
 from retinue.data.finding import BAD
 from retinue.pipeline import distribute, rounding
@@ -22,9 +22,9 @@ from retinue.pipeline.run import Run, next_folder, now, open_model, refuse_exist
 def train(source, config=None, out=None, *, resume=False, command="", say=print):
     """Fine-tune a model on `source` and leave everything in the run folder `out`.
 
-    source: folder, CSV file or tfds:NAME. config: `Config`, by default the default one. out: the run folder, by default
-    the next free one under runs/. resume: go on with the run in `out`, by its own configuration; `config` must then be
-    None. command: kept in `run.json`. say: prints a line.
+    source: folder, pack, CSV file or tfds:NAME. config: `Config`, by default the default one. out: the run folder, by
+    default the next free one under runs/. resume: go on with the run in `out`, by its own configuration; `config` must
+    then be None. command: kept in `run.json`. say: prints a line.
     Returns (`Run`, `Scores`, or None when no files were held out); in workers other than the chief two Nones.
     Raises RetinueError or UsageError; when it could not start, no folder is left. GoOnError, a RetinueError, says
     that what is saved goes on with `resume`.
@@ -196,7 +196,7 @@ def _first_line(run, config, dataset):
 def _split_rows(task, dataset):
     return [
         {
-            "file": os.path.abspath(record["file"]),
+            "file": packed.absolute(record["file"]),
             "label": ";".join(task.names(dataset, record)),
             "split": record["split"],
             "content": content,

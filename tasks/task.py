@@ -86,6 +86,13 @@ class Task(abc.ABC):
     def mix(self):
         """The function over a training batch (inputs, targets, seeds) -> (inputs, targets), or None."""
 
+    def photo(self, encoded):
+        """One encoded file (string tensor) as `prepare` takes it, decoded or yet to be, by `data.jpeg_scaling`."""
+        from retinue.data.decode import decode_image
+        from retinue.data.encoded_photo import EncodedPhoto
+
+        return EncodedPhoto(encoded) if self.config.data.jpeg_scaling else decode_image(encoded)
+
     @abc.abstractmethod
     def read(self, encoded):
         """One encoded file (string tensor) -> the dict of tensors that `inference` takes, without the batch axis."""
@@ -98,7 +105,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def prepare(self, image):
-        """The same from decoded pixels, uint8 `[h, w, 3]`, RGB and upright."""
+        """The same from what `photo` gives, or from pixels, uint8 `[h, w, 3]`, RGB and upright."""
 
     @abc.abstractmethod
     def inference(self, model):

@@ -80,7 +80,7 @@ class Classification(Task):
         changes = self.config.augment
 
         def make(columns, seed):
-            image = decode.decode_image(decode.read_encoded(columns["file"]))
+            image = self.photo(decode.read_encoded(columns["file"]))
             if training:
                 image = augment.augment_image(image, changes, size, fit, seed)
             else:
@@ -102,10 +102,10 @@ class Classification(Task):
 
     def read(self, encoded):
         """Encoded bytes of one picture -> `{"image": uint8 [s, s, 3]}`."""
-        return self.prepare(decode.decode_image(encoded))
+        return self.prepare(self.photo(encoded))
 
     def prepare(self, image):
-        """Pixels of one picture, uint8 `[h, w, 3]` -> `{"image": uint8 [s, s, 3]}`."""
+        """One picture, uint8 `[h, w, 3]` or an `EncodedPhoto` -> `{"image": uint8 [s, s, 3]}`."""
         size = views.read_size(self.config.model.input_size, self.config.evaluate.views)
         return {"image": resize.resize_image(image, size, self.config.data.fit)}
 

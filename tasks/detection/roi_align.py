@@ -40,29 +40,32 @@ def roi_align(maps, boxes, size, strides, bins, multiple=1):
     Points beyond the last place of the image's own part of the map (its size rounded up to a whole `multiple`) have the
     value of that place, and more than one place beyond it, 0.
     """
+    # What has a name here is found by it in a converted graph: see pipeline/openvino_roi_align.py.
+    maps = [tf.identity(each, name=f"map_{number}") for number, each in enumerate(maps)]
     channels, images = maps[0].shape[-1], tf.shape(boxes)[0]
     flat = tf.concat([tf.reshape(each, [tf.shape(each)[0], -1, channels]) for each in maps], 1)
     columns_of = tf.stack([tf.shape(each)[2] for each in maps])
     starts_of = tf.cumsum(tf.stack([tf.shape(each)[1] * tf.shape(each)[2] for each in maps]), exclusive=True)
-    level = levels_of(boxes, strides)
+    level = tf.identity(levels_of(boxes, strides), name="level")
     stride = tf.gather(tf.constant(strides), level)
-    own = up_to_multiple(size, multiple)
-    last_row = own[:, :1] // stride - 1
-    last_column = own[:, 1:] // stride - 1
-    boxes = boxes / tf.expand_dims(tf.cast(stride, tf.float32), 2)
+    own = tf.identity(up_to_multiple(size, multiple) // strides[0], name="own_places")  # of the first map
+    last_row = own[:, :1] // (stride // strides[0]) - 1
+    last_column = own[:, 1:] // (stride // strides[0]) - 1
+    boxes = tf.identity(boxes / tf.expand_dims(tf.cast(stride, tf.float32), 2), name="boxes_in_places")
     y, y_weights = _points(boxes[..., 1], boxes[..., 3], last_row, bins)
     x, x_weights = _points(boxes[..., 0], boxes[..., 2], last_column, bins)
     level = tf.expand_dims(tf.expand_dims(level, 2), 3)
     rows = tf.gather(starts_of, level) + y * tf.gather(columns_of, level)
     place = _down(rows) + _across(x)
     weights = _down(y_weights) * _across(x_weights)
-    on_map = tf.reduce_sum(weights, [2, 3, 4, 5]) / bins**2
+    on_map = tf.reduce_sum(y_weights, [2, 3]) * tf.reduce_sum(x_weights, [2, 3]) / bins**2
     # Sixteen places a bin and their weights: one gather and one product of matrices, fast forwards and backwards.
     taps = (2 * SAMPLES) ** 2
     sampled = tf.gather(flat, tf.reshape(place, [images, -1]), batch_dims=1)
     sampled = tf.reshape(sampled, [-1, taps, channels])
     weights = tf.cast(tf.reshape(weights, [-1, 1, taps]), sampled.dtype)
-    return tf.reshape(tf.matmul(weights, sampled), [images, -1, bins, bins, channels]), on_map
+    pooled = tf.reshape(tf.matmul(weights, sampled), [images, -1, bins, bins, channels])
+    return tf.identity(pooled, name="pooled"), on_map
 
 
 def levels_of(boxes, strides):

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from retinue.configs.errors import UsageError
 from retinue.data import augment_boxes, decode
+from retinue.data.resize import size_of
 from retinue.tasks.detection import agreement, draw, model, scores, torchvision
 from retinue.tasks.detection.matching import IGNORED, PADDING
 from retinue.tasks.task import Task
@@ -48,7 +49,7 @@ class Detection(Task):
         changes, multiple = self.config.augment, model.largest_stride(self.config.detection.style)
 
         def make(columns, seed):
-            image = decode.decode_image(decode.read_encoded(columns["file"]))
+            image = self.photo(decode.read_encoded(columns["file"]))
             boxes = tf.cast(columns["boxes"], tf.float32)
             labels = tf.where(columns["crowd"] | columns["difficult"], IGNORED, tf.cast(columns["labels"], tf.int32))
             if training:
@@ -76,15 +77,15 @@ class Detection(Task):
 
     def read(self, encoded):
         """Encoded bytes of one picture -> what `prepare` gives."""
-        return self.prepare(decode.decode_image(encoded))
+        return self.prepare(self.photo(encoded))
 
     def prepare(self, image):
-        """Pixels, uint8 `[h, w, 3]` -> image uint8 `[h', w', 3]`, resized and padded, size int32 `[2]`, the height and
-        width of what is picture in it, and original_size int32 `[2]`."""
+        """Pixels, uint8 `[h, w, 3]`, or an `EncodedPhoto` -> image uint8 `[h', w', 3]`, resized and padded, size int32
+        `[2]`, the height and width of what is picture in it, and original_size int32 `[2]`."""
         shorter, longest = self.config.model.input_size, self.config.detection.longest_side
         resized, _ = augment_boxes.resize_boxes_image(image, tf.zeros([0, 4]), shorter, longest)
         multiple = model.largest_stride(self.config.detection.style)
-        sizes = {"size": tf.shape(resized)[:2], "original_size": tf.shape(image)[:2]}
+        sizes = {"size": tf.shape(resized)[:2], "original_size": size_of(image)}
         return {"image": _padded(resized, multiple)} | sizes
 
     def inference(self, detector):

@@ -5,10 +5,11 @@ import tensorflow as tf
 
 from retinue.configs.errors import UsageError
 from retinue.data import augment_masks, decode
+from retinue.data.encoded_photo import EncodedPhoto
 from retinue.data.exif import exif_orientation
 from retinue.data.mask_file import VOID, read_mask
 from retinue.data.mask_sheet import blend, class_colors
-from retinue.data.resize import pad_to
+from retinue.data.resize import pad_to, size_of
 from retinue.tasks.segmentation import answers, draw, model, scores, torchvision
 from retinue.tasks.segmentation.truth import read_truth
 from retinue.tasks.segmentation.windows import in_windows
@@ -70,8 +71,8 @@ class Segmentation(Task):
 
         def make(columns, seed):
             encoded = decode.read_encoded(columns["file"])
-            image = decode.decode_image(encoded)
-            given = (columns["mask"], columns["values"], tf.shape(image)[:2], exif_orientation(encoded))
+            image = self.photo(encoded)
+            given = (columns["mask"], columns["values"], size_of(image), exif_orientation(encoded))
             mask = tf.numpy_function(lambda *arrays: _read(classes, *arrays), given, tf.uint8)
             mask.set_shape([None, None])
             if training:
@@ -97,14 +98,17 @@ class Segmentation(Task):
 
     def read(self, encoded):
         """Encoded bytes of one picture -> what `prepare` gives."""
-        return self.prepare(decode.decode_image(encoded))
+        return self.prepare(self.photo(encoded))
 
     def prepare(self, image):
-        """Pixels, uint8 `[h, w, 3]` -> image uint8 `[h', w', 3]`, smaller where it is larger than
+        """Pixels, uint8 `[h, w, 3]`, or an `EncodedPhoto` -> image uint8 `[h', w', 3]`, smaller where it is larger than
         `segmentation.longest_side` (unless it is to be looked at in windows), and original_size int32 `[2]`."""
         settings = self.config.segmentation
-        small = image if settings.window else augment_masks.resize_for_net(image, settings.longest_side)
-        return {"image": small, "original_size": tf.shape(image)[:2]}
+        if settings.window:  # every pixel counts
+            small = image.decode() if isinstance(image, EncodedPhoto) else image
+        else:
+            small = augment_masks.resize_for_net(image, settings.longest_side)
+        return {"image": small, "original_size": size_of(image)}
 
     def inference(self, net):
         """See `answers.inference`."""

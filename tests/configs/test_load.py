@@ -3,7 +3,7 @@
 import pytest
 
 from retinue.configs.errors import UsageError
-from retinue.configs.load import describe_keys, load_config, recipes, to_yaml
+from retinue.configs.load import describe_keys, load_config, load_recorded, recipes, to_yaml
 from retinue.configs.schema import Config
 
 
@@ -185,3 +185,12 @@ def test_every_key_is_described_and_can_be_set_to_its_default():
     assert rows["train.stages.<stage>.epochs"]["default"] == "head 2, all 10"
     plain = [f"{key}={row['default']}" for key, row in rows.items() if "<stage>" not in key]
     assert load_config(settings=plain) == Config()
+
+
+def test_a_run_from_before_a_key_goes_on_as_it_began(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(to_yaml(load_config()).replace("  jpeg_scaling: true\n", ""))
+    assert "jpeg_scaling" not in path.read_text()
+    assert load_recorded(path).data.jpeg_scaling is False
+    path.write_text(to_yaml(load_config()))
+    assert load_recorded(path) == load_config() and load_config().data.jpeg_scaling is True

@@ -2,7 +2,7 @@
 
 import os
 
-from retinue.configs.machine import cache_folder, usable_cores
+from retinue.configs.machine import cache_folder, free_memory, usable_cores
 
 
 def test_usable_cores_are_what_the_process_may_use():
@@ -17,3 +17,18 @@ def test_usable_cores_are_what_the_process_may_use():
 def test_the_cache_folder_can_be_moved(monkeypatch, tmp_path):
     monkeypatch.setenv("RETINUE_CACHE", str(tmp_path))
     assert cache_folder("weights") == tmp_path / "weights"
+
+
+def test_free_memory_is_what_machine_and_container_leave(monkeypatch, tmp_path):
+    monkeypatch.setattr("retinue.configs.machine.GROUPS", tmp_path)
+    machine = free_memory()
+    assert 1e6 < machine <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for name, text in (("max", "5000\n"), ("current", "3000\n"), ("stat", "anon 1000\ninactive_file 700\n")):
+        (tmp_path / f"memory.{name}").write_text(text)
+    assert free_memory() == 5000 - 3000 + 700
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_memory() > 1e6
+    (tmp_path / "memory").mkdir()  # version 1
+    for name, text in (("limit_in_bytes", "9000"), ("usage_in_bytes", "8000"), ("stat", "inactive_file 0\n")):
+        (tmp_path / "memory" / f"memory.{name}").write_text(text)
+    assert free_memory() == 1000

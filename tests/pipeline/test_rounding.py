@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from retinue.data.read import read
-from retinue.pipeline import rounding, runtimes
+from retinue.pipeline import openvino_runtime, rounding, runtimes
 from retinue.pipeline.evaluate import score
 from retinue.pipeline.export import export
 from retinue.pipeline.run import Run, open_model
@@ -66,9 +66,11 @@ def test_biases_take_the_mean_shift_out_of_a_net(net):
     np.testing.assert_allclose(layers[0].means, np.mean([p["image"].mean((0, 1)) for p in pictures[:8]], axis=0), 1e-5)
     rounding._correct_biases(converted, layers)
     batch = {"image": np.stack([picture["image"] for picture in pictures[8:]])}  # others than were measured
-    truth = runtimes.OpenVINORuntime(before)(batch)["scores"]
+    truth = openvino_runtime.OpenVINORuntime(before)(batch)["scores"]
     shift, left = (
-        np.abs((runtimes.OpenVINORuntime(_with_rounded_weights(one))(batch)["scores"] - truth).mean(axis=0)).max()
+        np.abs(
+            (openvino_runtime.OpenVINORuntime(_with_rounded_weights(one))(batch)["scores"] - truth).mean(axis=0)
+        ).max()
         for one in (before, converted)
     )
     assert left < 0.1 * shift

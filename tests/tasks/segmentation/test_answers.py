@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from retinue.configs.load import load_config
 from retinue.configs.schema import SegmentationConfig
-from retinue.pipeline import runtimes
+from retinue.pipeline import openvino_runtime, runtimes
 from retinue.tasks.segmentation.answers import inference
 from retinue.tasks.segmentation.task import Segmentation
 
@@ -89,7 +89,7 @@ def test_openvino_gives_the_same(settings):
     function = runtimes.trace(answer)
     inputs = {"image": blobs(7), "original_size": np.array([[25, 31]] * 2, np.int32)}
     one = runtimes.TensorFlowRuntime(function, answer)(inputs)
-    other = runtimes.OpenVINORuntime(runtimes.convert(function))(inputs)
+    other = openvino_runtime.OpenVINORuntime(runtimes.convert(function))(inputs)
     assert set(one) == set(other) and (one["mask"] == other["mask"]).mean() > 0.999
     np.testing.assert_allclose(one["confidence"], other["confidence"], atol=1e-5)
 

@@ -1,0 +1,62 @@
+"""Whether the exports of a trained run say what Keras says, in processes that have none of ours.
+
+    python benchmarks/exports_elsewhere.py RUN [--files 8]
+
+Exports RUN in all four formats, gives the nets the run's own held-out files, decoded here, and compares the answers of
+a process for each format, in which `import retinue` fails, with the Keras model's. Prints a line a format, and ends
+with 1 where one does not agree.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "pipeline"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--files", type=int, default=8)
+    options = parser.parse_args()
+    from test_formats_elsewhere import AFTER, BEFORE, ELSEWHERE
+
+    from retinue.pipeline import run_records, runtimes
+    from retinue.pipeline.export import TOLERANCE, export
+    from retinue.pipeline.predict import stacked
+    from retinue.pipeline.run import open_model
+
+    model = open_model(options.run)
+    held_out = [record for split in ("test", "val") for record in run_records.spread(model, split, options.files)]
+    records = held_out[: options.files]
+    inference = model.task.inference(model.build())
+    keras_model = runtimes.TensorFlowRuntime(runtimes.trace(inference), inference)
+    agreed = True
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = Path(scratch)
+        export(options.run, scratch / "export", to=tuple(ELSEWHERE))
+        found = {form: [] for form in ELSEWHERE}
+        for record in records:
+            batch = stacked([run_records.read(model.task, record)], model.task.padding(training=False))
+            np.savez(scratch / "inputs.npz", **batch)
+            truth = keras_model(batch)
+            for form, program in ELSEWHERE.items():
+                command = [sys.executable, "-c", BEFORE + program + AFTER, scratch / "export", scratch / "inputs.npz"]
+                subprocess.run([*command, scratch / form], check=True, capture_output=True, cwd="/")
+                given = dict(np.load(scratch / f"{form}.npz"))
+                found[form].append(model.task.compare(given, truth, TOLERANCE))
+        for form, told in found.items():
+            same, ties = (sum(one[name] for one in told) for name in ("same", "near_ties"))
+            largest = max(one["largest_difference"] for one in told)
+            agreed &= same + ties == len(records) and largest <= TOLERANCE
+            words = f"largest difference {largest:.1e}, same answer {same} of {len(records)}, {ties} near ties"
+            print(f"without retinue, {form}: {words}")
+    sys.exit(not agreed)
+
+
+if __name__ == "__main__":
+    main()
