@@ -12,6 +12,7 @@ import re
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import free_memory
+from retinue.configs.quiet import import_tensorflow
 from retinue.data.pack_index import AGAIN, INDEX, index_path, parse_index
 
 MARK = f"/{INDEX}/"
@@ -28,7 +29,7 @@ def is_packed(name):
 def is_pack(folder):
     """Whether a folder, or an address, holds a pack."""
     path = index_path(os.fspath(folder))
-    return _gfile().exists(path) if is_address(path) else os.path.isfile(path)
+    return _tensorflow().io.gfile.exists(path) if is_address(path) else os.path.isfile(path)
 
 
 def is_address(name):
@@ -213,10 +214,9 @@ def _read_range(path, offset, length):
             return content
         finally:
             os.close(opened)
-    import tensorflow as tf
-
+    tf = _tensorflow()
     try:
-        with _gfile().GFile(path, "rb") as opened:
+        with tf.io.gfile.GFile(path, "rb") as opened:
             opened.seek(offset)
             return opened.read(length)
     except tf.errors.NotFoundError:
@@ -227,7 +227,8 @@ def _read_range(path, offset, length):
         raise OSError(errno.EIO, error.message.splitlines()[0], path) from None
 
 
-def _gfile():
+def _tensorflow():
+    import_tensorflow()  # without its greetings
     import tensorflow as tf
 
-    return tf.io.gfile
+    return tf
