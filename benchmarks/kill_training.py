@@ -6,8 +6,8 @@
 every step); a worker drawn at random gets kill -9 at a moment drawn between the start of its process and 0.6 of
 a whole job's time, `--each` times a job, until `--kills` have been made. The job that ends is compared with one that
 nobody killed: every array of its last checkpoint and every number of its metrics but the times, bit for bit with one
-worker, to 1e-5 of an array's largest value with several. Then, with several workers, the other faults, once each: a worker hung
-(SIGSTOP), SIGTERM to one worker and to all, a full disk. Writes benchmarks/results/kill_training.csv, or `--out`.
+worker, to 1e-5 of an array's largest value with several. Then, with several workers, the other faults, once each: a
+worker hung (SIGSTOP), SIGTERM to one worker and to all, a full disk. Writes benchmarks/results/kill_training.csv, or `--out`.
 """
 
 import argparse
