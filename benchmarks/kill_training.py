@@ -2,12 +2,13 @@
 
     python benchmarks/kill_training.py [--workers 1 2] [--kills 20] [--each 5] [--seed 0] [--out FILE]
 
-`retinue launch --restarts` trains a small classifier (LeNet-5 with dropout, 61 drawn photos, batches of 8, saved after
-every step); a worker drawn at random gets kill -9 at a moment drawn between the start of its process and 0.6 of
+`retinue launch --restarts` trains a small classifier (LeNet-5 with dropout, 61 drawn photos, batches of 8, saved
+after every step); a worker drawn at random gets kill -9 at a moment drawn between the start of its process and 0.6 of
 a whole job's time, `--each` times a job, until `--kills` have been made. The job that ends is compared with one that
 nobody killed: every array of its last checkpoint and every number of its metrics but the times, bit for bit with one
 worker, to 1e-5 of an array's largest value with several. Then, with several workers, the other faults, once each: a
-worker hung (SIGSTOP), SIGTERM to one worker and to all, a full disk. Writes benchmarks/results/kill_training.csv, or `--out`.
+worker hung (SIGSTOP), SIGTERM to one worker and to all, a full disk. Writes benchmarks/results/kill_training.csv, or
+`--out`.
 """
 
 import argparse
