@@ -1,67 +1,103 @@
-"""Resident memory of `retinue predict` over 20,000 files: it must stay flat from file 2,000 on.
+"""Resident memory of `retinue predict` over 50,000 files of each task: it must stay flat from file 2,000 on.
 
-    python benchmarks/memory.py [--count 20000] [--runtime openvino]
+    python benchmarks/memory.py [TASK...] [--count 50000] [--runtime auto]
 
-Real JPEG files (500 distinct ones, under many names), EfficientNet-Lite0 at 32 px, the whole pipeline. A row every
+Few distinct files (500 JPEG photos for classification; the 61 drawn records of equal_training.py, and a net trained on
+them, for the others) under many names, and small nets: what could grow is what the pipeline keeps of each file. Each
+task is run in a process of its own, with JSON lines, CSV and, of segmentation, masks. A row every
 1,000 files goes into benchmarks/results/memory.csv. Ends with 1 when memory grew by more than 5% from file 2,000 to the
 last.
 """
 
 import argparse
+import csv
+import json
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from equal_training import make_data, train
 from predict import make_photos, make_run
 
 RESULTS = Path(__file__).parent / "results" / "memory.csv"
-DISTINCT = 500
+TASKS = ("classification", "detection", "segmentation", "video")
+EVERY = 1000
 FLAT = 1.05
 
 
-def resident_megabytes():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+def make_task(task, scratch):
+    """(run folder, distinct files) of a task."""
+    if task == "classification":
+        make_photos(scratch / "distinct", 500, 160, 120)
+        return make_run(scratch / "run", input_size=32).folder, sorted((scratch / "distinct").iterdir())
+    data, out = scratch / "distinct", scratch / "run"
+    with open(scratch / "log", "w") as log:
+        train(task, "one", make_data(task, data), out, log)
+    with open(out / "split.csv") as file:
+        return out, [data / row["file"] for row in csv.DictReader(file)]
+
+
+def work(task, count, runtime):
+    """Resident megabytes every 1,000 files, printed as JSON."""
+    from retinue.pipeline.predict import predict
+
+    found = []
+
+    def sample(summary):
+        if summary.images % EVERY == 0 and len(found) < summary.images // EVERY:
+            with open("/proc/self/statm") as file:
+                found.append(int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = Path(scratch)
+        run, distinct = make_task(task, scratch)
+        (scratch / "files").mkdir()
+        for number in range(count):
+            file = distinct[number % len(distinct)]
+            os.link(file, scratch / "files" / f"{number}{file.suffix}")
+        files, out, formats = [scratch / "files"], scratch / "out", ("jsonl", "csv")
+        summary = predict(run, files, out, formats=formats, runtime=runtime, progress=sample, say=print)
+        assert summary.images == count and not summary.failures, summary
+    print(json.dumps(found))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("tasks", nargs="*", default=TASKS)
+    parser.add_argument("--count", type=int, default=50_000)
     parser.add_argument("--runtime", default="auto", choices=("auto", "tensorflow", "openvino"))
+    parser.add_argument("--work", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    from retinue.pipeline.predict import predict
-    from retinue.pipeline.run import to_csv
-
-    rows = []
-
-    def sample(summary):
-        if summary.images % 1000 == 0:
-            rows.append({"files": summary.images, "resident_megabytes": round(resident_megabytes(), 1)})
-
-    with tempfile.TemporaryDirectory() as scratch:
-        scratch = Path(scratch)
-        make_photos(scratch / "distinct", min(DISTINCT, options.count), 160, 120)
-        distinct = sorted((scratch / "distinct").iterdir())
-        (scratch / "photos").mkdir()
-        for number in range(options.count):
-            os.link(distinct[number % len(distinct)], scratch / "photos" / f"{number}.jpg")
-        make_run(scratch / "run", input_size=32)
-        predict(
-            scratch / "run",
-            [scratch / "photos"],
-            scratch / "out",
-            formats=("jsonl", "csv"),
-            runtime=options.runtime,
-            progress=sample,
-        )
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(to_csv(rows), encoding="utf-8")
-    print(to_csv(rows))
-    settled = [row["resident_megabytes"] for row in rows if row["files"] >= 2000]
-    growth = settled[-1] / settled[0] if settled else 1.0
-    print(f"from file 2,000 to file {rows[-1]['files']:,}: {growth - 1:+.1%}")
-    sys.exit(growth > FLAT)
+    if options.work:
+        return work(options.work, options.count, options.runtime)
+    rows, grew = [], False
+    for task in options.tasks:
+        command = [
+            sys.executable,
+            __file__,
+            "--work",
+            task,
+            "--count",
+            str(options.count),
+            "--runtime",
+            options.runtime,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
+        if done.returncode:
+            sys.exit(f"{task} failed:\n{done.stdout[-1000:]}{done.stderr[-3000:]}")
+        found = json.loads(done.stdout.strip().splitlines()[-1])
+        for number, megabytes in enumerate(found, 1):
+            rows.append({"task": task, "files": number * EVERY, "resident_megabytes": round(megabytes, 1)})
+        growth = found[-1] / found[min(1, len(found) - 1)]
+        grew |= growth > FLAT
+        print(f"{task}: {found[-1]:.0f} MB, from file 2,000 to file {options.count:,}: {growth - 1:+.1%}", flush=True)
+    with open(RESULTS, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    sys.exit(grew)
 
 
 if __name__ == "__main__":

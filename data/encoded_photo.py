@@ -16,13 +16,19 @@ class EncodedPhoto:
     side keeps 1.5 times the pixels that are asked for. The inverse transform then does the first part of the averaging:
     at 1/8 each pixel is exactly the mean of a block. Other formats are decoded at once, as `decode_image` does it.
 
-    encoded: string scalar, as `decode_image` takes it. size: int32 `[2]`, (height, width) of the upright picture in its
-    own pixels; orientation: int32 scalar, EXIF's.
+    encoded: string scalar, as `decode_image` takes it. upright_jpeg: whether it is known to be just that, which
+    spares looking into it again. size: int32 `[2]`, (height, width) of the upright picture in its own pixels;
+    orientation: int32 scalar, EXIF's.
     Raises tf.errors.InvalidArgumentError as `decode_image` does, of a JPEG that is torn not before `decode_for`.
     """
 
-    def __init__(self, encoded):
-        self._encoded, self.orientation = encoded, exif_orientation(encoded)
+    def __init__(self, encoded, upright_jpeg=False):
+        self._encoded, self._upright_jpeg = encoded, upright_jpeg
+        if upright_jpeg:
+            self._is_jpeg, self.orientation = tf.constant(True), tf.constant(1)
+            self.size = tf.io.extract_jpeg_shape(encoded)[:2]
+            return
+        self.orientation = exif_orientation(encoded)
         self._is_jpeg = starts_with(encoded, JPEG_SIGNATURE)
         self._other = tf.cond(
             self._is_jpeg,
@@ -43,9 +49,13 @@ class EncodedPhoto:
         made smaller.
         """
         index = self._index(window, size)
-        pixels = tf.cond(self._is_jpeg, lambda: self._decode(index), lambda: self._other)
-        pixels.set_shape([None, None, 3])
         ratio = tf.gather(RATIOS, index)
+        if self._upright_jpeg:
+            return self._decode(index), tf.cast(window, tf.float32) / tf.cast(ratio, tf.float32)
+        pixels = tf.cond(
+            self._is_jpeg, lambda: apply_orientation(self._decode(index), self.orientation), lambda: self._other
+        )
+        pixels.set_shape([None, None, 3])
         # The last blocks of a row and a column may reach over the picture's edge: an edge that turning made the first.
         beyond = tf.shape(pixels)[:2] * ratio - self.size
         turned = self._is_jpeg & tf.stack(
@@ -67,4 +77,4 @@ class EncodedPhoto:
 
     def _decode(self, index):
         branches = [lambda ratio=ratio: decode_jpeg(self._encoded, ratio) for ratio in RATIOS]
-        return apply_orientation(tf.switch_case(index, branches), self.orientation)
+        return tf.ensure_shape(tf.switch_case(index, branches), [None, None, 3])

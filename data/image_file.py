@@ -188,11 +188,12 @@ def image_size(path):
 
     Raises OSError when it can't be read, ValueError when it is no image or its header is damaged.
     """
-    return upright_size(path)[:2]
+    return read_header(path)[:2]
 
 
-def upright_size(path):
-    """(width, height, orientation): what `image_size` gives, and the stored picture's EXIF orientation, 1 to 8."""
+def read_header(path):
+    """(width, height, orientation, format): what `image_size` gives, the stored picture's EXIF orientation, 1 to 8, and
+    the name that `format_of` gives."""
     if packed.is_packed(path):
         opened = io.BytesIO(packed.read_bytes(path))
     elif stat.S_ISREG(os.stat(path).st_mode):
@@ -209,7 +210,7 @@ def upright_size(path):
         except Exception as error:  # decoders raise anything on broken bytes
             raise ValueError(_decoder_reason(error)[1]) from error
     sides = (found["width"], found["height"])
-    return (*(sides[::-1] if found["orientation"] >= 5 else sides), found["orientation"])
+    return (*(sides[::-1] if found["orientation"] >= 5 else sides), found["orientation"], found["format"])
 
 
 def _open(stream, found):

@@ -17,18 +17,26 @@ class Reader:
 
     def __init__(self, task):
         self._max_pixels = task.config.data.max_pixels
-        self._read = tf.function(task.read, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
-        self._read(tf.io.encode_png(tf.zeros([8, 8, 3], tf.uint8)))  # built now, half a second, not at the first file
+        signature, black = [tf.TensorSpec([], tf.string)], tf.zeros([8, 8, 3], tf.uint8)
+        self._read = tf.function(task.read, input_signature=signature, autograph=False)
+        self._read(tf.io.encode_png(black))  # built now, half a second, not at the first file
+        # Most photos are JPEGs without need of turning, which the header has said: a quarter of the work is spared.
+        self._read_upright = tf.function(
+            lambda encoded: task.prepare(task.photo(encoded, upright_jpeg=True)),
+            input_signature=signature,
+            autograph=False,
+        )
+        self._read_upright(tf.io.encode_jpeg(black))
 
     def __call__(self, file):
         try:
-            size = image_file.image_size(file)
+            *size, orientation, form = image_file.read_header(file)
             if size[0] * size[1] > self._max_pixels:
                 return None, None, reason_of(file, self._max_pixels, "too large")
             # As an object: of plain bytes NumPy makes two more copies on their way to TensorFlow, 7 ms for 3 MB.
             encoded = tf.constant(np.array(encoded_bytes(file), object))
-            tensors = self._read(encoded)
-            return {name: tensor.numpy() for name, tensor in tensors.items()}, size, None
+            tensors = self._read_upright(encoded) if (form, orientation) == ("JPEG", 1) else self._read(encoded)
+            return {name: tensor.numpy() for name, tensor in tensors.items()}, tuple(size), None
         except Exception as error:  # whatever a decoder makes of broken bytes: it is this file's reason, and no more
             return None, None, reason_of(file, self._max_pixels, str(error))
 

@@ -86,12 +86,15 @@ class Task(abc.ABC):
     def mix(self):
         """The function over a training batch (inputs, targets, seeds) -> (inputs, targets), or None."""
 
-    def photo(self, encoded):
-        """One encoded file (string tensor) as `prepare` takes it, decoded or yet to be, by `data.jpeg_scaling`."""
+    def photo(self, encoded, upright_jpeg=False):
+        """One encoded file (string tensor) as `prepare` takes it, decoded or yet to be, by `data.jpeg_scaling`.
+        upright_jpeg: whether it is known to be that, see `EncodedPhoto`."""
         from retinue.data.decode import decode_image
         from retinue.data.encoded_photo import EncodedPhoto
 
-        return EncodedPhoto(encoded) if self.config.data.jpeg_scaling else decode_image(encoded)
+        if not self.config.data.jpeg_scaling:
+            return decode_image(encoded)
+        return EncodedPhoto(encoded, upright_jpeg)
 
     @abc.abstractmethod
     def read(self, encoded):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from retinue.configs.errors import RetinueError
-from retinue.data.image_file import upright_size
+from retinue.data.image_file import read_header
 from retinue.data.mask_file import VOID, read_mask
 
 
@@ -12,7 +12,7 @@ def read_truth(dataset, record, classes, size=None):
 
     record: of `dataset`; size: (height, width) that it must have, by default the upright photo's.
     """
-    width, height, orientation = upright_size(record["file"])
+    width, height, orientation, _ = read_header(record["file"])
     if size is not None and (height, width) != tuple(size):
         raise RetinueError(
             f"{record['file']}: the prediction has {size[1]} x {size[0]} pixels, the photo {width} x {height}; has the "

@@ -110,6 +110,18 @@ def test_every_kind_of_jpeg(encoded):
     np.testing.assert_allclose(resized, from_pixels(encoded, [0, 0, 480, 320], [20, 30]), atol=2)
 
 
+@pytest.mark.parametrize("window", [[0, 0, 480, 320], [3, 5, 477, 310], [100, 50, 130, 90]])
+def test_knowing_that_a_jpeg_is_upright_changes_nothing(window):
+    encoded = tf.constant(encode(PHOTO))
+    known, unknown = EncodedPhoto(encoded, upright_jpeg=True), EncodedPhoto(encoded)
+    np.testing.assert_array_equal(known.size, unknown.size)
+    np.testing.assert_array_equal(known.decode(), unknown.decode())
+    for side in (10, 30, 60, 300):
+        np.testing.assert_array_equal(
+            cut_and_resize(known, window, (side, side)), cut_and_resize(unknown, window, (side, side))
+        )
+
+
 @pytest.mark.parametrize("file_format", ["PNG", "WEBP", "GIF", "BMP"])
 def test_other_formats_are_as_they_were(file_format):
     encoded = encode(PHOTO, file_format, orientation=8 if file_format in ("PNG", "WEBP") else 1)

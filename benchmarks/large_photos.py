@@ -1,0 +1,137 @@
+"""12-megapixel JPEG photos to results on disk: decoded no larger than needed, decoded whole, and with Keras.
+
+    python benchmarks/large_photos.py RUN PHOTOS [--count 60] [--repeats 5]
+
+RUN: a run folder of classification; PHOTOS: a folder with photos of 6 megapixels and more, of which `--count` files of
+4000 x 3000 pixels are cut, many from one photo where there are fewer photos. Each competitor works in a process of its
+own, all of them in turn. `scaled` and `whole` are one `retinue predict` with `data.jpeg_scaling` true and false; what
+they answer is compared: the share of photos with the same label, and the differences of scores. The medians go into
+benchmarks/results/large_photos.csv.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from predict import run_keras
+
+RESULTS = Path(__file__).parent / "results" / "large_photos.csv"
+WIDTH, HEIGHT = 4000, 3000
+COMPETITORS = ("keras", "whole", "scaled")
+
+
+def make_large(found, folder, count):
+    """`count` different cuts of the photos, each 4000 x 3000, as a camera writes them: quality 92, colour halved."""
+    import cv2
+    import numpy as np
+
+    folder.mkdir()
+    photos = [photo for photo in map(cv2.imread, map(str, found)) if photo is not None]
+    photos = [photo for photo in photos if photo.shape[0] * photo.shape[1] >= 6e6]
+    if not photos:
+        sys.exit("none of the photos has 6 megapixels")
+    for number in range(count):
+        photo, rng = photos[number % len(photos)], np.random.default_rng(number)
+        share = rng.uniform(0.7, 1) if number >= len(photos) else 1
+        fits = min(photo.shape[0] / HEIGHT, photo.shape[1] / WIDTH) * share
+        height, width = int(HEIGHT * fits), int(WIDTH * fits)
+        top, left = rng.integers(0, photo.shape[0] - height + 1), rng.integers(0, photo.shape[1] - width + 1)
+        cut = cv2.resize(photo[top : top + height, left : left + width], (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+        cv2.imwrite(str(folder / f"{number:04d}.jpg"), cut, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    return len(photos)
+
+
+def with_scaling(run, scaling, folder):
+    """A copy of a run folder with `data.jpeg_scaling` as said."""
+    import yaml
+
+    shutil.copytree(run, folder, ignore=shutil.ignore_patterns("tensorboard", "last", "check", "worst"))
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["data"]["jpeg_scaling"] = scaling
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def work(competitor, run, photos, out):
+    out = Path(out)
+    out.mkdir()
+    if competitor == "keras":
+        seconds, images = run_keras(run, photos, out)
+    else:
+        from retinue.pipeline.predict import predict
+
+        summary = predict(run, [photos], out / "results", formats=("jsonl", "csv"), say=lambda line: None)
+        assert not summary.failures
+        seconds, images = summary.seconds, summary.images
+    print(json.dumps(images / seconds))
+
+
+def compared(one, other):
+    """(share with the same label, mean and largest difference of the scores) of two folders of results."""
+    import numpy as np
+
+    pairs = [
+        [{found["label"]: found["score"] for found in json.loads(line)["labels"]} for line in open(path)]
+        for path in (one / "results" / "results.jsonl", other / "results" / "results.jsonl")
+    ]
+    differences, same = [], []
+    for first, second in zip(*pairs, strict=True):
+        same.append(max(first, key=first.get) == max(second, key=second.get))
+        differences += [abs(first[label] - second[label]) for label in first.keys() & second.keys()]
+    return np.mean(same), np.mean(differences), np.max(differences)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", nargs="?")
+    parser.add_argument("photos", nargs="?")
+    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        return work(*options.work)
+    from retinue.configs.machine import usable_cores
+    from retinue.pipeline.run import to_csv, versions
+
+    rates = {name: [] for name in COMPETITORS}
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = Path(scratch)
+        distinct = make_large(sorted(Path(options.photos).rglob("*.jpg")), scratch / "photos", options.count)
+        runs = {name: with_scaling(options.run, name == "scaled", scratch / name) for name in COMPETITORS}
+        for repeat in range(options.repeats):
+            for name in COMPETITORS:
+                out = scratch / f"{name}-{repeat}"
+                command = [sys.executable, __file__, "--work", name, runs[name], scratch / "photos", out]
+                done = subprocess.run(
+                    command, capture_output=True, text=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+                )
+                if done.returncode:
+                    sys.exit(f"{name} failed:\n{done.stderr[-3000:]}")
+                rates[name].append(json.loads(done.stdout.strip().splitlines()[-1]))
+                print(f"repeat {repeat + 1}: {name}: {rates[name][-1]:.2f} photos/s", flush=True)
+        same, mean, largest = compared(scratch / "whole-0", scratch / "scaled-0")
+    rows = []
+    for name, found in rates.items():
+        rate = statistics.median(found)
+        row = {"competitor": name, "photos_per_second": round(rate, 2)}
+        row |= {f"times_{other}": round(rate / statistics.median(rates[other]), 2) for other in ("keras", "whole")}
+        row |= {"slowest": round(min(found), 2), "fastest": round(max(found), 2)}
+        is_scaled = name == "scaled"
+        row |= {"same_label_as_whole": round(float(same), 4) if is_scaled else None}
+        row |= {"mean_difference": round(float(mean), 5) if is_scaled else None}
+        row |= {"largest_difference": round(float(largest), 5) if is_scaled else None}
+        row |= {"photos": options.count, "distinct": distinct, "runs": options.repeats, "cores": usable_cores()}
+        rows.append(row | versions())
+    RESULTS.write_text(to_csv(rows), encoding="utf-8")
+    print(to_csv(rows))
+
+
+if __name__ == "__main__":
+    main()
