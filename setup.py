@@ -33,7 +33,7 @@ EXTRAS = {
     "onnx": ["onnxruntime", "tf2onnx>=1.17", "onnx"],  # exports to ONNX, the proof of them, and `--runtime onnxruntime`
     "litert": ["ai-edge-litert"],  # runs exports to LiteRT, which TensorFlow converts to, for their proof
     "quantize": ["nncf>=3.4"],  # int8 exports: OpenVINO's own quantiser
-    "dev": ["pytest", "ruff"],
+    "dev": ["pytest", "pytest-xdist", "ruff"],  # xdist: tests keep one core busy, so two processes take half as long
 }
 
 ROOMS = find_packages(exclude=["tests*", "benchmarks*", "docs*"])

@@ -1,0 +1,158 @@
+"""A training step against torchvision's and timm's on the CPU, and the share of time that training waits for photos.
+
+    python benchmarks/training_speed.py --torch PYTHON [--repeats 5] [--nets NAME...]
+
+PYTHON: an interpreter that has torch, torchvision and timm (for EfficientNet-Lite0). The step: forward, softmax
+cross-entropy over 10 classes, backward, SGD with momentum 0.9 on all weights, batch norms updating, no dropout but
+VGG's own; 224 px, batches of 8 that lie in memory as bytes (the normalisation is in the step of both). Each library
+in a process of its own, in turn, `--repeats` times: milliseconds of the middle step of those after the first two.
+"waiting" is the share of an epoch in which `retinue train` waited for batches, from its own log: 96 photos of
+500 x 375 pixels as JPEG files, the default augmentation on, the second epoch of two. Writes
+benchmarks/results/training_speed.csv.
+"""
+
+import argparse
+import csv
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results" / "training_speed.csv"
+NETS = ("resnet18", "resnet50", "vgg16", "efficientnet_lite0")
+BATCH, SIZE, CLASSES, WARM = 8, 224, 10, 2
+STEPS = {"resnet18": 16, "resnet50": 8, "vgg16": 4, "efficientnet_lite0": 12}
+
+
+def examples():
+    import numpy as np
+
+    drawn = np.random.default_rng(0)
+    return drawn.integers(0, 256, (BATCH, SIZE, SIZE, 3)).astype("uint8"), drawn.integers(0, CLASSES, BATCH)
+
+
+def step_of_torch(net):
+    import torch
+    import torchvision
+
+    if net == "efficientnet_lite0":
+        import timm
+
+        model = timm.create_model(net, pretrained=False, num_classes=CLASSES)
+    else:
+        model = getattr(torchvision.models, net)(weights=None, num_classes=CLASSES)
+    model.train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
+    mean, deviation = (torch.tensor(one).view(1, 3, 1, 1) for one in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    images, labels = map(torch.from_numpy, examples())
+
+    def step():
+        x = (images.permute(0, 3, 1, 2).float() / 255 - mean) / deviation
+        loss = torch.nn.functional.cross_entropy(model(x), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def step_of_retinue(net):
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from retinue import tasks
+    from retinue.configs.load import load_config
+
+    settings = [f"model.backbone={net}", "model.weights=none", f"model.input_size={SIZE}", "model.dropout=0"]
+    config = load_config(settings=[*settings, "train.label_smoothing=0"])
+    model = tasks.create(config, [str(number) for number in range(CLASSES)]).build()
+    model.compile(keras.optimizers.SGD(1e-4, momentum=0.9))
+    images, labels = examples()
+    targets = np.eye(CLASSES, dtype="float32")[labels]
+    data = iter(tf.data.Dataset.from_tensors((images, targets)).repeat().prefetch(2))
+    model.make_train_function()
+    return lambda: model.train_function(data)
+
+
+def work(library, net):
+    """Milliseconds of the middle step, printed."""
+    step, taken = (step_of_torch if library == "torch" else step_of_retinue)(net), []
+    for _ in range(WARM + STEPS[net]):
+        began = time.perf_counter()
+        step()
+        taken.append(time.perf_counter() - began)
+    print(json.dumps(1000 * statistics.median(taken[WARM:])))
+
+
+def waiting(net, photos, out):
+    """The share of its second epoch that `retinue train` waited for data."""
+    settings = [f"model.backbone={net}", "model.weights=none", f"train.batch_size={BATCH}", "evaluate.bootstrap=0"]
+    settings += ["data.val_share=0", "data.test_share=0", "train.stages={all: {epochs: 2, rate: 0.0001}}"]
+    command = [sys.executable, "-m", "retinue.cli", "train", str(photos), "--out", str(out)]
+    command += [part for setting in settings for part in ("--set", setting)]
+    subprocess.run(command, check=True, capture_output=True)
+    with open(out / "metrics.csv") as file:
+        return float(list(csv.DictReader(file))[-1]["waiting"])
+
+
+def make_photos(folder):
+    from predict import make_photos as make
+
+    make(folder / "all", 96)
+    for number, file in enumerate(sorted((folder / "all").iterdir())):
+        (folder / "photos" / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        file.rename(folder / "photos" / "ab"[number % 2] / file.name)
+    return folder / "photos"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--torch")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--nets", nargs="+", choices=NETS, default=NETS)
+    parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        return work(*options.work)
+    from retinue.configs.machine import usable_cores
+    from retinue.pipeline.run import to_csv, versions
+
+    asked = "import torch, torchvision, timm; print(torch.__version__, torchvision.__version__, timm.__version__)"
+    asked = subprocess.run([options.torch, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    found, waits = {net: {"torch": [], "retinue": []} for net in options.nets}, {}
+    for repeat in range(options.repeats):
+        for net, taken in found.items():
+            for library in taken:
+                python = options.torch if library == "torch" else sys.executable
+                command = [python, __file__, "--work", library, net]
+                done = subprocess.run(command, capture_output=True, text=True, env=environment)
+                if done.returncode:
+                    sys.exit(f"{library} {net} failed:\n{done.stderr[-3000:]}")
+                taken[library].append(json.loads(done.stdout.strip().splitlines()[-1]))
+                print(f"repeat {repeat + 1}: {net}, {library}: {taken[library][-1]:.0f} ms", flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        photos = make_photos(Path(scratch))
+        for net in options.nets:
+            waits[net] = waiting(net, photos, Path(scratch) / net)
+            print(f"{net}: {waits[net]:.2%} of the time waiting for data", flush=True)
+    rows = []
+    for net, taken in found.items():
+        ours, theirs = statistics.median(taken["retinue"]), statistics.median(taken["torch"])
+        row = {"net": net, "retinue_ms": round(ours), "torch_ms": round(theirs), "times_torch": round(theirs / ours, 2)}
+        for library, each in taken.items():
+            row |= {f"{library}_range": f"{min(each):.0f}-{max(each):.0f}"}
+        row |= {"waiting": waits[net], "batch": BATCH, "runs": options.repeats, "cores": usable_cores()}
+        rows.append(row | dict(zip(("torch", "torchvision", "timm"), asked, strict=True)) | versions())
+    RESULTS.write_text(to_csv(rows), encoding="utf-8")
+    print(to_csv(rows))
+
+
+if __name__ == "__main__":
+    main()
