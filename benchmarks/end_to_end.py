@@ -5,8 +5,9 @@
 RUN: run folders of classification, of EfficientNet-Lite0 and ResNet-50 for instance; EXPORT: int8 exports, in the
 same order. Each net is run over one folder of 500 x 375 photos, each competitor in a process of its own, all of them in
 turn and `--repeats` times. The clock starts when the model is loaded (and, for the peers, has seen a batch) and stops
-when the last line is on disk. The peers, which are slow, get the first `--peer-count` files. Beside each precision
-stands the score on `--data`'s held-out files. The medians go into benchmarks/results/end_to_end.csv.
+when the last line is on disk. The first run is raced over `--count` files, a second one (a slower net) over
+`--second-count`, and the peers over the first `--peer-count`. Beside each precision stands the score on `--data`'s
+held-out files. The medians go into benchmarks/results/end_to_end.csv.
 
 Keras: `image_dataset_from_directory` and `predict`. torchvision (`--torch`, an interpreter that has it; for ResNet-50):
 `ImageFolder`'s reading, its usual preprocessing for prediction and a DataLoader with 2 workers.
@@ -111,8 +112,18 @@ def competitors(run, int8, torch):
 
     backbone = open_model(run).config.model.backbone
     peers = ["keras"] + ["torchvision"] * bool(torch and backbone == "resnet50")
-    own = ["tensorflow f32", "openvino f32"] + ["openvino bf16"] * rounding.is_native()
+    own = ["openvino f32"] + ["openvino bf16"] * rounding.is_native()
     return backbone, [(name, run) for name in peers + own] + [("openvino int8", int8)] * bool(int8)
+
+
+def linked(photos, count):
+    """A folder with the first `count` of the photos."""
+    folder = photos.with_name(str(count))
+    folder.mkdir(exist_ok=True)
+    for file in sorted(photos.iterdir())[:count]:
+        if not (folder / file.name).exists():
+            os.link(file, folder / file.name)
+    return folder
 
 
 def held_out_score(name, model, data):
@@ -148,7 +159,8 @@ def main():
     parser.add_argument("--data", help="the held-out photos with their labels, for the scores; a data source")
     parser.add_argument("--torch")
     parser.add_argument("--count", type=int, default=5000)
-    parser.add_argument("--peer-count", type=int, default=1000)
+    parser.add_argument("--second-count", type=int, default=1000)
+    parser.add_argument("--peer-count", type=int, default=500)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -161,16 +173,14 @@ def main():
         torch_version = asked.stdout.strip()
     measured, scores = {}, {}
     with tempfile.TemporaryDirectory() as scratch:
-        photos, few = Path(scratch) / "photos", Path(scratch) / "few"
+        photos = Path(scratch) / "photos"
         make_photos(photos, options.count)
-        few.mkdir()
-        for file in sorted(photos.iterdir())[: options.peer_count]:
-            os.link(file, few / file.name)
+        second, few = (linked(photos, count) for count in (options.second_count, options.peer_count))
         for repeat in range(options.repeats):
-            for run, int8 in itertools.zip_longest(options.runs, options.int8):
+            for place, (run, int8) in enumerate(itertools.zip_longest(options.runs, options.int8)):
                 backbone, raced = competitors(run, int8, options.torch)
                 for name, model in raced:
-                    files = few if name in ("keras", "torchvision") else photos
+                    files = few if name in ("keras", "torchvision") else second if place else photos
                     python = options.torch if name == "torchvision" else sys.executable
                     measured.setdefault((backbone, name), []).append(measure(name, model, files, python))
                     print(
