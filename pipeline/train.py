@@ -17,6 +17,7 @@ from retinue.pipeline.evaluate import headline
 from retinue.pipeline.prepare import prepare
 from retinue.pipeline.progress import Progress
 from retinue.pipeline.run import Run, next_folder, now, open_model, refuse_existing, to_csv
+from retinue.pipeline.step import refuse_step, step_lines
 
 
 def train(source, config=None, out=None, *, resume=False, command="", say=print):
@@ -52,7 +53,7 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     with distribution.scope():
         task, model = _build(config, dataset)
     task.look_at(dataset, say)
-    distribution.shares(min(config.train.batch_size, len(dataset.split("train"))))  # too few are told before
+    refuse_step(config.train, distribution, len(dataset.split("train")))  # before there is a folder
     if not resume:
         folder = Path(out) if out else next_folder("runs", config.task)
         files = {"split.csv": to_csv(_split_rows(task, dataset))}
@@ -109,10 +110,11 @@ def _train(run, task, model, dataset, report, resume, say, distribution):
     looks = len(held_out) and distribution.is_chief
     validate = Evaluation(task, model, held_out) if looks else None
     callbacks = maps_callback(task, held_out, run.folder / "tensorboard") if looks else []
+    config = task.config
     learning, held_back = task.hold_back(dataset.split("train"))
     progress = Progress(say, "clips" if task.takes_clips else "images", bar=distribution.is_chief)
     fitting = Fitting(run, task, model, learning, validate, progress, callbacks, distribution)
-    for line in distribution.lines(fitting.batch_size):
+    for line in [*distribution.lines(fitting.batch_size), *step_lines(config.train, fitting.batch_size)]:
         say(line)
     if resume and not fitting.can_resume:
         say("nothing was saved yet: starting from the beginning")
