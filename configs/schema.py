@@ -107,7 +107,9 @@ class TrainConfig(Section):
         },
         description="the stages by name, in order",
     )
-    batch_size: int = Field(32, ge=1, description="pictures a step, over all devices and machines")
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        32, description="pictures a step, over all devices and machines; auto finds the most that there is memory for"
+    )
     accumulate: int = Field(
         1,
         ge=1,

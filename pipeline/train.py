@@ -1,5 +1,6 @@
 """`retinue train`: from a data source to a run folder with a model, its score and a report."""
 
+import os
 import shlex
 import time
 from pathlib import Path
@@ -48,8 +49,12 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
         say(line)
     if resume:
         _same_data(run, dataset)
+    if config.train.batch_size == "auto":  # what is tried in other processes needs room on a GPU
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     import_tensorflow()  # only now, after the data has been found fit
     distribution = distribution or distribute.start(config.train.strategy)
+    if config.train.batch_size == "auto":
+        config = _with_batch_size(config, dataset, distribution, say)
     with distribution.scope():
         task, model = _build(config, dataset)
     task.look_at(dataset, say)
@@ -98,6 +103,16 @@ def _build(config, dataset):
     keras.utils.set_random_seed(config.seed)
     task = tasks.create(config, dataset.classes, dataset.multi_label)
     return task, task.build(class_counts=task.class_counts(dataset.split("train")))
+
+
+def _with_batch_size(config, dataset, distribution, say):
+    """The configuration with a number in the place of "auto", which the run then keeps."""
+    from retinue.pipeline.batch_search import find_batch_size, refuse_auto
+
+    refuse_auto(distribution)
+    task = tasks.create(config, dataset.classes, dataset.multi_label)
+    size = find_batch_size(config, task, dataset.split("train"), say)
+    return config.model_copy(update={"train": config.train.model_copy(update={"batch_size": size})})
 
 
 def _train(run, task, model, dataset, report, resume, say, distribution):
