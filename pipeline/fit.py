@@ -214,8 +214,8 @@ class Fitting:
         if not self.feature_models:  # a head on features takes little time and memory
             self.learner.precision, self.learner.accumulate = self.settings.precision, self.settings.accumulate
         for layer in self.learner.layers:
-            if isinstance(layer, Dropout):
-                layer.batch_size = self.batch_size
+            if isinstance(layer, Dropout):  # parts of a share have no place in the whole batch's mask
+                layer.batch_size = self.batch_size if self.learner.accumulate == 1 else None
         with self.distribution.scope():
             optimizer = make_optimizer(self.settings, stage, self.learner, self.steps_per_epoch)
             self.learner.compile(optimizer=optimizer)

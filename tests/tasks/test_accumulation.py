@@ -1,6 +1,8 @@
 """A batch in parts is the batch: gradients and losses by hand, and the steps of a classifier and of a detector."""
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -48,8 +50,7 @@ def dense_net():
     return model
 
 
-@pytest.mark.parametrize("replicas", [1, 2])
-def test_steps_in_parts_equal_whole_steps_of_a_classifier(replicas):
+def test_steps_in_parts_equal_whole_steps_of_a_classifier():
     """Five rows in two parts, with momentum, and the norm clipped after the sum."""
     random = np.random.default_rng(0)
     x, y = random.normal(size=(5, 3)).astype(np.float32), np.eye(2, dtype=np.float32)[[0, 1, 1, 0, 1]]
@@ -67,6 +68,7 @@ def test_steps_in_parts_equal_whole_steps_of_a_classifier(replicas):
         np.testing.assert_allclose(whole, in_parts, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_steps_in_parts_equal_whole_steps_of_a_detector():
     results = []
     for parts in (1, 2):
@@ -81,3 +83,56 @@ def test_steps_in_parts_equal_whole_steps_of_a_detector():
         np.testing.assert_allclose(values, results[1][1][name], rtol=1e-5, err_msg=name)
     for whole, in_parts in zip(results[0][0], results[1][0], strict=True):
         np.testing.assert_allclose(whole, in_parts, atol=1e-6)
+
+
+REPLICAS = """
+import os
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras, numpy as np, tensorflow as tf
+from retinue.pipeline.optimizer import SGD
+from retinue.tasks.model import TaskModel
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+x = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+y = np.eye(2, dtype="float32")[[0, 1, 1, 0, 1]]
+
+def shares():
+    while True:
+        yield x[:2], y[:2]
+        yield x[2:], y[2:]
+
+def train(parts, precision="float32", norm=False):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        inputs = keras.Input((3,))
+        hidden = keras.layers.Dense(4, activation="relu", name="trunk")(inputs)
+        if norm:
+            hidden = keras.layers.BatchNormalization(name="norm", synchronized=True)(hidden)
+        outputs = keras.layers.Dense(2, name="head")(hidden)
+        model = TaskModel(inputs, outputs, lambda t, o: {"loss": keras.losses.categorical_crossentropy(t, o, True)},
+                          ("loss",), ["trunk"])
+        model.accumulate, model.batch_size, model.precision = parts, 5, precision
+        model.compile(SGD(0.5, momentum=0.9, rate_of=lambda v: 1.0, decay_of=lambda v: 0.0, clip_norm=0.1))
+        model.optimizer.build(model.trainable_variables)
+    kinds = tf.TensorSpec((None, 3), tf.float32), tf.TensorSpec((None, 2), tf.float32)
+    data = strategy.distribute_datasets_from_function(
+        lambda _: tf.data.Dataset.from_generator(shares, output_signature=kinds))
+    losses = model.fit(data, epochs=4, steps_per_epoch=1, verbose=0).history["loss"]
+    return losses, model.get_weights()
+
+whole, parts = train(1), train(2)
+np.testing.assert_allclose(whole[0], parts[0], rtol=1e-6)
+for one, other in zip(whole[1], parts[1], strict=True):
+    np.testing.assert_allclose(one, other, atol=1e-6)
+losses, _ = train(2, "bfloat16", norm=True)
+assert losses[-1] < losses[0], losses
+print("equal")
+"""
+
+
+@pytest.mark.slow
+def test_two_replicas_with_parts_equal_two_with_whole_shares():
+    """Unequal shares; and synchronised batch norms, which talk in every part, in 16 bits."""
+    done = subprocess.run([sys.executable, "-c", REPLICAS], capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip().endswith("equal"), done.stderr[-2000:]
