@@ -169,16 +169,7 @@ class Fitting:
         """`Scores` of the model as it is, or None without validation data."""
         if self.validate is None:
             return None
-        try:
-            return self.features.scores() if self.features else self.validate()
-        except tf.errors.OpError as error:
-            if not is_out_of_memory(error):
-                raise
-            size = self.config.evaluate.batch_size
-            raise RetinueError(
-                f"the memory is too small to score {size} pictures at once: start a new run with "
-                f"--set evaluate.batch_size={max(size // 2, 1)}"
-            ) from error
+        return self.features.scores() if self.features else self.validate()
 
     def _write_best(self):
         try:
