@@ -23,7 +23,7 @@ def accumulated(gradients_of, weights, losses, batch, parts):
     values = tf.constant(0), [tf.zeros(weight.shape) for weight in weights], [tf.constant(0.0)] * losses
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         values = tf.while_loop(lambda number, *_: number < parts, add, values, parallel_iterations=1)
-    else:  # within a loop several replicas can't talk to each other, as their batch norms do
+    else:  # within a loop several replicas can't agree on variables, as the statistics of their batch norms
         for _ in range(parts):
             with tf.control_dependencies(tf.nest.flatten(values)):  # one after another, so that memory is enough
                 values = add(*values)
