@@ -16,11 +16,6 @@ def refuse_step(train, distribution, count):
             f"train.accumulate={train.accumulate}: a batch of {batch_size} has fewer pictures{each} than parts; "
             f"take at most {batch_size // distribution.replicas}, or a larger train.batch_size"
         )
-    if train.accumulate > 1 and train.sync_batch_norm and distribution.replicas > 1:
-        raise UsageError(
-            "train.accumulate: batch norms can't be synchronised between parts on several devices; set "
-            "train.sync_batch_norm=false, or train.batch_norm=frozen"
-        )
     if train.precision == "float16" and distribution.replicas > 1:
         raise UsageError(
             "train.precision=float16: is for one device, since replicas can't agree on the scale of the loss yet; take "

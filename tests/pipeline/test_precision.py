@@ -175,7 +175,6 @@ class Two:
         (["train.batch_size=3", "train.accumulate=4"], None, "accumulate=4: a batch of 3 .* at most 3"),
         (["train.batch_size=6", "train.accumulate=4"], Two(), "on each device .* at most 3"),
         (["train.precision=float16"], Two(), "is for one device"),
-        (["train.accumulate=2", "train.sync_batch_norm=true"], Two(), "can't be synchronised between parts"),
     ],
 )
 def test_steps_that_can_not_be_are_refused(settings, strategy, said):

@@ -93,6 +93,7 @@ from retinue.pipeline.optimizer import SGD
 from retinue.tasks.model import TaskModel
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 x = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
 y = np.eye(2, dtype="float32")[[0, 1, 1, 0, 1]]
 
@@ -102,13 +103,12 @@ def shares():
         yield x[2:], y[2:]
 
 def train(parts, precision="float32", norm=False):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     keras.utils.set_random_seed(0)
     with strategy.scope():
         inputs = keras.Input((3,))
         hidden = keras.layers.Dense(4, activation="relu", name="trunk")(inputs)
         if norm:
-            hidden = keras.layers.BatchNormalization(name="norm", synchronized=False)(hidden)
+            hidden = keras.layers.BatchNormalization(name="norm", synchronized=True)(hidden)
         outputs = keras.layers.Dense(2, name="head")(hidden)
         model = TaskModel(inputs, outputs, lambda t, o: {"loss": keras.losses.categorical_crossentropy(t, o, True)},
                           ("loss",), ["trunk"])
@@ -133,6 +133,6 @@ print("equal")
 
 @pytest.mark.slow
 def test_two_replicas_with_parts_equal_two_with_whole_shares():
-    """Unequal shares; and batch norms that update, in 16 bits."""
+    """Unequal shares; and synchronised batch norms, which talk in every part, in 16 bits."""
     done = subprocess.run([sys.executable, "-c", REPLICAS], capture_output=True, text=True, timeout=300)
     assert done.stdout.strip().endswith("equal"), done.stderr[-2000:]
