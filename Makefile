@@ -2,7 +2,7 @@ PYTHON ?= python3.11
 VENV = .venv
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo test test-all lint parity clean
+.PHONY: demo test test-all gpu-check lint parity clean
 
 $(INSTALLED): setup.py pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
@@ -17,6 +17,10 @@ test: $(INSTALLED)
 
 test-all: $(INSTALLED)
 	$(VENV)/bin/pytest
+
+# Whether the first GPU learns what the CPU learns, in float32 and in 16 bits; says so and does nothing without one.
+gpu-check: $(INSTALLED)
+	$(VENV)/bin/retinue doctor --gpu
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -383,9 +383,14 @@ def recipes(keys):
 
 
 @commands.command(short_help="Show versions, devices, what is missing.")
-def doctor():
+@click.option("--gpu", is_flag=True, help="Instead, check whether the GPU learns what the CPU learns.")
+def doctor(gpu):
     """Show versions, devices and runtimes, what is missing and how to get it."""
     import_tensorflow()
+    if gpu:
+        from retinue.pipeline.gpu_check import gpu_check
+
+        raise SystemExit(0 if gpu_check(click.echo) else 1)
     from retinue.pipeline.doctor import doctor
 
     rows = doctor()

@@ -16,6 +16,7 @@ class Dropout(layers.Dropout):
     """
 
     batch_size = None
+    in_float32 = True  # a mask drawn in 16 bits would be another one, and would not drop just the share that is asked
 
     def call(self, inputs, training=False):
         context, replicas = tf.distribute.get_replica_context(), tf.distribute.get_strategy().num_replicas_in_sync

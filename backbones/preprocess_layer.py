@@ -11,6 +11,8 @@ class Preprocess(keras.layers.Layer):
     With other than three channels (optical flow, for example) the three means and deviations are averaged.
     """
 
+    in_float32 = True
+
     def __init__(self, mean, deviation, colour_order="RGB", **arguments):
         super().__init__(**arguments)
         self.mean, self.deviation, self.colour_order = tuple(mean), tuple(deviation), colour_order

@@ -1,7 +1,7 @@
 """What can be configured, in words: every key, what it takes, and the right key for a wrong one."""
 
 import difflib
-from typing import Literal, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -97,6 +97,10 @@ def _in_words(kind, metadata):
         return f"{count}{_range(get_args(arguments[0])[1].metadata)} in brackets"
     if type(None) in arguments:
         return f"{_in_words(arguments[0], metadata)}, or null"
+    if get_origin(kind) is Union:
+        return ", or ".join(_in_words(part, ()) for part in arguments)
+    if get_origin(kind) is Annotated:
+        return _in_words(arguments[0], kind.__metadata__[0].metadata)
     if kind in KINDS:
         return KINDS[kind] + _range(metadata)
     return "a section with keys of its own"

@@ -107,7 +107,26 @@ class TrainConfig(Section):
         },
         description="the stages by name, in order",
     )
-    batch_size: int = Field(32, ge=1, description="pictures a step, over all devices and machines")
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        32, description="pictures a step, over all devices and machines; auto finds the most that there is memory for"
+    )
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description="a batch (each device's share of it) goes through the net in so many parts, one after another, and "
+        "their gradients are added: the same step, where batch norms are frozen, in less memory",
+    )
+    precision: Literal["float32", "float16", "bfloat16"] = Field(
+        "float32",
+        description="what training steps compute in; with 16 bits, weights, losses and batch norms stay float32, and "
+        "float16 scales the loss. Scores and answers are float32 always",
+    )
+    rate_for_batch: int = Field(
+        0,
+        ge=0,
+        description="the batch size that the stages' rates are meant for: they are multiplied by batch_size over this "
+        "(for large batches, with warmup_epochs); 0 leaves them as they are",
+    )
     strategy: Literal["auto", "one", "mirrored", "multiworker"] = Field(
         "auto",
         description="one device; mirrored over this machine's GPUs; multiworker over the processes that TF_CONFIG or "

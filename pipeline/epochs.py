@@ -14,6 +14,7 @@ from retinue.pipeline.optimizer import make_schedule
 from retinue.pipeline.run import to_csv
 
 WORTH_A_LINE = 10.0  # seconds that the other workers wait
+MANY_SKIPPED = 0.1  # share of an epoch's steps that float16 leaves out
 SAVE_SECONDS = 10.0  # between two saves at the ends of epochs that learn from features
 
 
@@ -41,6 +42,7 @@ class EpochLog(keras.callbacks.Callback):
         self.started = time.perf_counter()
         self.waited = self.model.seconds_waiting
         self.first_step = within
+        self.skipped = fitting.skipped_steps if self.model.precision == "float16" else 0
         self.traced = None
         fitting.progress.start(f"epoch {epoch + 1}/{self.last_epoch}", fitting.steps_per_epoch, within)
 
@@ -50,10 +52,14 @@ class EpochLog(keras.callbacks.Callback):
         if not math.isfinite(loss):
             files = fitting.files_of_step(state["step"])
             within = state["step"] - state["epoch"] * fitting.steps_per_epoch
+            rate = self.settings.stages[fitting.stage_name].rate / 10
+            hint = ""
+            if self.model.precision == "float16":
+                hint = "; or the net's numbers are too large for float16 (--set train.precision=bfloat16)"
             raise RetinueError(
                 f"the loss is not a number any more at epoch {state['epoch'] + 1}, step {within + 1}. "
                 f"The batch held: {', '.join(files)}. Look at these files; if they are fine, start a new run with a "
-                f"lower rate (--set train.stages.{fitting.stage_name}.rate={self.stage.rate / 10:g})"
+                f"lower rate (--set train.stages.{fitting.stage_name}.rate={rate:g}){hint}"
             )
         state["step"] += 1
         if self.traced is None:
@@ -115,6 +121,13 @@ class EpochLog(keras.callbacks.Callback):
                     tf.summary.scalar(name, value)
         self.writer.flush()
         fitting.progress.line(describe(row, self.last_epoch, fitting.progress.noun))
+        if self.model.precision == "float16":
+            steps, skipped = fitting.steps_per_epoch - self.first_step, fitting.skipped_steps - self.skipped
+            if skipped > MANY_SKIPPED * steps:
+                fitting.progress.line(
+                    f"{skipped} of {steps} steps were left out, since their gradients were too large for float16: some "
+                    "are at the start, until the scale of the loss is found; if it goes on, train.precision=bfloat16"
+                )
         seconds = time.perf_counter() - self.ended
         if fitting.validate and workers > 1 and seconds > WORTH_A_LINE:
             others = "the other worker" if workers == 2 else f"{workers - 1} others"

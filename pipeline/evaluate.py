@@ -51,6 +51,7 @@ def predictions(task, run, columns):
     import tensorflow as tf
 
     from retinue.data import batches
+    from retinue.pipeline.step import is_out_of_memory
 
     def example(columns, _):
         return task.read_record(columns), ()
@@ -72,6 +73,12 @@ def predictions(task, run, columns):
             outputs = run(inputs)
             yield task.postprocess({name: np.asarray(value) for name, value in outputs.items()})
     except tf.errors.OpError as error:
+        if is_out_of_memory(error):
+            size = task.config.evaluate.batch_size
+            raise RetinueError(
+                f"the memory is too small to score {size} pictures at once; take a smaller evaluate.batch_size "
+                f"(--set evaluate.batch_size={max(size // 2, 1)}, in training)"
+            ) from error
         broken = batches.name_broken_file(columns, example)
         if broken is None:
             raise

@@ -19,6 +19,7 @@ from retinue.pipeline.epochs import EpochLog
 from retinue.pipeline.features import StageFeatures, find_feature_models
 from retinue.pipeline.freeze import apply_stage
 from retinue.pipeline.optimizer import make_optimizer
+from retinue.pipeline.step import is_out_of_memory, out_of_memory, refuse_step, scaled_stage
 
 READ_AHEAD = 32  # batches that tf.data may have begun beyond the present step
 
@@ -49,9 +50,11 @@ class Fitting:
         self.batch_size = min(self.settings.batch_size, self.count)
         self.steps_per_epoch = batches.steps_per_epoch(self.count, self.batch_size)
         self.average = MovingAverage(model, self.settings.ema) if self.settings.ema else None
-        self.distribution.shares(self.batch_size)  # a batch that is too small is told before anything is done
+        refuse_step(self.settings, self.distribution, self.count)  # what can't be is told before anything is done
         self.checkpoints = run.folder / "last"
-        self.stages = list(self.settings.stages.items())
+        self.stages = [
+            (name, scaled_stage(stage, self.settings, self.batch_size)) for name, stage in self.settings.stages.items()
+        ]
         # What a checkpoint keeps beside the variables. epoch and step count over all stages.
         self.state = {
             "stage": 0,
@@ -139,6 +142,12 @@ class Fitting:
         """Name of the present stage."""
         return self.stages[self.state["stage"]][0]
 
+    @property
+    def skipped_steps(self):
+        """How many steps of this stage were left out so far, since their gradients were not finite in float16."""
+        first_step = self.state["stage_first_epoch"] * self.steps_per_epoch
+        return self.state["step"] - first_step - int(self.learner.optimizer.iterations.numpy())
+
     def save(self):
         """Write the checkpoint, and the best weights if they have been but noted."""
         if self.noted_best is not None:
@@ -193,9 +202,11 @@ class Fitting:
         if self.average:
             self.average.follow(self.learner.weights)
         self.learner.batch_size, self.learner.stop_asked = self.batch_size, bool(self.interrupted)
+        if not self.feature_models:  # a head on features takes little time and memory
+            self.learner.precision, self.learner.accumulate = self.settings.precision, self.settings.accumulate
         for layer in self.learner.layers:
-            if isinstance(layer, Dropout):
-                layer.batch_size = self.batch_size
+            if isinstance(layer, Dropout):  # parts of a share have no place in the whole batch's mask
+                layer.batch_size = self.batch_size if self.learner.accumulate == 1 else None
         with self.distribution.scope():
             optimizer = make_optimizer(self.settings, stage, self.learner, self.steps_per_epoch)
             self.learner.compile(optimizer=optimizer)
@@ -268,6 +279,9 @@ class Fitting:
                 verbose=0,
             )
         except tf.errors.OpError as error:
+            if is_out_of_memory(error):
+                size = stage.input_size or self.config.model.input_size
+                raise out_of_memory(self.settings, self.batch_size, size) from error
             if self.distribution.workers > 1 and is_loss(error):
                 raise
             rows = [row for ahead in range(READ_AHEAD) for row in self.rows_of_step(self.state["step"] + ahead)]

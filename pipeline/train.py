@@ -1,5 +1,6 @@
 """`retinue train`: from a data source to a run folder with a model, its score and a report."""
 
+import os
 import shlex
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from retinue.pipeline.evaluate import headline
 from retinue.pipeline.prepare import prepare
 from retinue.pipeline.progress import Progress
 from retinue.pipeline.run import Run, next_folder, now, open_model, refuse_existing, to_csv
+from retinue.pipeline.step import refuse_step, step_lines
 
 
 def train(source, config=None, out=None, *, resume=False, command="", say=print):
@@ -47,12 +49,16 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
         say(line)
     if resume:
         _same_data(run, dataset)
+    if config.train.batch_size == "auto":  # what is tried in other processes needs room on a GPU
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     import_tensorflow()  # only now, after the data has been found fit
     distribution = distribution or distribute.start(config.train.strategy)
+    if config.train.batch_size == "auto":
+        config = _with_batch_size(config, dataset, distribution, say)
     with distribution.scope():
         task, model = _build(config, dataset)
     task.look_at(dataset, say)
-    distribution.shares(min(config.train.batch_size, len(dataset.split("train"))))  # too few are told before
+    refuse_step(config.train, distribution, len(dataset.split("train")))  # before there is a folder
     if not resume:
         folder = Path(out) if out else next_folder("runs", config.task)
         files = {"split.csv": to_csv(_split_rows(task, dataset))}
@@ -99,6 +105,16 @@ def _build(config, dataset):
     return task, task.build(class_counts=task.class_counts(dataset.split("train")))
 
 
+def _with_batch_size(config, dataset, distribution, say):
+    """The configuration with a number in the place of "auto", which the run then keeps."""
+    from retinue.pipeline.batch_search import find_batch_size, refuse_auto
+
+    refuse_auto(distribution)
+    task = tasks.create(config, dataset.classes, dataset.multi_label)
+    size = find_batch_size(config, task, dataset.split("train"), say)
+    return config.model_copy(update={"train": config.train.model_copy(update={"batch_size": size})})
+
+
 def _train(run, task, model, dataset, report, resume, say, distribution):
     """The `Scores`, or None without files held out, and of workers other than the chief."""
     from retinue.pipeline.evaluate import Evaluation, predictions
@@ -109,10 +125,11 @@ def _train(run, task, model, dataset, report, resume, say, distribution):
     looks = len(held_out) and distribution.is_chief
     validate = Evaluation(task, model, held_out) if looks else None
     callbacks = maps_callback(task, held_out, run.folder / "tensorboard") if looks else []
+    config = task.config
     learning, held_back = task.hold_back(dataset.split("train"))
     progress = Progress(say, "clips" if task.takes_clips else "images", bar=distribution.is_chief)
     fitting = Fitting(run, task, model, learning, validate, progress, callbacks, distribution)
-    for line in distribution.lines(fitting.batch_size):
+    for line in [*distribution.lines(fitting.batch_size), *step_lines(config.train, fitting.batch_size)]:
         say(line)
     if resume and not fitting.can_resume:
         say("nothing was saved yet: starting from the beginning")

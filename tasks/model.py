@@ -5,6 +5,9 @@ import time
 import keras
 import tensorflow as tf
 
+from retinue.tasks.accumulation import accumulated
+from retinue.tasks.precision import computing_in
+
 
 class TaskModel(keras.Model):
     """A functional model with its losses, and with the knowledge which of its layers are the pretrained backbone.
@@ -18,6 +21,9 @@ class TaskModel(keras.Model):
     learns: the part whose loss is minimised, or "all".
     seconds_waiting: time that training steps have waited for data, in seconds.
     batch_size: examples of a whole batch, or None where all replicas have equal shares.
+    accumulate: a replica's share of a batch goes through the net in so many parts, whose gradients are added.
+    precision: "float32", "float16" or "bfloat16", what training steps compute in; float16 needs an optimizer that
+        scales the loss. All three are read when the first step after `compile` is traced.
     epoch_sums: of this epoch so far and of all replicas: {a loss's name: its sum, "examples": their number}.
     stop_asked, stop_agreed: set the first to stop; after each step the second says whether any process has.
     """
@@ -29,7 +35,7 @@ class TaskModel(keras.Model):
         self.parts = {part: frozenset(layers) for part, layers in (parts or {}).items()}
         self.learns = "all"
         self.seconds_waiting = 0.0
-        self.batch_size = None
+        self.batch_size, self.accumulate, self.precision = None, 1, "float32"
         self.epoch_sums = {}
         self.stop_asked, self.stop_agreed = False, False
 
@@ -56,15 +62,29 @@ class TaskModel(keras.Model):
         inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
         count = tf.cast(tf.shape(keras.tree.flatten(inputs)[0])[0], tf.float32)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        whole = self.batch_size or count * replicas
+        if self.accumulate == 1:
+            gradients, sums = self._gradients(inputs, targets, whole)
+        else:
+            gradients, sums = accumulated(
+                lambda *some: self._gradients(*some, whole),
+                self.trainable_weights,
+                len(self.learned_losses),
+                (inputs, targets),
+                self.accumulate,
+            )
+        self.optimizer.apply(gradients, self.trainable_weights)
+        return tf.stack([*(tf.cast(part, tf.float32) for part in sums), count])
+
+    def _gradients(self, inputs, targets, whole):
+        """(the gradient of each trainable weight, the sum of each learned loss) of some examples of `whole`."""
         with tf.GradientTape() as tape:
             parts = self._loss_by_name(targets, self(inputs, training=True))
             # Of the losses that are not learned nothing is used, so that TensorFlow doesn't compute them.
             sums = [keras.ops.sum(parts[name]) for name in self.learned_losses]
-            loss = sum(sums) / (self.batch_size or count * replicas)
+            loss = sum(sums) / whole
             scaled = self.optimizer.scale_loss(loss)
-        weights = self.trainable_weights
-        self.optimizer.apply(tape.gradient(scaled, weights), weights)
-        return tf.stack([*(tf.cast(part, tf.float32) for part in sums), count])
+        return tape.gradient(scaled, self.trainable_weights), sums
 
     def make_train_function(self, force=False):
         """Keras's hook for the function of one step, overridden: Keras 3's own fails on several machines (keras issue
@@ -81,7 +101,8 @@ class TaskModel(keras.Model):
 
         @tf.function(reduce_retracing=True)
         def step(data, stop):
-            return strategy.reduce("SUM", strategy.run(of_replica, args=(data, stop)), axis=None)
+            with computing_in(self, self.precision):
+                return strategy.reduce("SUM", strategy.run(of_replica, args=(data, stop)), axis=None)
 
         def next_step(iterator):
             started = time.perf_counter()

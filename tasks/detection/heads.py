@@ -22,6 +22,8 @@ class ProposalSamples(layers.Layer):
     c is c + 1), targets float32 `[n, s, 4]` (encoded boxes), weights float32 `[n, s]` (0 where there were too few).
     """
 
+    in_float32 = True
+
     def __init__(self, count, background_from=0.0, **arguments):
         super().__init__(**arguments)
         self.count, self.background_from = count, background_from

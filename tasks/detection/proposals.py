@@ -24,6 +24,8 @@ class Proposals(keras.layers.Layer):
     there are not so many candidates. Rows with a score below 0 are padding.
     """
 
+    in_float32 = True
+
     def __init__(self, candidates, count, smallest=SMALLEST_PROPOSAL, **arguments):
         super().__init__(**arguments)
         self.candidates, self.count, self.smallest = candidates, count, smallest
@@ -67,6 +69,8 @@ class Detections(keras.layers.Layer):
     first, zeros (label -1) after the last; count int32 `[n]`; and the proposals float32 `[n, r, 4]` in the same pixels,
     zeros where there is none, so that the proposal network can be scored by itself.
     """
+
+    in_float32 = True
 
     def __init__(self, score_threshold, nms_threshold, count, **arguments):
         super().__init__(**arguments)

@@ -55,6 +55,8 @@ class AnchorGrid(layers.Layer):
     `[n, a]`, whether the anchor is in the image's own part of the map.
     """
 
+    in_float32 = True
+
     def __init__(self, cells, strides, multiple, **arguments):
         super().__init__(**arguments)
         self.cells, self.strides, self.multiple = cells, tuple(strides), multiple
@@ -89,6 +91,8 @@ class AnchorSamples(layers.Layer):
     `[n, m]` and seed int32 `[n, 2]`. Gives a dict of float32: logits `[n, s]`, deltas `[n, s, 4]`, is_object `[n, s]`,
     targets `[n, s, 4]` (encoded boxes), weights `[n, s]` (0 where there were too few to draw).
     """
+
+    in_float32 = True
 
     def __init__(self, count, crossing=True, **arguments):
         super().__init__(**arguments)

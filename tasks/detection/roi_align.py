@@ -20,8 +20,11 @@ class RoIAlign(keras.layers.Layer):
     With several maps, a box is sampled from the one that `levels_of` names. Gradients flow to the maps, not the boxes.
     """
 
+    in_float32 = True
+
     def __init__(self, strides, bins, multiple, **arguments):
-        super().__init__(**arguments)
+        # Maps of 16 bits are sampled as they are, and only the boxes must be float32: so nothing is cast.
+        super().__init__(autocast=False, **arguments)
         self.strides, self.bins, self.multiple = tuple(strides), bins, multiple
 
     def call(self, maps, boxes, size):

@@ -25,6 +25,8 @@ class Upsample(keras.layers.Layer):
     outside, so that a constant stays constant everywhere.
     """
 
+    in_float32 = True
+
     def __init__(self, factor, learned=False, **arguments):
         super().__init__(**arguments)
         self.factor, self.learned = factor, learned
@@ -53,6 +55,8 @@ class Upsample(keras.layers.Layer):
 
 class ResizeLike(keras.layers.Layer):
     """Bilinear resizing, half-pixel centres, of `[n, h, w, c]` to the height and width of a second map."""
+
+    in_float32 = True
 
     def call(self, x, like):
         return tf.image.resize(x, tf.shape(like)[1:3], "bilinear")

@@ -8,6 +8,8 @@ from keras import ops
 class FoldTime(keras.layers.Layer):
     """`[n, k, h, w, c]` -> `[n k, h, w, c]`: each of a clip's k snippets becomes a picture of its own."""
 
+    in_float32 = True
+
     def call(self, clips):
         return ops.reshape(clips, (-1, *clips.shape[2:]))
 
@@ -22,6 +24,8 @@ class MeanOverTime(keras.layers.Layer):
     The consensus of segments of Wang et al. 2016 (TSN), section 3.1.
     """
 
+    in_float32 = True
+
     def call(self, given):
         scores, clips = given
         return ops.mean(ops.reshape(scores, (-1, ops.shape(clips)[1], scores.shape[-1])), axis=1)
@@ -33,6 +37,8 @@ class MeanOverTime(keras.layers.Layer):
 @keras.saving.register_keras_serializable(package="retinue")
 class SplitFrames(keras.layers.Layer):
     """`[n, h, w, 3 t]` -> `[n t, h, w, 3]`: frames that are stacked along the channels become pictures."""
+
+    in_float32 = True
 
     def call(self, stacks):
         height, width, channels = stacks.shape[1:]
@@ -121,6 +127,8 @@ class ConcatenateTimes(keras.layers.Layer):
 class FlowLevels(keras.layers.Layer):
     """Flow in pixels -> the range of a picture's levels: -bound..bound becomes 0..255, still is 127.5."""
 
+    in_float32 = True
+
     def __init__(self, bound, **arguments):
         super().__init__(**arguments)
         self.bound = bound
@@ -142,6 +150,8 @@ class ScoreFusion(keras.layers.Layer):
     Simonyan and Zisserman 2014, section 5. No gradient reaches its weights: fusion.py fits them after training. Until
     then it adds the two.
     """
+
+    in_float32 = True
 
     def build(self, shapes):
         classes = shapes[0][-1]

@@ -59,7 +59,7 @@ def test_yaml_round_trip(tmp_path):
         ),
         (
             "train:\n  batch_size: many\n",
-            ["mine.yaml:2", "train.batch_size must be a whole number of at least 1, not many"],
+            ["mine.yaml:2", "train.batch_size must be a whole number of at least 1, or auto, not many"],
         ),
         ("train:\n  ema: 1.5\n", ["mine.yaml:2", "train.ema", "a number of at least 0 and below 1, not 1.5"]),
         (
@@ -98,7 +98,7 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path, text, expected):
     [
         ("train.batchsize=8", "did you mean train.batch_size?"),
         ("train.batch_size", "key=value"),
-        ("train.batch_size=0", "train.batch_size must be a whole number of at least 1, not 0"),
+        ("train.batch_size=0", "train.batch_size must be a whole number of at least 1, or auto, not 0"),
         ("train.stages.all.rates=1", "did you mean train.stages.all.rate?"),
         ("seed.x=1", "seed"),
         ("nonsense=1", "nonsense"),
@@ -107,9 +107,9 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path, text, expected):
         ("train.lr=3", "did you mean train.stages.all.rate?"),
         ("train.input_size=3", "did you mean train.stages.all.input_size?"),
         ("input_size=3", "did you mean model.input_size?"),
-        ("train.batch_size=true", "must be a whole number of at least 1, not true"),
-        ("train.batch_size=1.0", "must be a whole number of at least 1, not 1.0"),
-        ("train.batch_size='8'", "must be a whole number of at least 1, not '8'"),
+        ("train.batch_size=true", "must be a whole number of at least 1, or auto, not true"),
+        ("train.batch_size=1.0", "must be a whole number of at least 1, or auto, not 1.0"),
+        ("train.batch_size='8'", "must be a whole number of at least 1, or auto, not '8'"),
         ("augment.mixup=true", "must be a number of at least 0, not true"),
         ("augment.horizontal_flip=1", "must be true or false, not 1"),
         ("train.clip_norm=.inf", "must be a number of at least 0, not .inf"),
