@@ -184,10 +184,32 @@ def evaluate(model, data, split, runtime, precision, as_json):
 @click.option("--shard", metavar="I/N", help="Only the I-th of N parts, I from 1.")
 @click.option("--window", type=float, metavar="SECONDS", help="Video: answer for windows, not for whole clips.")
 @click.option("--step", type=float, metavar="SECONDS", help="From one window's start to the next.  [default: --window]")
-def predict(model, sources, out, runtime, precision, formats, overlay, crops, batch, shard, window, step):
+@click.option("--engine", default="local", show_default=True, help="local; or ray, for workers on several machines")
+@click.option("--address", help="Of a Ray cluster.  [default: a Ray of its own on this machine]")
+@click.option(
+    "--workers", type=click.IntRange(1), help="With --engine ray.  [default: one a machine, on all its cores]"
+)
+def predict(
+    model,
+    sources,
+    out,
+    runtime,
+    precision,
+    formats,
+    overlay,
+    crops,
+    batch,
+    shard,
+    window,
+    step,
+    engine,
+    address,
+    workers,
+):
     """Run MODEL, a run folder or an export, over SOURCEs: files, folders, globs, or @LIST, a text file of paths.
 
-    A model for video also takes a camera's number and a stream's address.
+    A model for video also takes a camera's number and a stream's address. With --engine ray, SOURCE may be in an object
+    store: s3://bucket/photos.
 
     Paths in a list are relative to the folder that the command is run in. A restart with the same --out skips what is
     done.
@@ -208,6 +230,9 @@ def predict(model, sources, out, runtime, precision, formats, overlay, crops, ba
         shard=shard,
         window=window,
         step=step,
+        engine=engine,
+        address=address,
+        workers=workers,
         say=click.echo,
     )
     sys.exit(summary.exit_code)

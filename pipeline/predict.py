@@ -18,6 +18,7 @@ from retinue.configs.machine import usable_cores
 from retinue.data.clip_file import is_stream
 from retinue.pipeline import runtimes
 from retinue.pipeline.progress import failure_lines
+from retinue.pipeline.remote_files import is_remote
 from retinue.pipeline.results import FAILURES, Results, identity
 from retinue.pipeline.sources import find_files, parse_shard
 from retinue.pipeline.streams import finished
@@ -26,6 +27,7 @@ CPU_BATCH = 8  # what a layer makes of so many pictures stays in the cache: a te
 BATCHES_AHEAD = 3  # decoded or being decoded while the model works; bounds the memory
 LABEL_COLUMNS = 5  # of the CSV
 STREAM_WINDOW = 2.0  # seconds
+ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,9 @@ def predict(
     shard=None,
     window=None,
     step=None,
+    engine="local",
+    address=None,
+    workers=None,
     say=print,
     progress=None,
 ):
@@ -211,6 +216,8 @@ def predict(
     window, step: with a net for clips, answer for every window of so many seconds, which start so many apart (by
     default they follow each other), instead of for each video as a whole. Then sources may be cameras ("0") and
     streams ("rtsp://..."), too, which have windows of 2 seconds by default.
+    engine: "local", this process; or "ray", `workers` processes (by default one a machine) on this machine or on the Ray
+    cluster at `address`, see ray_engine.py. Then sources may also be addresses in object stores ("s3://bucket/photos").
     progress: called with the `Summary` so far after every file.
     What `out` holds already is not done again, unless it failed. Gives the final `Summary`.
     Raises UsageError when there is no file to predict, or `out` is a file or holds another model's predictions, and
@@ -218,10 +225,17 @@ def predict(
     call goes on from there.
     """
     shard = parse_shard(shard)
+    _check_engine(engine, address, workers, window, overlay or crops, sources)
     model = _opened(model)
     streams, window = _streams(model, sources, window, step, overlay)
+    if streams and engine == "ray":
+        raise UsageError(f"{streams[0]}: --engine ray takes files; cameras and streams are for --engine local")
     others = [source for source in sources if source not in streams]
-    files = find_files(others, shard, skip=out, say=say, clips=model.task.takes_clips) if others else ()
+    files = (
+        find_files(others, shard, skip=out, say=say, clips=model.task.takes_clips, remote=engine == "ray")
+        if others
+        else ()
+    )
     files = itertools.chain(streams, files)
     first = list(itertools.islice(files, 1))  # no file, or no such source: said before anything is loaded or made
     runtime, precision, why = runtimes.choose_for(model, runtime, precision)
@@ -253,7 +267,14 @@ def predict(
             if model.warning:
                 say(model.warning)
             say(why)
-            predictor = Predictor(model, runtime, precision, batch)
+            if engine == "ray":
+                from retinue.pipeline.ray_engine import RayPredictor
+
+                predictor = RayPredictor(
+                    model.folder, model.task, runtime, precision, batch, address=address, workers=workers, say=say
+                )
+            else:
+                predictor = Predictor(model, runtime, precision, batch)
             if window:
                 from retinue.pipeline.sliding import SlidingPredictor
 
@@ -277,6 +298,21 @@ def predict(
             "give another --out to draw all"
         )
     return summary
+
+
+def _check_engine(engine, address, workers, window, draws, sources):
+    """Raise UsageError for what can't be done by an engine."""
+    if engine not in ENGINES:
+        raise UsageError(f"--engine {engine}: unknown; use one of {', '.join(ENGINES)}")
+    if engine == "local":
+        for option, value in (("--address", address), ("--workers", workers)):
+            if value is not None:
+                raise UsageError(f"{option} {value}: is for --engine ray")
+        return
+    if window:
+        raise UsageError("--engine ray: answers for whole files; --window is for --engine local")
+    if draws and any(is_remote(os.fspath(source)) for source in sources):
+        raise UsageError("--overlay, --crops: need the pictures here; those in object stores are on the workers only")
 
 
 def _streams(model, sources, window, step, overlay):
