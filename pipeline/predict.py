@@ -2,14 +2,12 @@
 
 import contextlib
 import csv
-import hashlib
 import itertools
 import os
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -17,8 +15,8 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import usable_cores
 from retinue.data.clip_file import is_stream
 from retinue.pipeline import runtimes
+from retinue.pipeline.model_files import fingerprint
 from retinue.pipeline.progress import failure_lines
-from retinue.pipeline.remote_files import is_remote
 from retinue.pipeline.results import FAILURES, Results, identity
 from retinue.pipeline.sources import find_files, parse_shard
 from retinue.pipeline.streams import finished
@@ -216,8 +214,8 @@ def predict(
     window, step: with a net for clips, answer for every window of so many seconds, which start so many apart (by
     default they follow each other), instead of for each video as a whole. Then sources may be cameras ("0") and
     streams ("rtsp://..."), too, which have windows of 2 seconds by default.
-    engine: "local", this process; or "ray", `workers` processes (by default one a machine) on this machine or on the Ray
-    cluster at `address`, see ray_engine.py. Then sources may also be addresses in object stores ("s3://bucket/photos").
+    engine: "local", this process; or "ray", `workers` processes on this machine or on the Ray cluster at `address`, see
+    ray_engine.py. Then sources may also be addresses that fsspec reads ("s3://bucket/photos").
     progress: called with the `Summary` so far after every file.
     What `out` holds already is not done again, unless it failed. Gives the final `Summary`.
     Raises UsageError when there is no file to predict, or `out` is a file or holds another model's predictions, and
@@ -225,11 +223,9 @@ def predict(
     call goes on from there.
     """
     shard = parse_shard(shard)
-    _check_engine(engine, address, workers, window, overlay or crops, sources)
+    _check_engine(engine, address, workers, window)
     model = _opened(model)
-    streams, window = _streams(model, sources, window, step, overlay)
-    if streams and engine == "ray":
-        raise UsageError(f"{streams[0]}: --engine ray takes files; cameras and streams are for --engine local")
+    streams, window = _streams(model, sources, window, step, overlay, engine)
     others = [source for source in sources if source not in streams]
     files = (
         find_files(others, shard, skip=out, say=say, clips=model.task.takes_clips, remote=engine == "ray")
@@ -267,19 +263,12 @@ def predict(
             if model.warning:
                 say(model.warning)
             say(why)
-            if engine == "ray":
-                from retinue.pipeline.ray_engine import RayPredictor
+            with _started(engine, model, runtime, precision, batch, address, workers, say) as predictor:
+                if window:
+                    from retinue.pipeline.sliding import SlidingPredictor
 
-                predictor = RayPredictor(
-                    model.folder, model.task, runtime, precision, batch, address=address, workers=workers, say=say
-                )
-            else:
-                predictor = Predictor(model, runtime, precision, batch)
-            if window:
-                from retinue.pipeline.sliding import SlidingPredictor
-
-                predictor = SlidingPredictor(predictor, window, step, _known(results, summary))
-            _write_all(predictor, itertools.chain(first, todo), results, summary, overlay, crops, progress)
+                    predictor = SlidingPredictor(predictor, window, step, _known(results, summary))
+                _write_all(predictor, itertools.chain(first, todo), results, summary, overlay, crops, progress)
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         with contextlib.suppress(RetinueError):  # a full disk hinders the closing, too; the first error is the one
@@ -300,23 +289,30 @@ def predict(
     return summary
 
 
-def _check_engine(engine, address, workers, window, draws, sources):
+def _check_engine(engine, address, workers, window):
     """Raise UsageError for what can't be done by an engine."""
     if engine not in ENGINES:
         raise UsageError(f"--engine {engine}: unknown; use one of {', '.join(ENGINES)}")
-    if engine == "local":
-        for option, value in (("--address", address), ("--workers", workers)):
-            if value is not None:
-                raise UsageError(f"{option} {value}: is for --engine ray")
+    if engine == "ray":
+        if window:
+            raise UsageError("--engine ray: answers for whole files; --window is for --engine local")
         return
-    if window:
-        raise UsageError("--engine ray: answers for whole files; --window is for --engine local")
-    if draws and any(is_remote(os.fspath(source)) for source in sources):
-        raise UsageError("--overlay, --crops: need the pictures here; those in object stores are on the workers only")
+    for option, value in (("--address", address), ("--workers", workers)):
+        if value is not None:
+            raise UsageError(f"{option} {value}: is for --engine ray")
 
 
-def _streams(model, sources, window, step, overlay):
-    """(the sources that are cameras or streams, the seconds of a window or None). Raises UsageError."""
+def _started(engine, model, runtime, precision, batch, address, workers, say):
+    """The predictor of an engine, as a context in which it lives."""
+    if engine == "local":
+        return contextlib.nullcontext(Predictor(model, runtime, precision, batch))
+    from retinue.pipeline.ray_engine import RayPredictor
+
+    return contextlib.closing(RayPredictor(model, runtime, precision, batch, address, workers, say))
+
+
+def _streams(model, sources, window, step, overlay, engine):
+    """(the sources that are cameras or streams, the seconds of a window or None); Ray has none. Raises UsageError."""
     from retinue.pipeline.sliding import check_window
 
     check_window(window, step)
@@ -326,7 +322,7 @@ def _streams(model, sources, window, step, overlay):
         return [], None
     if overlay:
         raise UsageError("--overlay: draws on pictures; this model is for video")
-    streams = [source for source in map(os.fspath, sources) if is_stream(source)]
+    streams = [source for source in map(os.fspath, sources) if engine == "local" and is_stream(source)]
     return streams, window or (STREAM_WINDOW if streams else None)
 
 
@@ -345,18 +341,6 @@ def outputs_function(model, runtime="auto", precision="auto"):
     """What runs a `Model` of run.py: a function from a batch of `task.read`'s tensors to a dict of output arrays."""
     runtime, precision, _ = runtimes.choose_for(model, runtime, precision)
     return runtimes.load(model, runtime, precision)
-
-
-def fingerprint(folder):
-    """A hash of the files that decide what a model says, the same wherever the folder is copied to."""
-    folder, digest = Path(folder), hashlib.sha256()
-    decisive = ["config.yaml", "classes.json", "best.weights.h5", "saved_model.pb"]
-    decisive += ["model.xml", "model.bin", "model.onnx", "model.tflite"]
-    for path in [folder / name for name in decisive] + sorted(folder.glob("variables/*")):
-        if path.is_file():
-            with open(path, "rb") as opened:
-                digest.update(path.name.encode() + hashlib.file_digest(opened, "sha256").digest())
-    return digest.hexdigest()[:16]
 
 
 def stacked(tensors, padding=None):

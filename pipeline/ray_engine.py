@@ -6,61 +6,66 @@ reason; it wants to know all files before it starts, while ours come as a stream
 tables and back, dictionaries, masks and all. What it would do for us besides is the loop in `RayPredictor.__call__`.
 
 The process that was started does all writing, so results, order, failures and resuming are those of `predict`. A chunk
-of files is answered wholly or not at all: what a worker that dies had done of it is forgotten and done again by another.
+of files is answered wholly or not at all: what a worker that dies has done of it is forgotten, and another does it again.
 """
 
 import collections
 import dataclasses
-import importlib.util
 import itertools
-import logging
 import os
-import tempfile
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.configs.machine import usable_cores
-from retinue.pipeline.remote_files import fetched, is_remote
+from retinue.pipeline.model_files import fingerprint, model_bytes
+from retinue.pipeline.ray_cluster import Cluster
+from retinue.pipeline.ray_worker import Worker
+from retinue.pipeline.run import versions
 
 CHUNK = 4  # batches that a worker is given at a time; whole ones, so that each is made of the files of a local run
 AHEAD = 4  # chunks a worker that are given out or wait for an earlier one; bounds the memory
-TRIES = 2  # of a chunk, and then of each of its files alone
+TRIES = 2  # of a chunk with several files, then each is tried alone
+TRIES_ALONE = 3
 MOST_DEATHS = 20  # one after the other without an answer in between: it is not the files
 STARTS_WITHIN = 600.0  # seconds
-STORE_BYTES = 500_000_000  # of our own Ray, for answers on their way; what does not fit goes to the disk
 
 
 class RayPredictor:
-    """A pool of predictors; called as a `Predictor` is, and answering in the same order.
+    """A pool of predictors; called as a `Predictor` is, and answering in the same order. To be closed at the end.
 
-    model: the path of a run folder or of an export, which all machines can read. runtime, precision, batch: as for
-    `Predictor`, chosen already. address: of a Ray cluster ("auto", "ray://host:10001", "host:6379"), or None for a Ray of
-    our own on this machine. workers: how many, by default one a machine, with all of its cores.
+    model: `Model` of run.py. runtime, precision: as for `Predictor`, chosen already; batch: as there.
+    address: of a Ray cluster, see `Cluster`. workers: how many; by default so many as there are GPUs when the runtime
+    is TensorFlow and every machine has some, else one a machine, or more on those that have twice the cores of others.
     say: called with a line about the pool, and about each worker that dies.
-    Raises UsageError when Ray is not installed or there is no cluster at `address`, and RetinueError when no worker can
-    load the model.
+    Raises UsageError when there is no Ray, or not enough of it for `workers`, and RetinueError when no worker can load
+    the model.
     """
 
-    def __init__(self, model, task, runtime, precision, batch=None, address=None, workers=None, say=print):
-        self.task, self._say = task, say
+    def __init__(self, model, runtime, precision, batch=None, address=None, workers=None, say=print):
+        self.task, self._say = model.task, say
         self.decode_seconds = self.model_seconds = 0.0
-        self._ray = ray = _started(address)
-        machines = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-        count = workers or len(machines)
-        on_one = -(-count // len(machines))
-        cores = max(1, int(min(node["Resources"]["CPU"] for node in machines)) // on_one)
-        options = {"num_cpus": cores, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
-        arguments = (os.path.abspath(model), runtime, precision, batch, cores, os.getcwd())
-        self._start = lambda: ray.remote(**options)(Worker).remote(*arguments)
-        self._pool = [self._start() for _ in range(count)]
+        self._cluster = Cluster(address)
         try:
-            self.batch = ray.get([worker.batch.remote() for worker in self._pool], timeout=STARTS_WITHIN)[0]
-        except BaseException as error:
-            self._end()
-            if not isinstance(error, ray.exceptions.RayError):
-                raise
-            raise RetinueError(f"Ray: no worker could load {model} ({_cause(error)}); all machines must have it there")
-        named = "1 machine" if len(machines) == 1 else f"{len(machines)} machines"
-        say(f"Ray {ray.__version__}: {count} worker{'s' if count > 1 else ''} with {cores} cores each on {named}")
+            ray = self._ray = self._cluster.ray
+            self._count, cores, gpus = share_out(self._cluster.machines, workers, runtime == "tensorflow")
+            options = {"num_cpus": cores, "num_gpus": gpus, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
+            self._actor = ray.remote(**options)(Worker)
+            content = [] if self._cluster.own else [ray.put(model_bytes(model.folder))]
+            folder = os.path.abspath(model.folder)
+            self._about = folder, fingerprint(folder), content, runtime, precision, batch
+            self._of_worker = cores, os.getcwd(), self._cluster.scratch
+            machines = len(self._cluster.machines)
+            say(
+                f"Ray {ray.__version__}: {_count(self._count, 'worker')} with {_count(cores, 'core')} each "
+                f"on {_count(machines, 'machine')}"
+            )
+            self._idle, self._loading, self._running = collections.deque(), {}, {}
+            self._deaths, self._told = 0, set()
+            for _ in range(self._count):
+                self._start()
+            while not self._idle:  # the first to be there says how many pictures are a batch
+                self._next_event()
+        except BaseException:
+            self.close()
+            raise
 
     def __call__(self, files):
         """Yield a `Result` a file, in the order of `files` (iterable of paths), which is read as it is needed.
@@ -68,89 +73,107 @@ class RayPredictor:
         A file that can't be read, or whose worker died with it each time, gives a reason. Raises RetinueError when
         workers die one after the other whatever they are given.
         """
-        ray, files = self._ray, iter(files)
-        idle, running = collections.deque(self._pool), {}
-        in_order, todo, deaths = collections.deque(), collections.deque(), 0
+        files, in_order, todo = iter(files), [], collections.deque()
+        while True:
+            while len(in_order) < AHEAD * self._count:
+                some = [os.fspath(file) for file in itertools.islice(files, CHUNK * self.batch)]
+                if not some:
+                    break
+                in_order.append(_Chunk(some))
+                todo.append(in_order[-1])
+            while todo and self._idle:
+                chunk, member = todo.popleft(), self._idle.popleft()
+                self._running[member.actor.predict.remote(chunk.files)] = chunk, member
+            while in_order and in_order[0].results is not None:
+                yield from in_order.pop(0).results
+            if not in_order:
+                return
+            lost = self._next_event()
+            if lost:
+                parts = lost.again()
+                self._say(f"  {_told(parts)}")
+                if parts:
+                    place = in_order.index(lost)
+                    in_order[place : place + 1] = parts
+                    todo.extendleft(reversed(parts))
+
+    def close(self):
+        """End the workers, and our own Ray."""
+        self._cluster.close()
+
+    def _start(self):
+        actor = self._actor.remote(*self._of_worker)
+        self._loading[actor.load.remote(*self._about)] = _Member(actor)
+
+    def _next_event(self):
+        """Wait until a worker has loaded the model, answered or died; the chunk that was lost with it, or None."""
+        ray = self._ray
+        within = None if self._running else STARTS_WITHIN
+        done, _ = ray.wait([*self._running, *self._loading], num_returns=1, timeout=within)
+        if not done:
+            raise RetinueError(
+                f"Ray: no worker could start within {STARTS_WITHIN:.0f} seconds; are the cores that it wants taken by "
+                "others? --workers says how many workers share them"
+            )
+        chunk, member = self._running.pop(done[0], None) or (None, self._loading.pop(done[0], None))
         try:
-            while True:
-                while len(in_order) < AHEAD * len(self._pool):
-                    some = [os.fspath(file) for file in itertools.islice(files, CHUNK * self.batch)]
-                    if not some:
-                        break
-                    in_order.append(_Chunk(some))
-                    todo.append(in_order[-1])
-                while todo and idle:
-                    chunk, worker = todo.popleft(), idle.popleft()
-                    running[worker.predict.remote(chunk.files)] = chunk, worker
-                while in_order and in_order[0].results is not None:
-                    yield from in_order.popleft().results
-                if not in_order:
-                    return
-                done, _ = ray.wait(list(running), num_returns=1)
-                chunk, worker = running.pop(done[0])
-                try:
-                    chunk.results, decoding, modelling = ray.get(done[0])
-                except ray.exceptions.RayActorError:
-                    deaths += 1
-                    if deaths > MOST_DEATHS:
-                        raise RetinueError(
-                            f"Ray: {deaths} workers died one after the other; is there enough memory for each? "
-                            "Fewer --workers, or a smaller --batch, need less"
-                        ) from None
-                    self._pool[self._pool.index(worker)] = worker = self._start()
-                    parts = chunk.again()
-                    self._say(f"Ray: a worker died; {_told(parts)}")
-                    if parts:
-                        place = in_order.index(chunk)
-                        in_order = collections.deque([*in_order][:place] + parts + [*in_order][place + 1 :])
-                        todo.extendleft(reversed(parts))
-                except ray.exceptions.RayTaskError as error:
-                    raise RetinueError(f"Ray: a worker failed: {_cause(error)}") from None
-                else:
-                    deaths = 0
-                    self.decode_seconds += decoding
-                    self.model_seconds += modelling
-                idle.append(worker)
-        finally:
-            self._end()
+            answer = ray.get(done[0])
+        except ray.exceptions.RayTaskError as error:
+            if chunk:
+                raise RetinueError(f"Ray: the worker on {member.machine} failed: {_cause(error)}") from None
+            self._do_without(member, error)
+        except ray.exceptions.RayError:  # it died, its machine did, or the connection to it
+            self._replace(member, chunk)
+            return chunk
+        else:
+            self._idle.append(member)
+            if chunk:
+                chunk.results, decoding, modelling = answer
+                self._deaths = 0
+                self.decode_seconds += decoding
+                self.model_seconds += modelling
+            else:
+                member.machine, self.batch, there = answer
+                self._compare(member.machine, there)
+        return None
 
-    def _end(self):
-        for worker in self._pool:
-            self._ray.kill(worker)
-        self._ray.shutdown()
+    def _do_without(self, member, error):
+        """A worker can't load the model; another on that machine could as little."""
+        self._ray.kill(member.actor)
+        if not (self._idle or self._running or self._loading):
+            raise RetinueError(f"Ray: no worker could load {self._about[0]}: {_cause(error)}")
+        self._count = max(1, self._count - 1)
+        self._say(f"Ray: goes on without a worker that could not load the model: {_cause(error)}")
+
+    def _replace(self, member, chunk):
+        self._ray.kill(member.actor)  # where it is the connection that is lost
+        self._deaths += 1
+        if self._deaths > MOST_DEATHS:
+            last = f", the last time with {chunk.files[0]}" if chunk else ""
+            raise RetinueError(
+                f"Ray: workers died {self._deaths} times without an answer in between{last}; is there enough memory "
+                "for each? Fewer --workers, or a smaller --batch, need less"
+            )
+        self._say(f"Ray: a worker on {member.machine or 'its way'} died; another is started")
+        self._start()
+
+    def _compare(self, machine, there):
+        """Say where a machine has other versions than this one."""
+        here = versions()
+        others = [
+            f"{name} {there[name]} (here {here[name]})" for name in here if there.get(name, here[name]) != here[name]
+        ]
+        if others and (machine, *others) not in self._told:
+            self._told.add((machine, *others))
+            self._say(f"warning: {machine} has {', '.join(others)}: answers may differ in their last digits")
 
 
-class Worker:
-    """What lives in each worker process: a `Predictor`, which is loaded once.
+@dataclasses.dataclass
+class _Member:
+    """A worker of the pool; machine: the name of its machine, once it has told."""
 
-    The arguments are those of `Predictor`; cores: how many it may keep busy; folder: what relative paths start from.
-    """
-
-    def __init__(self, model, runtime, precision, batch, cores, folder):
-        os.environ["RETINUE_CORES"] = str(cores)
-        import tensorflow as tf
-
-        from retinue.pipeline.predict import Predictor
-
-        tf.config.threading.set_intra_op_parallelism_threads(cores)
-        self._predictor, self._folder = Predictor(model, runtime, precision, batch), folder
-
-    def batch(self):
-        """Pictures a call of the model, which is loaded when this answers."""
-        return self._predictor.batch
-
-    def predict(self, files):
-        """A list of paths or addresses -> (a list of `Result`, seconds that waited for decoding, and for the model)."""
-        predictor = self._predictor
-        decoding, modelling = predictor.decode_seconds, predictor.model_seconds
-        with tempfile.TemporaryDirectory(prefix="retinue-") as folder:
-            local = [os.path.join(self._folder, file) if not is_remote(file) else file for file in files]
-            local, reasons = fetched(local, folder)
-            results = [
-                dataclasses.replace(result, file=file, reason=reason or result.reason)
-                for file, reason, result in zip(files, reasons, predictor(local), strict=True)
-            ]
-        return results, predictor.decode_seconds - decoding, predictor.model_seconds - modelling
+    actor: object
+    machine: str = None
 
 
 class _Chunk:
@@ -164,7 +187,7 @@ class _Chunk:
         from retinue.pipeline.predict import Result
 
         self.tries += 1
-        if self.tries < TRIES:
+        if self.tries < (TRIES if len(self.files) > 1 else TRIES_ALONE):
             return [self]
         if len(self.files) > 1:
             return [_Chunk([file]) for file in self.files]
@@ -173,46 +196,40 @@ class _Chunk:
         return []
 
 
-def _started(address):
-    """The module `ray`, connected to the cluster at `address`, or to one that is started for this process alone."""
-    if importlib.util.find_spec("ray") is None:
-        raise UsageError("--engine ray: Ray is not installed; `pip install 'retinue[ray]'`")
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # or it would tell its makers that it is used
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it would tell the user of its plans
-    import ray
+def share_out(machines, workers, uses_gpus):
+    """(how many workers, cores of each, GPUs of each) for machines given as (cores, GPUs) and a wish, or None.
 
-    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if address is None:
-        ray.init(
-            address="local", num_cpus=usable_cores(), include_dashboard=False, object_store_memory=STORE_BYTES, **quiet
-        )
-        return ray
-    try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(
-            f"--address {address}: there is no Ray cluster ({_line(error)}); start one with `ray start --head`, or "
-            "leave out --address to use this machine"
-        ) from None
-    return ray
+    Raises UsageError for more workers than cores.
+    """
+    gpus = sum(gpu for _, gpu in machines) if uses_gpus and all(gpu for _, gpu in machines) else 0
+    if workers is None and gpus:
+        return gpus, min(max(1, core // gpu) for core, gpu in machines), 1
+    fewest = min(core for core, _ in machines)
+    if workers is None:
+        return sum(core // fewest for core, _ in machines), fewest, 0
+    cores = max(1, fewest // -(-workers // len(machines)))
+    most = sum(core // cores for core, _ in machines)
+    if workers > most:
+        raise UsageError(f"--workers {workers}: there are {_count(most, 'core')} only, and each takes one")
+    return workers, cores, min(1, gpus / workers)
 
 
 def _told(parts):
     if not parts:
         return "its only file, for the last time: see failures.jsonl"
-    count = sum(len(part.files) for part in parts)
-    alone = " one by one" if len(parts) > 1 else ""
-    return f"its {count} file{'s' if count > 1 else ''} will be done again{alone}"
+    alone = ", one by one" if len(parts) > 1 else ""
+    return f"its {_count(sum(len(part.files) for part in parts), 'file')} will be done again{alone}"
+
+
+def _count(number, noun):
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _cause(error):
     """One line of what an error that Ray brought from a worker is about."""
-    cause = getattr(error, "cause", None)
-    if cause is not None:
-        return _line(cause)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
-
-
-def _line(error):
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    lines = [line.strip() for line in str(error.cause).splitlines() if line.strip()]
+    return (
+        lines[0]
+        if isinstance(error.cause, RetinueError)
+        else f"{type(error.cause).__name__}: {lines[-1] if lines else ''}"
+    )

@@ -13,10 +13,11 @@ from retinue.configs.errors import UsageError
 from retinue.data import packed
 from retinue.data.class_folders import looks_like_image, looks_like_video
 from retinue.data.read_pack import read_pack
-from retinue.pipeline.remote_files import find_remote, is_remote
+from retinue.pipeline import remote_files
+from retinue.pipeline.names import natural
+from retinue.pipeline.remote_files import is_remote
 
 WILDCARDS = re.compile(r"[*?[]")
-NUMBER = re.compile(r"\d+")
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # Windows writes such lists
 RECENT = 4096  # paths that `Paths` holds as Python integers before it packs them
 
@@ -47,7 +48,9 @@ def find_files(sources, shard=None, skip=None, say=None, clips=False, remote=Fal
     """
     sources = [os.fspath(source) for source in sources]
     for source in sources:
-        if not (remote and is_remote(source)):
+        if remote and is_remote(source) and not source.startswith("@"):
+            remote_files.refuse_missing(source)
+        else:
             _refuse_missing(source)
     look = Look(None if skip is None else os.path.realpath(skip), clips, remote)
     return _kept(sources, shard, look, say)
@@ -99,17 +102,13 @@ class Paths:
             self._sorted, self._recent = np.union1d(self._sorted, recent), set()
 
 
-def natural(name):
-    """Key for sorting names with numbers in them by the numbers' values."""
-    return NUMBER.sub(lambda digits: digits.group().lstrip("0").zfill(20), name)
-
-
 def _refuse_missing(source):
     if source.startswith("@"):
         if not os.path.exists(source[1:]) or os.path.isdir(source[1:]):
             raise UsageError(f"{source}: there is no list {source[1:]}")
     elif not (os.path.lexists(source) or packed.exists(source)) and not WILDCARDS.search(source):
-        raise UsageError(f"{source}: no such file or folder")
+        hint = "; files at an address are for --engine ray" if is_remote(source) else ""
+        raise UsageError(f"{source}: no such file or folder{hint}")
 
 
 def _kept(sources, shard, look, say):
@@ -156,7 +155,7 @@ def _expand(source, look):
 
 def _expand_path(path, look):
     if look.remote and is_remote(path):
-        yield from find_remote(path, look.wants)
+        yield from remote_files.find_remote(path, look.wants)
     elif os.path.isdir(path) and packed.is_pack(path):
         yield from dict.fromkeys(read_pack(path).files)
     elif os.path.isdir(path):

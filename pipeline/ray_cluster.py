@@ -1,0 +1,77 @@
+"""A Ray to work on: one of our own on this machine, which leaves nothing behind, or a cluster that is there."""
+
+import contextlib
+import importlib.util
+import logging
+import os
+
+from retinue.configs.errors import UsageError
+from retinue.configs.machine import usable_cores
+from retinue.data.scratch import scratch_folder
+
+STORE_BYTES = 500_000_000  # of our own Ray, for answers on their way; what does not fit goes to the disk
+INSTALL = "`pip install 'retinue[ray]'`"
+HERE = "127.0.0.1"  # our own Ray hears nobody else
+
+
+class Cluster:
+    """A connection to Ray.
+
+    address: of a cluster ("auto", "host:6379", "ray://host:10001"), or None for a Ray of our own.
+    ray: the module; machines: a list of (cores, GPUs) of each machine that has cores for us; scratch: a folder for what
+    workers need for a while, or None for the system's on each machine.
+    Raises UsageError when Ray is not installed or there is no cluster at `address`.
+    """
+
+    def __init__(self, address=None):
+        if importlib.util.find_spec("ray") is None:
+            raise UsageError(f"--engine ray: Ray is not installed; {INSTALL}")
+        _silence()
+        import ray
+
+        self.ray, self.own, self.scratch = ray, address is None, None
+        self._closing = contextlib.ExitStack()
+        with contextlib.ExitStack() as opened:
+            if self.own:
+                # Ray's sockets lie in it, whose paths must be short.
+                base = os.environ.get("RAY_TMPDIR") or ("/tmp" if os.path.isdir("/tmp") else None)
+                self.scratch = str(opened.enter_context(scratch_folder(base)))
+            _connect(ray, address, self.scratch)
+            opened.callback(ray.shutdown)
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            self.machines = [(int(node["CPU"]), int(node.get("GPU", 0))) for node in nodes if node.get("CPU", 0) >= 1]
+            if not self.machines:
+                raise UsageError(f"--address {address}: none of its machines has a core for us")
+            self._closing = opened.pop_all()
+
+    def close(self):
+        """Let go of the cluster; our own ends, with all of its processes and files."""
+        self._closing.close()
+
+
+def _silence():
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # or it would tell its makers that it is used
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it would tell the user of its plans
+
+
+def _connect(ray, address, folder):
+    quiet = {"logging_level": logging.CRITICAL, "log_to_driver": False}
+    if address is None:
+        ray.init(
+            address="local",
+            num_cpus=usable_cores(),
+            include_dashboard=False,
+            object_store_memory=STORE_BYTES,
+            _node_ip_address=HERE,
+            _temp_dir=folder,
+            **quiet,
+        )
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError, ImportError) as error:
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UsageError(
+            f"--address {address}: there is no Ray cluster ({line}); start one with `ray start --head`, or leave out "
+            "--address to use this machine"
+        ) from None
