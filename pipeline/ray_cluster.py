@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import secrets
 
 from retinue.configs.errors import UsageError
 from retinue.configs.machine import usable_cores
@@ -11,7 +12,7 @@ from retinue.data.scratch import scratch_folder
 
 STORE_BYTES = 500_000_000  # of our own Ray, for answers on their way; what does not fit goes to the disk
 INSTALL = "`pip install 'retinue[ray]'`"
-HERE = "127.0.0.1"  # our own Ray hears nobody else
+TOKEN = secrets.token_hex(32)  # without which nobody else may use our own Ray; it keeps the first that a process has
 
 
 class Cluster:
@@ -26,7 +27,8 @@ class Cluster:
     def __init__(self, address=None):
         if importlib.util.find_spec("ray") is None:
             raise UsageError(f"--engine ray: Ray is not installed; {INSTALL}")
-        _silence()
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # or it would tell its makers that it is used
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it would tell the user of its plans
         import ray
 
         self.ray, self.own, self.scratch = ray, address is None, None
@@ -36,6 +38,7 @@ class Cluster:
                 # Ray's sockets lie in it, whose paths must be short.
                 base = os.environ.get("RAY_TMPDIR") or ("/tmp" if os.path.isdir("/tmp") else None)
                 self.scratch = str(opened.enter_context(scratch_folder(base)))
+                opened.enter_context(_our_token())
             _connect(ray, address, self.scratch)
             opened.callback(ray.shutdown)
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -49,29 +52,36 @@ class Cluster:
         self._closing.close()
 
 
-def _silence():
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # or it would tell its makers that it is used
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it would tell the user of its plans
+@contextlib.contextmanager
+def _our_token():
+    """While our own Ray is there, it takes our token; by itself it would leave one in the user's home."""
+    before = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
+    os.environ.setdefault("RAY_AUTH_TOKEN", TOKEN)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _connect(ray, address, folder):
     quiet = {"logging_level": logging.CRITICAL, "log_to_driver": False}
     if address is None:
-        ray.init(
-            address="local",
-            num_cpus=usable_cores(),
-            include_dashboard=False,
-            object_store_memory=STORE_BYTES,
-            _node_ip_address=HERE,
-            _temp_dir=folder,
-            **quiet,
-        )
-        return
-    try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, ImportError) as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UsageError(
-            f"--address {address}: there is no Ray cluster ({line}); start one with `ray start --head`, or leave out "
-            "--address to use this machine"
-        ) from None
+        own = {"include_dashboard": False, "object_store_memory": STORE_BYTES, "_temp_dir": folder}
+        ray.init(address="local", num_cpus=usable_cores(), **own, **quiet)
+    else:
+        try:
+            ray.init(address=address, **quiet)
+        except (ConnectionError, ValueError, RuntimeError, ImportError) as error:
+            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UsageError(
+                f"--address {address}: there is no Ray cluster ({line}); start one with `ray start --head`, or leave "
+                "out --address to use this machine"
+            ) from None
+    # What Ray prints of every worker that dies, a long paragraph, passes by its own settings.
+    with contextlib.suppress(ImportError, AttributeError):
+        from ray._private.ray_logging import global_worker_stdstream_dispatcher
+
+        global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")

@@ -6,7 +6,7 @@ reason; it wants to know all files before it starts, while ours come as a stream
 tables and back, dictionaries, masks and all. What it would do for us besides is the loop in `RayPredictor.__call__`.
 
 The process that was started does all writing, so results, order, failures and resuming are those of `predict`. A chunk
-of files is answered wholly or not at all: what a worker that dies has done of it is forgotten, and another does it again.
+of files is answered wholly or not at all: of a worker that dies, what it has done of it is forgotten and done anew.
 """
 
 import collections
@@ -89,13 +89,10 @@ class RayPredictor:
             if not in_order:
                 return
             lost = self._next_event()
-            if lost:
-                parts = lost.again()
-                self._say(f"  {_told(parts)}")
-                if parts:
-                    place = in_order.index(lost)
-                    in_order[place : place + 1] = parts
-                    todo.extendleft(reversed(parts))
+            if lost and lost.parts:
+                place = in_order.index(lost)
+                in_order[place : place + 1] = lost.parts
+                todo.extendleft(reversed(lost.parts))
 
     def close(self):
         """End the workers, and our own Ray."""
@@ -154,7 +151,11 @@ class RayPredictor:
                 f"Ray: workers died {self._deaths} times without an answer in between{last}; is there enough memory "
                 "for each? Fewer --workers, or a smaller --batch, need less"
             )
-        self._say(f"Ray: a worker on {member.machine or 'its way'} died; another is started")
+        happened = f"a worker on {member.machine} died" if member.machine else "a worker died while it started"
+        if chunk:
+            chunk.give_again()
+            happened += f": {chunk.fate}"
+        self._say(f"Ray: {happened}")
         self._start()
 
     def _compare(self, machine, there):
@@ -177,23 +178,31 @@ class _Member:
 
 
 class _Chunk:
-    """Files that are given to a worker together; results: a list of `Result`, or None until they are there."""
+    """Files that are given to a worker together.
+
+    results: a list of `Result`, or None until they are there; parts: after a worker died with it, the chunks that are given
+    in its place; fate: what that means, in words.
+    """
 
     def __init__(self, files):
-        self.files, self.results, self.tries = files, None, 0
+        self.files, self.results, self.tries, self.parts, self.fate = files, None, 0, [], ""
 
-    def again(self):
-        """What is to be done anew after a worker died with it: the chunk, or its files one by one, or nothing more."""
+    def give_again(self):
+        """Settle what is done anew after a worker died with it: the chunk, or its files one by one, or nothing more."""
         from retinue.pipeline.predict import Result
 
         self.tries += 1
+        number = _count(len(self.files), "file")
         if self.tries < (TRIES if len(self.files) > 1 else TRIES_ALONE):
-            return [self]
-        if len(self.files) > 1:
-            return [_Chunk([file]) for file in self.files]
-        reason = f"the worker died each of the {self.tries} times that it was given this file alone"
-        self.results = [Result(self.files[0], reason=f"{reason}; look at the file, and at the machine's memory")]
-        return []
+            self.parts, self.fate = [self], f"its {number} will be done again"
+        elif len(self.files) > 1:
+            self.parts = [_Chunk([file]) for file in self.files]
+            self.fate = f"its {number} will be done again, one by one"
+        else:
+            reason = f"the worker died each of the {self.tries} times that it was given this file alone"
+            reason += "; look at the file, and at the machine's memory"
+            self.parts, self.results = [], [Result(self.files[0], reason=reason)]
+            self.fate = f"{self.files[0]} is given up, see failures.jsonl"
 
 
 def share_out(machines, workers, uses_gpus):
@@ -212,13 +221,6 @@ def share_out(machines, workers, uses_gpus):
     if workers > most:
         raise UsageError(f"--workers {workers}: there are {_count(most, 'core')} only, and each takes one")
     return workers, cores, min(1, gpus / workers)
-
-
-def _told(parts):
-    if not parts:
-        return "its only file, for the last time: see failures.jsonl"
-    alone = ", one by one" if len(parts) > 1 else ""
-    return f"its {_count(sum(len(part.files) for part in parts), 'file')} will be done again{alone}"
 
 
 def _count(number, noun):
