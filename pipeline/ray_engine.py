@@ -180,8 +180,8 @@ class _Member:
 class _Chunk:
     """Files that are given to a worker together.
 
-    results: a list of `Result`, or None until they are there; parts: after a worker died with it, the chunks that are given
-    in its place; fate: what that means, in words.
+    results: a list of `Result`, or None until they are there; parts: after a worker died with it, the chunks that are
+    given in its place; fate: what that means, in words.
     """
 
     def __init__(self, files):
