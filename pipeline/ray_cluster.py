@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 
-from retinue.configs.errors import UsageError
+from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import usable_cores
 from retinue.data.scratch import scratch_folder
 
@@ -21,7 +21,8 @@ class Cluster:
     address: of a cluster ("auto", "host:6379", "ray://host:10001"), or None for a Ray of our own.
     ray: the module; machines: a list of (cores, GPUs) of each machine that has cores for us; scratch: a folder for what
     workers need for a while, or None for the system's on each machine.
-    Raises UsageError when Ray is not installed or there is no cluster at `address`.
+    Raises UsageError when Ray is not installed, in use, or there is no cluster at `address`, and RetinueError when our
+    own does not start.
     """
 
     def __init__(self, address=None):
@@ -31,6 +32,8 @@ class Cluster:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it would tell the user of its plans
         import ray
 
+        if ray.is_initialized():
+            raise UsageError("--engine ray: this process is connected to Ray already; `ray.shutdown()` first")
         self.ray, self.own, self.scratch = ray, address is None, None
         self._closing = contextlib.ExitStack()
         with contextlib.ExitStack() as opened:
@@ -68,20 +71,27 @@ def _our_token():
 
 def _connect(ray, address, folder):
     quiet = {"logging_level": logging.CRITICAL, "log_to_driver": False}
-    if address is None:
-        own = {"include_dashboard": False, "object_store_memory": STORE_BYTES, "_temp_dir": folder}
-        ray.init(address="local", num_cpus=usable_cores(), **own, **quiet)
-    else:
-        try:
+    try:
+        if address is None:
+            own = {"include_dashboard": False, "object_store_memory": STORE_BYTES, "_temp_dir": folder}
+            ray.init(address="local", num_cpus=usable_cores(), **own, **quiet)
+        else:
             ray.init(address=address, **quiet)
-        except (ConnectionError, ValueError, RuntimeError, ImportError) as error:
-            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UsageError(
-                f"--address {address}: there is no Ray cluster ({line}); start one with `ray start --head`, or leave "
-                "out --address to use this machine"
-            ) from None
+    except Exception as error:  # of many kinds
+        if address is None:
+            raise RetinueError(f"Ray did not start on this machine: {last_line(error)}") from error
+        raise UsageError(
+            f"--address {address}: there is no Ray cluster that lets us in ({last_line(error)}); start one with "
+            "`ray start --head`, or leave out --address to use this machine"
+        ) from error
     # What Ray prints of every worker that dies, a long paragraph, passes by its own settings.
     with contextlib.suppress(ImportError, AttributeError):
         from ray._private.ray_logging import global_worker_stdstream_dispatcher
 
         global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
+
+
+def last_line(error):
+    """The last line of an error's text, where Ray puts what it is about."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -16,7 +16,7 @@ import os
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.pipeline.model_files import fingerprint, model_bytes
-from retinue.pipeline.ray_cluster import Cluster
+from retinue.pipeline.ray_cluster import Cluster, last_line
 from retinue.pipeline.ray_worker import Worker
 from retinue.pipeline.run import versions
 
@@ -51,7 +51,7 @@ class RayPredictor:
             content = [] if self._cluster.own else [ray.put(model_bytes(model.folder))]
             folder = os.path.abspath(model.folder)
             self._about = folder, fingerprint(folder), content, runtime, precision, batch
-            self._of_worker = cores, os.getcwd(), self._cluster.scratch
+            self._of_worker = cores, gpus, os.getcwd(), self._cluster.scratch
             machines = len(self._cluster.machines)
             say(
                 f"Ray {ray.__version__}: {_count(self._count, 'worker')} with {_count(cores, 'core')} each "
@@ -106,7 +106,12 @@ class RayPredictor:
         """Wait until a worker has loaded the model, answered or died; the chunk that was lost with it, or None."""
         ray = self._ray
         within = None if self._running else STARTS_WITHIN
-        done, _ = ray.wait([*self._running, *self._loading], num_returns=1, timeout=within)
+        try:
+            done, _ = ray.wait([*self._running, *self._loading], num_returns=1, timeout=within)
+        except ray.exceptions.RayError as error:
+            raise RetinueError(
+                f"Ray: the cluster is lost ({last_line(error)}); run the same command again to go on"
+            ) from None
         if not done:
             raise RetinueError(
                 f"Ray: no worker could start within {STARTS_WITHIN:.0f} seconds; are the cores that it wants taken by "
@@ -118,8 +123,11 @@ class RayPredictor:
         except ray.exceptions.RayTaskError as error:
             if chunk:
                 raise RetinueError(f"Ray: the worker on {member.machine} failed: {_cause(error)}") from None
-            self._do_without(member, error)
-        except ray.exceptions.RayError:  # it died, its machine did, or the connection to it
+            self._do_without(member, _cause(error))
+        except ray.exceptions.RayError as error:  # it died, its machine did, or the connection to it
+            if getattr(error, "actor_init_failed", False):
+                self._do_without(member, last_line(error))
+                return None
             self._replace(member, chunk)
             return chunk
         else:
@@ -134,13 +142,13 @@ class RayPredictor:
                 self._compare(member.machine, there)
         return None
 
-    def _do_without(self, member, error):
+    def _do_without(self, member, why):
         """A worker can't load the model; another on that machine could as little."""
         self._ray.kill(member.actor)
         if not (self._idle or self._running or self._loading):
-            raise RetinueError(f"Ray: no worker could load {self._about[0]}: {_cause(error)}")
+            raise RetinueError(f"Ray: no worker could load {self._about[0]}: {why}")
         self._count = max(1, self._count - 1)
-        self._say(f"Ray: goes on without a worker that could not load the model: {_cause(error)}")
+        self._say(f"Ray: goes on without a worker that could not load the model: {why}")
 
     def _replace(self, member, chunk):
         self._ray.kill(member.actor)  # where it is the connection that is lost
@@ -228,10 +236,7 @@ def _count(number, noun):
 
 
 def _cause(error):
-    """One line of what an error that Ray brought from a worker is about."""
-    lines = [line.strip() for line in str(error.cause).splitlines() if line.strip()]
-    return (
-        lines[0]
-        if isinstance(error.cause, RetinueError)
-        else f"{type(error.cause).__name__}: {lines[-1] if lines else ''}"
-    )
+    """One line of what a `RayTaskError` is about."""
+    if isinstance(error.cause, RetinueError):
+        return str(error.cause)
+    return f"{type(error.cause).__name__}: {last_line(error.cause)}"

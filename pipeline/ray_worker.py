@@ -14,12 +14,14 @@ from retinue.pipeline.remote_files import fetch, is_remote
 class Worker:
     """A `Predictor` in a process of its own.
 
-    cores: how many it may keep busy; folder: what relative paths start from; scratch: a folder for what is needed for a
+    cores, gpus: how many it may keep busy; folder: what relative paths start from; scratch: a folder for what is needed for a
     while, or None for the system's.
     """
 
-    def __init__(self, cores, folder, scratch):
+    def __init__(self, cores, gpus, folder, scratch):
         os.environ["RETINUE_CORES"] = str(cores)
+        if not gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # or TensorFlow would take all memory of one that is not its own
         import_tensorflow(devices=False)
         import tensorflow as tf
 
