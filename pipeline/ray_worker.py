@@ -14,8 +14,8 @@ from retinue.pipeline.remote_files import fetch, is_remote
 class Worker:
     """A `Predictor` in a process of its own.
 
-    cores, gpus: how many it may keep busy; folder: what relative paths start from; scratch: a folder for what is needed for a
-    while, or None for the system's.
+    cores, gpus: how many it may keep busy; folder: what relative paths start from; scratch: a folder for what is needed
+    for a while, or None for the system's.
     """
 
     def __init__(self, cores, gpus, folder, scratch):
