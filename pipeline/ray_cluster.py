@@ -42,6 +42,7 @@ class Cluster:
                 base = os.environ.get("RAY_TMPDIR") or ("/tmp" if os.path.isdir("/tmp") else None)
                 self.scratch = str(opened.enter_context(scratch_folder(base)))
                 opened.enter_context(_our_token())
+            opened.enter_context(_unprinted())
             _connect(ray, address, self.scratch)
             opened.callback(ray.shutdown)
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -84,11 +85,21 @@ def _connect(ray, address, folder):
             f"--address {address}: there is no Ray cluster that lets us in ({last_line(error)}); start one with "
             "`ray start --head`, or leave out --address to use this machine"
         ) from error
-    # What Ray prints of every worker that dies, a long paragraph, passes by its own settings.
-    with contextlib.suppress(ImportError, AttributeError):
-        from ray._private.ray_logging import global_worker_stdstream_dispatcher
 
-        global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
+
+@contextlib.contextmanager
+def _unprinted():
+    """While we are connected, Ray prints nothing; of every worker that dies it would, a long paragraph, unasked."""
+    from ray._private import worker
+
+    printing = getattr(worker, "print_to_stdstream", None)
+    if printing:
+        worker.print_to_stdstream = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        if printing:
+            worker.print_to_stdstream = printing
 
 
 def last_line(error):

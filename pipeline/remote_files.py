@@ -39,7 +39,8 @@ def find_remote(source, wanted):
             return
         store, path = _store(source)
         if "*" in path:
-            found = (name for name in sorted(store.glob(path), key=_key) if wanted(name))
+            fixed = path[: path.index("*")].count("/")  # what is hidden is passed over, unless it is named
+            found = (name for name in sorted(store.glob(path), key=_key) if wanted(name) and not _hidden(name, fixed))
         elif store.isdir(path):
             found = _below(store, path, wanted)
         else:
@@ -91,6 +92,10 @@ def _below(store, folder, wanted):
 
 def _name(entry):
     return entry["name"].rstrip("/").rsplit("/", 1)[-1]
+
+
+def _hidden(name, fixed):
+    return any(part.startswith(".") for part in name.split("/")[fixed:])
 
 
 def _key(name):
