@@ -48,9 +48,11 @@ def evaluate(model, data, split, runtime, precision, as_json):
 @click.option("--shard", metavar="I/N", help="Only the I-th of N parts, I from 1.")
 @click.option("--window", type=float, metavar="SECONDS", help="Video: answer for windows, not for whole clips.")
 @click.option("--step", type=float, metavar="SECONDS", help="From one window's start to the next.  [default: --window]")
-@click.option("--engine", default="local", show_default=True, help="local, this process; or ray, many on any machines.")
-@click.option("--address", help="Of a Ray cluster: auto, or host:port.  [default: a Ray of its own, here]")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Of Ray.  [default: one a machine, on all cores]")
+@click.option("--engine", default="local", show_default=True, help="local; or ray, for several machines")
+@click.option("--address", help="With ray, of a cluster: auto, host:port.  [default: a Ray of its own]")
+@click.option(
+    "--workers", type=click.IntRange(1), metavar="N", help="With ray.  [default: one a machine, on all its cores]"
+)
 def predict(**options):
     """Run MODEL, a run folder or an export, over SOURCEs: files, folders, globs, or @LIST, a text file of paths.
 

@@ -20,8 +20,9 @@ from retinue.pipeline.ray_cluster import Cluster, last_line
 from retinue.pipeline.ray_worker import Worker
 from retinue.pipeline.run import versions
 
-CHUNK = 4  # batches that a worker is given at a time; whole ones, so that each is made of the files of a local run
-AHEAD = 4  # chunks a worker that are given out or wait for an earlier one; bounds the memory
+CHUNK = 8  # batches a stream of the runtime that a worker is given at a time: at its end some cores have to wait. Whole
+# ones, so that each is made of the files of a local run
+AHEAD = 3  # chunks a worker that are given out or wait for an earlier one; bounds the memory
 TRIES = 2  # of a chunk with several files, then each is tried alone
 TRIES_ALONE = 3
 MOST_DEATHS = 20  # one after the other without an answer in between: it is not the files
@@ -61,7 +62,7 @@ class RayPredictor:
             self._deaths, self._told = 0, set()
             for _ in range(self._count):
                 self._start()
-            while not self._idle:  # the first to be there says how many pictures are a batch
+            while not self._idle:  # the first to be there says how many files are a chunk
                 self._next_event()
         except BaseException:
             self.close()
@@ -76,7 +77,7 @@ class RayPredictor:
         files, in_order, todo = iter(files), [], collections.deque()
         while True:
             while len(in_order) < AHEAD * self._count:
-                some = [os.fspath(file) for file in itertools.islice(files, CHUNK * self.batch)]
+                some = [os.fspath(file) for file in itertools.islice(files, self._chunk)]
                 if not some:
                     break
                 in_order.append(_Chunk(some))
@@ -138,7 +139,8 @@ class RayPredictor:
                 self.decode_seconds += decoding
                 self.model_seconds += modelling
             else:
-                member.machine, self.batch, there = answer
+                member.machine, at_once, there = answer
+                self._chunk = CHUNK * at_once
                 self._compare(member.machine, there)
         return None
 

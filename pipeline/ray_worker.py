@@ -31,7 +31,7 @@ class Worker:
         self._scratch, self._predictor = scratch, None
 
     def load(self, model, mark, content, runtime, precision, batch):
-        """Load the model: (the machine's name, pictures a call of the model, versions of what can change a number).
+        """Load the model: (the machine's name, pictures under way at a time, versions of what can change a number).
 
         model, mark: its folder and fingerprint; content: a list of the reference of what `model_bytes` gave, which is
         fetched where that model is not in that folder. The others are as for `Predictor`.
@@ -43,7 +43,7 @@ class Worker:
 
         with model_folder(model, mark, lambda: ray.get(content[0]), self._scratch) as folder:
             self._predictor = Predictor(folder, runtime, precision, batch)
-        return socket.gethostname(), self._predictor.batch, versions()
+        return socket.gethostname(), self._predictor.batch * self._predictor.runtime.streams, versions()
 
     def predict(self, files):
         """A list of paths or addresses -> (a list of `Result`, seconds that waited for decoding, and for the model)."""
