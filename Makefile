@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 
 $(INSTALLED): setup.py pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[demo,onnx,litert,quantize,dev]'
+	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[demo,onnx,litert,quantize,ray,dev]'
 	touch $@
 
 demo: $(INSTALLED)

@@ -32,6 +32,9 @@ EXTRAS = {
     "contrib": ["opencv-contrib-python-headless"],  # TV-L1 flow; in place of opencv-python-headless, which it holds
     "onnx": ["onnxruntime", "tf2onnx>=1.17", "onnx"],  # exports to ONNX, the proof of them, and `--runtime onnxruntime`
     "litert": ["ai-edge-litert"],  # runs exports to LiteRT, which TensorFlow converts to, for their proof
+    # `predict --engine ray`: workers on several machines; files in object stores and on web servers. 240 MB. Older Ray
+    # lets anybody on the network use it, without a token.
+    "ray": ["ray>=2.60", "fsspec[http]"],
     "quantize": ["nncf>=3.4"],  # int8 exports: OpenVINO's own quantiser
     "dev": ["pytest", "pytest-xdist", "ruff"],  # xdist: tests keep one core busy, so two processes take half as long
 }

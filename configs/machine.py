@@ -7,7 +7,12 @@ GROUPS = Path("/sys/fs/cgroup")  # where Linux shows the limits of the process's
 
 
 def usable_cores():
-    """How many cores this process may keep busy: its affinity, and the quota of its container, at least 1."""
+    """How many cores this process may keep busy: its affinity, and the quota of its container, at least 1.
+
+    `$RETINUE_CORES` says otherwise, where several share a machine.
+    """
+    if os.environ.get("RETINUE_CORES", "").isdigit():
+        return max(1, int(os.environ["RETINUE_CORES"]))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _container_quota()
     return max(1, min(cores, round(quota)) if quota else cores)

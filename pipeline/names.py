@@ -1,6 +1,14 @@
-"""Where results of a file go: its own path, as one below a folder."""
+"""Names of files: their order, and where the results of one go, its own path as one below a folder."""
 
 import os
+import re
+
+NUMBER = re.compile(r"\d+")
+
+
+def natural(name):
+    """Key for sorting names with numbers in them by the numbers' values."""
+    return NUMBER.sub(lambda digits: digits.group().lstrip("0").zfill(20), name)
 
 
 def below(file, ending):

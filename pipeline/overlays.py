@@ -11,8 +11,9 @@ import tensorflow as tf
 from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
 from retinue.data.class_folders import looks_like_image
-from retinue.data.decode import decode_image, encoded_bytes
+from retinue.data.decode import decode_image
 from retinue.data.files import atomic_write
+from retinue.pipeline.remote_files import picture_bytes
 
 AHEAD = 16  # pictures that are being drawn at a time; bounds the memory
 LONGEST = 4096  # pixels; a larger picture is made smaller after drawing
@@ -43,7 +44,7 @@ def _finished(result, overlay):
 def _write_overlay(result, task, folder):
     """`folder/<path of the file>.jpg`. A file that vanished meanwhile has no overlay."""
     try:
-        image = decode_image(tf.constant(encoded_bytes(result.file))).numpy()
+        image = decode_image(tf.constant(picture_bytes(result.file))).numpy()
     except (OSError, tf.errors.OpError):
         return
     picture = cv2.cvtColor(task.draw(image, result.prediction), cv2.COLOR_RGB2BGR)

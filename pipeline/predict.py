@@ -2,14 +2,12 @@
 
 import contextlib
 import csv
-import hashlib
 import itertools
 import os
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +15,7 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import usable_cores
 from retinue.data.clip_file import is_stream
 from retinue.pipeline import runtimes
+from retinue.pipeline.model_files import fingerprint
 from retinue.pipeline.progress import failure_lines
 from retinue.pipeline.results import FAILURES, Results, identity
 from retinue.pipeline.sources import find_files, parse_shard
@@ -26,6 +25,7 @@ CPU_BATCH = 8  # what a layer makes of so many pictures stays in the cache: a te
 BATCHES_AHEAD = 3  # decoded or being decoded while the model works; bounds the memory
 LABEL_COLUMNS = 5  # of the CSV
 STREAM_WINDOW = 2.0  # seconds
+ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +200,9 @@ def predict(
     shard=None,
     window=None,
     step=None,
+    engine="local",
+    address=None,
+    workers=None,
     say=print,
     progress=None,
 ):
@@ -211,6 +214,8 @@ def predict(
     window, step: with a net for clips, answer for every window of so many seconds, which start so many apart (by
     default they follow each other), instead of for each video as a whole. Then sources may be cameras ("0") and
     streams ("rtsp://..."), too, which have windows of 2 seconds by default.
+    engine: "local", this process; or "ray", `workers` processes on this machine or on the Ray cluster at `address`, see
+    ray_engine.py. Then sources may also be addresses that fsspec reads ("s3://bucket/photos").
     progress: called with the `Summary` so far after every file.
     What `out` holds already is not done again, unless it failed. Gives the final `Summary`.
     Raises UsageError when there is no file to predict, or `out` is a file or holds another model's predictions, and
@@ -218,10 +223,15 @@ def predict(
     call goes on from there.
     """
     shard = parse_shard(shard)
+    _check_engine(engine, address, workers, window)
     model = _opened(model)
-    streams, window = _streams(model, sources, window, step, overlay)
+    streams, window = _streams(model, sources, window, step, overlay, engine)
     others = [source for source in sources if source not in streams]
-    files = find_files(others, shard, skip=out, say=say, clips=model.task.takes_clips) if others else ()
+    files = (
+        find_files(others, shard, skip=out, say=say, clips=model.task.takes_clips, remote=engine == "ray")
+        if others
+        else ()
+    )
     files = itertools.chain(streams, files)
     first = list(itertools.islice(files, 1))  # no file, or no such source: said before anything is loaded or made
     runtime, precision, why = runtimes.choose_for(model, runtime, precision)
@@ -253,12 +263,12 @@ def predict(
             if model.warning:
                 say(model.warning)
             say(why)
-            predictor = Predictor(model, runtime, precision, batch)
-            if window:
-                from retinue.pipeline.sliding import SlidingPredictor
+            with _started(engine, model, runtime, precision, batch, address, workers, say) as predictor:
+                if window:
+                    from retinue.pipeline.sliding import SlidingPredictor
 
-                predictor = SlidingPredictor(predictor, window, step, _known(results, summary))
-            _write_all(predictor, itertools.chain(first, todo), results, summary, overlay, crops, progress)
+                    predictor = SlidingPredictor(predictor, window, step, _known(results, summary))
+                _write_all(predictor, itertools.chain(first, todo), results, summary, overlay, crops, progress)
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         with contextlib.suppress(RetinueError):  # a full disk hinders the closing, too; the first error is the one
@@ -279,8 +289,30 @@ def predict(
     return summary
 
 
-def _streams(model, sources, window, step, overlay):
-    """(the sources that are cameras or streams, the seconds of a window or None). Raises UsageError."""
+def _check_engine(engine, address, workers, window):
+    """Raise UsageError for what can't be done by an engine."""
+    if engine not in ENGINES:
+        raise UsageError(f"--engine {engine}: unknown; use one of {', '.join(ENGINES)}")
+    if engine == "ray":
+        if window:
+            raise UsageError("--engine ray: answers for whole files; --window is for --engine local")
+        return
+    for option, value in (("--address", address), ("--workers", workers)):
+        if value is not None:
+            raise UsageError(f"{option} {value}: is for --engine ray")
+
+
+def _started(engine, model, runtime, precision, batch, address, workers, say):
+    """The predictor of an engine, as a context in which it lives."""
+    if engine == "local":
+        return contextlib.nullcontext(Predictor(model, runtime, precision, batch))
+    from retinue.pipeline.ray_engine import RayPredictor
+
+    return contextlib.closing(RayPredictor(model, runtime, precision, batch, address, workers, say))
+
+
+def _streams(model, sources, window, step, overlay, engine):
+    """(the sources that are cameras or streams, the seconds of a window or None); Ray has none. Raises UsageError."""
     from retinue.pipeline.sliding import check_window
 
     check_window(window, step)
@@ -290,7 +322,7 @@ def _streams(model, sources, window, step, overlay):
         return [], None
     if overlay:
         raise UsageError("--overlay: draws on pictures; this model is for video")
-    streams = [source for source in map(os.fspath, sources) if is_stream(source)]
+    streams = [source for source in map(os.fspath, sources) if engine == "local" and is_stream(source)]
     return streams, window or (STREAM_WINDOW if streams else None)
 
 
@@ -309,18 +341,6 @@ def outputs_function(model, runtime="auto", precision="auto"):
     """What runs a `Model` of run.py: a function from a batch of `task.read`'s tensors to a dict of output arrays."""
     runtime, precision, _ = runtimes.choose_for(model, runtime, precision)
     return runtimes.load(model, runtime, precision)
-
-
-def fingerprint(folder):
-    """A hash of the files that decide what a model says, the same wherever the folder is copied to."""
-    folder, digest = Path(folder), hashlib.sha256()
-    decisive = ["config.yaml", "classes.json", "best.weights.h5", "saved_model.pb"]
-    decisive += ["model.xml", "model.bin", "model.onnx", "model.tflite"]
-    for path in [folder / name for name in decisive] + sorted(folder.glob("variables/*")):
-        if path.is_file():
-            with open(path, "rb") as opened:
-                digest.update(path.name.encode() + hashlib.file_digest(opened, "sha256").digest())
-    return digest.hexdigest()[:16]
 
 
 def stacked(tensors, padding=None):

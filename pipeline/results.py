@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.data.files import atomic_path, atomic_write
+from retinue.data.files import atomic_path, atomic_write, remove_leftovers
 from retinue.data.mask_file import write_ids
 from retinue.data.mask_sheet import class_colors
 from retinue.pipeline.coco_results import write_coco_results
@@ -29,6 +29,7 @@ FORMATS = ("jsonl", "csv", "coco")
 FAILURES = "failures.jsonl"
 DIGITS = 6  # of a written score
 BOX_DIGITS = 2  # hundredths of a pixel
+FOLDERS = ("masks", "overlays", "crops")  # of a file for each picture
 BOX_COLUMNS = ("label", "score", "x1", "y1", "x2", "y2")
 
 
@@ -69,7 +70,8 @@ class Results:
         with _explained(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(self.folder)
-            self._refuse_to_mix(made_by)
+            if self._refuse_to_mix(made_by):
+                self._remove_half_written()
             self._done = _done(self.folder / "predictions.jsonl")
             self._made_by = made_by
             atomic_write(self.folder / "predict.json", json.dumps(made_by | {"status": "running"}, indent=1))
@@ -142,11 +144,12 @@ class Results:
             path.unlink()
 
     def _refuse_to_mix(self, made_by):
+        """Raise UsageError where another model has written; whether who wrote here before did not come to its end."""
         described = self.folder / "predict.json"
         if not described.is_file():
             if (self.folder / "predictions.jsonl").exists():
                 raise UsageError(f"{self.folder}: holds a predictions.jsonl but no predict.json; give another --out")
-            return
+            return False
         try:
             before = dict(json.loads(described.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
@@ -164,6 +167,13 @@ class Results:
                 raise UsageError(
                     f"{self.folder}: holds predictions of {was}, not of {now}{changed}; give another --out"
                 )
+        return before.get("status") == "running"
+
+    def _remove_half_written(self):
+        remove_leftovers(self.folder)
+        for name in FOLDERS:
+            for folder, _, _ in os.walk(self.folder / name):
+                remove_leftovers(folder)
 
     def _open_csv(self):
         """Make the CSV from the lines that are there, and open it for more."""

@@ -13,14 +13,16 @@ from retinue.configs.errors import UsageError
 from retinue.data import packed
 from retinue.data.class_folders import looks_like_image, looks_like_video
 from retinue.data.read_pack import read_pack
+from retinue.pipeline import remote_files
+from retinue.pipeline.names import natural
+from retinue.pipeline.remote_files import is_remote
 
 WILDCARDS = re.compile(r"[*?[]")
-NUMBER = re.compile(r"\d+")
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # Windows writes such lists
 RECENT = 4096  # paths that `Paths` holds as Python integers before it packs them
 
 
-def find_files(sources, shard=None, skip=None, say=None, clips=False):
+def find_files(sources, shard=None, skip=None, say=None, clips=False, remote=False):
     r"""Yield the paths (str) that `sources` name, each once, one after the other, without holding them all.
 
     sources: paths, each of them
@@ -40,21 +42,26 @@ def find_files(sources, shard=None, skip=None, say=None, clips=False):
     say: called with a line about a source in which there is nothing, while others have files.
     clips: look for videos instead of images, and take a folder in which there are images, but no videos, for a clip
     whose frames they are.
+    remote: sources and lines of lists may be addresses, as s3://bucket/photos, of what `remote_files` can look into.
     Raises UsageError for a source that does not exist, at once, for a list that can't be read, and when no source has
     a file, at the end.
     """
     sources = [os.fspath(source) for source in sources]
     for source in sources:
-        _refuse_missing(source)
-    look = Look(None if skip is None else os.path.realpath(skip), clips)
+        if remote and is_remote(source) and not source.startswith("@"):
+            remote_files.refuse_missing(source)
+        else:
+            _refuse_missing(source)
+    look = Look(None if skip is None else os.path.realpath(skip), clips, remote)
     return _kept(sources, shard, look, say)
 
 
 class Look:
-    """What is looked for below folders. skip: the real path of a folder that is not looked into, or None."""
+    """What is looked for below folders. skip: the real path of a folder that is not looked into, or None; remote:
+    whether addresses are looked up."""
 
-    def __init__(self, skip, clips):
-        self.skip, self.clips = skip, clips
+    def __init__(self, skip, clips, remote=False):
+        self.skip, self.clips, self.remote = skip, clips, remote
         self.noun, self.wants = ("clips", looks_like_video) if clips else ("images", looks_like_image)
 
 
@@ -95,17 +102,13 @@ class Paths:
             self._sorted, self._recent = np.union1d(self._sorted, recent), set()
 
 
-def natural(name):
-    """Key for sorting names with numbers in them by the numbers' values."""
-    return NUMBER.sub(lambda digits: digits.group().lstrip("0").zfill(20), name)
-
-
 def _refuse_missing(source):
     if source.startswith("@"):
         if not os.path.exists(source[1:]) or os.path.isdir(source[1:]):
             raise UsageError(f"{source}: there is no list {source[1:]}")
     elif not (os.path.lexists(source) or packed.exists(source)) and not WILDCARDS.search(source):
-        raise UsageError(f"{source}: no such file or folder")
+        hint = "; files at an address are for --engine ray" if is_remote(source) else ""
+        raise UsageError(f"{source}: no such file or folder{hint}")
 
 
 def _kept(sources, shard, look, say):
@@ -130,6 +133,8 @@ def _kept(sources, shard, look, say):
 
 def _tidy(path):
     """The path without needless parts, unless a link before a ".." makes that another file."""
+    if is_remote(path):
+        return path
     tidy = os.path.normpath(path)
     if tidy != path and ".." in path and os.path.realpath(tidy) != os.path.realpath(path):
         return path
@@ -149,7 +154,9 @@ def _expand(source, look):
 
 
 def _expand_path(path, look):
-    if os.path.isdir(path) and packed.is_pack(path):
+    if look.remote and is_remote(path):
+        yield from remote_files.find_remote(path, look.wants)
+    elif os.path.isdir(path) and packed.is_pack(path):
         yield from dict.fromkeys(read_pack(path).files)
     elif os.path.isdir(path):
         yield from _files_below(path, look)

@@ -83,6 +83,19 @@ def test_a_torn_line_is_taken_off_and_done_again(tmp_path, torn):
     assert [row[0] for row in table(tmp_path)] == ["file", "a.jpg", "b.jpg"]
 
 
+def test_what_a_kill_left_half_written_is_deleted(tmp_path):
+    write(tmp_path, good("a.jpg"))
+    half, own = tmp_path / "overlays" / "b" / ".x1y2z3_4.c.jpg", tmp_path / "overlays" / "b" / "c.jpg"
+    half.parent.mkdir(parents=True)
+    half.touch(), own.touch()
+    write(tmp_path)
+    assert half.exists()  # whoever wrote here before came to the end, so it is not ours
+    description = json.loads((tmp_path / "predict.json").read_text()) | {"status": "running"}
+    (tmp_path / "predict.json").write_text(json.dumps(description))
+    write(tmp_path)
+    assert not half.exists() and own.exists()
+
+
 def test_a_damaged_line_before_the_last_costs_no_other(tmp_path):
     write(tmp_path, good("a.jpg"), good("b.jpg"), good("c.jpg"))
     lines_before = (tmp_path / "predictions.jsonl").read_bytes().splitlines(keepends=True)
