@@ -4,8 +4,9 @@
 
 RUN: a run folder of classification; PHOTOS: a folder with photos of 6 megapixels and more, of which `--count` files of
 4000 x 3000 pixels are cut, many from one photo where there are fewer photos. Each competitor works in a process of its
-own, all of them in turn. `scaled` and `whole` are one `retinue predict` with `data.jpeg_scaling` true and false; what
-they answer is compared: the share of photos with the same label, and the differences of scores. The medians go into
+own, all of them in turn. `scaled` and `whole` are one `retinue predict` with `data.jpeg_scaling` true and false, `read
+scaled` and `read whole` its decoding alone, from files to what the net takes, on all cores; what the first two
+answer is compared: the share of photos with the same label, and the differences of scores. The medians go into
 benchmarks/results/large_photos.csv.
 """
 
@@ -23,7 +24,7 @@ from predict import run_keras
 
 RESULTS = Path(__file__).parent / "results" / "large_photos.csv"
 WIDTH, HEIGHT = 4000, 3000
-COMPETITORS = ("keras", "whole", "scaled")
+COMPETITORS = ("keras", "whole", "scaled", "read whole", "read scaled")
 
 
 def make_large(found, folder, count):
@@ -63,6 +64,8 @@ def work(competitor, run, photos, out):
     out.mkdir()
     if competitor == "keras":
         seconds, images = run_keras(run, photos, out)
+    elif competitor.startswith("read"):
+        seconds, images = read_only(run, photos)
     else:
         from retinue.pipeline.predict import predict
 
@@ -70,6 +73,22 @@ def work(competitor, run, photos, out):
         assert not summary.failures
         seconds, images = summary.seconds, summary.images
     print(json.dumps(images / seconds))
+
+
+def read_only(run, photos):
+    """Decoding as `predict` does it, without the model."""
+    import time
+    from concurrent.futures import ThreadPoolExecutor
+
+    from retinue.configs.machine import usable_cores
+    from retinue.pipeline.reader import Reader
+    from retinue.pipeline.run import open_model
+
+    reader, files = Reader(open_model(run).task), sorted(map(str, Path(photos).iterdir()))
+    started = time.perf_counter()
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        assert all(tensors for tensors, _, _ in pool.map(reader, files))
+    return time.perf_counter() - started, len(files)
 
 
 def compared(one, other):
@@ -104,7 +123,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
         distinct = make_large(sorted(Path(options.photos).rglob("*.jpg")), scratch / "photos", options.count)
-        runs = {name: with_scaling(options.run, name == "scaled", scratch / name) for name in COMPETITORS}
+        runs = {name: with_scaling(options.run, name.endswith("scaled"), scratch / name) for name in COMPETITORS}
         for repeat in range(options.repeats):
             for name in COMPETITORS:
                 out = scratch / f"{name}-{repeat}"
@@ -121,7 +140,11 @@ def main():
     for name, found in rates.items():
         rate = statistics.median(found)
         row = {"competitor": name, "photos_per_second": round(rate, 2)}
-        row |= {f"times_{other}": round(rate / statistics.median(rates[other]), 2) for other in ("keras", "whole")}
+        plain = ("keras", "read whole" if name.startswith("read") else "whole")
+        row |= dict(
+            zip(("times_keras", "times_whole"), (rate / statistics.median(rates[p]) for p in plain), strict=True)
+        )
+        row |= {key: round(row[key], 2) for key in ("times_keras", "times_whole")}
         row |= {"slowest": round(min(found), 2), "fastest": round(max(found), 2)}
         is_scaled = name == "scaled"
         row |= {"same_label_as_whole": round(float(same), 4) if is_scaled else None}
