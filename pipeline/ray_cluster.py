@@ -5,12 +5,14 @@ import importlib.util
 import logging
 import os
 import secrets
+import socket
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import usable_cores
 from retinue.data.scratch import scratch_folder
 
 STORE_BYTES = 500_000_000  # of our own Ray, for answers on their way; what does not fit goes to the disk
+KNOCKS_FOR = 10.0  # seconds
 INSTALL = "`pip install 'retinue[ray]'`"
 TOKEN = secrets.token_hex(32)  # without which nobody else may use our own Ray; it keeps the first that a process has
 
@@ -77,6 +79,7 @@ def _connect(ray, address, folder):
             own = {"include_dashboard": False, "object_store_memory": STORE_BYTES, "_temp_dir": folder}
             ray.init(address="local", num_cpus=usable_cores(), **own, **quiet)
         else:
+            _knock(address)
             ray.init(address=address, **quiet)
     except Exception as error:  # of many kinds
         if address is None:
@@ -85,6 +88,13 @@ def _connect(ray, address, folder):
             f"--address {address}: there is no Ray cluster that lets us in ({last_line(error)}); start one with "
             "`ray start --head`, or leave out --address to use this machine"
         ) from error
+
+
+def _knock(address):
+    """Raise OSError when nobody listens at "host:port" or "ray://host:port": Ray would try for two minutes, aloud."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), KNOCKS_FOR).close()
 
 
 @contextlib.contextmanager

@@ -244,7 +244,7 @@ def test_ctrl_c_leaves_at_once_and_goes_on_later(exported, photos, tmp_path):
     while running.poll() is None and not ((out / "predictions.jsonl").exists() and lines(out)):
         threading.Event().wait(0.02)
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does
-    said = running.communicate(timeout=30)[0].splitlines()
+    said = [line for line in running.communicate(timeout=30)[0].splitlines() if line]
     assert running.returncode == 1 and said[-1].startswith("interrupted after ") and len(said) == 3, said
     assert json.loads((out / "predict.json").read_text())["status"] == "interrupted"
     done = lines(out)
