@@ -97,7 +97,7 @@ def compared(one, other):
 
     pairs = [
         [{found["label"]: found["score"] for found in json.loads(line)["labels"]} for line in open(path)]
-        for path in (one / "results" / "results.jsonl", other / "results" / "results.jsonl")
+        for path in (one / "results" / "predictions.jsonl", other / "results" / "predictions.jsonl")
     ]
     differences, same = [], []
     for first, second in zip(*pairs, strict=True):
