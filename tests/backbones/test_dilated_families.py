@@ -16,8 +16,8 @@ CASES = [
     ("googlenet", "inception3b_concat", "inception5b_concat", 1, 4),
     ("bn_inception", "inception_4d_output", "inception_5b_output", 2, 4),
     ("inception_v3", "mixed6e", "mixed7c", 2, 4),
-    ("inception_v4", "module17", "module20", 2, 4),
-    ("inception_resnet_v2", "block17_19_relu", "block8_1_relu", 2, 4),
+    pytest.param("inception_v4", "module17", "module20", 2, 4, marks=pytest.mark.slow),
+    pytest.param("inception_resnet_v2", "block17_19_relu", "block8_1_relu", 2, 4, marks=pytest.mark.slow),
     ("densenet121", "block3_layer24_concat", "block4_layer3_concat", 2, 4),
     ("xception", "block11_add", "exit2_relu", 2, 4),
 ]

@@ -32,7 +32,12 @@ def checkpoint(model, family, arguments):
     return tensors
 
 
-@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+LARGE = ("senet154", "vgg11", "inception_resnet_v2")  # ten seconds each, and of families with other members here
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in LARGE)) for path in GOLDEN]
+)
 def test_answers_are_the_peers(path, tmp_path):
     golden, row = json.loads(path.read_text()), BACKBONES[path.stem]
     family = weights.importlib.import_module(f"retinue.backbones.{row.family}")

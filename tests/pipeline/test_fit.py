@@ -42,7 +42,9 @@ def test_two_runs_with_one_seed_are_equal_and_two_seeds_differ(photos, unbroken,
 
 
 # 21 files in batches of 4: 5 steps an epoch, 10 in the head stage, 25 in all.
-@pytest.mark.parametrize("stops", [[3], [10], [12, 13], [25]])
+@pytest.mark.parametrize(
+    "stops", [[10], *(pytest.param(each, marks=pytest.mark.slow) for each in ([3], [12, 13], [25]))]
+)
 def test_stopped_and_resumed_equals_unbroken_bit_for_bit(photos, unbroken, tmp_path, stops):
     fitting = tiny.run_with_stops(tmp_path / "run", photos, stops)
     assert_equal(tiny.final_state(fitting), unbroken)

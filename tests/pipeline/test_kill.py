@@ -70,6 +70,7 @@ def kill_and_go_on(folder, photos, unbroken, kills, seed, settings=()):
     assert [path.suffix for path in (folder / "last").iterdir()] == [".npz"] * 2
 
 
+@pytest.mark.slow
 def test_killed_twice(photos, unbroken, tmp_path):
     kill_and_go_on(tmp_path / "run", photos, unbroken, kills=2, seed=0)
 
