@@ -6,7 +6,8 @@
 What stands behind `--` is given to `retinue train`, with `--auto-resume`. PHOTOS and the run folder lie on a disk that
 all machines share, under the same paths. Ray starts the workers, gives each its TF_CONFIG and shows what they say;
 when one is lost it starts all of them again, `--restarts` times, and they go on from the last checkpoint. Without
-`--address` it is a Ray of its own on this machine. Needs `pip install 'retinue[ray]' pandas`.
+`--address` it is a Ray of its own on this machine. Needs `pip install 'retinue[ray]' pandas`; with `ray[default]` also
+installed, Ray does not say again and again that its State API may be unavailable, which does no harm.
 """
 
 import argparse
