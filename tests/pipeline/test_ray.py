@@ -230,7 +230,7 @@ def test_killed_workers_and_commands_lose_no_file_and_double_none(task, tmp_path
 @pytest.mark.slow
 def test_ctrl_c_leaves_at_once_and_goes_on_later(exported, photos, tmp_path):
     pytest.importorskip("ray")
-    for number in range(2000):
+    for number in range(8000):
         (tmp_path / "many" / f"{number}.png").parent.mkdir(exist_ok=True)
         (tmp_path / "many" / f"{number}.png").symlink_to(photos / "2.png")
     out, arguments = tmp_path / "out", [exported, tmp_path / "many", "--out", tmp_path / "out", "--engine", "ray"]
@@ -249,7 +249,7 @@ def test_ctrl_c_leaves_at_once_and_goes_on_later(exported, photos, tmp_path):
     assert json.loads((out / "predict.json").read_text())["status"] == "interrupted"
     done = lines(out)
     summary = predict(exported, [tmp_path / "many"], out, say=lambda line: None)
-    assert 0 < done == summary.skipped < 2000 and lines(out) == 2000
+    assert 0 < done == summary.skipped < 8000 and lines(out) == 8000
 
 
 def lines(out):
