@@ -11,7 +11,6 @@ proposals a picture go through the head on both sides. Memory is the largest res
 
 import argparse
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -19,6 +18,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from child import answer
 
 HEIGHT, WIDTH, CLASSES = 480, 640, 91
 STEPS, BATCH = 5, 2
@@ -173,15 +174,7 @@ def work(competitor, folder):
 def measure(competitor, folder, torch_python):
     """One run in a process of its own."""
     python = torch_python if "torch" in competitor else sys.executable
-    done = subprocess.run(
-        [python, __file__, "--work", competitor, folder],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    if done.returncode:
-        sys.exit(f"{competitor} failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return answer(competitor, [python, __file__, "--work", competitor, folder])
 
 
 def write_table(measured, torch_version):

@@ -85,6 +85,8 @@ def make_photos(folder, count=480):
 
 
 def main():
+    from retinue.pipeline.run import to_csv
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", default=RESULTS)
@@ -104,10 +106,7 @@ def main():
             what = f"{name} fit, {backbone} at {size} px, batch {batch}"
             rows.append({"what": what, "unit": "steps/s", "speed": f"{speed:.2f}"})
             print(rows[-1], flush=True)
-    with open(options.out, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    Path(options.out).write_text(to_csv(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from child import answer
 from predict import BATCH, make_photos, run_keras
 
 RESULTS = Path(__file__).parent / "results" / "end_to_end.csv"
@@ -93,15 +94,7 @@ def work(competitor, model, photos):
 
 def measure(competitor, model, photos, python):
     """Images a second of one run in a process of its own."""
-    done = subprocess.run(
-        [python, __file__, "--work", competitor, model, photos],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    if done.returncode:
-        sys.exit(f"{competitor} failed:\n{done.stderr[-3000:]}")
-    found = json.loads(done.stdout.strip().splitlines()[-1])
+    found = answer(competitor, [python, __file__, "--work", competitor, model, photos])
     return found["images"] / found["seconds"], found["images"]
 
 

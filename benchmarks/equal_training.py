@@ -181,6 +181,8 @@ def compare(first, second):
 
 
 def main():
+    from retinue.pipeline.run import to_csv
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--ways", nargs="+", choices=WAYS[1:], default=WAYS[1:])
@@ -202,10 +204,7 @@ def main():
                 if way != "one":
                     rows.append({"task": task, "way": way} | compare(runs["one"], runs[way]))
                     print(rows[-1], flush=True)
-    with open(options.out, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    Path(options.out).write_text(to_csv(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,11 +17,12 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from child import answer
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -145,10 +146,7 @@ def measure(competitor, folder, options, scratch):
     numbers = [f"--{name}={getattr(options, name)}" for name in ("epochs", "size", "views")]
     command = [sys.executable, __file__, *numbers, "--work", competitor, folder]
     with tempfile.TemporaryDirectory(dir=scratch) as cache:
-        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"RETINUE_CACHE": cache})
-    if done.returncode:
-        sys.exit(f"{competitor} failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+        return answer(competitor, command, RETINUE_CACHE=cache)
 
 
 def main():

@@ -13,7 +13,6 @@ Writes benchmarks/results/kill_predict.csv, or `--out`.
 
 import argparse
 import collections
-import csv
 import json
 import os
 import random
@@ -157,6 +156,8 @@ def compare(job, out, unbroken):
 
 
 def main():
+    from retinue.pipeline.run import to_csv
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engines", nargs="+", default=["local", "ray"])
     parser.add_argument("--tasks", nargs="+", default=TASKS)
@@ -177,10 +178,7 @@ def main():
                 rows.append({"engine": engine, "task": task, "commands_killed": commands, "workers_killed": workers})
                 rows[-1] |= columns
                 print(rows[-1], *differ[:5], flush=True)
-    with open(options.out, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    Path(options.out).write_text(to_csv(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

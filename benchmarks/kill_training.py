@@ -207,6 +207,8 @@ def other_faults(folder, data, workers, say=print):
 
 
 def main():
+    from retinue.pipeline.run import to_csv
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--kills", type=int, default=20)
@@ -223,10 +225,7 @@ def main():
                 rows += kill_jobs(folder, data, workers, options.kills, options.each, options.seed)
             if workers > 1:
                 rows += other_faults(folder, data, workers)
-    with open(options.out, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    Path(options.out).write_text(to_csv(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,14 +12,13 @@ benchmarks/results/large_photos.csv.
 
 import argparse
 import json
-import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from child import answer
 from predict import run_keras
 
 RESULTS = Path(__file__).parent / "results" / "large_photos.csv"
@@ -128,12 +127,7 @@ def main():
             for name in COMPETITORS:
                 out = scratch / f"{name}-{repeat}"
                 command = [sys.executable, __file__, "--work", name, runs[name], scratch / "photos", out]
-                done = subprocess.run(
-                    command, capture_output=True, text=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-                )
-                if done.returncode:
-                    sys.exit(f"{name} failed:\n{done.stderr[-3000:]}")
-                rates[name].append(json.loads(done.stdout.strip().splitlines()[-1]))
+                rates[name].append(answer(name, command))
                 print(f"repeat {repeat + 1}: {name}: {rates[name][-1]:.2f} photos/s", flush=True)
         same, mean, largest = compared(scratch / "whole-0", scratch / "scaled-0")
     rows = []

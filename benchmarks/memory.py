@@ -13,11 +13,11 @@ import argparse
 import csv
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from child import answer
 from equal_training import make_data, train
 from predict import make_photos, make_run
 
@@ -64,6 +64,8 @@ def work(task, count, runtime):
 
 
 def main():
+    from retinue.pipeline.run import to_csv
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tasks", nargs="*", default=TASKS)
     parser.add_argument("--count", type=int, default=50_000)
@@ -84,19 +86,13 @@ def main():
             "--runtime",
             options.runtime,
         ]
-        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
-        if done.returncode:
-            sys.exit(f"{task} failed:\n{done.stdout[-1000:]}{done.stderr[-3000:]}")
-        found = json.loads(done.stdout.strip().splitlines()[-1])
+        found = answer(task, command)
         for number, megabytes in enumerate(found, 1):
             rows.append({"task": task, "files": number * EVERY, "resident_megabytes": round(megabytes, 1)})
         growth = found[-1] / found[min(1, len(found) - 1)]
         grew |= growth > FLAT
         print(f"{task}: {found[-1]:.0f} MB, from file 2,000 to file {options.count:,}: {growth - 1:+.1%}", flush=True)
-    with open(RESULTS, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    RESULTS.write_text(to_csv(rows), encoding="utf-8")
     sys.exit(grew)
 
 

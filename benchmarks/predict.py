@@ -11,13 +11,13 @@ weights: speed does not depend on them. Without `--photos`, 500 x 375 pictures o
 import argparse
 import csv
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from child import answer
 
 COMPETITORS = ("keras", "tensorflow f32", "openvino f32", "openvino bf16")
 BATCH = 32
@@ -125,10 +125,7 @@ def main():
 def measure(competitor, run, photos):
     """One run in a process of its own."""
     command = [sys.executable, __file__, "--work", competitor, run, photos]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
-    if done.returncode:
-        sys.exit(f"{competitor} failed:\n{done.stderr[-3000:]}")
-    found = json.loads(done.stdout.strip().splitlines()[-1])
+    found = answer(competitor, command)
     return found | {"rate": found["images"] / found["seconds"]}
 
 

@@ -14,13 +14,14 @@ benchmarks/results/training_speed.csv.
 import argparse
 import csv
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from child import answer
 
 RESULTS = Path(__file__).parent / "results" / "training_speed.csv"
 NETS = ("resnet18", "resnet50", "vgg16", "efficientnet_lite0")
@@ -125,17 +126,13 @@ def main():
 
     asked = "import torch, torchvision, timm; print(torch.__version__, torchvision.__version__, timm.__version__)"
     asked = subprocess.run([options.torch, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     found, waits = {net: {"torch": [], "retinue": []} for net in options.nets}, {}
     for repeat in range(options.repeats):
         for net, taken in found.items():
             for library in taken:
                 python = options.torch if library == "torch" else sys.executable
                 command = [python, __file__, "--work", library, net]
-                done = subprocess.run(command, capture_output=True, text=True, env=environment)
-                if done.returncode:
-                    sys.exit(f"{library} {net} failed:\n{done.stderr[-3000:]}")
-                taken[library].append(json.loads(done.stdout.strip().splitlines()[-1]))
+                taken[library].append(answer(f"{library} {net}", command, CUDA_VISIBLE_DEVICES=""))
                 print(f"repeat {repeat + 1}: {net}, {library}: {taken[library][-1]:.0f} ms", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         photos = make_photos(Path(scratch))

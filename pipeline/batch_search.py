@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import to_yaml
 from retinue.configs.machine import free_memory
 from retinue.data import batches
+from retinue.data.scratch import scratch_folder
 from retinue.pipeline.batch_trial import FULL, packed
 
 FIRST = 8
@@ -36,8 +36,8 @@ def find_batch_size(config, task, dataset, say):
     device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     allowed = int(SHARE * free_memory())
     say(f"train.batch_size=auto: trying sizes on the {device}, each in a process of its own")
-    with tempfile.TemporaryDirectory(prefix="retinue-batch-") as folder:
-        _describe(Path(folder), config, task, dataset)
+    with scratch_folder() as folder:
+        _describe(folder, config, task, dataset)
         size, why = search(
             lambda size: _try(folder, size), MOST[device], len(dataset), allowed if device == "CPU" else None
         )

@@ -19,6 +19,7 @@ from retinue.pipeline.model_files import fingerprint, model_bytes
 from retinue.pipeline.ray_cluster import Cluster, last_line
 from retinue.pipeline.ray_worker import Worker
 from retinue.pipeline.run import versions
+from retinue.tasks.scores import counted
 
 CHUNK = 8  # batches a stream of the runtime that a worker is given at a time: at its end some cores have to wait. Whole
 # ones, so that each is made of the files of a local run
@@ -55,8 +56,8 @@ class RayPredictor:
             self._of_worker = cores, gpus, os.getcwd(), self._cluster.scratch
             machines = len(self._cluster.machines)
             say(
-                f"Ray {ray.__version__}: {_count(self._count, 'worker')} with {_count(cores, 'core')} each "
-                f"on {_count(machines, 'machine')}"
+                f"Ray {ray.__version__}: {counted(self._count, 'worker')} with {counted(cores, 'core')} each "
+                f"on {counted(machines, 'machine')}"
             )
             self._idle, self._loading, self._running = collections.deque(), {}, {}
             self._deaths, self._told = 0, set()
@@ -202,7 +203,7 @@ class _Chunk:
         from retinue.pipeline.predict import Result
 
         self.tries += 1
-        number = _count(len(self.files), "file")
+        number = counted(len(self.files), "file")
         if self.tries < (TRIES if len(self.files) > 1 else TRIES_ALONE):
             self.parts, self.fate = [self], f"its {number} will be done again"
         elif len(self.files) > 1:
@@ -229,12 +230,8 @@ def share_out(machines, workers, uses_gpus):
     cores = max(1, fewest // -(-workers // len(machines)))
     most = sum(core // cores for core, _ in machines)
     if workers > most:
-        raise UsageError(f"--workers {workers}: there are {_count(most, 'core')} only, and each takes one")
+        raise UsageError(f"--workers {workers}: there are {counted(most, 'core')} only, and each takes one")
     return workers, cores, min(1, gpus / workers)
-
-
-def _count(number, noun):
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _cause(error):

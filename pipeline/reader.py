@@ -18,15 +18,16 @@ class Reader:
     def __init__(self, task):
         self._max_pixels = task.config.data.max_pixels
         signature, black = [tf.TensorSpec([], tf.string)], tf.zeros([8, 8, 3], tf.uint8)
-        self._read = tf.function(task.read, input_signature=signature, autograph=False)
+        self._read = self._read_upright = tf.function(task.read, input_signature=signature, autograph=False)
         self._read(tf.io.encode_png(black))  # built now, half a second, not at the first file
-        # Most photos are JPEGs without need of turning, which the header has said: a quarter of the work is spared.
-        self._read_upright = tf.function(
-            lambda encoded: task.prepare(task.photo(encoded, upright_jpeg=True)),
-            input_signature=signature,
-            autograph=False,
-        )
-        self._read_upright(tf.io.encode_jpeg(black))
+        if task.config.data.jpeg_scaling:
+            # Most photos are JPEGs without need of turning, which the header has said: a quarter of the work is spared.
+            self._read_upright = tf.function(
+                lambda encoded: task.prepare(task.photo(encoded, upright_jpeg=True)),
+                input_signature=signature,
+                autograph=False,
+            )
+            self._read_upright(tf.io.encode_jpeg(black))
 
     def __call__(self, file):
         try:

@@ -1,7 +1,6 @@
 """Frozen features: they are the backbone's, the head learns the same from them, and the cache is the right one."""
 
 import dataclasses
-import importlib.util
 from pathlib import Path
 
 import keras
@@ -15,10 +14,7 @@ from retinue.data.seeds import example_seed
 from retinue.pipeline import feature_cache
 from retinue.pipeline.features import StageFeatures, find_feature_models
 from retinue.tasks.video.task import Video
-
-spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
+from retinue.tests.pipeline import tiny
 
 HEAD = ["train.stages.all.epochs=0", "train.stages.head.epochs=3", "train.feature_views=3"]
 

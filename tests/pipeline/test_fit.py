@@ -1,16 +1,12 @@
 """Training: seeds, resuming bit for bit, not-a-number, early stop, frozen statistics."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from retinue.configs.errors import RetinueError
-
-spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
+from retinue.tests.pipeline import tiny
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,5 @@
 """Training in 16 bits and with accumulation: resumed bit for bit, the scale of the loss kept, skipped steps told."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,10 +8,7 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.pipeline.distribute import Distribution
 from retinue.pipeline.step import out_of_memory, refuse_step, scaled_stage, step_lines
-
-spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
+from retinue.tests.pipeline import tiny
 
 
 @pytest.fixture(scope="module")
