@@ -6,6 +6,7 @@ import keras
 from keras import layers, ops
 
 from retinue.backbones.initialisers import glorot, he
+from retinue.backbones.normalisation import BatchNormalization
 
 
 class OutputStride:
@@ -61,7 +62,7 @@ def symmetric_padding(x, kernel, stride, dilation, name):
 
 def batch_norm(x, name, epsilon=1e-5, momentum=0.9, scale=True):
     """Batch normalisation (Ioffe and Szegedy 2015), the same shape out."""
-    return layers.BatchNormalization(momentum=momentum, epsilon=epsilon, scale=scale, name=name)(x)
+    return BatchNormalization(momentum=momentum, epsilon=epsilon, scale=scale, name=name)(x)
 
 
 def conv_bn(x, filters, kernel, name, stride=1, dilation=1, padding="symmetric", activation="relu", epsilon=1e-5, **bn):

@@ -63,12 +63,12 @@ def step_of_torch(net):
 
 
 def step_of_retinue(net):
-    import keras
-    import numpy as np
-    import tensorflow as tf
-
-    from retinue import tasks
+    from retinue import tasks  # before TensorFlow, whose layers it chooses
     from retinue.configs.load import load_config
+
+    import keras  # isort: skip
+    import numpy as np  # isort: skip
+    import tensorflow as tf  # isort: skip
 
     settings = [f"model.backbone={net}", "model.weights=none", f"model.input_size={SIZE}", "model.dropout=0"]
     config = load_config(settings=[*settings, "train.label_smoothing=0"])

@@ -70,3 +70,31 @@ def test_wrong_use(run, tmp_path):
         export(run, tmp_path / "out", precision="bf16", **quiet)
     with pytest.raises(UsageError, match="retinue export RUN --to openvino --precision int8"):
         runtimes.choose_for(run, precision="int8")
+
+
+@pytest.mark.parametrize(
+    ("half", "whole", "taken"), [(0.8, 0.8, "half"), (0.8, 0.804, "half"), (0.8, 0.81, "whole"), (0.9, 0.8, "half")]
+)
+def test_weights_of_half_the_range_unless_they_cost_a_score(run, monkeypatch, half, whole, taken):
+    scores = {"half": half, "whole": whole}
+    monkeypatch.setattr(quantize, "_quantized", lambda task, converted, inputs, weights: weights)
+    monkeypatch.setattr(quantize, "_score", lambda task, one, *_: type("Scores", (), {"value": scores[one]}))
+    assert quantize.quantized(run, None, **quiet) == taken
+
+
+def test_no_two_products_of_weights_of_half_the_range_are_too_large_for_16_bits(run):
+    openvino = pytest.importorskip("openvino")
+    pytest.importorskip("nncf")
+    operations, drawn = openvino.opset13, np.random.default_rng(0)
+    x = operations.parameter([1, 8], np.float32, "x")
+    x.output(0).set_names({"x"})
+    first, second = (drawn.normal(size=(8, 8)).astype("float32") for _ in range(2))
+    layer = operations.relu(operations.matmul(x, first, False, False))
+    converted = openvino.Model([operations.matmul(layer, second, False, False)], [x])
+    inputs = [{"x": drawn.uniform(0, 1, (1, 8)).astype("float32")} for _ in range(8)]
+    largest = {}
+    for weights in ("half", "whole"):
+        small = quantize._quantized(run.task, converted, inputs, weights)
+        found = [node.data for node in small.get_ops() if node.get_type_name() == "Constant"]
+        largest[weights] = max(np.abs(data.astype(int)).max() for data in found if data.dtype == np.int8)
+    assert 2 * 255 * largest["half"] < 2**15 <= 2 * 255 * largest["whole"]
