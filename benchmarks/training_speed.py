@@ -65,15 +65,15 @@ def step_of_torch(net):
 def step_of_retinue(net):
     from retinue import tasks  # before TensorFlow, whose layers it chooses
     from retinue.configs.load import load_config
+    from retinue.pipeline.optimizer import SGD
 
-    import keras  # isort: skip
     import numpy as np  # isort: skip
     import tensorflow as tf  # isort: skip
 
     settings = [f"model.backbone={net}", "model.weights=none", f"model.input_size={SIZE}", "model.dropout=0"]
     config = load_config(settings=[*settings, "train.label_smoothing=0"])
     model = tasks.create(config, [str(number) for number in range(CLASSES)]).build()
-    model.compile(keras.optimizers.SGD(1e-4, momentum=0.9))
+    model.compile(SGD(1e-4, momentum=0.9, rate_of=lambda variable: 1.0, decay_of=lambda variable: 0.0))
     images, labels = examples()
     targets = np.eye(CLASSES, dtype="float32")[labels]
     data = iter(tf.data.Dataset.from_tensors((images, targets)).repeat().prefetch(2))

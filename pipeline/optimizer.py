@@ -61,6 +61,9 @@ class _VariableRates:
         gradient, learning_rate = self._decayed(
             gradient, variable, ops.cast(learning_rate, variable.dtype) * self._rates[index], self._decays[index]
         )
+        self._step(gradient, variable, learning_rate, index)
+
+    def _step(self, gradient, variable, learning_rate, index):
         super().update_step(gradient, variable, learning_rate)
 
 
@@ -78,6 +81,17 @@ class SGD(_VariableRates, keras.optimizers.SGD):
 
     def _decayed(self, gradient, variable, learning_rate, decay):
         return (gradient + decay * variable if decay else gradient), learning_rate
+
+    def _step(self, gradient, variable, learning_rate, index):
+        if self._several or not self.momentum:  # on several replicas, a variable and its slots are one a replica
+            return super()._step(gradient, variable, learning_rate, index)
+        tf.raw_ops.ResourceApplyKerasMomentum(  # reads and writes large weights once, Keras's update several times
+            var=variable.handle,
+            accum=self.momentums[index].value.handle,
+            lr=learning_rate,
+            grad=ops.cast(gradient, variable.dtype),
+            momentum=self.momentum,
+        )
 
 
 def make_optimizer(train, stage, model, steps_per_epoch):
