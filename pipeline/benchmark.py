@@ -16,6 +16,7 @@ from retinue.pipeline.predict import Predictor, predict
 from retinue.pipeline.run import open_model
 from retinue.pipeline.sources import find_files
 from retinue.pipeline.streams import in_turn
+from retinue.tasks.scores import counted
 
 FILES = 200  # that the end-to-end speed is taken over
 COMPARED = 16  # files whose answers are compared
@@ -31,23 +32,43 @@ def benchmark(model_path, sources, *, count=FILES, say=print):
     model_per_second, of the model alone with as many calls under way as it takes; latency_p50_ms and latency_p99_ms of
     one file, decoded before; memory_mb, the most that the process held; and how its answers to the first 16 files
     agree with f32 (of TensorFlow where that is offered): same_answers, a share, and largest_difference of a score.
+    Of an int8 export the run that it came from is measured, too, to compare with; where that is gone, both are None.
     Raises UsageError as `predict` does, and RetinueError when a way fails or no file can be read.
     """
     model = open_model(model_path)
     found = find_files(sources, say=say, clips=model.task.takes_clips)
     files = list(itertools.islice(found, count))
-    ways = runtimes.ways(model)
-    noun = "clips" if model.task.takes_clips else "files"
-    say(f"{model_path}: {len(ways)} ways over {len(files):,} {noun}, each in a process of its own")
+    ways = [(model.folder, *way) for way in runtimes.ways(model)]
+    if model.precision == "int8":
+        ways = _ways_of_its_run(model, say) + ways
+    noun = "clip" if model.task.takes_clips else "file"
+    say(f"{model_path}: {counted(len(ways), 'way')} over {counted(len(files), noun)}, each in a process of its own")
     rows, truths = [], None
-    for runtime, precision in ways:
-        row, outputs = _in_own_process(str(model_path), files, runtime, precision)
-        truths = outputs if truths is None else truths
+    for folder, runtime, precision in ways:
+        row, outputs = _in_own_process(str(folder), files, runtime, precision)
+        rows.append(row)
+        truths = outputs if truths is None and precision != "int8" else truths
+        if truths is None:
+            row["same_answers"] = row["largest_difference"] = None
+            continue
         agreed = [model.task.compare(one, truth, TOLERANCE) for one, truth in zip(outputs, truths, strict=True)]
         row["same_answers"] = sum(one["same"] + one["near_ties"] for one in agreed) / len(agreed)
         row["largest_difference"] = max(one["largest_difference"] for one in agreed)
-        rows.append(row)
     return rows
+
+
+def _ways_of_its_run(model, say):
+    """(folder, runtime, precision) for the run that an export came from, none where that is not there as it was."""
+    try:
+        run = open_model(model.came_from)
+        usable = run.kind == "run" and run.classes == model.classes
+    except RetinueError:
+        usable = False
+    if not usable:
+        say(f"{model.folder}: the run it came from is not at {model.came_from}, so there is no f32 to compare with")
+        return []
+    say(f"f32 and bf16: of {run.folder}, which it came from")
+    return [(run.folder, *way) for way in runtimes.ways(run)]
 
 
 def table(rows):
@@ -64,8 +85,8 @@ def table(rows):
                 f"{row['latency_p50_ms']:,.1f}",
                 f"{row['latency_p99_ms']:,.1f}",
                 f"{row['memory_mb']:,.0f} MB",
-                f"{row['same_answers']:.1%}",
-                f"{row['largest_difference']:.1e}",
+                "-" if row["same_answers"] is None else f"{row['same_answers']:.1%}",
+                "-" if row["largest_difference"] is None else f"{row['largest_difference']:.1e}",
             )
         )
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]

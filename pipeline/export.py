@@ -34,6 +34,7 @@ from retinue.pipeline import (
     runtimes,
     serving,
 )
+from retinue.pipeline.model_files import fingerprint
 from retinue.pipeline.predict import stacked
 from retinue.pipeline.run import now, open_model, to_csv, versions
 
@@ -84,6 +85,7 @@ def export(
             described = _write(model, inference, unproven, to, files, say)
             if precision == "int8":
                 described |= {"precision": "int8", "int8": _make_int8(model, unproven, accept_loss, say)}
+            described["fingerprint"] = fingerprint(unproven)
             atomic_write(unproven / "export.json", json.dumps(described, indent=1, ensure_ascii=False))
             if versioned and "savedmodel" in to and not model.task.takes_clips:
                 serving.write_example(unproven, [record["file"] for record in files])

@@ -7,8 +7,8 @@ from pathlib import Path
 from retinue.data.files import atomic_write
 from retinue.data.scratch import scratch_folder
 
-DECISIVE = ("config.yaml", "classes.json", "best.weights.h5", "saved_model.pb")
-DECISIVE += ("model.xml", "model.bin", "model.onnx", "model.tflite")
+EXPORTED = ("saved_model.pb", "model.xml", "model.bin", "model.onnx", "model.tflite")
+DECISIVE = ("config.yaml", "classes.json", "best.weights.h5", *EXPORTED)
 BESIDE = ("run.json", "export.json", "bf16.npz")  # tell how it was made, and what else its numbers need
 
 

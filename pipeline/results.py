@@ -156,7 +156,9 @@ class Results:
             raise RetinueError(
                 f"{described}: is damaged, so nothing tells whose predictions these are ({error}); give another --out"
             ) from None
-        for key in self.DEPENDS_ON:
+        predicted = self.folder / "predictions.jsonl"
+        written = predicted.is_file() and predicted.stat().st_size  # a model that could not be read has written nothing
+        for key in self.DEPENDS_ON if written else ():
             if before.get(key) != made_by.get(key):
                 was, now = (
                     f"{made.get('model')} at {made.get('precision')}"

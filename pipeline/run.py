@@ -17,6 +17,7 @@ from retinue import tasks
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_recorded, to_yaml
 from retinue.data.files import atomic_write
+from retinue.pipeline.model_files import EXPORTED, fingerprint
 
 PACKAGES = ("tensorflow", "keras", "numpy", "openvino", "onnxruntime", "ai-edge-litert", "opencv-python-headless")
 
@@ -41,9 +42,18 @@ class Model:
 
     @property
     def warning(self):
-        """A line to say before the model is used: its training did not come to its end. "" when it did."""
+        """A line to say before the model is used: its training did not come to its end, or its files are not those that
+        the export proved. "" when all is well."""
+        if self.kind == "export":
+            proven = _read_json(self.folder / "export.json").get("fingerprint")  # older exports have none
+            if proven in (None, fingerprint(self.folder)):
+                return ""
+            return (
+                f"warning: {self.folder}: its files have changed since the export was proven, so it may say something "
+                "else; copy it or export the run again"
+            )
         told = self.folder / "run.json"
-        status = _read_json(told).get("status", "done") if self.kind == "run" and told.is_file() else "done"
+        status = _read_json(told).get("status", "done") if told.is_file() else "done"
         if status == "done":
             return ""
         happened = {"interrupted": "was interrupted", "failed": "failed"}.get(status, "is under way, or was killed")
@@ -56,6 +66,11 @@ class Model:
     def precision(self):
         """Of an export, "f32" or "int8"; of a run "f32"."""
         return "f32" if self.kind == "run" else _read_json(self.folder / "export.json").get("precision", "f32")
+
+    @property
+    def came_from(self):
+        """Of an export, the path (str) that its run had then; it may be another machine's."""
+        return str(_read_json(self.folder / "export.json").get("run", ""))
 
     @property
     def proven(self):
@@ -88,9 +103,12 @@ def open_model(path):
     kind = "export" if (folder / "export.json").is_file() else "run"
     for name in ("config.yaml", "classes.json"):
         if not (folder / name).is_file():
-            raise UsageError(
-                f"{path}: not a model of retinue ({name} is missing); give a run folder or an export folder"
-            )
+            versions = [one.parent for one in folder.glob("*/export.json") if one.parent.name.isdecimal()]
+            newest = max(versions, key=lambda version: int(version.name), default=None)
+            cure = f"its newest version is {newest}" if newest else "give a run folder or an export folder"
+            raise UsageError(f"{path}: not a model of retinue ({name} is missing); {cure}")
+    if kind == "run" and not (folder / "run.json").exists() and any((folder / name).exists() for name in EXPORTED):
+        raise RetinueError(f"{path}: an export whose export.json is missing; copy the folder again")
     return Model(folder, kind)
 
 

@@ -227,8 +227,8 @@ def _fastest(precision, offered):
         return offered[0], "all that this export holds"
     if "openvino" in offered and has_openvino():
         return "openvino", "the faster one on a CPU"
-    installed = next((name for name in offered if has(name)), offered[0])
-    return installed, "OpenVINO is not installed" if "openvino" in offered else "the first that this export holds"
+    installed = next((name for name in SPEED_ON_A_CPU if name in offered and has(name)), offered[0])
+    return installed, "OpenVINO is not installed" if "openvino" in offered else "the fastest on a CPU that is here"
 
 
 def _reason(error):

@@ -18,7 +18,9 @@ def next_version(folder):
 
     Raises UsageError where it is a file, or holds something, but no version.
     """
-    held = list(folder.iterdir()) if folder.is_dir() else []
+    held = (
+        [path for path in folder.iterdir() if path.name[0] != "."] if folder.is_dir() else []
+    )  # "." is a killed export
     versions = [int(path.name) for path in held if path.is_dir() and path.name.isdecimal()]
     if (folder.exists() and not folder.is_dir()) or (held and not versions):
         raise UsageError(f"{folder}: is no folder of numbered versions; give another --out")

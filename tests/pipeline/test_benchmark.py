@@ -1,7 +1,10 @@
 """`retinue benchmark` on a tiny export: every way runs, and its answers are compared."""
 
+import json
 import os
+import shutil
 
+import numpy as np
 import pytest
 
 from retinue.configs.errors import UsageError
@@ -38,3 +41,51 @@ def test_every_way(exported, files):
     assert "over 5 files" in said[0] and all(row["same_answers"] == 1 for row in rows if row["precision"] == "f32")
     with pytest.raises(UsageError, match="no such file or folder"):
         benchmark.benchmark(exported, ["nowhere"], say=said.append)
+
+
+def fast_ways(monkeypatch, wrong=None):
+    """Measuring takes a process a way; so it is left out. Gives what was asked for."""
+    asked = []
+
+    def measured(folder, files, runtime, precision):
+        asked.append((folder, runtime, precision))
+        outputs = [{"scores": np.array([[0.1, 0.7, 0.2]], np.float32)}]
+        if precision == wrong:
+            outputs = [{"scores": np.array([[0.6, 0.2, 0.2]], np.float32)}]
+        return {"runtime": runtime, "precision": precision}, outputs
+
+    monkeypatch.setattr(benchmark, "_in_own_process", measured)
+    return asked
+
+
+def as_int8(exported, folder, run):
+    """An export that says that it is int8 and where it came from."""
+    shutil.copytree(exported, folder)
+    described = json.loads((folder / "export.json").read_text("utf-8")) | {"precision": "int8", "run": str(run)}
+    (folder / "export.json").write_text(json.dumps(described), encoding="utf-8")
+    return folder
+
+
+def test_int8_is_compared_with_the_run_it_came_from(exported, tiny_model, files, tmp_path, monkeypatch):
+    asked, said = fast_ways(monkeypatch, wrong="int8"), []
+    small = as_int8(exported, tmp_path / "small", tiny_model.folder)
+    rows = benchmark.benchmark(small, files, count=1, say=said.append)
+    assert asked[0] == (str(tiny_model.folder), "tensorflow", "f32") and asked[-1] == (str(small), "openvino", "int8")
+    assert rows[0]["same_answers"] == 1 and rows[0]["largest_difference"] == 0
+    assert rows[-1]["same_answers"] == 0 and rows[-1]["largest_difference"] == pytest.approx(0.5)
+    assert said[0] == f"f32 and bf16: of {tiny_model.folder}, which it came from"
+
+
+@pytest.mark.parametrize("gone", ["nowhere", "another"])
+def test_int8_without_its_run_is_compared_with_nothing(exported, files, tmp_path, monkeypatch, gone):
+    asked, said = fast_ways(monkeypatch), []
+    shutil.copytree(exported, tmp_path / "another")  # is no run
+    small = as_int8(exported, tmp_path / "small", tmp_path / gone)
+    (row,) = benchmark.benchmark(small, files, count=1, say=said.append)
+    assert asked == [(str(small), "openvino", "int8")]
+    assert row["same_answers"] is None and row["largest_difference"] is None
+    assert "so there is no f32 to compare with" in said[0] and "1 way over 1 file," in said[1]
+    numbers = dict.fromkeys(
+        ("images_per_second", "model_per_second", "latency_p50_ms", "latency_p99_ms", "memory_mb"), 1.0
+    )
+    assert benchmark.table([row | numbers])[1].split()[-2:] == ["-", "-"]

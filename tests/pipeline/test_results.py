@@ -177,6 +177,14 @@ def test_another_model_or_precision_is_refused(tmp_path):
     assert json.loads((tmp_path / "predict.json").read_text())["status"] == "finished"
 
 
+def test_a_model_that_could_not_be_read_leaves_its_folder_to_the_mended_one(tmp_path):
+    write(tmp_path)  # no line
+    write(tmp_path, good("a.jpg"), fingerprint="beef", precision="int8")
+    assert json.loads((tmp_path / "predict.json").read_text())["fingerprint"] == "beef"
+    with pytest.raises(UsageError, match="give another --out"):
+        Results(tmp_path, MADE_BY)
+
+
 def test_foreign_lines_are_left_alone(tmp_path):
     (tmp_path / "predictions.jsonl").write_text("someone else's")
     with pytest.raises(UsageError, match="no predict.json"):

@@ -72,6 +72,11 @@ def test_the_next_version(tmp_path):
     assert serving.next_version(tmp_path) == tmp_path / "11"
 
 
+def test_what_a_killed_export_left_is_no_hindrance(tmp_path):
+    (tmp_path / ".1.x1y2z3_4" / "1").mkdir(parents=True)
+    assert serving.next_version(tmp_path) == tmp_path / "1"
+
+
 def test_what_holds_other_things_is_refused(tiny_model, exported, photos, tmp_path):
     (tmp_path / "file").write_text("")
     for out in (exported, tmp_path / "file"):
