@@ -128,6 +128,7 @@ def _write(model, inference, folder, to, files, say):
         say(
             f"{form}: {len(files)} {noun}, largest difference {proof['largest_difference']:.1e}, "
             f"same answer {proof['same']} of {len(files)}{ties}"
+            + (f", mean IoU {proof['iou']:.4f}" if "iou" in proof else "")
         )
         agreed = proof["same"] + proof["near_ties"]
         if not proof["largest_difference"] <= TOLERANCE or agreed < len(files):
@@ -194,10 +195,14 @@ def _write_and_ask(form, model, inference, function, converted, folder, paths, b
 
 
 def _agreement(task, given, truths):
-    """`task.compare` over several batches."""
+    """`task.compare` over several batches; iou, where a task has it, is the mean over the files."""
     found = [task.compare(*pair, TOLERANCE) for pair in zip(given, truths, strict=True)]
     largest = max(one["largest_difference"] for one in found)
-    return {"largest_difference": largest} | {name: sum(one[name] for one in found) for name in ("same", "near_ties")}
+    told = {"largest_difference": largest} | {name: sum(one[name] for one in found) for name in ("same", "near_ties")}
+    if "iou" in found[0]:
+        sizes = [len(next(iter(batch.values()))) for batch in truths]
+        told["iou"] = sum(size * one["iou"] for size, one in zip(sizes, found, strict=True)) / sum(sizes)
+    return told
 
 
 def _write_split(model, folder):

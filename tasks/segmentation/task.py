@@ -146,12 +146,16 @@ class Segmentation(Task):
 
     def compare(self, given, truth, tolerance):
         """By the confidences, where both have them, and the ids. An answer is a mask; as good as the same is one that
-        differs in no more than a thousandth of its pixels while the confidences agree."""
+        differs in no more than a thousandth of its pixels while the confidences agree. iou: of the two masks, the
+        mean over the classes in either, and over the files."""
         largest = 0.0
         if "confidence" in given:
             largest = float(np.abs(given["confidence"] - truth["confidence"]).max())
         wrong = np.mean(given["mask"] != truth["mask"], axis=(1, 2))
+        pairs = zip(given["mask"], truth["mask"], strict=True)
+        shares = [draw.class_shares(*pair, self.classes) for pair in pairs]
         return {
+            "iou": float(np.mean([np.mean([iou for _, _, iou in one]) for one in shares])),
             "largest_difference": largest if (wrong <= TIES).all() else 1.0,
             "same": int((wrong == 0).sum()),
             "near_ties": int(((wrong > 0) & (wrong <= TIES)).sum()),

@@ -68,7 +68,7 @@ def test_without_openvino_tensorflow_is_taken_and_said(monkeypatch):
     assert runtime == "tensorflow" and "OpenVINO is not installed" in why
     with pytest.raises(UsageError, match="pip install openvino`, or --runtime tensorflow"):
         runtimes.choose("openvino")
-    assert runtimes.choose(offered=("openvino", "onnxruntime", "litert"))[0] == "onnxruntime"
+    assert runtimes.choose(offered=("tensorflow", "openvino", "onnxruntime", "litert"))[0] == "onnxruntime"
 
 
 @pytest.mark.parametrize(

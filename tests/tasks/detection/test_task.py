@@ -121,17 +121,18 @@ def moved(name, change):
 
 
 @pytest.mark.parametrize(
-    ("given", "same", "near_ties"),
+    ("given", "same", "near_ties", "iou"),
     [
-        (OUTPUTS, 2, 0),
-        (moved("boxes", 0.01), 2, 0),
-        (moved("boxes", 2.0), 1, 0),
-        (moved("labels", 1), 1, 0),
-        (OUTPUTS | {"count": np.array([1, 0])}, 1, 0),
+        (OUTPUTS, 2, 0, 1),
+        (moved("boxes", 0.01), 2, 0, (1 + 1.99**2 / (8 - 1.99**2)) / 2),
+        (moved("boxes", 2.0), 1, 0, 0.5),
+        (moved("labels", 1), 1, 0, 0.5),
+        (OUTPUTS | {"count": np.array([1, 0])}, 1, 0, 0.5),
     ],
 )
-def test_compare_by_hand(given, same, near_ties):
+def test_compare_by_hand(given, same, near_ties, iou):
     found = agreement.compare(given, OUTPUTS, 1e-4, 0.05, 0.5)
+    assert found["iou"] == pytest.approx(iou, abs=1e-5)
     assert (found["same"], found["near_ties"]) == (same, near_ties) and found["largest_difference"] == 0
 
 

@@ -48,6 +48,8 @@ def test_compare_takes_the_same_ids_ties_and_differences_apart(task):
     assert (
         found["same"] == 2 and found["near_ties"] == 1 and found["largest_difference"] == pytest.approx(1e-5, rel=0.1)
     )
+    assert 0.99 < found["iou"] < 1
+    assert task.compare(truth, truth, 1e-4)["iou"] == 1
     given["mask"][2, :10] = 2
     found = task.compare(given, truth, 1e-4)
     assert found["same"] + found["near_ties"] == 2 and found["largest_difference"] == 1.0
