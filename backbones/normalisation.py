@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 
+@keras.saving.register_keras_serializable("retinue")
 class BatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` (Ioffe and Szegedy 2015), the same numbers up to rounding.
 
