@@ -14,7 +14,7 @@ def import_tensorflow(devices=True):
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _stderr_kept():
+    with stderr_kept():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
 
@@ -24,7 +24,8 @@ def import_tensorflow(devices=True):
 
 
 @contextlib.contextmanager
-def _stderr_kept():
+def stderr_kept():
+    """What is written to stderr within, past Python too, is shown only when something is raised."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as greetings:

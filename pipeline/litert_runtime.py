@@ -4,6 +4,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
+from retinue.configs.quiet import stderr_kept
 from retinue.pipeline.streams import finished
 
 PACKAGES = "'retinue[litert]'"
@@ -20,7 +21,8 @@ class LiteRTRuntime:
     def __init__(self, path):
         from ai_edge_litert.interpreter import Interpreter
 
-        self._run = Interpreter(str(path), num_threads=usable_cores()).get_signature_runner()
+        with stderr_kept():  # it greets
+            self._run = Interpreter(str(path), num_threads=usable_cores()).get_signature_runner()
 
     def submit(self, inputs):
         """A future of the outputs, already there: an interpreter does one thing at a time."""
