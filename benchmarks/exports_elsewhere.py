@@ -27,7 +27,7 @@ def main():
 
     from retinue.pipeline import run_records, runtimes
     from retinue.pipeline.export import TOLERANCE, export
-    from retinue.pipeline.predict import stacked
+    from retinue.pipeline.predictor import stacked
     from retinue.pipeline.run import open_model
 
     model = open_model(options.run)

@@ -21,7 +21,7 @@ from retinue.data.files import atomic_path
 from retinue.data.mask_file import read_mask
 from retinue.pipeline.evaluate import predictions
 from retinue.pipeline.nuclei import nuclei
-from retinue.pipeline.predict import outputs_function
+from retinue.pipeline.predictor import outputs_function
 from retinue.pipeline.run import open_model
 
 # name: (backbone, head, share of the rate that the backbone learns at)

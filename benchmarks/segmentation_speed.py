@@ -79,7 +79,7 @@ def main():
 def compare_precisions(run, data):
     """Print the scores of a run by each runtime and precision."""
     from retinue.pipeline.evaluate import score
-    from retinue.pipeline.predict import outputs_function
+    from retinue.pipeline.predictor import outputs_function
     from retinue.pipeline.prepare import inspect
     from retinue.pipeline.run import open_model
 

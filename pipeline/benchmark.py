@@ -12,7 +12,8 @@ from retinue.configs.errors import RetinueError
 from retinue.configs.quiet import import_tensorflow
 from retinue.pipeline import runtimes
 from retinue.pipeline.export import TOLERANCE
-from retinue.pipeline.predict import Predictor, predict
+from retinue.pipeline.predict import predict
+from retinue.pipeline.predictor import Predictor
 from retinue.pipeline.run import open_model
 from retinue.pipeline.sources import find_files
 from retinue.pipeline.streams import in_turn

@@ -87,7 +87,7 @@ def predictions(task, run, columns):
 
 def _of_one_size(singles, most):
     """Batches of at most `most` pictures of one size that follow on each other. singles: batches of one."""
-    from retinue.pipeline.predict import same_sizes
+    from retinue.pipeline.predictor import same_sizes
 
     pending = []
     for inputs in singles:

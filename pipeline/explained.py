@@ -12,7 +12,7 @@ from retinue import backbones
 from retinue.configs.errors import UsageError
 from retinue.data.resize import plain_window, resize_image
 from retinue.pipeline import runtimes
-from retinue.pipeline.predict import CPU_BATCH
+from retinue.pipeline.predictor import CPU_BATCH
 from retinue.pipeline.question import Question, class_index, refuse
 from retinue.pipeline.run import Model, open_model
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from retinue.explain.boxes import OneBox, proposal_of
 from retinue.pipeline import runtimes
-from retinue.pipeline.predict import stacked
+from retinue.pipeline.predictor import stacked
 from retinue.pipeline.question import NothingToExplain, Question, class_index, cover_of, refuse
 
 LISTED = 8  # boxes named to a user who asked for one that is not there

@@ -35,7 +35,7 @@ from retinue.pipeline import (
     serving,
 )
 from retinue.pipeline.model_files import fingerprint
-from retinue.pipeline.predict import stacked
+from retinue.pipeline.predictor import stacked
 from retinue.pipeline.run import now, open_model, to_csv, versions
 
 FORMATS = ("savedmodel", "openvino", "onnx", "litert")

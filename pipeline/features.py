@@ -15,7 +15,7 @@ from retinue.configs.errors import RetinueError
 from retinue.data import batches
 from retinue.pipeline import runtimes
 from retinue.pipeline.feature_cache import FeatureCache, megabytes, weights_hash
-from retinue.pipeline.predict import CPU_BATCH
+from retinue.pipeline.predictor import CPU_BATCH
 from retinue.pipeline.run import versions
 from retinue.pipeline.streams import in_turn
 

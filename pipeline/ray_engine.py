@@ -200,7 +200,7 @@ class _Chunk:
 
     def give_again(self):
         """Settle what is done anew after a worker died with it: the chunk, or its files one by one, or nothing more."""
-        from retinue.pipeline.predict import Result
+        from retinue.pipeline.predictor import Result
 
         self.tries += 1
         number = counted(len(self.files), "file")

@@ -38,7 +38,7 @@ class Worker:
         """
         import ray
 
-        from retinue.pipeline.predict import Predictor
+        from retinue.pipeline.predictor import Predictor
         from retinue.pipeline.run import versions
 
         with model_folder(model, mark, lambda: ray.get(content[0]), self._scratch) as folder:
@@ -64,7 +64,7 @@ class Worker:
 
 def _named(file, path, reason, result):
     """The result of `path`, where a file was for the moment, as that of `file`."""
-    from retinue.pipeline.predict import Result
+    from retinue.pipeline.predictor import Result
 
     if reason:
         return Result(file, reason=reason)

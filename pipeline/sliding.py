@@ -11,7 +11,7 @@ import time
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.clip_file import FOLDER_RATE, Clip, is_stream
-from retinue.pipeline.predict import Result
+from retinue.pipeline.predictor import Result
 
 AHEAD = 2  # windows that are read while the model works
 

@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from retinue.configs.errors import UsageError
 from retinue.pipeline.coco_results import image_id
 from retinue.pipeline.crops import with_crops
-from retinue.pipeline.predict import Result
+from retinue.pipeline.predictor import Result
 from retinue.pipeline.results import Results, as_line, read_lines
 
 MADE_BY = {"model": "runs/a", "fingerprint": "f00d", "precision": "f32", "task": "detection"}

@@ -13,7 +13,7 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.explain import METHODS
 from retinue.pipeline.explain import explain
 from retinue.pipeline.explained import Subject, open_subject
-from retinue.pipeline.predict import Predictor
+from retinue.pipeline.predictor import Predictor
 
 
 def quiet(line):

@@ -13,7 +13,7 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config, to_yaml
 from retinue.pipeline.explain import explain
 from retinue.pipeline.explained import open_subject
-from retinue.pipeline.predict import Predictor
+from retinue.pipeline.predictor import Predictor
 from retinue.pipeline.question import NothingToExplain, Wanted, cover_of
 from retinue.pipeline.run import Model
 from retinue.tasks.detection.task import Detection

@@ -13,7 +13,7 @@ from retinue import tasks
 from retinue.configs.load import load_config, to_yaml
 from retinue.pipeline import run_records, runtimes
 from retinue.pipeline.export import TOLERANCE, export
-from retinue.pipeline.predict import stacked
+from retinue.pipeline.predictor import stacked
 from retinue.pipeline.run import Model
 
 pytestmark = pytest.mark.slow

@@ -19,7 +19,8 @@ from retinue.data.decode import encoded_bytes
 from retinue.data.image_file import image_size
 from retinue.pipeline import overlays
 from retinue.pipeline.export import export
-from retinue.pipeline.predict import Predictor, predict
+from retinue.pipeline.predict import predict
+from retinue.pipeline.predictor import Predictor
 from retinue.pipeline.results import read_lines
 
 

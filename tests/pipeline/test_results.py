@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.pipeline.predict import Result
+from retinue.pipeline.predictor import Result
 from retinue.pipeline.results import Results, as_line, read_lines
 
 MADE_BY = {"model": "runs/a", "fingerprint": "f00d", "precision": "f32"}

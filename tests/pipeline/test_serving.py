@@ -9,7 +9,7 @@ import pytest
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.pipeline import serving
 from retinue.pipeline.export import export
-from retinue.pipeline.predict import Predictor
+from retinue.pipeline.predictor import Predictor
 
 # What a server does that knows nothing of ours.
 SERVER = """

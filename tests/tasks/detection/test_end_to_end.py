@@ -11,7 +11,7 @@ from PIL import Image
 
 import retinue
 from retinue.data.decode import encoded_bytes
-from retinue.pipeline.predict import Predictor
+from retinue.pipeline.predictor import Predictor
 from retinue.pipeline.run import open_model
 from retinue.tasks.detection import agreement
 

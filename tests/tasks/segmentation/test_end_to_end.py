@@ -15,7 +15,7 @@ from disks import CLASSES, make_folder, scene
 
 import retinue
 from retinue.data.decode import encoded_bytes
-from retinue.pipeline.predict import Predictor
+from retinue.pipeline.predictor import Predictor
 from retinue.pipeline.run import open_model
 
 SMALL = {

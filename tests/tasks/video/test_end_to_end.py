@@ -19,7 +19,7 @@ from retinue.configs.errors import UsageError
 from retinue.data.batches import name_broken_file
 from retinue.data.clip_file import read_frames
 from retinue.pipeline.flow import extract
-from retinue.pipeline.predict import Predictor
+from retinue.pipeline.predictor import Predictor
 from retinue.pipeline.prepare import config_for
 from retinue.pipeline.run import open_model
 from retinue.pipeline.train import train
