@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.clip_file import is_stream
 from retinue.pipeline import runtimes
-from retinue.pipeline.model_files import fingerprint
 from retinue.pipeline.predictor import Predictor, opened
 from retinue.pipeline.progress import failure_lines
 from retinue.pipeline.results import FAILURES, Results, identity
@@ -106,7 +105,7 @@ def predict(
     runtime, precision, why = runtimes.choose_for(model, runtime, precision)
     made_by = {
         "model": str(model.folder),
-        "fingerprint": fingerprint(model.folder),
+        "fingerprint": model.fingerprint,
         "task": model.task.name,
         "runtime": runtime,
         "precision": precision,

@@ -4,6 +4,7 @@
 """
 
 import csv
+import functools
 import io
 import json
 import os
@@ -40,13 +41,18 @@ class Model:
             raise RetinueError(f"{self.folder / 'classes.json'}: damaged; copy the folder again") from None
         self.task = tasks.create(self.config, self.classes, self.multi_label)
 
+    @functools.cached_property
+    def fingerprint(self):
+        """Of its files, as they were when it was asked first: all of them are read."""
+        return fingerprint(self.folder)
+
     @property
     def warning(self):
         """A line to say before the model is used: its training did not come to its end, or its files are not those that
         the export proved. "" when all is well."""
         if self.kind == "export":
             proven = _read_json(self.folder / "export.json").get("fingerprint")  # older exports have none
-            if proven in (None, fingerprint(self.folder)):
+            if proven in (None, self.fingerprint):
                 return ""
             return (
                 f"warning: {self.folder}: its files have changed since the export was proven, so it may say something "

@@ -18,9 +18,8 @@ def next_version(folder):
 
     Raises UsageError where it is a file, or holds something, but no version.
     """
-    held = (
-        [path for path in folder.iterdir() if path.name[0] != "."] if folder.is_dir() else []
-    )  # "." is a killed export
+    # A hidden folder is what a killed export left.
+    held = [path for path in folder.iterdir() if path.name[0] != "."] if folder.is_dir() else []
     versions = [int(path.name) for path in held if path.is_dir() and path.name.isdecimal()]
     if (folder.exists() and not folder.is_dir()) or (held and not versions):
         raise UsageError(f"{folder}: is no folder of numbered versions; give another --out")

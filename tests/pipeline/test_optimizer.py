@@ -1,5 +1,7 @@
 """Rates and decay a variable, under SGD and AdamW; the schedules, by hand."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -48,29 +50,23 @@ def test_adamw_by_hand():
     assert step_of(AdamW, 0.1, decay=0.5, steps=1) == pytest.approx(0.001 + 0.001 * 0.5, rel=1e-4)
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_unscaled_sgd_equals_keras(momentum):
-    mine, theirs = keras.Variable([1.0, -2.0]), keras.Variable([1.0, -2.0])
-    optimizer = SGD(learning_rate=0.1, momentum=momentum, rate_of=lambda v: 1.0, decay_of=lambda v: 0.0)
-    reference = keras.optimizers.SGD(learning_rate=0.1, momentum=momentum)
+@pytest.mark.parametrize(
+    ("mine", "theirs", "decay"),
+    [
+        (partial(SGD, 0.1, momentum=0.0), keras.optimizers.SGD(0.1, momentum=0.0), 0.0),
+        (partial(SGD, 0.1, momentum=0.9), keras.optimizers.SGD(0.1, momentum=0.9), 0.0),
+        (partial(AdamW, 0.01), keras.optimizers.AdamW(0.01, weight_decay=0.1), 0.1),
+    ],
+)
+def test_unscaled_equals_keras(mine, theirs, decay):
+    optimizers = [mine(rate_of=lambda v: 1.0, decay_of=lambda v: decay), theirs]
+    weights = [keras.Variable([1.0, -2.0]) for _ in optimizers]
     for gradient in ([0.3, -1.0], [0.5, 2.0], [-1.0, 0.1]):
-        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [mine])
-        reference.apply([keras.ops.convert_to_tensor(gradient)], [theirs])
-    np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-6)
-    for one, other in zip(optimizer.variables[2:], reference.variables[2:], strict=True):
-        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-6)
-
-
-def test_unscaled_adamw_equals_keras():
-    mine, theirs = keras.Variable([1.0, -2.0]), keras.Variable([1.0, -2.0])
-    optimizer = AdamW(learning_rate=0.01, rate_of=lambda v: 1.0, decay_of=lambda v: 0.1)
-    reference = keras.optimizers.AdamW(learning_rate=0.01, weight_decay=0.1)
-    for gradient in ([0.3, -1.0], [0.5, 2.0], [-1.0, 0.1]):
-        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [mine])
-        reference.apply([keras.ops.convert_to_tensor(gradient)], [theirs])
-    np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-6)
-    for one, other in zip(optimizer.variables[2:], reference.variables[2:], strict=True):
-        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-6)
+        for optimizer, weight in zip(optimizers, weights, strict=True):
+            optimizer.apply([keras.ops.convert_to_tensor(gradient)], [weight])
+    np.testing.assert_allclose(*(weight.numpy() for weight in weights), rtol=1e-6)
+    for pair in zip(*(optimizer.variables[2:] for optimizer in optimizers), strict=True):
+        np.testing.assert_allclose(*(slot.numpy() for slot in pair), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
