@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from retinue.configs.choices import ENGINES, EXPORT_FORMATS, EXPORT_PRECISIONS, PRECISIONS, RUNTIMES
 from retinue.configs.quiet import import_tensorflow
 
 
@@ -21,8 +22,10 @@ def say_error(line):
     type=click.Choice(["train", "val", "test", "all"]),
     help="Which part of DATA.  [default: what was held out]",
 )
-@click.option("--runtime", default="auto", show_default=True, help="auto, tensorflow, openvino, onnxruntime or litert")
-@click.option("--precision", default="auto", show_default=True, help="auto, f32, or bf16, to see what it costs")
+@click.option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True)
+@click.option(
+    "--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True, help="bf16: to see what it costs."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
 def evaluate(model, data, split, runtime, precision, as_json):
     """Score MODEL, a run folder or an export, on DATA with known answers."""
@@ -39,8 +42,10 @@ def evaluate(model, data, split, runtime, precision, as_json):
 @click.argument("model")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--out", required=True, help="Folder for predictions.jsonl and failures.jsonl.")
-@click.option("--runtime", default="auto", show_default=True, help="auto, tensorflow, openvino, onnxruntime or litert")
-@click.option("--precision", default="auto", show_default=True, help="auto, f32, or bf16: faster, to 2 digits")
+@click.option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True)
+@click.option(
+    "--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True, help="bf16: faster, to 2 digits."
+)
 @click.option("--format", "formats", default="jsonl", show_default=True, help="jsonl, or jsonl,csv; coco for boxes")
 @click.option("--overlay", is_flag=True, help="Also draw the predictions on the pictures.")
 @click.option("--crops", is_flag=True, help="Also cut out what is detected.")
@@ -48,7 +53,9 @@ def evaluate(model, data, split, runtime, precision, as_json):
 @click.option("--shard", metavar="I/N", help="Only the I-th of N parts, I from 1.")
 @click.option("--window", type=float, metavar="SECONDS", help="Video: answer for windows, not for whole clips.")
 @click.option("--step", type=float, metavar="SECONDS", help="From one window's start to the next.  [default: --window]")
-@click.option("--engine", default="local", show_default=True, help="local; or ray, for several machines")
+@click.option(
+    "--engine", type=click.Choice(ENGINES), default="local", show_default=True, help="ray: for several machines."
+)
 @click.option("--address", help="With ray, of a cluster: auto, host:port.  [default: a Ray of its own]")
 @click.option(
     "--workers", type=click.IntRange(1), metavar="N", help="With ray.  [default: one a machine, on all its cores]"
@@ -78,11 +85,18 @@ def predict(**options):
 @click.option(
     "--to",
     "formats",
+    callback=lambda context, option, text: _names(text, EXPORT_FORMATS),
     default="savedmodel",
     show_default=True,
     help="savedmodel, openvino, onnx, litert; or several: savedmodel,onnx.",
 )
-@click.option("--precision", default="f32", show_default=True, help="f32; or int8, with --to openvino")
+@click.option(
+    "--precision",
+    type=click.Choice(EXPORT_PRECISIONS),
+    default="f32",
+    show_default=True,
+    help="int8: with --to openvino.",
+)
 @click.option("--accept-loss", type=float, default=0.5, show_default=True, help="Points that int8 may cost.")
 @click.option("--images", multiple=True, help="A photo for the proof; may be repeated.  [default: files of the run]")
 @click.option("--versioned", is_flag=True, help="Make it the next version, 1, 2, ..., in --out, a folder to serve.")
@@ -94,7 +108,7 @@ def export(run, out, formats, precision, accept_loss, images, versioned):
     export(
         run,
         out,
-        to=_names(formats),
+        to=formats,
         precision=precision,
         accept_loss=accept_loss,
         images=images or None,
@@ -172,9 +186,13 @@ def benchmark(model, sources, count, as_json):
             click.echo(line)
 
 
-def _names(text):
-    """Names with commas between them as a tuple."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def _names(text, known=None):
+    """Names with commas between them as a tuple. Raises click.BadParameter for one that is not among `known`."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names if known else ():
+        if name not in known:
+            raise click.BadParameter(f"{name}: is unknown; use one or more of {', '.join(known)}")
+    return names
 
 
 def _point(text):

@@ -21,6 +21,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from retinue.configs.choices import EXPORT_FORMATS, EXPORT_PRECISIONS
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.files import atomic_write
 from retinue.pipeline import (
@@ -38,7 +39,6 @@ from retinue.pipeline.model_files import fingerprint
 from retinue.pipeline.predictor import stacked
 from retinue.pipeline.run import now, open_model, to_csv, versions
 
-FORMATS = ("savedmodel", "openvino", "onnx", "litert")
 NEEDS = {"openvino": "openvino", "onnx": "onnxruntime", "litert": "litert"}  # the runtime that a format's proof runs in
 TOLERANCE = 1e-4  # largest difference of a score between the export and the Keras model
 PROOF_IMAGES = 8
@@ -115,7 +115,7 @@ def _write(model, inference, folder, to, files, say):
     truths = [keras_model(batch) for batch in batches]
     paths = [[files[place]["file"] for place in part] for part in parts]
     proofs = {}
-    for form in (form for form in FORMATS if form in to):
+    for form in (form for form in EXPORT_FORMATS if form in to):
         given = _write_and_ask(form, model, inference, function, converted, folder, paths, batches)
         proofs[form] = _agreement(model.task, given, truths)
     if runtimes.has_openvino():
@@ -239,11 +239,11 @@ def proof_records(model, images):
 
 def _refuse_unknown(to, precision):
     for form in to:
-        if form not in FORMATS:
-            raise UsageError(f"--to {form}: is unknown; use one or more of {', '.join(FORMATS)}")
+        if form not in EXPORT_FORMATS:
+            raise UsageError(f"--to {form}: is unknown; use one or more of {', '.join(EXPORT_FORMATS)}")
     if not to:
-        raise UsageError(f"--to: name at least one of {', '.join(FORMATS)}")
-    if precision not in ("f32", "int8"):
+        raise UsageError(f"--to: name at least one of {', '.join(EXPORT_FORMATS)}")
+    if precision not in EXPORT_PRECISIONS:
         raise UsageError(f"--precision {precision}: exports are f32 or int8; bf16 is chosen when an f32 one is run")
     if precision == "int8":
         if tuple(to) != ("openvino",):

@@ -7,6 +7,7 @@ import os
 import time
 from dataclasses import asdict, dataclass
 
+from retinue.configs.choices import ENGINES
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.clip_file import is_stream
 from retinue.pipeline import runtimes
@@ -17,7 +18,6 @@ from retinue.pipeline.sources import find_files, parse_shard
 
 LABEL_COLUMNS = 5  # of the CSV
 STREAM_WINDOW = 2.0  # seconds
-ENGINES = ("local", "ray")
 
 
 @dataclass

@@ -35,7 +35,7 @@ class Predictor:
     """A model, ready to run over files.
 
     model: the path of a run folder or of an export, or the `Model` that `run.open_model` gives.
-    runtime: "auto", or one of `runtimes.PRECISIONS`; precision: "auto", "f32" or "bf16"; see `runtimes.choose`.
+    runtime: "auto", or one of `choices.RUNTIMES`; precision: "auto", "f32" or "bf16"; see `runtimes.choose`.
     batch: pictures a call of the model, by default the configuration's `evaluate.batch_size`, and at most 8 on a CPU, 1
     for a detector.
     say: called with the line that tells what was chosen.

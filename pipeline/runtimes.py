@@ -8,13 +8,13 @@ input pipeline on every call.
 import contextlib
 import importlib.util
 
+from retinue.configs.choices import PRECISIONS, RUNTIMES
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.pipeline import litert_runtime, onnx_runtime, rounding
 from retinue.pipeline.openvino_runtime import OpenVINORuntime, import_openvino, nothing_sent
 from retinue.pipeline.streams import finished
 
-PRECISIONS = {"tensorflow": ("f32",), "openvino": ("f32", "bf16"), "onnxruntime": ("f32",), "litert": ("f32",)}
-RUNTIMES = ("auto", *PRECISIONS)
+RUN_IN = {"tensorflow": ("f32",), "openvino": ("f32", "bf16"), "onnxruntime": ("f32",), "litert": ("f32",)}
 SPEED_ON_A_CPU = ("openvino", "onnxruntime", "tensorflow", "litert")  # the fastest first, by `retinue benchmark`
 # In an export's folder:
 SAVED_MODEL_FILE, OPENVINO_FILE, ONNX_FILE, LITERT_FILE = "saved_model.pb", "model.xml", "model.onnx", "model.tflite"
@@ -159,7 +159,7 @@ def ways(model):
     """The pairs of runtime and precision that are installed and possible for a `Model` of run.py."""
     if model.precision == "int8":
         return [("openvino", "int8")]
-    return [(name, precision) for name in offered(model) if has(name) for precision in PRECISIONS[name]]
+    return [(name, precision) for name in offered(model) if has(name) for precision in RUN_IN[name]]
 
 
 def choose_for(model, runtime="auto", precision="auto"):
@@ -181,8 +181,8 @@ def choose(runtime="auto", precision="auto", offered=("tensorflow", "openvino"),
     """
     if runtime not in RUNTIMES:
         raise UsageError(f"--runtime {runtime}: unknown; use one of {', '.join(RUNTIMES)}")
-    if precision not in ("auto", "f32", "bf16", "int8"):
-        raise UsageError(f"--precision {precision}: unknown; use one of auto, f32, bf16, int8")
+    if precision not in PRECISIONS:
+        raise UsageError(f"--precision {precision}: unknown; use one of {', '.join(PRECISIONS)}")
     if precision == "int8":
         raise UsageError(
             "--precision int8: is for an export that was made so, calibrated on photos: `retinue export RUN "
@@ -199,8 +199,8 @@ def choose(runtime="auto", precision="auto", offered=("tensorflow", "openvino"),
         others = [name for name in offered if has(name)]
         way_out = f", or --runtime {others[0]}" if others else ""
         raise UsageError(f"--runtime {runtime}: is not installed; `pip install {INSTALLED_BY[runtime]}`{way_out}")
-    if precision not in ("auto", *PRECISIONS[runtime]):
-        raise UsageError(f"--precision {precision}: {runtime} runs {', '.join(PRECISIONS[runtime])} only")
+    if precision not in ("auto", *RUN_IN[runtime]):
+        raise UsageError(f"--precision {precision}: {runtime} runs {', '.join(RUN_IN[runtime])} only")
     if precision == "auto":
         precision, because = rounding.precision_for(proven) if runtime == "openvino" else ("f32", "")
         why += because

@@ -168,3 +168,21 @@ def test_inspect_shows_layers(retinue):
     assert out.splitlines()[0].startswith("name,kind,output") and ",28x28x6," in out
     code, _, err = retinue("inspect", "lenet6")
     assert code == 2 and "lenet5" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("predict", "RUN", "PHOTOS", "--out", "OUT", "--runtime", "openvno"), "'openvno' is not one of 'auto', "),
+        (("predict", "RUN", "PHOTOS", "--out", "OUT", "--engine", "rya"), "'rya' is not one of 'local', 'ray'"),
+        (("evaluate", "RUN", "PHOTOS", "--precision", "f16"), "'f16' is not one of 'auto', 'f32', "),
+        (("export", "RUN", "--out", "OUT", "--to", "onnx,pt"), "pt: is unknown; use one or more of savedmodel, "),
+    ],
+)
+def test_a_mistaken_choice_is_told_before_tensorflow_is_loaded(command, said):
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "retinue.cli", *command], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.replace("│", " ").split())
+    assert "| tensorflow" not in done.stderr
