@@ -1,6 +1,6 @@
 """The same training by one process, two replicas in one, and two and three workers: losses, weights, scores.
 
-    python benchmarks/equal_training.py [--tasks NAME...] [--ways NAME...] [--out FILE]
+    python benchmarks/equal_training.py [--tasks NAME...] [--ways NAME...] [--kernels eigen onednn] [--out FILE]
 
 Each task learns from 61 drawn records (a prime, so that nothing divides), less those held out, in batches of 8, shared
 4 + 4 by two and 2 + 3 + 3 by three; tiny nets, random weights, the tasks' own augmentation; SGD. What is compared with
@@ -8,12 +8,14 @@ one process: the largest difference of a loss of `metrics.csv`; of a weight, as 
 array (the last checkpoint's); and whether the score of each epoch and the last one, over all 61 records, are the same
 number (of what is made of probabilities, log loss, calibration error, best threshold, the difference instead). Batch
 norms are synchronised in all of them (Keras computes those by another formula), and frozen in detection but for
-"detection_update".
-Writes benchmarks/results/equal_training.csv, or `--out`. Some minutes.
+"detection_update". All of it by TensorFlow's own kernels ("eigen", TF_ENABLE_ONEDNN_OPTS=0) and by oneDNN's, which
+training takes by default: those sum a gradient in longer chains, whose rounding is some four times as large.
+Writes benchmarks/results/equal_training.csv, or `--out`. An hour.
 """
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import subprocess
@@ -26,6 +28,7 @@ sys.path[:0] = [str(ROOT / "tests" / "tasks" / name) for name in ("segmentation"
 RESULTS = Path(__file__).parent / "results" / "equal_training.csv"
 COUNT = 61
 WAYS = ("one", "mirrored", "workers2", "workers3")
+KERNELS = {"eigen": "0", "onednn": "1"}  # TF_ENABLE_ONEDNN_OPTS
 COMMON = [
     "model.weights=none",
     "train.batch_size=8",
@@ -127,7 +130,7 @@ def make_data(task, folder):
     return str(folder)
 
 
-def train(task, way, data, out, log):
+def train(task, way, kernels, data, out, log):
     """One way of training, in processes of its own, and the score over all records. Gives the `scores.json`."""
     settings = [part for setting in COMMON + SETTINGS[task] for part in ("--set", setting)]
     command = ["train", data, "--task", task.removesuffix("_update"), "--out", str(out), *settings]
@@ -137,6 +140,7 @@ def train(task, way, data, out, log):
     elif way.startswith("workers"):
         command = ["launch", "--workers", way.removeprefix("workers"), "--", *command]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment |= {"TF_ENABLE_ONEDNN_OPTS": KERNELS[kernels]}
     done = subprocess.run([*program, *command], env=environment, stdout=log, stderr=log)
     if done.returncode not in (0, 3):
         raise SystemExit(f"{task} {way}: ended with {done.returncode}; see {log.name}")
@@ -186,23 +190,24 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--ways", nargs="+", choices=WAYS[1:], default=WAYS[1:])
+    parser.add_argument("--kernels", nargs="+", choices=KERNELS, default=list(KERNELS))
     parser.add_argument("--out", default=RESULTS)
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder, open(Path(folder) / "log", "a") as log:
         folder = Path(folder)
-        for task in options.tasks:
-            data = make_data(task, folder / f"{task}-data")
+        data = {task: make_data(task, folder / f"{task}-data") for task in options.tasks}
+        for kernels, task in itertools.product(options.kernels, options.tasks):
             runs = {}
             for way in ("one", *options.ways):
-                out = folder / f"{task}-{way}"
+                out = folder / f"{task}-{way}-{kernels}"
                 try:
-                    runs[way] = found(out, train(task, way, data, out, log))
+                    runs[way] = found(out, train(task, way, kernels, data[task], out, log))
                 except SystemExit:
                     print((folder / "log").read_text()[-4000:])
                     raise
                 if way != "one":
-                    rows.append({"task": task, "way": way} | compare(runs["one"], runs[way]))
+                    rows.append({"task": task, "way": way, "kernels": kernels} | compare(runs["one"], runs[way]))
                     print(rows[-1], flush=True)
     Path(options.out).write_text(to_csv(rows), encoding="utf-8")
 

@@ -4,9 +4,9 @@
 
 Few distinct files (500 JPEG photos for classification; the 61 drawn records of equal_training.py, and a net trained on
 them, for the others) under many names, and small nets: what could grow is what the pipeline keeps of each file. Each
-task is run in a process of its own, with JSON lines, CSV and, of segmentation, masks. A row every
-1,000 files goes into benchmarks/results/memory.csv. Ends with 1 when memory grew by more than 5% from file 2,000 to the
-last.
+task is run in a process of its own, with JSON lines, CSV and, of segmentation, masks. A row every 1,000 files goes into
+benchmarks/results/memory.csv, where those of other tasks stay. Ends with 1 when memory grew by more than 5% from file
+2,000 to the last.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def make_task(task, scratch):
         return make_run(scratch / "run", input_size=32).folder, sorted((scratch / "distinct").iterdir())
     data, out = scratch / "distinct", scratch / "run"
     with open(scratch / "log", "w") as log:
-        train(task, "one", make_data(task, data), out, log)
+        train(task, "one", "onednn", make_data(task, data), out, log)
     with open(out / "split.csv") as file:
         return out, [data / row["file"] for row in csv.DictReader(file)]
 
@@ -75,6 +75,9 @@ def main():
     if options.work:
         return work(options.work, options.count, options.runtime)
     rows, grew = [], False
+    if RESULTS.is_file():
+        with open(RESULTS, newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["task"] not in options.tasks]
     for task in options.tasks:
         command = [
             sys.executable,
