@@ -10,8 +10,8 @@ number (of what is made of probabilities, log loss, calibration error, best thre
 norms are synchronised in all of them (Keras computes those by another formula), and frozen in detection but for
 "detection_update". All of it by TensorFlow's own kernels ("eigen", TF_ENABLE_ONEDNN_OPTS=0) and by oneDNN's, which
 training takes by default: those sum a gradient in longer chains, whose rounding is some four times as large. What that
-alone does is seen with `--ways parts`: one process, each batch in two parts, whose gradients are added (for nets with no
-dropout, which draws another mask then, and no batch norms that update).
+alone does is seen with `--ways parts`: one process, each batch in two parts whose gradients are added (for nets without
+dropout, which draws another mask then, and without batch norms that update).
 Writes benchmarks/results/equal_training.csv, or `--out`. An hour.
 """
 
