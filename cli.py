@@ -144,7 +144,9 @@ def launch(workers, restarts, command):
         raise UsageError(
             f"launch: it starts `train`, not {command[0]}; write: retinue launch --workers 2 -- train DATA"
         )
-    given = train.make_context("train", list(command[1:])).params  # a wrong option is told before anything is started
+    given = train.make_context(
+        "retinue train", list(command[1:])
+    ).params  # a wrong option is told before anything is started
     from retinue.pipeline.launch import launch
 
     sys.exit(launch(workers, given["data"], command[1:], given["out"], restarts=restarts, say=_say_now))

@@ -124,9 +124,10 @@ def losses_told(distribution):
     except (tf.errors.OpError, RuntimeError) as error:
         if distribution.workers == 1 or not is_loss(error):
             raise
+        here = distribution.worker
         raise GoOnError(
-            f"worker {distribution.worker} of {distribution.workers}: another worker is gone ({_who(str(error))}); "
-            "its own output says why"
+            f"worker {here} of {distribution.workers}: another worker is gone ({_who(str(error), here)}); its own "
+            "output says why"
         ) from error
 
 
@@ -242,7 +243,9 @@ def _gpus():
     return len(tf.config.list_physical_devices("GPU"))
 
 
-def _who(message):
-    """The task that TensorFlow names, as "worker 1", or what it says."""
-    found = re.findall(r"/job:worker/(?:replica:\d+/)?task:(\d+)", message)
-    return f"worker {found[0]} stopped answering" if found else message.strip().splitlines()[0][:100]
+def _who(message, here):
+    """The other task that TensorFlow names, as "worker 1", or what it says. here: this worker's number, which the
+    message may name too, as the place of the operation that failed."""
+    found = [int(number) for number in re.findall(r"/job:worker/(?:replica:\d+/)?task:(\d+)", message)]
+    others = [number for number in found if number != here]
+    return f"worker {others[0]} stopped answering" if others else message.strip().splitlines()[0][:100]

@@ -31,6 +31,7 @@ def launch(workers, data, arguments, out, *, restarts=0, say=print):
     if not out:
         raise UsageError("launch: give the train command an --out, which it goes on with when it is started again")
     logs = Path(f"{str(out).rstrip('/')}-logs")
+    resume = f"retinue launch --workers {workers} -- train {shlex.quote(data)} --out {shlex.quote(str(out))} --resume"
     with _Signals() as signals:
         for attempt in range(restarts + 1):
             if attempt and (Path(out) / "run.json").exists():
@@ -40,6 +41,7 @@ def launch(workers, data, arguments, out, *, restarts=0, say=print):
             if failed is None:
                 return codes[0]
             if signals.got:
+                say(f"go on with: {resume}")
                 return GoOnError.exit_code if signals.got == signal.SIGTERM else 1
             _tell(failed, codes[failed], logs, say)
             can_go_on = codes[failed] < 0 or codes[failed] == GoOnError.exit_code
@@ -47,7 +49,6 @@ def launch(workers, data, arguments, out, *, restarts=0, say=print):
                 return codes[failed]
             if attempt < restarts:
                 say(f"restart {attempt + 1} of {restarts}: going on from the last checkpoint")
-    resume = f"retinue launch --workers {workers} -- train {shlex.quote(data)} --out {shlex.quote(str(out))} --resume"
     say(f"go on with: {resume}")
     return GoOnError.exit_code
 

@@ -7,8 +7,6 @@ of the batch fills its maps; what it answers comes with whether that was so.
 
 import numpy as np
 
-from retinue.tasks.detection.roi_align import SAMPLES
-
 NAMES = ("pooled", "boxes_in_places", "level", "own_places")  # as roi_align.py has them; and map_0, map_1, ...
 FILLS = "fills"  # the output that is added: bool, whether every picture of the batch fills its maps
 
@@ -53,6 +51,8 @@ def _find(model):
 def _own_operation(bins, channels, boxes, level, _, *maps):
     """What the operation makes of the named tensors, as an output."""
     from openvino import opset13
+
+    from retinue.tasks.detection.roi_align import SAMPLES  # only here, since it imports TensorFlow
 
     def ints(value):
         return opset13.constant(np.array(value, np.int32))

@@ -27,7 +27,7 @@ class Model:
     """A model on disk: what it is, and how to bring it to life.
 
     folder: Path; kind: "run" or "export"; config: `Config`; classes: tuple of names; multi_label: bool;
-    class_ids: the ids that the training data gave the classes, or (); task: the `Task` made from them.
+    class_ids: the ids that the training data gave the classes, or ().
     """
 
     def __init__(self, folder, kind):
@@ -39,7 +39,11 @@ class Model:
             self.class_ids = tuple(described.get("class_ids", ()))
         except (KeyError, TypeError):
             raise RetinueError(f"{self.folder / 'classes.json'}: damaged; copy the folder again") from None
-        self.task = tasks.create(self.config, self.classes, self.multi_label)
+
+    @functools.cached_property
+    def task(self):
+        """The `Task`, made when it is asked for first: that imports TensorFlow."""
+        return tasks.create(self.config, self.classes, self.multi_label)
 
     @functools.cached_property
     def fingerprint(self):

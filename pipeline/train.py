@@ -37,13 +37,13 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     else:
         config = config or load_config()
         backbones.find(config.model.backbone)  # a wrong name is told before anything is done
+        if out is not None:
+            refuse_existing(out)  # and this before others are waited for, without whom no folder is made
     distribution = None
     if distribute.are_several(config.train.strategy):
         distribution = distribute.start(config.train.strategy, say)  # before TensorFlow has run anything
     if distribution and not distribution.is_chief:
         say = _nothing
-    elif not resume and out is not None:
-        refuse_existing(out)
     dataset, report = prepare(source, config, say=say)
     for line in problem_lines(report):
         say(line)

@@ -53,6 +53,20 @@ def test_help_and_check_import_no_tensorflow(photos, tmp_path):
     assert imported_by(f"import retinue; retinue.check({str(photos)!r})") == "[]"
 
 
+def test_commands_import_tensorflow_by_themselves():
+    """It greets on the screen when something else imports it first, and a wrong path would wait for it."""
+    rooms = ("train", "predict", "evaluate", "launch", "pack", "flow", "doctor")
+    assert "tensorflow" not in imported_by("import " + ", ".join(f"retinue.pipeline.{room}" for room in rooms))
+
+
+def test_opening_a_run_imports_no_tensorflow(tmp_path):
+    """Or `--resume` would greet, and join the other workers too late."""
+    (tmp_path / "config.yaml").write_text("task: classification\n")
+    (tmp_path / "classes.json").write_text('{"classes": ["cat", "dog"], "multi_label": false}')
+    opened = imported_by(f"from retinue.pipeline.run import open_model; open_model({str(tmp_path)!r})")
+    assert "tensorflow" not in opened
+
+
 def test_help_lists_every_command(retinue):
     code, out, _ = retinue("--help")
     assert code == 0

@@ -153,5 +153,8 @@ def test_a_lost_worker_is_told_from_other_errors():
     with pytest.raises(GoOnError, match="worker 1 stopped answering") as error, distribute.losses_told(several):
         raise tf.errors.UnavailableError(None, None, heard)
     assert error.value.exit_code == 138
+    placed = "heartbeat timeout at /job:worker/replica:0/task:0/device:CPU:0, of /job:worker/replica:0/task:1"
+    with pytest.raises(GoOnError, match="worker 1 stopped answering"), distribute.losses_told(several):
+        raise tf.errors.UnavailableError(None, None, placed)
     with pytest.raises(tf.errors.InvalidArgumentError), distribute.losses_told(several):
         raise tf.errors.InvalidArgumentError(None, None, "shapes do not fit")

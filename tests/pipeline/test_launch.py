@@ -52,6 +52,14 @@ def test_all_end_soon_when_one_fails_and_its_words_are_shown(monkeypatch, tmp_pa
     assert "worker 1 ended with code 1" in text and "cat.jpg is broken" in text and "restart" not in text
 
 
+def test_a_job_ended_by_a_signal_says_how_to_go_on(monkeypatch, tmp_path):
+    monkeypatch.setattr(launch, "_run", lambda *_: ([138, 138], 0))
+    monkeypatch.setattr(launch._Signals, "__enter__", lambda signals: signals._note(signal.SIGTERM, None) or signals)
+    lines = []
+    assert launch.launch(2, "my photos", ("my photos",), str(tmp_path / "run"), restarts=5, say=lines.append) == 138
+    assert lines == [f"go on with: retinue launch --workers 2 -- train 'my photos' --out {tmp_path}/run --resume"]
+
+
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     return make_photos(tmp_path_factory.mktemp("photos"))
