@@ -144,9 +144,8 @@ def launch(workers, restarts, command):
         raise UsageError(
             f"launch: it starts `train`, not {command[0]}; write: retinue launch --workers 2 -- train DATA"
         )
-    given = train.make_context(
-        "retinue train", list(command[1:])
-    ).params  # a wrong option is told before anything is started
+    # a wrong option is told before anything is started
+    given = train.make_context("retinue train", list(command[1:])).params
     from retinue.pipeline.launch import launch
 
     sys.exit(launch(workers, given["data"], command[1:], given["out"], restarts=restarts, say=_say_now))

@@ -82,7 +82,7 @@ class Distribution:
         where = f"{self.workers} workers" if self.workers > 1 else "one process"
         return [
             f"{where}, {self.replicas} replicas: a batch of {batch_size} is shared, {shares}; it is the batch of one "
-            "process, so the learning rate stays as it is"
+            "process, so the learning rate is that of one process, too"
         ]
 
 

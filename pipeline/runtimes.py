@@ -228,7 +228,8 @@ def _fastest(precision, offered):
         return offered[0], "all that this export holds"
     fastest = next((name for name in SPEED_ON_A_CPU if name in offered and has(name)), offered[0])
     missing = "openvino" in offered and not has_openvino()
-    return fastest, "OpenVINO is not installed" if missing else "the fastest on a CPU"
+    why = "mostly the fastest on a CPU; `retinue benchmark` measures"
+    return fastest, "OpenVINO is not installed" if missing else why
 
 
 def _reason(error):

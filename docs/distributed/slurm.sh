@@ -17,5 +17,6 @@ data=$1 run=$2
 shift 2
 srun --kill-on-bad-exit=0 --wait=60 retinue train "$data" --out "$run" --auto-resume "$@"
 code=$?
-if [ "$code" = 138 ]; then scontrol requeue "$SLURM_JOB_ID"; fi
+# srun answers the highest code: 138 is also that of the others when one ended with a person's mistake, code 1. So not for ever.
+if [ "$code" = 138 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 20 ]; then scontrol requeue "$SLURM_JOB_ID"; fi
 exit "$code"

@@ -37,7 +37,7 @@ def test_fewer_pictures_than_replicas_are_refused():
 
 def test_unequal_shares_are_said():
     (line,) = Distribution(Fake(3), 0, 3).lines(8)
-    assert "a batch of 8 is shared, 2 + 3 + 3" in line and "learning rate stays" in line
+    assert "a batch of 8 is shared, 2 + 3 + 3" in line and "learning rate is that of one process" in line
     assert Distribution().lines(8) == []
 
 
