@@ -189,8 +189,8 @@ def benchmark(model, sources, count, as_json):
 def _names(text, known=None):
     """Names with commas between them as a tuple. Raises click.BadParameter for one that is not among `known`."""
     names = tuple(name.strip() for name in text.split(",") if name.strip())
-    for name in names if known else ():
-        if name not in known:
+    for name in names:
+        if known and name not in known:
             raise click.BadParameter(f"{name}: is unknown; use one or more of {', '.join(known)}")
     return names
 

@@ -15,7 +15,7 @@ import itertools
 import os
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.pipeline.model_files import fingerprint, model_bytes
+from retinue.pipeline.model_files import model_bytes
 from retinue.pipeline.ray_cluster import Cluster, last_line
 from retinue.pipeline.ray_worker import Worker
 from retinue.pipeline.run import versions
@@ -51,8 +51,7 @@ class RayPredictor:
             options = {"num_cpus": cores, "num_gpus": gpus, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
             self._actor = ray.remote(**options)(Worker)
             content = [] if self._cluster.own else [ray.put(model_bytes(model.folder))]
-            folder = os.path.abspath(model.folder)
-            self._about = folder, fingerprint(folder), content, runtime, precision, batch
+            self._about = os.path.abspath(model.folder), model.fingerprint, content, runtime, precision, batch
             self._of_worker = cores, gpus, os.getcwd(), self._cluster.scratch
             machines = len(self._cluster.machines)
             say(

@@ -8,13 +8,12 @@ input pipeline on every call.
 import contextlib
 import importlib.util
 
-from retinue.configs.choices import PRECISIONS, RUNTIMES
+from retinue.configs.choices import PRECISIONS, RUN_IN, RUNTIMES
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.pipeline import litert_runtime, onnx_runtime, rounding
 from retinue.pipeline.openvino_runtime import OpenVINORuntime, import_openvino, nothing_sent
 from retinue.pipeline.streams import finished
 
-RUN_IN = {"tensorflow": ("f32",), "openvino": ("f32", "bf16"), "onnxruntime": ("f32",), "litert": ("f32",)}
 SPEED_ON_A_CPU = ("openvino", "onnxruntime", "tensorflow", "litert")  # the fastest first, by `retinue benchmark`
 # In an export's folder:
 SAVED_MODEL_FILE, OPENVINO_FILE, ONNX_FILE, LITERT_FILE = "saved_model.pb", "model.xml", "model.onnx", "model.tflite"
