@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from retinue.configs.choices import ENGINES, EXPORT_FORMATS, EXPORT_PRECISIONS, PRECISIONS, RUNTIMES
+from retinue.configs.choices import ENGINES, EXPORT_FORMATS, EXPORT_PRECISIONS, PRECISIONS, RESULT_FORMATS, RUNTIMES
 from retinue.configs.quiet import import_tensorflow
 
 
@@ -46,7 +46,14 @@ def evaluate(model, data, split, runtime, precision, as_json):
 @click.option(
     "--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True, help="bf16: faster, to 2 digits."
 )
-@click.option("--format", "formats", default="jsonl", show_default=True, help="jsonl, or jsonl,csv; coco for boxes")
+@click.option(
+    "--format",
+    "formats",
+    callback=lambda context, option, text: _names(text, RESULT_FORMATS),
+    default="jsonl",
+    show_default=True,
+    help="jsonl, or jsonl,csv; coco for boxes.",
+)
 @click.option("--overlay", is_flag=True, help="Also draw the predictions on the pictures.")
 @click.option("--crops", is_flag=True, help="Also cut out what is detected.")
 @click.option("--batch", type=click.IntRange(1), help="Pictures a step.")
@@ -74,8 +81,7 @@ def predict(**options):
     import_tensorflow()
     from retinue.pipeline.predict import predict
 
-    formats = _names(options.pop("formats"))
-    summary = predict(sources=list(options.pop("sources")), formats=formats, say=click.echo, **options)
+    summary = predict(sources=list(options.pop("sources")), say=click.echo, **options)
     sys.exit(summary.exit_code)
 
 
@@ -186,11 +192,11 @@ def benchmark(model, sources, count, as_json):
             click.echo(line)
 
 
-def _names(text, known=None):
+def _names(text, known):
     """Names with commas between them as a tuple. Raises click.BadParameter for one that is not among `known`."""
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names:
-        if known and name not in known:
+        if name not in known:
             raise click.BadParameter(f"{name}: is unknown; use one or more of {', '.join(known)}")
     return names
 

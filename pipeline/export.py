@@ -153,8 +153,9 @@ def _make_int8(model, folder, accept_loss, say):
     """Put an int8 model in the place of the proven one in `folder`. Gives what it costs, see `quantize.cost`."""
     openvino, path = openvino_runtime.import_openvino(), folder / runtimes.OPENVINO_FILE
     converted = openvino.Core().read_model(path)
-    small = quantize.quantized(model, converted, say)
-    found = quantize.cost(model, converted, small, say)
+    learned, held_out = quantize.known_files(model, say)
+    small = quantize.quantized(model, converted, learned, say)
+    found = quantize.cost(model.task, converted, small, held_out)
     words = "{score} {f32:.2%} in f32, {int8:.2%} in int8, on {files:,} held-out files".format(**found)
     if found["int8"] < found["f32"] - accept_loss / 100:
         points = 100 * (found["f32"] - found["int8"])

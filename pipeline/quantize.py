@@ -18,8 +18,26 @@ FILES = 200  # that the ranges are taken from
 ENOUGH = 0.005  # of a score from 0 to 1, to take weights of the whole range
 
 
-def quantized(model, converted, say):
+def known_files(model, say):
+    """(learned, held out): `Dataset`s of the files where the run's `Model` says that they are.
+
+    Raises RetinueError where they are gone, or none was held out.
+    """
+    source = Run(model.folder).info["data"]["source"]
+    try:
+        dataset, _ = choose_files(model, source, "all", say=say)
+        held = next((name for name in ("test", "val") if (dataset.splits == name).any()), None)
+        if held is None:
+            raise RetinueError(f"{source}: has no files that were held out")
+    except RetinueError as error:
+        raise RetinueError(f"int8 is to be scored on the files that were held out: {error}") from None
+    return dataset.split("train"), dataset.split(held)
+
+
+def quantized(model, converted, learned, say):
     """The int8 `openvino.Model` of a run's `Model` and its `openvino.Model` in f32.
+
+    learned: `Dataset` of the files that it learned from.
 
     A processor without VNNI adds the products of two weights in 16 bits, where they may not fit. Weights of half the
     range, 7 bits, always fit, and so say the same on every processor; they are taken unless the run's training files
@@ -32,7 +50,6 @@ def quantized(model, converted, say):
     say(f"int8: calibrating on {len(records)} of the files it learned from")
     inputs = [{name: value[None] for name, value in run_records.read(model.task, one).items()} for one in records]
     half, whole = (_quantized(model.task, converted, inputs, weights) for weights in ("half", "whole"))
-    learned, _ = choose_files(model, Run(model.folder).info["data"]["source"], "train", say=lambda line: None)
     learned = learned.take(np.linspace(0, len(learned) - 1, min(FILES, len(learned))).round().astype(int))
     lower, higher = (_score(model.task, one, "int8", learned).value for one in (half, whole))
     return whole if lower < higher - ENOUGH else half
@@ -55,21 +72,14 @@ def _quantized(task, converted, inputs, weights):
         return nncf.quantize(converted, nncf.Dataset(inputs), subset_size=len(inputs), **options)
 
 
-def cost(model, converted, small, say):
-    """{"score", "files", "f32", "int8"}: what the run's own held-out files are scored with, and both scores.
+def cost(task, converted, small, held_out):
+    """{"score", "files", "f32", "int8"}: what the `Dataset` held out is scored with, and both scores.
 
-    converted, small: the `openvino.Model`s in f32 and int8. Raises RetinueError where those files are gone.
+    converted, small: the `openvino.Model`s in f32 and int8.
     """
-    source = Run(model.folder).info["data"]["source"]
-    try:
-        dataset, chosen = choose_files(model, source, say=say)
-        if chosen not in ("test", "val"):
-            raise RetinueError(f"{source}: has no files that were held out")
-    except RetinueError as error:
-        raise RetinueError(f"int8 is to be scored on the files that were held out: {error}") from None
-    first = _score(model.task, converted, "f32", dataset)
-    second = _score(model.task, small, "int8", dataset)
-    return {"score": first.headline, "files": len(dataset), "f32": first.value, "int8": second.value}
+    first = _score(task, converted, "f32", held_out)
+    second = _score(task, small, "int8", held_out)
+    return {"score": first.headline, "files": len(held_out), "f32": first.value, "int8": second.value}
 
 
 def _score(task, converted, precision, dataset):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from retinue.configs.choices import RESULT_FORMATS
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.files import atomic_path, atomic_write, remove_leftovers
 from retinue.data.mask_file import write_ids
@@ -25,7 +26,6 @@ from retinue.pipeline.coco_results import write_coco_results
 from retinue.pipeline.names import below
 from retinue.pipeline.sources import Paths, path_hash
 
-FORMATS = ("jsonl", "csv", "coco")
 FAILURES = "failures.jsonl"
 DIGITS = 6  # of a written score
 BOX_DIGITS = 2  # hundredths of a pixel
@@ -57,7 +57,7 @@ class Results:
         self._detects = made_by.get("task") == "detection"
         self._segments = made_by.get("task") == "segmentation"
         self._palette, self._classes = class_colors(classes), tuple(classes)
-        offered = FORMATS if self._detects else FORMATS[:2]
+        offered = RESULT_FORMATS if self._detects else RESULT_FORMATS[:2]
         for name in formats:
             if name not in offered:
                 hint = "coco is for detection; " if name == "coco" else ""

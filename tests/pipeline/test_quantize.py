@@ -79,7 +79,9 @@ def test_weights_of_half_the_range_unless_they_cost_a_score(run, monkeypatch, ha
     scores = {"half": half, "whole": whole}
     monkeypatch.setattr(quantize, "_quantized", lambda task, converted, inputs, weights: weights)
     monkeypatch.setattr(quantize, "_score", lambda task, one, *_: type("Scores", (), {"value": scores[one]}))
-    assert quantize.quantized(run, None, **quiet) == taken
+    learned, held_out = quantize.known_files(run, **quiet)
+    assert set(learned.splits) == {"train"} and not set(held_out.splits) & {"train"}
+    assert quantize.quantized(run, None, learned, **quiet) == taken
 
 
 def test_no_two_products_of_weights_of_half_the_range_are_too_large_for_16_bits(run):
