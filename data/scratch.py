@@ -40,6 +40,26 @@ def scratch_folder(base=None):
         lock.close()
 
 
+@contextlib.contextmanager
+def scratch_beside(path):
+    """Give a new empty folder (Path) on the disk of `path`, hidden beside it, and delete it at the end.
+
+    What a killed process left there is deleted first. Raises BlockingIOError where a living one has it.
+    """
+    home = Path(path).parent / f".{Path(path).name}.unfinished"
+    home.mkdir(parents=True, exist_ok=True)
+    with open(home / ".lock", "w") as lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        folder = home / "scratch"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+
+
 def _is_held(folder):
     """Whether a process that lives has the folder."""
     try:

@@ -24,6 +24,7 @@ from pathlib import Path
 from retinue.configs.choices import EXPORT_FORMATS, EXPORT_PRECISIONS
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.files import atomic_write
+from retinue.data.scratch import scratch_beside
 from retinue.pipeline import (
     export_savedmodel,
     litert_runtime,
@@ -78,9 +79,8 @@ def export(
         say(model.warning)
     inference = model.task.inference(model.build())
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
-            unproven = Path(scratch) / out.name
+        with scratch_beside(out) as scratch:
+            unproven = scratch / out.name
             unproven.mkdir()
             described = _write(model, inference, unproven, to, files, say)
             if precision == "int8":
@@ -94,6 +94,8 @@ def export(
         if versioned:
             with contextlib.suppress(OSError):
                 out.parent.rmdir()  # which only an empty folder lets happen
+        if isinstance(error, BlockingIOError):
+            raise UsageError(f"{out}: another process is exporting to it; give another --out") from None
         if not isinstance(error, OSError):
             raise
         raise RetinueError(f"{out}: can't be written ({error.strerror}); make room, or give another --out") from error
