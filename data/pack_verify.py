@@ -54,7 +54,11 @@ def _look_at_shard(pack, shard, rows):
         return [Finding(BAD, "damaged pack", path, "", f"{path}: there is no such shard", packed.AGAIN)]
     except tf.errors.OpError as error:
         failed = True
-        why = "its checksum is wrong" if "corrupted" in error.message else error.message.splitlines()[0]
+        why = error.message.splitlines()[0]
+        if "corrupted" in why:
+            why = "its checksum is wrong"
+        elif "truncated" in why:
+            why = f"its shard {shard['name']} ends in it; {packed.AGAIN}"
         findings.append(broken(found, why))
     if found < shard["records"] and not failed:
         findings.append(broken(found, f"is missing, and so are those behind it; the shard has {found:,} records"))

@@ -14,6 +14,8 @@ import numpy as np
 from retinue.configs.errors import RetinueError
 from retinue.data.files import atomic_path
 
+OTHER_CURE = "put this run's own checkpoint back, or start the run anew in another folder"
+
 
 def save(folder, groups, progress, keep=1):
     """Write the values of variables, and `progress`, as `checkpoint-STEP.npz`.
@@ -32,7 +34,7 @@ def save(folder, groups, progress, keep=1):
             np.savez(file, **arrays)
     except OSError as error:
         raise RetinueError(
-            f"{path}: could not save the checkpoint ({error.strerror}); the one before it is whole. "
+            f"{path}: could not save the checkpoint ({error.strerror}); what was saved before is whole. "
             "Make room and go on with --resume"
         ) from None
     for old in listed(folder)[keep:]:
@@ -49,14 +51,14 @@ def newest(folder, say, tidy=True):
 
     tidy: also put damaged ones aside, as `*.damaged`. Raises RetinueError when there is none.
     """
-    damaged = []
-    for path in listed(folder):
+    damaged, paths = [], listed(folder)
+    for path in paths:
         try:
             with _open(path) as arrays:
                 progress = json.loads(arrays["progress"].tobytes())
         except RetinueError as error:
             damaged.append(path)
-            say(f"{error}; taking the one before it")
+            say(f"{error}; taking the one before it" if path != paths[-1] else str(error))
             continue
         for other in damaged if tidy else ():
             os.replace(other, other.with_suffix(".damaged"))
@@ -71,19 +73,27 @@ def restore(path, groups):
         found = set(arrays.files) - {"progress"}
         if wanted != found:
             raise RetinueError(
-                f"{path}: made by another model or version ({len(found)} values, {len(wanted)} expected)"
+                f"{path}: made by another model or version ({len(found)} arrays, {len(wanted)} expected); {OTHER_CURE}"
             )
         for name, group in groups.items():
             for index, variable in enumerate(group):
-                variable.assign(arrays[f"{name}/{index}"])
+                values = arrays[f"{name}/{index}"]
+                if values.shape != tuple(variable.shape):
+                    raise RetinueError(
+                        f"{path}: made by another model or version ({name}/{index} is {values.shape}, "
+                        f"{tuple(variable.shape)} expected); {OTHER_CURE}"
+                    )
+                variable.assign(values)
 
 
 def _open(path):
     try:
         archive = np.load(path, allow_pickle=False)
         damaged = archive.zip.testzip()
-    except (OSError, EOFError, ValueError, AttributeError, NotImplementedError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, AttributeError, RuntimeError, zipfile.BadZipFile) as error:
         raise RetinueError(f"{path}: the checkpoint can't be read ({error})") from None
     if damaged:
         raise RetinueError(f"{path}: the checkpoint is damaged at {damaged}")
+    if "progress" not in archive.files:  # written last: a damaged directory of the zip ends before it
+        raise RetinueError(f"{path}: the checkpoint is damaged, its list of arrays is cut short")
     return archive

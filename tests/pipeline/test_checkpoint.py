@@ -107,10 +107,45 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write then fails with EFBIG
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
-        with pytest.raises(RetinueError, match="the one before it is whole"):
+        with pytest.raises(RetinueError, match="what was saved before is whole"):
             checkpoint.save(tmp_path, {"model": [keras.Variable(np.zeros(100_000, "float32"))]}, {"step": 2})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert path.read_bytes() == good
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("damage", ["directory cut short", "said to be encrypted"])
+def test_a_damaged_directory_of_the_zip_falls_back_too(tmp_path, damage):
+    before, path = save(tmp_path, 3), save(tmp_path, 4)
+    content = bytearray(path.read_bytes())
+    last = content.rindex(b"PK\x01\x02")  # the directory's last entry, which is that of the progress
+    if damage == "said to be encrypted":
+        content[last + 8] |= 1
+    else:
+        end = content.rindex(b"PK\x05\x06")
+        size = last - int.from_bytes(content[end + 16 : end + 20], "little")
+        del content[last:end]
+        end = last
+        content[end + 12 : end + 16] = size.to_bytes(4, "little")
+    path.write_bytes(content)
+    said = []
+    found, progress = checkpoint.newest(tmp_path, said.append)
+    assert found == before and progress["step"] == 3
+    assert path.name in said[0] and "taking the one before it" in said[0]
+
+
+def test_arrays_of_other_shapes_are_refused(tmp_path):
+    path = save(tmp_path, 3)
+    groups = zeros() | {"optimizer": [keras.Variable([[0.0, 0.0]])]}
+    with pytest.raises(RetinueError, match=r"optimizer/0 is \(1, 1\), \(1, 2\) expected"):
+        checkpoint.restore(path, groups)
+
+
+def test_of_damaged_ones_the_last_has_none_before_it(tmp_path):
+    save(tmp_path, 3).write_bytes(b"")
+    said = []
+    with pytest.raises(RetinueError, match="no checkpoint that can be read"):
+        checkpoint.newest(tmp_path, said.append)
+    assert len(said) == 1 and "the one before it" not in said[0]
