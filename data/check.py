@@ -63,7 +63,7 @@ def check(
     duplicate_groups = _duplicate_groups(images)
     findings += _duplicate_findings(dataset, duplicate_groups)
     findings += _group_findings(dataset)
-    would_fail = _too_many_bad(dataset, bad, on_bad, bad_share, cure) + would_fail
+    would_fail = _too_many_bad(dataset, findings, bad, on_bad, bad_share, cure) + would_fail
     counts = _class_counts(dataset, ~bad)
     if training:
         learned = _class_counts(_without_ignored(dataset), ~bad) if dataset.task == "detection" else counts
@@ -206,9 +206,10 @@ def _without_ignored(dataset):
     return dataclasses.replace(dataset, columns=keep_objects(dataset, ~ignored))
 
 
-def _too_many_bad(dataset, bad, on_bad, bad_share, cure):
+def _too_many_bad(dataset, findings, bad, on_bad, bad_share, cure):
     if bad.all():
-        return ["no file can be used"]
+        first = next((finding for finding in findings if finding.severity == BAD), None)
+        return ["no file can be used" + (f", the first is {first.file}: {first.reason}" if first else "")]
     # A reader leaves a file out whose annotation is broken: that is no row here, and bad all the same.
     left_out = sum(finding.severity == BAD and not finding.item for finding in dataset.findings)
     count, total = int(bad.sum()) + left_out, len(bad) + left_out

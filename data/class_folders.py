@@ -51,6 +51,9 @@ def read_class_folders(folder):
     if not labelled:
         raise RetinueError(_why_nothing(folder, root))
     classes = sorted({class_name(name) for name in folders})
+    table = _table(root)
+    if len(classes) == 1 and table:  # photos in a folder, and beside it what is in them
+        raise RetinueError(f"{folder}: one folder of photos, and a table beside it; name the table instead: {table}")
     place = {name: index for index, name in enumerate(classes)}
     labelled.sort()
     return Dataset(
@@ -125,10 +128,16 @@ def _only_wraps_another(root):
     return len(folders_in(inner)) > 1 and not any(map(looks_like_image, files_in(inner)))
 
 
+def _table(root):
+    """The first table in a folder, or None."""
+    names = [name for name in files_in(root) if name.lower().endswith((".csv", ".tsv"))]
+    return os.path.join(root, names[0]) if names else None
+
+
 def _why_nothing(folder, root):
-    tables = [name for name in files_in(root) if name.lower().endswith((".csv", ".tsv"))]
-    if tables:
-        return f"{folder}: no class folders, but a table; name it instead: {os.path.join(root, tables[0])}"
+    table = _table(root)
+    if table:
+        return f"{folder}: no class folders, but a table; name it instead: {table}"
     photos = sum(map(looks_like_image, files_in(root)))
     for name in folders_in(root):
         photos += sum(map(looks_like_image, files_in(os.path.join(root, name))))

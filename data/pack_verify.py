@@ -42,16 +42,19 @@ def _look_at_shard(pack, shard, rows):
         item = f"record {record} of {shard['name']}"
         return Finding(BAD, "damaged pack", names.get(record, path), item, f"{item}: {reason}", packed.AGAIN)
 
+    def damaged(reason):
+        return Finding(BAD, "damaged pack", path, "", reason, packed.AGAIN)
+
     found, failed = 0, False
     try:
         for record in tf.data.TFRecordDataset(path, buffer_size=1 << 23).as_numpy_iterator():
             if found >= shard["records"]:
-                return [*findings, Finding(BAD, "damaged pack", path, "", f"{path}: has more records", packed.AGAIN)]
+                return [*findings, damaged("has more records than were packed")]
             if HEAD + len(record) + 4 + begins[found] != begins.get(found + 1, shard["bytes"]):
                 findings.append(broken(found, "is not the record that was packed"))
             found += 1
     except tf.errors.NotFoundError:
-        return [Finding(BAD, "damaged pack", path, "", f"{path}: there is no such shard", packed.AGAIN)]
+        return [damaged(f"there is no such shard; {len(names):,} records were in it")]
     except tf.errors.OpError as error:
         failed = True
         why = error.message.splitlines()[0]

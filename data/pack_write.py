@@ -30,7 +30,6 @@ SHARD_BYTES = 256_000_000
 LARGEST = 2**31 - 2**24  # bytes; a protocol buffer must be smaller than 2 GiB
 HEAD, TAIL = 12, 4  # bytes around a record: its length and the checksum of that; the checksum of its content
 OVERHEAD = 1.02  # of labels, names and frames of records, generously
-MARKER = "packing"  # the file that says that a folder is a pack in the making
 SHARDS = re.compile(r"shard-\d{5,}\.tfrecord|\.shard-\d{5,}\.tfrecord\.part")
 NOTE = "retinue pack is at work here, or was killed; the same command goes on with what is there.\n"
 
@@ -276,7 +275,7 @@ def _index(dataset, names, places, named, folder, fold):
 @contextlib.contextmanager
 def _claimed(folder):
     """The folder while a pack is written into it: made, or one in which that was begun, and ours alone."""
-    folder, marker = Path(folder), Path(folder, MARKER)
+    folder, marker = Path(folder), Path(folder, packed.MARKER)
     if folder.exists() and not marker.is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder}: exists already; give another --out")
     with _explained(folder):

@@ -15,6 +15,7 @@ from retinue.configs.machine import free_memory
 from retinue.configs.quiet import import_tensorflow
 from retinue.data.pack_index import AGAIN, INDEX, index_path, parse_index
 
+MARKER = "packing"  # the file that says that a folder is a pack in the making
 MARK = f"/{INDEX}/"
 IN_GRAPH = f"(?s).*/{re.escape(INDEX)}/.*"  # what the names of packed files match, for tf.strings
 ADDRESS = re.compile(r"[a-z0-9]+://")
@@ -30,6 +31,12 @@ def is_pack(folder):
     """Whether a folder, or an address, holds a pack."""
     path = index_path(os.fspath(folder))
     return _tensorflow().io.gfile.exists(path) if is_address(path) else os.path.isfile(path)
+
+
+def refuse_unfinished(folder):
+    """Raise UsageError for a folder in which a pack was begun and not finished."""
+    if os.path.isfile(os.path.join(folder, MARKER)) and not is_pack(folder):
+        raise UsageError(f"{folder}: this pack is not finished; the same `retinue pack` command again goes on with it")
 
 
 def is_address(name):

@@ -104,6 +104,7 @@ def detect(source):
     if os.path.isdir(source):
         if packed.is_pack(source):
             return "pack"
+        packed.refuse_unfinished(source)
         if coco_files(source):
             return "coco"
         if voc_folders(source):

@@ -188,7 +188,7 @@ def describe(row, last_epoch, noun):
     parts = [f"epoch {row['epoch']:>3}/{last_epoch}", f"loss {row['loss']:.4f}"]
     if score:
         parts.append(f"{score.removeprefix('val_')} {row[score]:.2%}" + (" best" if row["best"] else "     "))
-    parts.append(f"{row['images_per_second']:.0f} {noun}/s")
+    parts.append(f"{row['images_per_second']:.{0 if row['images_per_second'] >= 10 else 1}f} {noun}/s")
     parts.append(f"{row['seconds']:.0f} s")
     parts.append(f"{row['waiting']:.0%} of it waiting for data")
     return "  ".join(parts)

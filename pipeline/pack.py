@@ -71,7 +71,7 @@ def verify(folder, say=print):
     if len(findings) > SHOWN:
         say(f"  and {len(findings) - SHOWN:,} more")
     if findings:
-        say(f"{folder}: {len(findings):,} of {records:,} records are damaged; {packed.AGAIN}")
+        say(f"{folder}: is not as it was packed; {packed.AGAIN}")
     else:
         say(f"{folder}: all {records:,} records in {len(index.shards):,} shards are as they were packed")
     return not findings

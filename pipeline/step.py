@@ -19,7 +19,7 @@ def refuse_step(train, distribution, count):
     if train.precision == "float16" and distribution.replicas > 1:
         raise UsageError(
             "train.precision=float16: is for one device, since replicas can't agree on the scale of the loss yet; take "
-            "bfloat16, or train.strategy=one"
+            + ("bfloat16" if distribution.workers > 1 else "bfloat16, or train.strategy=one")
         )
 
 

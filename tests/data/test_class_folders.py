@@ -217,6 +217,12 @@ def test_a_table_beside_the_photos_is_pointed_to(tmp_path):
         read_class_folders(tmp_path)
 
 
+def test_a_table_beside_one_folder_of_photos_is_pointed_to(tmp_path):
+    make(tmp_path, "images/1.jpg", "images/2.jpg", "boxes.csv")
+    with pytest.raises(RetinueError, match=f"name the table instead: {tmp_path}/boxes.csv"):
+        read_class_folders(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "b.TIFF", "c.webp", "d.heic"])
 def test_names_of_images(name):
     assert looks_like_image(name)

@@ -291,6 +291,9 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(tmp_path):
         arguments = [str(tmp_path / "photos"), str(tmp_path / "killed"), str(after)]
         ended = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True)
         assert ended.returncode == (-signal.SIGKILL if after else 0), ended.stderr
+        if after:
+            with pytest.raises(UsageError, match="this pack is not finished; the same `retinue pack` command"):
+                read(tmp_path / "killed")
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
@@ -388,7 +391,8 @@ def test_a_damaged_byte_is_told_with_shard_record_and_file(tmp_path):
     assert found.reason == "record 0 of shard-00001.tfrecord: its checksum is wrong"
     said = []
     assert not packing.verify(folder, said.append)
-    assert said[0] == f"  {found.file}: {found.reason}" and "1 of 8 records are damaged; copy" in said[1]
+    assert said[0] == f"  {found.file}: {found.reason}"
+    assert said[1].startswith(f"{folder}: is not as it was packed; copy")
     report = inspect(folder, load_config(settings=CONFIG), say=quiet)  # what train and check see
     (bad,) = [finding for finding in report.findings if finding.severity == "bad"]
     assert bad.file == found.file and bad.kind == "damaged pack"
@@ -408,9 +412,8 @@ def test_a_shard_that_is_cut_off_or_gone_is_told(tmp_path):
     with pytest.raises(OSError, match="its shard shard-00000.tfrecord ends before it; copy the pack again"):
         packed.read_bytes(names[2])
     os.unlink(tmp_path / "p" / "shard-00001.tfrecord")
-    assert f"{folder}/shard-00001.tfrecord: there is no such shard" in [
-        finding.reason for finding in verify_pack(folder)
-    ]
+    gone = next(finding for finding in verify_pack(folder) if finding.file == f"{folder}/shard-00001.tfrecord")
+    assert gone.reason == "there is no such shard; 3 records were in it"
     with pytest.raises(tf.errors.OpError, match="its shard shard-00001.tfrecord can't be read"):
         tf.function(read_encoded)(tf.constant(names[4]))
 

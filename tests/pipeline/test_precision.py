@@ -164,13 +164,14 @@ class Two:
 
 
 @pytest.mark.parametrize(
-    ("settings", "strategy", "said"),
+    ("settings", "distribution", "said"),
     [
-        (["train.batch_size=3", "train.accumulate=4"], None, "accumulate=4: a batch of 3 .* at most 3"),
-        (["train.batch_size=6", "train.accumulate=4"], Two(), "on each device .* at most 3"),
-        (["train.precision=float16"], Two(), "is for one device"),
+        (["train.batch_size=3", "train.accumulate=4"], Distribution(), "accumulate=4: a batch of 3 .* at most 3"),
+        (["train.batch_size=6", "train.accumulate=4"], Distribution(Two()), "on each device .* at most 3"),
+        (["train.precision=float16"], Distribution(Two()), "one device.*; take bfloat16, or train.strategy=one$"),
+        (["train.precision=float16"], Distribution(Two(), 0, 2), "one device.*; take bfloat16$"),
     ],
 )
-def test_steps_that_can_not_be_are_refused(settings, strategy, said):
+def test_steps_that_can_not_be_are_refused(settings, distribution, said):
     with pytest.raises(UsageError, match=said):
-        refuse_step(load_config(settings=settings).train, Distribution(strategy), 100)
+        refuse_step(load_config(settings=settings).train, distribution, 100)
