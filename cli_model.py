@@ -9,6 +9,19 @@ from retinue.configs.choices import ENGINES, EXPORT_FORMATS, EXPORT_PRECISIONS, 
 from retinue.configs.quiet import import_tensorflow
 
 
+def _names_among(known):
+    """A callback that makes a tuple of names with commas between them, each of them among `known`."""
+
+    def read(context, option, text):
+        names = tuple(name.strip() for name in text.split(",") if name.strip())
+        for name in names:
+            if name not in known:
+                raise click.BadParameter(f"{name}: is unknown; use one or more of {', '.join(known)}")
+        return names
+
+    return read
+
+
 def say_error(line):
     """Print a line to the user beside what a program reads."""
     click.echo(line, err=True)
@@ -49,7 +62,7 @@ def evaluate(model, data, split, runtime, precision, as_json):
 @click.option(
     "--format",
     "formats",
-    callback=lambda context, option, text: _names(text, RESULT_FORMATS),
+    callback=_names_among(RESULT_FORMATS),
     default="jsonl",
     show_default=True,
     help="jsonl, or jsonl,csv; coco for boxes.",
@@ -91,7 +104,7 @@ def predict(**options):
 @click.option(
     "--to",
     "formats",
-    callback=lambda context, option, text: _names(text, EXPORT_FORMATS),
+    callback=_names_among(EXPORT_FORMATS),
     default="savedmodel",
     show_default=True,
     help="savedmodel, openvino, onnx, litert; or several: savedmodel,onnx.",
@@ -190,15 +203,6 @@ def benchmark(model, sources, count, as_json):
     else:
         for line in benchmark.table(rows):
             click.echo(line)
-
-
-def _names(text, known):
-    """Names with commas between them as a tuple. Raises click.BadParameter for one that is not among `known`."""
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    for name in names:
-        if name not in known:
-            raise click.BadParameter(f"{name}: is unknown; use one or more of {', '.join(known)}")
-    return names
 
 
 def _point(text):
