@@ -46,8 +46,8 @@ def commands():
 )
 def check(data, task, out, settings, as_json):
     """Look for trouble in DATA before it costs a night: bad files, duplicates, leaks, empty classes."""
-    from retinue.data.check_report import summary_lines
-    from retinue.pipeline.prepare import config_for, inspect
+    from retinue.data.checking.check_report import summary_lines
+    from retinue.pipeline.inputs.prepare import config_for, inspect
 
     config = config_for(data, None if task == "auto" else task, settings=settings)
     report = inspect(data, config, task=task, say=say_error if as_json else click.echo)
@@ -75,7 +75,7 @@ def pack(data, out, task, settings, verify):
     was broken off goes on with the same command. Ends with code 3 when something bad in DATA was left out.
     """
     from retinue.pipeline import pack as packing
-    from retinue.pipeline.prepare import config_for
+    from retinue.pipeline.inputs.prepare import config_for
 
     if verify:
         sys.exit(0 if packing.verify(data, say=click.echo) else 1)
@@ -103,7 +103,7 @@ def train(data, task, recipe, backbone, weights, out, settings, resume, auto_res
     Ends with code 3 when it went well, but something bad in DATA was left out, and with code 138 when it was ended by
     SIGTERM or by the loss of another worker: then --resume, or the same command with --auto-resume, goes on.
     """
-    from retinue.pipeline.prepare import config_for
+    from retinue.pipeline.inputs.prepare import config_for
 
     if auto_resume and not out:
         raise UsageError("--auto-resume needs --out, the run folder to start or to go on with")
@@ -113,7 +113,7 @@ def train(data, task, recipe, backbone, weights, out, settings, resume, auto_res
     options = {key: value for key, value in options.items() if value is not None}
     changed = task or options or settings or recipe
     config = None if begun or (resume and not changed) else config_for(data, task, recipe, settings, options)
-    from retinue.pipeline.train import train
+    from retinue.pipeline.training.train import train
 
     run, _ = train(data, config, out, resume=resume or begun, command=_command(), say=click.echo)
     sys.exit(3 if run and run.info["data"]["left_out"] else 0)
@@ -146,7 +146,7 @@ def launch(workers, restarts, command):
         )
     # a wrong option is told before anything is started
     given = train.make_context("retinue train", list(command[1:])).params
-    from retinue.pipeline.launch import launch
+    from retinue.pipeline.training.launch import launch
 
     sys.exit(launch(workers, given["data"], command[1:], given["out"], restarts=restarts, say=_say_now))
 
@@ -201,7 +201,7 @@ def inspect(backbone, size, as_json, as_csv):
 
     row = backbones.find(backbone)
     import_tensorflow()
-    from retinue.pipeline.inspect import layer_csv, layer_rows
+    from retinue.pipeline.summary import layer_csv, layer_rows
 
     size = size or row.input_size
     if as_csv:
@@ -230,7 +230,7 @@ def doctor(gpu):
     """Show versions, devices and runtimes, what is missing and how to get it."""
     import_tensorflow()
     if gpu:
-        from retinue.pipeline.gpu_check import gpu_check
+        from retinue.pipeline.training.gpu_check import gpu_check
 
         raise SystemExit(0 if gpu_check(click.echo) else 1)
     from retinue.pipeline.doctor import doctor
@@ -246,7 +246,7 @@ def doctor(gpu):
 def demo(task, out):
     """Fine-tune on real photos that a package carries, report, export and predict."""
     import_tensorflow()
-    from retinue.pipeline.demo import demo
+    from retinue.pipeline.demos.demo import demo
 
     demo(task, out, say=click.echo)
 

@@ -43,7 +43,7 @@ def say_error(line):
 def evaluate(model, data, split, runtime, precision, as_json):
     """Score MODEL, a run folder or an export, on DATA with known answers."""
     import_tensorflow()
-    from retinue.pipeline.evaluate import evaluate
+    from retinue.pipeline.evaluation.evaluate import evaluate
 
     say = say_error if as_json else click.echo
     scores = evaluate(model, data, split=split, runtime=runtime, precision=precision, say=say)
@@ -92,7 +92,7 @@ def predict(**options):
     results are the same. SOURCE may then also be an address that fsspec reads, such as s3://bucket/photos.
     """
     import_tensorflow()
-    from retinue.pipeline.predict import predict
+    from retinue.pipeline.prediction.predict import predict
 
     summary = predict(sources=list(options.pop("sources")), say=click.echo, **options)
     sys.exit(summary.exit_code)
@@ -122,7 +122,7 @@ def predict(**options):
 def export(run, out, formats, precision, accept_loss, images, versioned):
     """Export RUN as a model that needs no other code, and prove on real pictures that it says the same."""
     import_tensorflow()
-    from retinue.pipeline.export import export
+    from retinue.pipeline.exporting.export import export
 
     export(
         run,
@@ -164,7 +164,7 @@ def explain(model, images, out, methods, class_name, box, point, layer, channel,
               activations, hidden, deconvnet, guided, dream; without an image: filters, class-image
     """
     import_tensorflow()
-    from retinue.pipeline.explain import DEFAULT, explain
+    from retinue.pipeline.explaining.explain import DEFAULT, explain
 
     failures = explain(
         model,

@@ -3,7 +3,7 @@
 from keras import layers
 
 from retinue.backbones import blocks
-from retinue.backbones.vgg import linear_layers
+from retinue.backbones.vgg import convert_fc_layers
 
 TORCH_NAMES = {
     "conv1": "features.0",
@@ -36,7 +36,7 @@ def build(x, output_stride, classifier, variant, dropout=0.5, classes=1000):
         if number in (1, 2, 5):
             x = blocks.pool(x, "max", 3, 2, f"pool{number}", "symmetric" if variant == "lecture" else "floor", plan)
     if classifier:
-        return linear_layers(x, 7 if variant == "lecture" else 6, 4096, dropout, classes, plan.dilation)
+        return convert_fc_layers(x, 7 if variant == "lecture" else 6, 4096, dropout, classes, plan.dilation)
     return x
 
 

@@ -5,8 +5,8 @@ import math
 import keras
 from keras import layers, ops
 
-from retinue.backbones.initialisers import glorot, he
-from retinue.backbones.normalisation import BatchNormalization
+from retinue.backbones.initializers import glorot, he
+from retinue.backbones.normalization import BatchNormalization
 
 
 class OutputStride:

@@ -11,7 +11,7 @@ class Dropout(layers.Dropout):
 
     Keras's own draws the same mask on every replica. Any float tensor whose first axis is the batch's, or a multiple of
     it with the rows of an example together; the same shape out. batch_size: examples of a whole batch, which must be
-    set before training on several replicas (`pipeline/fit.py`); replica r of R then has its rows from
+    set before training on several replicas (`pipeline/training/trainer.py`); replica r of R then has its rows from
     r batch_size // R to (r + 1) batch_size // R.
     """
 

@@ -7,7 +7,7 @@ linear layer with softmax stands for the radial basis functions.
 from keras import layers
 
 from retinue.backbones import blocks
-from retinue.backbones.initialisers import glorot
+from retinue.backbones.initializers import glorot
 
 FIELD = 32  # pixels a side that one unit of the last map sees
 

@@ -4,7 +4,7 @@ from keras import layers
 
 from retinue.backbones import blocks
 from retinue.backbones.dropout import Dropout
-from retinue.backbones.initialisers import gaussian
+from retinue.backbones.initializers import gaussian
 
 # 3x3 convolutions before each pool: configurations A, B, D and E of the paper's table 1
 DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -26,10 +26,10 @@ def build(x, output_stride, classifier, depth, batch_norm=False, dropout=0.5, cl
                 x = blocks.batch_norm(x, f"{name}_bn")
             x = layers.Activation("relu", name=f"{name}_relu")(x)
         x = blocks.pool(x, "max", 2, 2, f"pool{stage}", "floor", plan)
-    return linear_layers(x, 7, 4096, dropout, classes, plan.dilation) if classifier else x
+    return convert_fc_layers(x, 7, 4096, dropout, classes, plan.dilation) if classifier else x
 
 
-def linear_layers(x, side, width, dropout, classes, dilation=1):
+def convert_fc_layers(x, side, width, dropout, classes, dilation=1):
     """fc6, fc7 and the classifier as convolutions: `[n, h, w, c]`, both at least `side`, to logits `[n, classes]`."""
     for name, kernel in (("fc6", side), ("fc7", 1)):
         x = blocks.conv(x, width, kernel, name, 1, dilation if kernel > 1 else 1, "valid", bias=True)

@@ -45,13 +45,13 @@ def photos(height, width, count=32):
 
 def our_rows(tf):
     """(name, "retinue", "image" or "batch", starts from a photo, function of picture(s) and number(s))."""
-    from retinue.data.augment import augment_image
-    from retinue.data.mix import mix
+    from retinue.data.augmentation.geometry import augment_image
+    from retinue.data.augmentation.mix import mix
     from retinue.data.seeds import example_seed
 
     off = dict(
-        horizontal_flip=False, vertical_flip=False, quarter_turns=False, crop_scale=(1.0, 1.0), crop_aspect=(1.0, 1.0),
-        brightness=0.0, contrast=0.0, saturation=0.0, hue=0.0, randaugment_layers=0, randaugment_magnitude=9,
+        horizontal_flip=False, vertical_flip=False, random_rot90=False, crop_scale=(1.0, 1.0), crop_aspect=(1.0, 1.0),
+        brightness=0.0, contrast=0.0, saturation=0.0, hue=0.0, randaugment_num_ops=0, randaugment_magnitude=9,
     )  # fmt: skip
     crop = {"crop_scale": (0.6, 1.0), "crop_aspect": (0.75, 1.333)}
     flip = {"horizontal_flip": True}
@@ -69,11 +69,11 @@ def our_rows(tf):
         ("photo: crop + flip + jitter (the default)", "retinue", "image", True, images(**crop, **flip, **jitter)),
         ("photo: crop + flip", "retinue", "image", True, images(**crop, **flip)),
         ("photo: default + RandAugment 2, 9", "retinue", "image", True,
-         images(**crop, **flip, **jitter, randaugment_layers=2)),
+         images(**crop, **flip, **jitter, randaugment_num_ops=2)),
         ("flip", "retinue", "image", False, images(**flip)),
         ("flip + jitter", "retinue", "image", False, images(**flip, **jitter)),
         ("flip + jitter with hue", "retinue", "image", False, images(**flip, **jitter, hue=0.05)),
-        ("RandAugment 2, 9", "retinue", "image", False, images(randaugment_layers=2)),
+        ("RandAugment 2, 9", "retinue", "image", False, images(randaugment_num_ops=2)),
         ("mixup", "retinue", "batch", False, mixed(mixup=0.2)),
         ("cutmix", "retinue", "batch", False, mixed(cutmix=1.0)),
     ]  # fmt: skip
@@ -144,7 +144,7 @@ def main():
     import keras
     import tensorflow as tf
 
-    from retinue.data.files import atomic_write
+    from retinue.data.storage.atomic_files import atomic_write
 
     large, small = photos(375, 500), photos(SIZE, SIZE)
     rows = our_rows(tf) + keras_rows(tf, keras)

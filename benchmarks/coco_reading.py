@@ -53,7 +53,7 @@ def main():
     parser.add_argument("--read", metavar="FILE", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.read:
-        from retinue.data.read import read
+        from retinue.data.readers.read import read
 
         start = time.perf_counter()
         data = read(arguments.read)

@@ -56,7 +56,7 @@ def main():
     import nncf
 
     from retinue.configs.machine import usable_cores
-    from retinue.pipeline.run import to_csv, versions
+    from retinue.pipeline.runs.run import to_csv, versions
 
     nncf.set_log_level(logging.ERROR)
     drawn, rows = np.random.default_rng(1), []

@@ -85,7 +85,7 @@ def torch_train(folder):
 def make_run(folder):
     """A run folder of ours with torchvision's weights."""
     from retinue import tasks
-    from retinue.pipeline.run import Run
+    from retinue.pipeline.runs.run import Run
 
     task = tasks.create(_config(folder), [f"class {number}" for number in range(1, CLASSES)])
     run = Run.create(folder / "run", task, "benchmarks/detection.py")
@@ -95,12 +95,12 @@ def make_run(folder):
 def _config(folder):
     from retinue.configs.load import load_config
 
-    settings = [f"model.input_size={HEIGHT}", f"detection.longest_side={WIDTH}"]
+    settings = [f"model.input_size={HEIGHT}", f"detection.max_size={WIDTH}"]
     return load_config("faster-rcnn-fpn-coco", [*settings, f"model.weights={folder / 'weights.pth'}"])
 
 
 def retinue_predict(folder, runtime, precision):
-    from retinue.pipeline.predict import predict
+    from retinue.pipeline.prediction.predict import predict
 
     done = []
     with tempfile.TemporaryDirectory() as out:
@@ -121,8 +121,8 @@ def retinue_train(folder):
     import tensorflow as tf
 
     from retinue import tasks
-    from retinue.pipeline.freeze import apply_stage
-    from retinue.pipeline.optimizer import make_optimizer
+    from retinue.pipeline.training.freeze import apply_stage
+    from retinue.pipeline.training.optimizer import make_optimizer
 
     config = _config(folder)
     task = tasks.create(config, [f"class {number}" for number in range(1, CLASSES)])
@@ -179,7 +179,7 @@ def measure(competitor, folder, torch_python):
 
 def write_table(measured, torch_version):
     from retinue.configs.machine import usable_cores
-    from retinue.pipeline.run import to_csv, versions
+    from retinue.pipeline.runs.run import to_csv, versions
 
     rows = []
     for competitor, runs in measured.items():
@@ -222,9 +222,9 @@ def main():
         make_photos(folder / "photos", options.count, WIDTH, HEIGHT)
         for side in ("prepare torch", "prepare retinue"):
             measure(side, folder, options.torch)
-        from retinue.pipeline import rounding
+        from retinue.pipeline.runtimes import bf16_bias_correction
 
-        fit_here = [name for name in PREDICTING if rounding.is_native() or "bf16" not in name]
+        fit_here = [name for name in PREDICTING if bf16_bias_correction.is_native() or "bf16" not in name]
         measured = {competitor: [] for competitor in (*fit_here, *TRAINING)}
         for repeat in range(options.repeats):
             for competitor in measured:

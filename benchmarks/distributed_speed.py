@@ -28,8 +28,8 @@ SETTINGS = [
     "model.weights=none",
     "model.input_size=96",
     "train.batch_size=32",
-    "train.stages={all: {epochs: 3, rate: 0.001}}",
-    "evaluate.bootstrap=0",
+    "train.stages={all: {epochs: 3, learning_rate: 0.001}}",
+    "evaluate.bootstrap_samples=0",
 ]
 NETS = (("lenet5", 32, 32, 600), ("resnet18", 64, 16, 40))  # backbone, pixels, batch, steps
 
@@ -85,7 +85,7 @@ def make_photos(folder, count=480):
 
 
 def main():
-    from retinue.pipeline.run import to_csv
+    from retinue.pipeline.runs.run import to_csv
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)

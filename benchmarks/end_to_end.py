@@ -74,7 +74,7 @@ def run_torchvision(photos, out):
 
 
 def run_retinue(model, photos, out, runtime, precision):
-    from retinue.pipeline.predict import predict
+    from retinue.pipeline.prediction.predict import predict
 
     summary = predict(model, [photos], out / "results", runtime=runtime, precision=precision, say=lambda line: None)
     assert not summary.failures
@@ -100,12 +100,12 @@ def measure(competitor, model, photos, python):
 
 def competitors(run, int8, torch):
     """(backbone, [(name, model folder)]) for one net; the peers come first."""
-    from retinue.pipeline import rounding
-    from retinue.pipeline.run import open_model
+    from retinue.pipeline.runs.run import open_model
+    from retinue.pipeline.runtimes import bf16_bias_correction
 
     backbone = open_model(run).config.model.backbone
     peers = ["keras"] + ["torchvision"] * bool(torch and backbone == "resnet50")
-    own = ["openvino f32"] + ["openvino bf16"] * rounding.is_native()
+    own = ["openvino f32"] + ["openvino bf16"] * bf16_bias_correction.is_native()
     return backbone, [(name, run) for name in peers + own] + [("openvino int8", int8)] * bool(int8)
 
 
@@ -129,7 +129,7 @@ def held_out_score(name, model, data):
 
 def write_table(measured, scores, repeats, torch_version):
     from retinue.configs.machine import usable_cores
-    from retinue.pipeline.run import to_csv, versions
+    from retinue.pipeline.runs.run import to_csv, versions
 
     rows = []
     for (backbone, name), runs in measured.items():

@@ -36,45 +36,45 @@ COMMON = [
     "train.batch_size=8",
     "train.optimizer=sgd",
     "train.sync_batch_norm=true",
-    "train.feature_views=0",
-    "evaluate.bootstrap=0",
+    "train.cached_feature_views=0",
+    "evaluate.bootstrap_samples=0",
     "evaluate.batch_size=8",
 ]
 SETTINGS = {
     "classification": [
         "model.backbone=resnet18",
         "model.input_size=32",
-        "train.stages={head: {epochs: 1, rate: 0.01, backbone_rate: 0.0}, all: {epochs: 2, rate: 0.01}}",
+        "train.stages={head: {epochs: 1, learning_rate: 0.01, backbone_lr_multiplier: 0.0}, all: {epochs: 2, learning_rate: 0.01}}",
     ],
     "detection": [
         "model.backbone=resnet18",
         "model.input_size=64",
-        "detection.longest_side=128",
+        "detection.max_size=128",
         "detection.anchor_sizes=[16, 32, 64, 64, 64]",
-        "detection.pyramid_channels=16",
-        "detection.head_width=32",
-        "detection.boxes_sampled=32",
-        "detection.anchors_sampled=64",
-        "detection.train_candidates=100",
-        "detection.train_proposals=100",
-        "detection.candidates=50",
-        "detection.proposals=50",
-        "train.stages={all: {epochs: 2, rate: 0.003, backbone_rate: 1.0}}",
+        "detection.fpn_channels=16",
+        "detection.box_head_dim=32",
+        "detection.box_batch_size_per_image=32",
+        "detection.rpn_batch_size_per_image=64",
+        "detection.rpn_pre_nms_top_n_train=100",
+        "detection.rpn_post_nms_top_n_train=100",
+        "detection.rpn_pre_nms_top_n_test=50",
+        "detection.rpn_post_nms_top_n_test=50",
+        "train.stages={all: {epochs: 2, learning_rate: 0.003, backbone_lr_multiplier: 1.0}}",
     ],
     "segmentation": [
         "model.backbone=alexnet",
-        "segmentation.linear_layers=false",
+        "segmentation.convert_fc_layers=false",
         "model.input_size=64",
-        "train.stages={all: {epochs: 2, rate: 0.003, backbone_rate: 1.0}}",
+        "train.stages={all: {epochs: 2, learning_rate: 0.003, backbone_lr_multiplier: 1.0}}",
     ],
     "video": [
         "model.backbone=lenet5",
         "model.input_size=32",
         "video.frame_size=[36, 48]",
-        "video.flow_fields=3",
+        "video.flow_length=3",
         "video.flow_bound=4.0",
-        "video.test_snippets=2",
-        "train.stages={all: {epochs: 2, rate: 0.003, backbone_rate: 1.0}}",
+        "video.test_segments=2",
+        "train.stages={all: {epochs: 2, learning_rate: 0.003, backbone_lr_multiplier: 1.0}}",
     ],
 }
 SETTINGS["detection_update"] = [*SETTINGS["detection"], "train.batch_norm=update"]
@@ -140,7 +140,7 @@ def train(task, way, kernels, data, out, log):
     if way == "mirrored":
         program, command = [sys.executable, "-c", MIRRORED], [*command, "--set", "train.strategy=mirrored"]
     elif way == "parts":
-        command += ["--set", "train.accumulate=2"]
+        command += ["--set", "train.gradient_accumulation_steps=2"]
     elif way.startswith("workers"):
         command = ["launch", "--workers", way.removeprefix("workers"), "--", *command]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -189,7 +189,7 @@ def compare(first, second):
 
 
 def main():
-    from retinue.pipeline.run import to_csv
+    from retinue.pipeline.runs.run import to_csv
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", choices=SETTINGS, default=list(SETTINGS))

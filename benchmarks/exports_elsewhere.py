@@ -25,10 +25,11 @@ def main():
     options = parser.parse_args()
     from test_formats_elsewhere import AFTER, BEFORE, ELSEWHERE
 
-    from retinue.pipeline import run_records, runtimes
-    from retinue.pipeline.export import TOLERANCE, export
-    from retinue.pipeline.predictor import stacked
-    from retinue.pipeline.run import open_model
+    from retinue.pipeline.exporting.export import TOLERANCE, export
+    from retinue.pipeline.prediction.predictor import stacked
+    from retinue.pipeline.runs import run_records
+    from retinue.pipeline.runs.run import open_model
+    from retinue.pipeline.runtimes import runtimes
 
     model = open_model(options.run)
     held_out = [record for split in ("test", "val") for record in run_records.spread(model, split, options.files)]

@@ -7,7 +7,7 @@ The solar cells of `retinue demo`, 1,970 to learn from and 654 held out, Efficie
 batches of 32, dropout 0.2, AdamW, one cosine with the same warm-up, label smoothing, validation after every epoch;
 photos are mirrored both ways, by Keras's `RandomFlip` in `Dataset.map` and by retinue's own operations. Competitors:
 "keras": `image_dataset_from_directory` and `Model.fit`, as in Keras's guide to transfer learning; "photos": retinue's
-head stage with train.feature_views=0; "features": the same with so many views, nothing of them in the cache. Each runs
+head stage with train.cached_feature_views=0; "features": the same with so many views, nothing of them in the cache. Each runs
 in a process of its own, and all again `--repeats` times. The seconds are those of the stage, from the first file to the
 last epoch's score: computing features is in them, loading the net is not. Writes benchmarks/results/features.csv, or
 `--out`.
@@ -46,7 +46,7 @@ def parse():
 
 def make_folders(folder):
     """Links to the photos as folder/train/CLASS/NAME and folder/val/CLASS/NAME."""
-    from retinue.pipeline.solar_cells import solar_cell_rows, solar_cells
+    from retinue.pipeline.demos.solar_cells import solar_cell_rows, solar_cells
 
     for row in solar_cell_rows(solar_cells()):
         split = {"train": "train", "test": "val"}[row["split"]]
@@ -94,11 +94,11 @@ def run_retinue(folder, options, views):
 
     from retinue import tasks
     from retinue.configs.load import load_config
-    from retinue.data.read import read
-    from retinue.pipeline.evaluate import Evaluation
-    from retinue.pipeline.fit import Fitting
-    from retinue.pipeline.progress import Progress
-    from retinue.pipeline.run import Run
+    from retinue.data.readers.read import read
+    from retinue.pipeline.evaluation.evaluate import Evaluation
+    from retinue.pipeline.runs.progress import Progress
+    from retinue.pipeline.runs.run import Run
+    from retinue.pipeline.training.trainer import Fitting
 
     changes = "vertical_flip=true crop_scale=[1,1] crop_aspect=[1,1] brightness=0 contrast=0 saturation=0"
     config = load_config(
@@ -109,9 +109,9 @@ def run_retinue(folder, options, views):
             f"train.label_smoothing={SMOOTHING}",
             f"train.weight_decay={DECAY}",
             f"train.warmup_epochs={WARMUP}",
-            f"train.feature_views={views}",
+            f"train.cached_feature_views={views}",
             f"train.stages.head.epochs={options.epochs}",
-            f"train.stages.head.rate={RATE}",
+            f"train.stages.head.learning_rate={RATE}",
             "train.stages.all.epochs=0",
             *(f"augment.{setting}" for setting in changes.split()),
         ]
@@ -166,8 +166,8 @@ def main():
 
 def write_table(measured, options):
     from retinue.configs.machine import usable_cores
-    from retinue.data.files import atomic_write
-    from retinue.pipeline.run import to_csv, versions
+    from retinue.data.storage.atomic_files import atomic_write
+    from retinue.pipeline.runs.run import to_csv, versions
 
     def middle(competitor, key):
         return statistics.median(run[key] for run in measured[competitor])

@@ -22,11 +22,11 @@ import cv2
 import numpy as np
 
 from retinue.configs.load import load_config
-from retinue.data.clip_file import Clip
-from retinue.pipeline.assets import package_data
+from retinue.data.decoding.clip_file import Clip
+from retinue.pipeline.demos.assets import package_data
+from retinue.pipeline.demos.virtual_camera import TAKES
 from retinue.pipeline.flow import extract
-from retinue.pipeline.sources import find_files
-from retinue.pipeline.virtual_camera import TAKES
+from retinue.pipeline.inputs.sources import find_files
 from retinue.tasks.video import flow, stored_flow
 from retinue.tasks.video.snippets import read_snippets
 
@@ -78,7 +78,7 @@ def whole_clip(files):
 
 def sampled(files):
     """Three segments of each clip, computed as they are needed."""
-    settings = load_config(options={"video.frame_size": list(SIZE), "video.flow_fields": 10}).video
+    settings = load_config(options={"video.frame_size": list(SIZE), "video.flow_length": 10}).video
     for file in files:
         read_snippets(file, settings, np.full(3, 0.5))
     return 30 * len(files)

@@ -47,7 +47,7 @@ class Job:
         self.task, self.folder, self.run = task, folder, folder / "run"
         folder.mkdir(parents=True)
         data = make_data(task, folder / "data")
-        stages = f"train.stages={{all: {{epochs: {epochs}, rate: 0.003, backbone_rate: 1.0}}}}"
+        stages = f"train.stages={{all: {{epochs: {epochs}, learning_rate: 0.003, backbone_lr_multiplier: 1.0}}}}"
         settings = [part for one in [*COMMON, *SETTINGS[task], stages] for part in ("--set", one)]
         with open(folder / "train.log", "w") as log:
             code = retinue("train", data, "--task", task, "--out", self.run, *settings, log=log).wait(LIMIT)
@@ -156,7 +156,7 @@ def compare(job, out, unbroken):
 
 
 def main():
-    from retinue.pipeline.run import to_csv
+    from retinue.pipeline.runs.run import to_csv
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engines", nargs="+", default=["local", "ray"])

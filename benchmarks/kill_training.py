@@ -31,11 +31,11 @@ SETTINGS = [
     "model.weights=none",
     "model.input_size=32",
     "train.batch_size=8",
-    "train.feature_views=0",
-    "train.ema=0.9",
-    "train.save_minutes=0.00001",
-    "train.stages={head: {epochs: 5, rate: 0.01, backbone_rate: 0.0}, all: {epochs: 15, rate: 0.001}}",
-    "evaluate.bootstrap=0",
+    "train.cached_feature_views=0",
+    "train.ema_decay=0.9",
+    "train.checkpoint_minutes=0.00001",
+    "train.stages={head: {epochs: 5, learning_rate: 0.01, backbone_lr_multiplier: 0.0}, all: {epochs: 15, learning_rate: 0.001}}",
+    "evaluate.bootstrap_samples=0",
 ]
 
 
@@ -207,7 +207,7 @@ def other_faults(folder, data, workers, say=print):
 
 
 def main():
-    from retinue.pipeline.run import to_csv
+    from retinue.pipeline.runs.run import to_csv
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])

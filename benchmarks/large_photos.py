@@ -4,7 +4,7 @@
 
 RUN: a run folder of classification; PHOTOS: a folder with photos of 6 megapixels and more, of which `--count` files of
 4000 x 3000 pixels are cut, many from one photo where there are fewer photos. Each competitor works in a process of its
-own, all of them in turn. `scaled` and `whole` are one `retinue predict` with `data.jpeg_scaling` true and false, `read
+own, all of them in turn. `scaled` and `whole` are one `retinue predict` with `data.jpeg_dct_scaling` true and false, `read
 scaled` and `read whole` its decoding alone, from files to what the net takes, on all cores; what the first two
 answer is compared: the share of photos with the same label, and the differences of scores. The medians go into
 benchmarks/results/large_photos.csv.
@@ -48,12 +48,12 @@ def make_large(found, folder, count):
 
 
 def with_scaling(run, scaling, folder):
-    """A copy of a run folder with `data.jpeg_scaling` as said."""
+    """A copy of a run folder with `data.jpeg_dct_scaling` as said."""
     import yaml
 
     shutil.copytree(run, folder, ignore=shutil.ignore_patterns("tensorboard", "last", "check", "worst"))
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    config["data"]["jpeg_scaling"] = scaling
+    config["data"]["jpeg_dct_scaling"] = scaling
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     return folder
 
@@ -66,7 +66,7 @@ def work(competitor, run, photos, out):
     elif competitor.startswith("read"):
         seconds, images = read_only(run, photos)
     else:
-        from retinue.pipeline.predict import predict
+        from retinue.pipeline.prediction.predict import predict
 
         summary = predict(run, [photos], out / "results", formats=("jsonl", "csv"), say=lambda line: None)
         assert not summary.failures
@@ -80,8 +80,8 @@ def read_only(run, photos):
     from concurrent.futures import ThreadPoolExecutor
 
     from retinue.configs.machine import usable_cores
-    from retinue.pipeline.reader import Reader
-    from retinue.pipeline.run import open_model
+    from retinue.pipeline.prediction.reader import Reader
+    from retinue.pipeline.runs.run import open_model
 
     reader, files = Reader(open_model(run).task), sorted(map(str, Path(photos).iterdir()))
     started = time.perf_counter()
@@ -116,7 +116,7 @@ def main():
     if options.work:
         return work(*options.work)
     from retinue.configs.machine import usable_cores
-    from retinue.pipeline.run import to_csv, versions
+    from retinue.pipeline.runs.run import to_csv, versions
 
     rates = {name: [] for name in COMPETITORS}
     with tempfile.TemporaryDirectory() as scratch:

@@ -23,12 +23,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from retinue.backbones import blocks, lenet, resnet
-from retinue.backbones.initialisers import glorot
+from retinue.backbones.initializers import glorot
 from retinue.configs.load import load_config
-from retinue.data.files import atomic_write
-from retinue.pipeline.plots import BLUE, GREY, ORANGE, STYLE
-from retinue.pipeline.solar_cells import solar_cell_rows, solar_cells
-from retinue.pipeline.train import train
+from retinue.data.storage.atomic_files import atomic_write
+from retinue.pipeline.demos.solar_cells import solar_cell_rows, solar_cells
+from retinue.pipeline.reports.plots import BLUE, GREY, ORANGE, STYLE
+from retinue.pipeline.training.train import train
 
 FOLDER = Path(__file__).parents[1] / "docs" / "claims"
 PERCENT = PercentFormatter(1.0, decimals=0)

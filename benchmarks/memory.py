@@ -41,7 +41,7 @@ def make_task(task, scratch):
 
 def work(task, count, runtime):
     """Resident megabytes every 1,000 files, printed as JSON."""
-    from retinue.pipeline.predict import predict
+    from retinue.pipeline.prediction.predict import predict
 
     found = []
 
@@ -64,7 +64,7 @@ def work(task, count, runtime):
 
 
 def main():
-    from retinue.pipeline.run import to_csv
+    from retinue.pipeline.runs.run import to_csv
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tasks", nargs="*", default=TASKS)

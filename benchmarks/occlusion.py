@@ -33,8 +33,8 @@ def main():
         for name in names:
             print_captum(name, arguments.repeats)
         return
-    from retinue.data.files import atomic_write
-    from retinue.pipeline.run import to_csv
+    from retinue.data.storage.atomic_files import atomic_write
+    from retinue.pipeline.runs.run import to_csv
 
     rows = [row for name in names for row in measure(name, arguments.repeats)]
     measured = {(row["backbone"], row["how"]) for row in rows}
@@ -51,7 +51,7 @@ def measure(name, repeats):
 
     from retinue import backbones
     from retinue.explain.occlusion import occlusion, spans
-    from retinue.pipeline.explained import probabilities
+    from retinue.pipeline.explaining.explainers import probabilities
 
     keras.utils.set_random_seed(0)
     model = backbones.build(name, weights="none", classifier=True)

@@ -29,10 +29,11 @@ from predict import make_photos
 
 from retinue import tasks
 from retinue.configs.load import load_config
-from retinue.data import batches, decode, packed
-from retinue.data.read import read
+from retinue.data import batches, packed
+from retinue.data.decoding import decode
+from retinue.data.readers.read import read
 from retinue.pipeline.pack import pack
-from retinue.pipeline.run import to_csv
+from retinue.pipeline.runs.run import to_csv
 from retinue.tasks.model import TaskModel
 
 RESULTS = Path(__file__).parent / "results" / "packed_input.csv"

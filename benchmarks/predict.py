@@ -46,7 +46,7 @@ def make_run(folder, input_size=224):
     """A run folder of EfficientNet-Lite0 with ten classes and random weights."""
     from retinue import tasks
     from retinue.configs.load import load_config
-    from retinue.pipeline.run import Run
+    from retinue.pipeline.runs.run import Run
 
     config = load_config(settings=[f"model.input_size={input_size}", f"evaluate.batch_size={BATCH}"])
     classes = [f"class {number}" for number in range(10)]
@@ -60,7 +60,7 @@ def run_keras(run, photos, out):
     """What a reader of the Keras guides would write."""
     import keras
 
-    from retinue.pipeline.run import open_model
+    from retinue.pipeline.runs.run import open_model
 
     opened = open_model(run)
     trained = opened.build()
@@ -81,7 +81,7 @@ def run_keras(run, photos, out):
 
 def run_retinue(run, photos, out, runtime, precision):
     """`predict` as the command line calls it; its clock starts when the model is loaded."""
-    from retinue.pipeline.predict import predict
+    from retinue.pipeline.prediction.predict import predict
 
     summary = predict(run, [photos], out / "results", runtime=runtime, precision=precision, say=lambda line: None)
     assert not summary.failures
@@ -131,7 +131,7 @@ def measure(competitor, run, photos):
 
 def write_table(measured):
     from retinue.configs.machine import usable_cores
-    from retinue.pipeline.run import to_csv, versions
+    from retinue.pipeline.runs.run import to_csv, versions
 
     def middle(competitor, key):
         return statistics.median(run[key] for run in measured[competitor])

@@ -17,12 +17,12 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 import retinue
-from retinue.data.files import atomic_path
-from retinue.data.mask_file import read_mask
-from retinue.pipeline.evaluate import predictions
-from retinue.pipeline.nuclei import nuclei
-from retinue.pipeline.predictor import outputs_function
-from retinue.pipeline.run import open_model
+from retinue.data.decoding.mask_file import read_mask
+from retinue.data.storage.atomic_files import atomic_path
+from retinue.pipeline.demos.nuclei import nuclei
+from retinue.pipeline.evaluation.evaluate import predictions
+from retinue.pipeline.prediction.predictor import outputs_function
+from retinue.pipeline.runs.run import open_model
 
 # name: (backbone, head, share of the rate that the backbone learns at)
 NETS = {
@@ -87,11 +87,11 @@ def trained(tiles, folder, net, seed, epochs):
         model__backbone=backbone,
         model__input_size=128,
         segmentation__head=head,
-        segmentation__linear_layers=False,
-        segmentation__scale=[1.5, 2.6],
-        segmentation__scales=[2.0],
-        segmentation__flip=False,
-        train__stages={"all": {"epochs": epochs, "rate": 2e-3, "backbone_rate": rate}},
+        segmentation__convert_fc_layers=False,
+        segmentation__scale_range=[1.5, 2.6],
+        segmentation__tta_scales=[2.0],
+        segmentation__tta_flip=False,
+        train__stages={"all": {"epochs": epochs, "learning_rate": 2e-3, "backbone_lr_multiplier": rate}},
     )
 
 

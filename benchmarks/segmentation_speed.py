@@ -78,10 +78,10 @@ def main():
 
 def compare_precisions(run, data):
     """Print the scores of a run by each runtime and precision."""
-    from retinue.pipeline.evaluate import score
-    from retinue.pipeline.predictor import outputs_function
-    from retinue.pipeline.prepare import inspect
-    from retinue.pipeline.run import open_model
+    from retinue.pipeline.evaluation.evaluate import score
+    from retinue.pipeline.inputs.prepare import inspect
+    from retinue.pipeline.prediction.predictor import outputs_function
+    from retinue.pipeline.runs.run import open_model
 
     model = open_model(run)
     dataset = inspect(data, model.config, task="segmentation", training=False).usable()[0].split("test")
@@ -96,7 +96,7 @@ def ours():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from retinue import tasks
     from retinue.configs.load import load_config
-    from retinue.pipeline import openvino_runtime, runtimes
+    from retinue.pipeline.runtimes import openvino_runtime, runtimes
 
     settings = ["task=segmentation", "model.backbone=resnet50", "model.weights=none", "segmentation.head=fcn"]
     task = tasks.create(load_config(settings=settings), [str(number) for number in range(CLASSES)])

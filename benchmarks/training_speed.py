@@ -65,7 +65,7 @@ def step_of_torch(net):
 def step_of_retinue(net):
     from retinue import tasks  # before TensorFlow, whose layers it chooses
     from retinue.configs.load import load_config
-    from retinue.pipeline.optimizer import SGD
+    from retinue.pipeline.training.optimizer import SGD
 
     import numpy as np  # isort: skip
     import tensorflow as tf  # isort: skip
@@ -93,8 +93,8 @@ def work(library, net):
 
 def waiting(net, photos, out):
     """The share of its second epoch that `retinue train` waited for data."""
-    settings = [f"model.backbone={net}", "model.weights=none", f"train.batch_size={BATCH}", "evaluate.bootstrap=0"]
-    settings += ["data.val_share=0", "data.test_share=0", "train.stages={all: {epochs: 2, rate: 0.0001}}"]
+    settings = [f"model.backbone={net}", "model.weights=none", f"train.batch_size={BATCH}", "evaluate.bootstrap_samples=0"]
+    settings += ["data.val_fraction=0", "data.test_fraction=0", "train.stages={all: {epochs: 2, learning_rate: 0.0001}}"]
     command = [sys.executable, "-m", "retinue.cli", "train", str(photos), "--out", str(out)]
     command += [part for setting in settings for part in ("--set", setting)]
     subprocess.run(command, check=True, capture_output=True)
@@ -122,7 +122,7 @@ def main():
     if options.work:
         return work(*options.work)
     from retinue.configs.machine import usable_cores
-    from retinue.pipeline.run import to_csv, versions
+    from retinue.pipeline.runs.run import to_csv, versions
 
     asked = "import torch, torchvision, timm; print(torch.__version__, torchvision.__version__, timm.__version__)"
     asked = subprocess.run([options.torch, "-c", asked], capture_output=True, text=True, check=True).stdout.split()

@@ -11,8 +11,8 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from retinue.pipeline.predict import predict
-from retinue.pipeline.run import open_model
+from retinue.pipeline.prediction.predict import predict
+from retinue.pipeline.runs.run import open_model
 
 
 def main():
@@ -37,7 +37,7 @@ def main():
             "precision": precision,
             "backbone": config.model.backbone,
             "input_size": config.model.input_size,
-            "snippets": config.video.test_snippets,
+            "snippets": config.video.test_segments,
             "clips": clips,
             "clips_per_second": round(clips / statistics.median(taken), 1),
             "slowest": round(clips / max(taken), 1),

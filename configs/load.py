@@ -13,7 +13,7 @@ from retinue.configs.schema import Config
 
 FOLDER = Path(__file__).parent
 # What a key that came later is taken for in the configuration of a run that was made without it: what was done then.
-BEFORE = {("data", "jpeg_scaling"): False}
+BEFORE = {("data", "jpeg_dct_scaling"): False}
 AFTER_FILE = 10**9  # options and --set are told after the lines of the file
 
 
@@ -28,7 +28,7 @@ def recipes():
 def describe_keys():
     """A dict a key, of strings: `key` (dotted), `type` (what it takes, in words), `default`, `description`.
 
-    A key of the stages, as train.stages.<stage>.rate, has the values of the default stages as its default.
+    A key of the stages, as train.stages.<stage>.learning_rate, has the values of the default stages as its default.
     """
     stages = Config().train.stages
     rows = []

@@ -23,15 +23,15 @@ class Section(BaseModel):
 class DataConfig(Section):
     """What is read, and what happens to bad files."""
 
-    on_bad: Literal["stop", "skip"] = Field(
-        "stop", description="stop when more than bad_share is bad, or skip them all"
+    on_invalid: Literal["stop", "skip"] = Field(
+        "stop", description="stop when more than max_invalid_fraction is bad, or skip them all"
     )
-    bad_share: Share = Field(0.03, description="share of bad files above which training stops, unless on_bad=skip")
+    max_invalid_fraction: Share = Field(0.03, description="share of bad files above which training stops, unless on_invalid=skip")
     max_pixels: int = Field(200_000_000, gt=0, description="a larger picture is refused before it is decoded")
-    val_share: Share = Field(0.2, description="share of the training files held out, where the data has no val split")
-    test_share: Share = Field(0.0, description="share held out for a last test, where the data has no test split")
+    val_fraction: Share = Field(0.2, description="share of the training files held out, where the data has no val split")
+    test_fraction: Share = Field(0.0, description="share held out for a last test, where the data has no test split")
     fit: Literal["squash", "crop", "pad"] = Field("squash", description="how a picture is brought to a square")
-    jpeg_scaling: bool = Field(
+    jpeg_dct_scaling: bool = Field(
         True, description="decode a large JPEG at 1/2, 1/4 or 1/8 of its size where it is made smaller than that anyway"
     )
     fold: Literal[1, 2, 3] = Field(1, description="which of the three splits of UCF-101 or HMDB-51")
@@ -42,7 +42,7 @@ class AugmentConfig(Section):
 
     horizontal_flip: bool = Field(True, description="mirror left and right, half of the time")
     vertical_flip: bool = Field(False, description="mirror top and bottom, half of the time")
-    quarter_turns: bool = Field(False, description="turn by 0, 90, 180 or 270 degrees")
+    random_rot90: bool = Field(False, description="turn by 0, 90, 180 or 270 degrees")
     crop_scale: Annotated[tuple[Share, Share], LISTED] = Field(
         (0.6, 1.0), description="share of the area that a random crop keeps"
     )
@@ -53,7 +53,7 @@ class AugmentConfig(Section):
     contrast: Share = Field(0.2, description="largest relative change")
     saturation: Share = Field(0.2, description="largest relative change")
     hue: Annotated[float, Field(ge=0, le=0.5)] = Field(0.0, description="largest turn, in turns of the colour circle")
-    randaugment_layers: int = Field(0, ge=0, le=8, description="operations of RandAugment a picture")
+    randaugment_num_ops: int = Field(0, ge=0, le=8, description="operations of RandAugment a picture")
     randaugment_magnitude: int = Field(9, ge=0, le=30, description="their strength")
     mixup: NotNegative = Field(0.0, description="alpha of the Beta distribution; 0 is off")
     cutmix: NotNegative = Field(0.0, description="alpha of the Beta distribution; 0 is off")
@@ -85,10 +85,10 @@ class Stage(Section):
 
     epochs: int = Field(ge=0, description="passes over the training files")
     rate: Positive = Field(description="the learning rate's peak")
-    final_rate: NotNegative = Field(0.0, description="where the cosine ends, for instance where the next stage begins")
-    backbone_rate: Share = Field(0.1, description="the backbone's updates are scaled by this; 0 freezes it")
-    frozen_below: Literal[0, 2, 4, 8, 16, 32] = Field(0, description="layers before this stride stay frozen; 0 is none")
-    frozen_layers: Annotated[tuple[str, ...], LISTED] = Field(
+    final_learning_rate: NotNegative = Field(0.0, description="where the cosine ends, for instance where the next stage begins")
+    backbone_lr_multiplier: Share = Field(0.1, description="the backbone's updates are scaled by this; 0 freezes it")
+    freeze_until_stride: Literal[0, 2, 4, 8, 16, 32] = Field(0, description="layers before this stride stay frozen; 0 is none")
+    freeze_layers: Annotated[tuple[str, ...], LISTED] = Field(
         (), description="names of layers that stay as they are in this stage"
     )
     input_size: int | None = Field(None, ge=8, le=4096, description="another input size during this stage")
@@ -102,8 +102,8 @@ class TrainConfig(Section):
 
     stages: dict[str, Stage] = Field(
         {
-            "head": Stage(epochs=2, rate=1e-3, backbone_rate=0.0),
-            "all": Stage(epochs=10, rate=1e-3, backbone_rate=0.1),
+            "head": Stage(epochs=2, learning_rate=1e-3, backbone_lr_multiplier=0.0),
+            "all": Stage(epochs=10, learning_rate=1e-3, backbone_lr_multiplier=0.1),
         },
         description="the stages by name, in order",
     )
@@ -121,7 +121,7 @@ class TrainConfig(Section):
         description="what training steps compute in; with 16 bits, weights, losses and batch norms stay float32, and "
         "float16 scales the loss. Scores and answers are float32 always",
     )
-    rate_for_batch: int = Field(
+    reference_batch_size: int = Field(
         0,
         ge=0,
         description="the batch size that the stages' rates are meant for: they are multiplied by batch_size over this "
@@ -141,10 +141,10 @@ class TrainConfig(Section):
     weight_decay: NotNegative = Field(1e-4, description="on kernels only; never on biases and normalisation")
     schedule: Literal["cosine", "steps", "constant"] = Field("cosine", description="the rate over each stage")
     warmup_epochs: NotNegative = Field(0.5, description="the rate rises from 0 over so many epochs of each stage")
-    steps_at: Annotated[tuple[Share, ...], LISTED] = Field(
+    lr_milestones: Annotated[tuple[Share, ...], LISTED] = Field(
         (0.6, 0.85), description="schedule steps: shares of the stage where the rate falls"
     )
-    steps_factor: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="schedule steps: by this factor")
+    lr_gamma: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="schedule steps: by this factor")
     clip_norm: NotNegative = Field(1.0, description="largest norm of the gradient of all weights; 0 is off")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share given to all classes alike")
     balance: Literal["none", "mild", "weights", "sampler"] = Field(
@@ -162,18 +162,18 @@ class TrainConfig(Section):
     ema: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="moving average of the weights, 0.99 say; 0 is off"
     )
-    feature_views: int = Field(
+    cached_feature_views: int = Field(
         4,
         ge=0,
         le=1000,
         description="a stage that trains the head alone computes the backbone once for so many changed copies of each "
         "photo, and goes through them in turn; 1 is the photo as it is, 0 computes anew in every epoch",
     )
-    early_stop: int = Field(0, ge=0, description="end a stage after so many epochs without a better score; 0 is off")
-    save_minutes: NotNegative = Field(
+    early_stopping_patience: int = Field(0, ge=0, description="end a stage after so many epochs without a better score; 0 is off")
+    checkpoint_minutes: NotNegative = Field(
         5.0, description="also save for resuming so often within an epoch; 0 is only at its end"
     )
-    keep_checkpoints: int = Field(
+    max_checkpoints: int = Field(
         2, ge=1, le=100, description="so many are kept; a damaged newest one falls back to the one before"
     )
 
@@ -201,7 +201,7 @@ class DetectionConfig(Section):
     style: Literal["fpn", "classic"] = Field(
         "fpn", description="a feature pyramid, or one map of stride 16 as in the paper of 2015"
     )
-    longest_side: int = Field(
+    max_size: int = Field(
         1333, ge=8, le=8192, description="pixels that the longer side has at most; the shorter has model.input_size"
     )
     anchor_sizes: Annotated[tuple[Positive, ...], LISTED] = Field(
@@ -211,28 +211,28 @@ class DetectionConfig(Section):
     anchor_ratios: Annotated[tuple[Positive, ...], LISTED] = Field(
         (0.5, 1.0, 2.0), description="height to width of the anchors"
     )
-    crossing_anchors: bool = Field(True, description="learn from anchors that cross the picture's edge, too")
+    train_on_boundary_anchors: bool = Field(True, description="learn from anchors that cross the picture's edge, too")
     objectness: Literal["sigmoid", "softmax"] = Field(
         "sigmoid", description="one output an anchor, or the paper's two (background, object)"
     )
-    anchors_sampled: int = Field(256, ge=2, description="anchors of a picture that a step learns from")
-    boxes_sampled: int = Field(512, ge=4, description="proposals of a picture that a step learns from")
-    background_from: Annotated[float, Field(ge=0, lt=0.5)] = Field(
+    rpn_batch_size_per_image: int = Field(256, ge=2, description="anchors of a picture that a step learns from")
+    box_batch_size_per_image: int = Field(512, ge=4, description="proposals of a picture that a step learns from")
+    box_bg_iou_low: Annotated[float, Field(ge=0, lt=0.5)] = Field(
         0.0, description="overlap with an object that a background box must have; 0.1 in the paper on VOC"
     )
-    train_candidates: int = Field(2000, ge=1, description="best anchors of a level before suppression, in training")
-    train_proposals: int = Field(2000, ge=1, description="proposals of a picture, in training")
+    rpn_pre_nms_top_n_train: int = Field(2000, ge=1, description="best anchors of a level before suppression, in training")
+    rpn_post_nms_top_n_train: int = Field(2000, ge=1, description="proposals of a picture, in training")
     candidates: int = Field(1000, ge=1, description="best anchors of a level before suppression, in prediction")
     proposals: int = Field(1000, ge=1, description="proposals of a picture, in prediction")
-    smallest_proposal: Positive = Field(0.001, description="pixels that each side of a proposal has at least")
-    pyramid_channels: int = Field(256, ge=8, description="of the feature pyramid; few are fast")
-    head_width: int = Field(1024, ge=8, description="of the two linear layers that look at each proposal")
-    head_beta: Positive = Field(
+    rpn_min_size: Positive = Field(0.001, description="pixels that each side of a proposal has at least")
+    fpn_channels: int = Field(256, ge=8, description="of the feature pyramid; few are fast")
+    box_head_dim: int = Field(1024, ge=8, description="of the two linear layers that look at each proposal")
+    box_smooth_l1_beta: Positive = Field(
         0.1111111111111111, description="where the head's box loss turns from square to linear; 1 in Fast R-CNN"
     )
     score_threshold: Share = Field(0.05, description="detections that score less are left out")
     nms_threshold: Share = Field(0.5, description="of two of one class that overlap more, the better one stays")
-    most_detections: int = Field(100, ge=1, description="detections of a picture")
+    max_detections: int = Field(100, ge=1, description="detections of a picture")
 
 
 class SegmentationConfig(Section):
@@ -244,7 +244,7 @@ class SegmentationConfig(Section):
         "FCN head or DeepLabV3's ASPP",
     )
     at_once: bool = Field(False, description="fcn16s and fcn8s: scale the skips down, to learn all from the start")
-    linear_layers: bool = Field(True, description="VGG and AlexNet bring their fc6 and fc7 along, as convolutions")
+    convert_fc_layers: bool = Field(True, description="VGG and AlexNet bring their fc6 and fc7 along, as convolutions")
     context: Literal["none", "basic", "large"] = Field("none", description="front_end: the context module behind it")
     output_stride: Literal[8, 16] = Field(8, description="fcn and aspp: of the dilated net; 16 is faster and coarser")
     focus: NotNegative = Field(0.0, description="gamma of the focal loss; 0 is plain cross-entropy")
@@ -253,7 +253,7 @@ class SegmentationConfig(Section):
         (0.5, 2.0), description="random scale of training pictures before the square is cut"
     )
     rotation: Annotated[float, Field(ge=0, le=180)] = Field(0.0, description="largest random turn, in degrees")
-    longest_side: int = Field(
+    max_size: int = Field(
         1024,
         ge=32,
         le=65536,
@@ -296,16 +296,16 @@ class VideoConfig(Section):
         (256, 340), description="height and width that frames and flow have before model.input_size is cut from them"
     )
     segments: int = Field(1, ge=1, le=32, description="parts of a clip that a training step looks into, at random")
-    test_snippets: int = Field(
+    test_segments: int = Field(
         3, ge=1, le=250, description="equally spaced places that a score looks at; 25 in the paper"
     )
-    flow_fields: int = Field(10, ge=1, le=64, description="flow fields in a row that the temporal stream sees")
+    flow_length: int = Field(10, ge=1, le=64, description="flow fields in a row that the temporal stream sees")
     flow_method: Literal["dis", "farneback", "tvl1"] = Field(
         "dis", description="how flow is computed; tvl1 needs opencv-contrib"
     )
     flow_bound: Positive = Field(20.0, description="pixels of motion that 8 bits reach to")
     flow_folder: str = Field("", description="folder that `retinue flow` wrote; flow that is not there is computed")
-    subtract_mean: bool = Field(
+    flow_subtract_mean: bool = Field(
         True, description="take the mean out of each flow field, against the camera's motion; false where that is meant"
     )
     crop_scales: Annotated[tuple[Share, ...], LISTED] = Field(
@@ -319,7 +319,7 @@ class VideoConfig(Section):
     fusion_weights: Annotated[tuple[Positive, Positive], LISTED] = Field(
         (1.0, 1.5), description="fusion weighted: of the spatial and the temporal stream"
     )
-    fusion_share: Annotated[float, Field(gt=0, lt=1)] = Field(
+    svm_holdout_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.2, description="fusion svm: share of the training clips that the streams never see, to fit it on"
     )
 

@@ -153,7 +153,7 @@ class Dataset:
         Names and ids play no part, so that a folder that was moved or renamed keeps its fingerprint. Without
         `content_ids` every file is read for it.
         """
-        from retinue.data.content import content_ids  # which opens packs, and those hold a Dataset
+        from retinue.data.storage.content import content_ids  # which opens packs, and those hold a Dataset
 
         digest = hashlib.sha256(repr((self.task, self.classes)).encode())
         identities = content_ids(self.files) if self.content_ids is None else self.content_ids

@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.data import packed
-from retinue.data.content import damage
 from retinue.data.finding import BAD, Finding
 from retinue.data.pack_write import HEAD
+from retinue.data.storage.content import damage
 
 CHECKSUM = "checksum"
 

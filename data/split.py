@@ -8,7 +8,7 @@ import numpy as np
 from retinue.configs.errors import RetinueError, UsageError
 
 
-def split(dataset, *, val_share=0.2, test_share=0.0, seed=0, duplicate_groups=()):
+def split(dataset, *, val_fraction=0.2, test_fraction=0.0, seed=0, duplicate_groups=()):
     """The same records with every split filled. Splits that the data came with are kept.
 
     A val split is held out of the training files only where the data has none, and so is a test split; files without a
@@ -21,10 +21,10 @@ def split(dataset, *, val_share=0.2, test_share=0.0, seed=0, duplicate_groups=()
     near its share.
     Raises UsageError for shares out of range, RetinueError when nothing can be held out.
     """
-    if not (0 <= val_share < 1 and 0 <= test_share < 1 and val_share + test_share < 1):
-        raise UsageError(f"data.val_share {val_share} and data.test_share {test_share} must be below 1 together")
+    if not (0 <= val_fraction < 1 and 0 <= test_fraction < 1 and val_fraction + test_fraction < 1):
+        raise UsageError(f"data.val_fraction {val_fraction} and data.test_fraction {test_fraction} must be below 1 together")
     splits = dataset.splits.copy()
-    held_out = {"val": val_share, "test": test_share}
+    held_out = {"val": val_fraction, "test": test_fraction}
     held_out = {name: share for name, share in held_out.items() if share and not (splits == name).any()}
     units = _units(dataset, duplicate_groups)
     _follow_their_group(splits, units)

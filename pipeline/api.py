@@ -4,24 +4,24 @@ from retinue.configs.load import load_config
 
 
 def check(data, task="auto", **settings):
-    """Look for trouble in a data source. Returns the `Report` of data/check_report.py. Imports no TensorFlow.
+    """Look for trouble in a data source. Returns the `Report` of data/checking/check_report.py. Imports no TensorFlow.
 
     data: folder, CSV file or "tfds:NAME". settings: dotted configuration keys with `__` for the dot, for example
     `data__max_pixels=10_000_000`.
     """
-    from retinue.pipeline.prepare import config_for, inspect
+    from retinue.pipeline.inputs.prepare import config_for, inspect
 
     options = {key.replace("__", "."): value for key, value in settings.items()}
     return inspect(data, config_for(data, None if task == "auto" else task, options=options), task=task)
 
 
 def train(data, out=None, recipe=None, resume=False, **settings):
-    """Fine-tune a model. Returns (`Run`, `Scores`); see pipeline/train.py.
+    """Fine-tune a model. Returns (`Run`, `Scores`); see pipeline/training/train.py.
 
     recipe: name or path. settings: as for `check`, for example `model__backbone="keras/ResNet50"`.
     """
-    from retinue.pipeline.prepare import config_for
-    from retinue.pipeline.train import train
+    from retinue.pipeline.inputs.prepare import config_for
+    from retinue.pipeline.training.train import train
 
     config = None
     if not resume or recipe or settings:
@@ -31,29 +31,29 @@ def train(data, out=None, recipe=None, resume=False, **settings):
 
 
 def evaluate(model, data, split=None, runtime="auto", precision="auto"):
-    """`Scores` of a run folder or an export on data with known answers; see pipeline/evaluate.py."""
-    from retinue.pipeline.evaluate import evaluate
+    """`Scores` of a run folder or an export on data with known answers; see pipeline/evaluation/evaluate.py."""
+    from retinue.pipeline.evaluation.evaluate import evaluate
 
     return evaluate(model, data, split=split, runtime=runtime, precision=precision)
 
 
 def predict(model, sources, out, **options):
-    """Run a model over files; see pipeline/predict.py for the options."""
-    from retinue.pipeline.predict import predict
+    """Run a model over files; see pipeline/prediction/predict.py for the options."""
+    from retinue.pipeline.prediction.predict import predict
 
     return predict(model, sources, out, **options)
 
 
 def export(run, out, **options):
-    """Export a run; see pipeline/export.py for the options."""
-    from retinue.pipeline.export import export
+    """Export a run; see pipeline/exporting/export.py for the options."""
+    from retinue.pipeline.exporting.export import export
 
     return export(run, out, **options)
 
 
 def explain_photos(model, images=(), out=None, **options):
-    """Show what a classifier looks at; see pipeline/explain.py for the options."""
-    from retinue.pipeline.explain import explain
+    """Show what a classifier looks at; see pipeline/explaining/explain.py for the options."""
+    from retinue.pipeline.explaining.explain import explain
 
     return explain(model, images, out, **options)
 
@@ -74,7 +74,7 @@ def build(task, classes, recipe=None, multi_label=False, **settings):
 
 def load(path):
     """The trained Keras `TaskModel` of a run folder."""
-    from retinue.pipeline.run import open_model
+    from retinue.pipeline.runs.run import open_model
 
     return open_model(path).build()
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.configs.quiet import import_tensorflow
-from retinue.pipeline import runtimes
-from retinue.pipeline.export import TOLERANCE
-from retinue.pipeline.predict import predict
-from retinue.pipeline.predictor import Predictor
-from retinue.pipeline.run import open_model
-from retinue.pipeline.sources import find_files
-from retinue.pipeline.streams import in_turn
+from retinue.pipeline.exporting.export import TOLERANCE
+from retinue.pipeline.inputs.sources import find_files
+from retinue.pipeline.prediction.predict import predict
+from retinue.pipeline.prediction.predictor import Predictor
+from retinue.pipeline.runs.run import open_model
+from retinue.pipeline.runtimes import runtimes
+from retinue.pipeline.runtimes.concurrent_requests import in_turn
 from retinue.tasks.scores import counted
 
 FILES = 200  # that the end-to-end speed is taken over

@@ -5,8 +5,8 @@ import os
 import shutil
 
 from retinue.configs.machine import cache_folder, usable_cores
-from retinue.pipeline import openvino_runtime, runtimes
-from retinue.pipeline.run import versions
+from retinue.pipeline.runs.run import versions
+from retinue.pipeline.runtimes import openvino_runtime, runtimes
 
 OPTIONAL = {
     "openvino": ("the fast CPU runtime", "pip install openvino"),

@@ -12,9 +12,9 @@ import cv2
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import usable_cores
-from retinue.data.files import atomic_write
-from retinue.pipeline.progress import failure_lines
-from retinue.pipeline.sources import find_files
+from retinue.data.storage.atomic_files import atomic_write
+from retinue.pipeline.inputs.sources import find_files
+from retinue.pipeline.runs.progress import failure_lines
 from retinue.tasks.video import flow, stored_flow
 
 AHEAD = 4  # clips a core that have been handed out; bounds what a list of a million files holds

@@ -9,10 +9,10 @@ import numpy as np
 from retinue.configs.errors import UsageError
 from retinue.configs.quiet import import_tensorflow
 from retinue.data import packed
-from retinue.data.check_report import problem_lines
+from retinue.data.checking.check_report import problem_lines
 from retinue.data.finding import BAD
-from retinue.pipeline.prepare import look_at, read_data, refuse_unfit
-from retinue.pipeline.progress import count_files
+from retinue.pipeline.inputs.prepare import look_at, read_data, refuse_unfit
+from retinue.pipeline.runs.progress import count_files
 
 SHOWN = 20  # damaged records on the screen
 

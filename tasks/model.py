@@ -5,8 +5,8 @@ import time
 import keras
 import tensorflow as tf
 
-from retinue.tasks.accumulation import accumulated
-from retinue.tasks.precision import computing_in
+from retinue.tasks.gradient_accumulation import accumulated
+from retinue.tasks.mixed_precision import computing_in
 
 
 class TaskModel(keras.Model):

@@ -87,12 +87,12 @@ class Task(abc.ABC):
         """The function over a training batch (inputs, targets, seeds) -> (inputs, targets), or None."""
 
     def photo(self, encoded, upright_jpeg=False):
-        """One encoded file (string tensor) as `prepare` takes it, decoded or yet to be, by `data.jpeg_scaling`.
+        """One encoded file (string tensor) as `prepare` takes it, decoded or yet to be, by `data.jpeg_dct_scaling`.
         upright_jpeg: whether it is known to be that, see `EncodedPhoto`."""
-        from retinue.data.decode import decode_image
-        from retinue.data.encoded_photo import EncodedPhoto
+        from retinue.data.decoding.decode import decode_image
+        from retinue.data.decoding.encoded_image import EncodedPhoto
 
-        if not self.config.data.jpeg_scaling:
+        if not self.config.data.jpeg_dct_scaling:
             return decode_image(encoded)
         return EncodedPhoto(encoded, upright_jpeg)
 
@@ -102,7 +102,7 @@ class Task(abc.ABC):
 
     def read_record(self, columns):
         """`sources` of one record, as tensors -> what `read` gives, in an input pipeline."""
-        from retinue.data import decode
+        from retinue.data.decoding import decode
 
         return self.read(decode.read_encoded(columns["file"]))
 
@@ -173,7 +173,7 @@ class Task(abc.ABC):
 
     def picture(self, record):
         """A record of a dataset as a person looks at it, uint8 `[h, w, 3]`."""
-        from retinue.data import decode
+        from retinue.data.decoding import decode
 
         return decode.decode_image(decode.read_encoded(record["file"])).numpy()
 

@@ -63,7 +63,7 @@ def test_opening_a_run_imports_no_tensorflow(tmp_path):
     """Or `--resume` would greet, and join the other workers too late."""
     (tmp_path / "config.yaml").write_text("task: classification\n")
     (tmp_path / "classes.json").write_text('{"classes": ["cat", "dog"], "multi_label": false}')
-    opened = imported_by(f"from retinue.pipeline.run import open_model; open_model({str(tmp_path)!r})")
+    opened = imported_by(f"from retinue.pipeline.runs.run import open_model; open_model({str(tmp_path)!r})")
     assert "tensorflow" not in opened
 
 
@@ -134,7 +134,7 @@ def test_wrong_key_in_a_recipe_file_names_file_and_line(retinue, photos, tmp_pat
         (lambda folder: folder.mkdir(), "photos"),
         (lambda folder: [photo(folder / "cat" / f"{n}.jpg", seed=n) for n in range(4)], "only one class"),
         (lambda folder: [photo(folder / f"{n}.jpg", seed=n) for n in range(4)], "folder"),
-        (lambda folder: bad_share(folder, 3), "data.on_bad=skip"),
+        (lambda folder: max_invalid_fraction(folder, 3), "data.on_invalid=skip"),
     ],
     ids=["empty folder", "one class", "no class folders", "many bad files"],
 )
@@ -148,7 +148,7 @@ def test_data_that_is_not_fit_ends_with_a_line(retinue, tmp_path, prepare, messa
     assert not (tmp_path / "run").exists()
 
 
-def bad_share(folder, bad):
+def max_invalid_fraction(folder, bad):
     for number in range(20):
         path = photo(folder / ("cat" if number % 2 else "dog") / f"{number}.jpg", seed=number)
         if number < bad:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 import retinue
-from retinue.data.decode import encoded_bytes
+from retinue.data.decoding.decode import encoded_bytes
 
 COLOURS = {"blåbær & co": (60, 60, 190), "red": (190, 60, 60), "green": (60, 190, 60)}
 SMALL = {
@@ -18,9 +18,9 @@ SMALL = {
     "model__backbone": "lenet5",
     "model__input_size": 32,
     "train__batch_size": 8,
-    "evaluate__bootstrap": 100,
-    "train__stages": {"all": {"epochs": 2, "rate": 1e-3, "backbone_rate": 1.0}},
-    "data__on_bad": "skip",
+    "evaluate__bootstrap_samples": 100,
+    "train__stages": {"all": {"epochs": 2, "learning_rate": 1e-3, "backbone_lr_multiplier": 1.0}},
+    "data__on_invalid": "skip",
 }
 
 
@@ -106,7 +106,7 @@ def test_several_labels_a_file(photos, tmp_path):
         writer.writerow(["file", "label"])
         for number, path in enumerate(files):
             writer.writerow([path, path.parent.name + (";odd" if number % 2 else "")])
-    run, scores = retinue.train(str(table), str(tmp_path / "run"), **SMALL | {"train__balance": "weights"})
+    run, scores = retinue.train(str(table), str(tmp_path / "run"), **SMALL | {"train__class_balance": "weights"})
     assert scores.headline == "mean_average_precision" and 0 <= scores.value <= 1
     retinue.predict(str(run.folder), [str(files[0])], tmp_path / "out", say=lambda line: None)
     scores = predictions(tmp_path / "out")[str(files[0])]
@@ -152,7 +152,7 @@ def test_evaluation_refuses_labels_of_another_kind(run, photos, tmp_path):
         ({"model__weights": "none.h5"}, "none.h5"),
         ({"model__backbone": "keras/VGG16", "model__input_size": 16}, "the smallest is 32"),
         (
-            {"model__backbone": "keras/VGG16", "train__stages": {"a": {"epochs": 1, "rate": 1, "input_size": 16}}},
+            {"model__backbone": "keras/VGG16", "train__stages": {"a": {"epochs": 1, "learning_rate": 1, "input_size": 16}}},
             "smallest",
         ),
     ],
@@ -169,7 +169,7 @@ def test_resume_refuses_settings(run, photos):
 
 
 def test_without_held_out_files_there_is_a_report_and_no_score(photos, tmp_path):
-    settings = SMALL | {"model__backbone": "lenet5", "data__val_share": 0.0}
+    settings = SMALL | {"model__backbone": "lenet5", "data__val_fraction": 0.0}
     run, scores = retinue.train(str(photos), str(tmp_path / "run"), **settings)
     assert scores is None and (run.folder / "report.html").exists() and not (run.folder / "scores.json").exists()
     retinue.export(str(run.folder), tmp_path / "export", say=lambda line: None)  # proven on files it learned from

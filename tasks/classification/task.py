@@ -10,9 +10,10 @@ from keras import layers, ops
 from retinue import backbones
 from retinue.backbones.dropout import Dropout
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.data import augment, decode, mix, resize
+from retinue.data.augmentation import geometry, mix
 from retinue.data.dataset import Ragged
-from retinue.tasks.classification import draw, losses, scores, views
+from retinue.data.decoding import decode, resize
+from retinue.tasks.classification import draw, losses, scores, test_time_augmentation
 from retinue.tasks.feature_models import FeatureModels
 from retinue.tasks.model import TaskModel
 from retinue.tasks.task import Task
@@ -47,8 +48,8 @@ class Classification(Task):
         )(pooled)
         cross_entropy = losses.sigmoid_cross_entropy if self.multi_label else losses.softmax_cross_entropy
         class_weights = None
-        if train.balance in BALANCE_POWER and class_counts is not None:
-            class_weights = losses.balanced_class_weights(class_counts, BALANCE_POWER[train.balance])
+        if train.class_balance in BALANCE_POWER and class_counts is not None:
+            class_weights = losses.balanced_class_weights(class_counts, BALANCE_POWER[train.class_balance])
         smoothing = train.label_smoothing
 
         def loss(targets, outputs):
@@ -76,13 +77,13 @@ class Classification(Task):
 
     def example(self, training, input_size=None):
         """(columns of one record, seed) -> (uint8 `[s, s, 3]`, float32 `[classes]` target)."""
-        size, fit = input_size or self.config.model.input_size, self.config.data.fit
+        size, fit = input_size or self.config.model.input_size, self.config.data.resize_mode
         changes = self.config.augment
 
         def make(columns, seed):
             image = self.photo(decode.read_encoded(columns["file"]))
             if training:
-                image = augment.augment_image(image, changes, size, fit, seed)
+                image = geometry.augment_image(image, changes, size, fit, seed)
             else:
                 image = resize.resize_image(image, size, fit)
             return image, self._targets(columns)
@@ -106,16 +107,16 @@ class Classification(Task):
 
     def prepare(self, image):
         """One picture, uint8 `[h, w, 3]` or an `EncodedPhoto` -> `{"image": uint8 [s, s, 3]}`."""
-        size = views.read_size(self.config.model.input_size, self.config.evaluate.views)
-        return {"image": resize.resize_image(image, size, self.config.data.fit)}
+        size = test_time_augmentation.read_size(self.config.model.input_size, self.config.evaluate.tta)
+        return {"image": resize.resize_image(image, size, self.config.data.resize_mode)}
 
     def inference(self, model):
         """`{"image": uint8 [n, s, s, 3]}` -> `{"scores": float32 [n, classes]}`, test-time views included."""
-        input_size, kind = self.config.model.input_size, self.config.evaluate.views
-        size = views.read_size(input_size, kind)
+        input_size, kind = self.config.model.input_size, self.config.evaluate.tta
+        size = test_time_augmentation.read_size(input_size, kind)
         image = keras.Input((size, size, 3), dtype="uint8", name="image")
-        logits = model(views.make_views(ops.cast(image, "float32"), kind, input_size), training=False)
-        probabilities = views.mean_over_views(self._probabilities(logits), kind)
+        logits = model(test_time_augmentation.make_views(ops.cast(image, "float32"), kind, input_size), training=False)
+        probabilities = test_time_augmentation.mean_over_views(self._probabilities(logits), kind)
         return keras.Model({"image": image}, {"scores": probabilities}, name="inference")
 
     def _probabilities(self, logits):
@@ -123,15 +124,15 @@ class Classification(Task):
 
     def feature_models(self, model, input_size=None):
         """Features are the pooled last map: float32 `[n, channels]` in training, `[n, views, channels]` held out."""
-        config, kind = self.config, self.config.evaluate.views
+        config, kind = self.config, self.config.evaluate.tta
         size = input_size or config.model.input_size
         trunk = keras.Model(model.input, model.get_layer(POOL).output)
-        channels, count = trunk.output.shape[-1], views.VIEWS[kind]
+        channels, count = trunk.output.shape[-1], test_time_augmentation.VIEWS[kind]
         image = keras.Input((size, size, 3), dtype="uint8", name="image")
         training = keras.Model({"image": image}, {"features": trunk(ops.cast(image, "float32"), training=False)})
-        side = views.read_size(config.model.input_size, kind)
+        side = test_time_augmentation.read_size(config.model.input_size, kind)
         image = keras.Input((side, side, 3), dtype="uint8", name="image")
-        seen = views.make_views(ops.cast(image, "float32"), kind, config.model.input_size)
+        seen = test_time_augmentation.make_views(ops.cast(image, "float32"), kind, config.model.input_size)
         seen = ops.reshape(trunk(seen, training=False), (count, -1, channels))
         held_out = keras.Model({"image": image}, {"features": ops.transpose(seen, (1, 0, 2))})
         head = model.behind(POOL)
@@ -210,7 +211,7 @@ class Classification(Task):
 
     def evaluator(self, interval=True):
         """A `ClassificationEvaluator` for these classes; without `interval` there is no bootstrap."""
-        resamples = self.config.evaluate.bootstrap if interval else 0
+        resamples = self.config.evaluate.bootstrap_samples if interval else 0
         return scores.ClassificationEvaluator(self.classes, self.multi_label, resamples, self.config.seed)
 
     def draw(self, image, prediction, truth=None):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from retinue.tasks.detection.overlaps import intersection_over_union
+from retinue.tasks.detection.numpy_iou import intersection_over_union
 
 OVERLAP = 0.5
 

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from retinue.tasks import drawing
-from retinue.tasks.detection.judge import FALSE_ALARM, PASSED_OVER, judge
+from retinue.tasks.detection.error_summary import FALSE_ALARM, PASSED_OVER, judge
 from retinue.tasks.scores import counted
 
 THRESHOLD = 0.4  # boxes with a lower score are not drawn

@@ -16,7 +16,7 @@ BOXES_FROM = 1 << 24  # the number of the first annotated box in the draw
 class ProposalSamples(layers.Layer):
     """Match proposals with the annotated boxes, which are proposals as well, and draw those that are learned from.
 
-    count: of proposals an image; background_from: the IoU that background must have (0.1 in the paper on VOC).
+    count: of proposals an image; box_bg_iou_low: the IoU that background must have (0.1 in the paper on VOC).
     Called with proposals float32 `[n, r, 4]`, their scores `[n, r]`, boxes float32 `[n, m, 4]`, labels int32 `[n, m]`
     and seed int32 `[n, 2]`. Gives a dict: proposals float32 `[n, s, 4]`, labels int32 `[n, s]` (0 is background, class
     c is c + 1), targets float32 `[n, s, 4]` (encoded boxes), weights float32 `[n, s]` (0 where there were too few).
@@ -24,9 +24,9 @@ class ProposalSamples(layers.Layer):
 
     in_float32 = True
 
-    def __init__(self, count, background_from=0.0, **arguments):
+    def __init__(self, count, box_bg_iou_low=0.0, **arguments):
         super().__init__(**arguments)
-        self.count, self.background_from = count, background_from
+        self.count, self.box_bg_iou_low = count, box_bg_iou_low
 
     def call(self, proposals, scores, boxes, labels, seed):
         boxes = tf.pad(tf.cast(boxes, tf.float32), [[0, 0], [0, 1], [0, 0]])
@@ -39,7 +39,7 @@ class ProposalSamples(layers.Layer):
             labels,
             object_from=OBJECT_FROM,
             background_to=OBJECT_FROM,
-            background_from=self.background_from,
+            box_bg_iou_low=self.box_bg_iou_low,
         )
         kind = tf.where(is_real, kind, -1)
         # A proposal's number is its rank. How many there are may hang on the padding, so boxes have their own.

@@ -13,15 +13,15 @@ OBJECT, BACKGROUND, NEITHER = 1, 0, -1  # what an anchor or a proposal is
 COVERED = 0.5  # so much of its area in an ignored box makes background into NEITHER
 
 
-def match(candidates, boxes, labels, *, object_from, background_to, background_from=0.0, best_too=False):
+def match(candidates, boxes, labels, *, object_from, background_to, box_bg_iou_low=0.0, best_too=False):
     """Match anchors or proposals with annotated boxes.
 
     candidates: float32 `[n, a, 4]`; boxes: float32 `[n, m, 4]`; labels: int32 `[n, m]`, see above.
-    By the largest IoU with a box of a class: OBJECT from `object_from` up, BACKGROUND from `background_from` to below
+    By the largest IoU with a box of a class: OBJECT from `object_from` up, BACKGROUND from `box_bg_iou_low` to below
     `background_to`, NEITHER otherwise. best_too: the candidates with the largest IoU above 0 for some box, all ties,
     are OBJECT as well, even below `background_to`.
     Returns int32 `[n, a]`, the box with the largest IoU (the first of equals; 0 where there is none), and int32
-    `[n, a]`, OBJECT, BACKGROUND or NEITHER. Without boxes all is BACKGROUND, unless `background_from` is above 0.
+    `[n, a]`, OBJECT, BACKGROUND or NEITHER. Without boxes all is BACKGROUND, unless `box_bg_iou_low` is above 0.
     """
     boxes = tf.pad(boxes, [[0, 0], [0, 1], [0, 0]])  # so that there is one to take the largest of
     labels = tf.pad(labels, [[0, 0], [0, 1]], constant_values=PADDING)
@@ -32,7 +32,7 @@ def match(candidates, boxes, labels, *, object_from, background_to, background_f
         best = tf.reduce_max(overlap, 1, keepdims=True)
         is_object |= tf.reduce_any((overlap == best) & (best > 0.0), -1)
     largest = tf.maximum(largest, 0.0)
-    is_background = (largest < background_to) & (largest >= background_from)
+    is_background = (largest < background_to) & (largest >= box_bg_iou_low)
     is_background &= ~_covered(candidates, boxes, labels == IGNORED)
     kind = tf.where(is_object, OBJECT, tf.where(is_background, BACKGROUND, NEITHER))
     return tf.argmax(overlap, -1, tf.int32), kind

@@ -13,7 +13,7 @@ from retinue.tasks.detection import heads, losses
 from retinue.tasks.detection.anchors import cell_anchors
 from retinue.tasks.detection.feature_pyramid import feature_pyramid
 from retinue.tasks.detection.padding import copy_with_padding_hidden
-from retinue.tasks.detection.proposals import Detections, Proposals
+from retinue.tasks.detection.rpn_post_nms_top_n_test import Detections, Proposals
 from retinue.tasks.detection.region_proposal_network import AnchorGrid, AnchorSamples, region_proposal_network
 from retinue.tasks.detection.roi_align import RoIAlign
 from retinue.tasks.model import TaskModel
@@ -45,22 +45,22 @@ def build(config, classes, weights=None):
     boxes = keras.Input((None, 4), dtype="float32", name="boxes")
     labels = keras.Input((None,), dtype="int32", name="labels")
     seed = keras.Input((2,), dtype="int32", name="seed")
-    multiple = largest_stride(settings.style)
+    multiple = largest_stride(settings.architecture)
     weights = config.model.weights if weights is None else weights
-    body, tail = _backbone(config.model.backbone, weights, settings.style, image, size)
+    body, tail = _backbone(config.model.backbone, weights, settings.architecture, image, size)
     maps = body.output
-    if settings.style == "fpn":
-        maps = feature_pyramid(maps, settings.pyramid_channels, size, multiple)
+    if settings.architecture == "fpn":
+        maps = feature_pyramid(maps, settings.fpn_channels, size, multiple)
     cells = _cells(settings, list(maps))
     logits, deltas = region_proposal_network(maps, len(cells[0]), settings.objectness, size, multiple)
     grid = AnchorGrid(cells, list(maps), multiple, name="anchor_grid")(logits, deltas, size)
-    sampled_anchors = AnchorSamples(settings.anchors_sampled, settings.crossing_anchors, name="anchor_samples")(
+    sampled_anchors = AnchorSamples(settings.rpn_batch_size_per_image, settings.train_on_boundary_anchors, name="anchor_samples")(
         *grid, size, boxes, labels, seed
     )
     proposals, scores = Proposals(
-        settings.train_candidates, settings.train_proposals, settings.smallest_proposal, name="train_proposals"
+        settings.rpn_pre_nms_top_n_train, settings.rpn_post_nms_top_n_train, settings.rpn_min_size, name="rpn_post_nms_top_n_train"
     )(*grid, size)
-    sampled = heads.ProposalSamples(settings.boxes_sampled, settings.background_from, name="proposal_samples")(
+    sampled = heads.ProposalSamples(settings.box_batch_size_per_image, settings.box_bg_iou_low, name="proposal_samples")(
         proposals, scores, boxes, labels, seed
     )
     bins = 2 * POOLED if tail and not _is_vgg(config.model.backbone) else POOLED
@@ -71,7 +71,7 @@ def build(config, classes, weights=None):
     if tail:
         features = heads.tail_of_backbone(pooled, lambda x: _continue(tail, x)[tail.layers[-1].name])
     else:
-        features = heads.two_linear_layers(pooled, settings.head_width)
+        features = heads.two_linear_layers(pooled, settings.box_head_dim)
     class_logits, box_deltas = heads.class_and_box(features, classes)
     outputs = {
         "anchors": sampled_anchors,
@@ -79,10 +79,10 @@ def build(config, classes, weights=None):
     }
     names = {layer.name for part in (body, tail) if part for layer in part.layers}
     inputs = {"image": image, "size": size, "boxes": boxes, "labels": labels, "seed": seed}
-    return TaskModel(inputs, outputs, make_loss(settings.head_beta), LOSS_NAMES, names, name="detection")
+    return TaskModel(inputs, outputs, make_loss(settings.box_smooth_l1_beta), LOSS_NAMES, names, name="detection")
 
 
-def make_loss(head_beta):
+def make_loss(box_smooth_l1_beta):
     """The loss function of a detector's `TaskModel`: its outputs -> dict of `LOSS_NAMES` to float32 `[n]`."""
 
     def loss(_, outputs):
@@ -96,7 +96,7 @@ def make_loss(head_beta):
         named = losses.class_loss(proposals["class_logits"], labels, weights)
         deltas = losses.deltas_of_class(proposals["box_deltas"], labels)
         placed = losses.box_loss(
-            deltas, proposals["targets"], keras.ops.cast(labels > 0, "float32"), weights, head_beta
+            deltas, proposals["targets"], keras.ops.cast(labels > 0, "float32"), weights, box_smooth_l1_beta
         )
         return dict(zip(LOSS_NAMES, (objectness, shape, named, placed), strict=True))
 
@@ -111,11 +111,11 @@ def inference(model, settings):
     """
     image, size = model.get_layer("image").output, model.get_layer("size").output
     original_size = keras.Input((2,), dtype="int32", name="original_size")
-    proposals, scores = Proposals(settings.candidates, settings.proposals, settings.smallest_proposal)(
+    proposals, scores = Proposals(settings.rpn_pre_nms_top_n_test, settings.rpn_post_nms_top_n_test, settings.rpn_min_size)(
         *_grid(model), size
     )
     class_logits, deltas, on_map = _heads(model, _maps(model), size, proposals)
-    found = Detections(settings.score_threshold, settings.nms_threshold, settings.most_detections)(
+    found = Detections(settings.score_threshold, settings.nms_threshold, settings.max_detections)(
         class_logits, deltas, proposals, scores, size, original_size
     )
     # In bf16 OpenVINO still computes in f32 what outputs are made of since the last convolution or product of matrices.
@@ -127,7 +127,7 @@ def inference(model, settings):
 def proposal_model(model, settings):
     """Image and size -> the proposals of prediction, boxes float32 `[n, r, 4]` in pixels of the image, and scores."""
     image, size = model.get_layer("image").output, model.get_layer("size").output
-    proposals, scores = Proposals(settings.candidates, settings.proposals, settings.smallest_proposal)(
+    proposals, scores = Proposals(settings.rpn_pre_nms_top_n_test, settings.rpn_post_nms_top_n_test, settings.rpn_min_size)(
         *_grid(model), size
     )
     return keras.Model({"image": image, "size": size}, {"boxes": proposals, "scores": scores}, name="proposals")
@@ -186,7 +186,7 @@ def _backbone(name, weights, style, image, size):
         chosen = {stride: maps[stride] for stride in maps if stride >= FINEST}
     if list(chosen) not in ([4, 8, 16, 32], [CLASSIC]):
         listed = ", ".join(map(str, maps))
-        raise UsageError(f"model.backbone: {name} has maps of stride {listed}; detection.style={style} needs others")
+        raise UsageError(f"model.backbone: {name} has maps of stride {listed}; detection.architecture={style} needs others")
     body = copy_with_padding_hidden(keras.Model(source.input, chosen, name=source.name), image, size, max(chosen))
     return body, _tail(source, maps) if style == "classic" else None
 
@@ -223,7 +223,7 @@ def _continue(model, tensor, share=False):
 
 def _cells(settings, strides):
     """The anchors of one place, an array a level."""
-    if settings.style == "classic":
+    if settings.architecture == "classic":
         return [cell_anchors(settings.anchor_sizes, settings.anchor_ratios)]
     if len(settings.anchor_sizes) != len(strides):
         raise UsageError(

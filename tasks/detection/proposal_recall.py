@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from retinue.tasks.detection.overlaps import intersection_over_union
+from retinue.tasks.detection.numpy_iou import intersection_over_union
 
 COUNTS = (50, 100, 300, 1000)
 OVERLAPS = np.arange(0.5, 0.96, 0.05)

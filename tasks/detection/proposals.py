@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from retinue.tasks.detection import boxes as box_functions
 from retinue.tasks.detection.box_coding import ANCHOR_WEIGHTS, PROPOSAL_WEIGHTS, decode
-from retinue.tasks.detection.selection import largest
-from retinue.tasks.detection.suppression import kept_by_nms
+from retinue.tasks.detection.non_maximum_suppression import kept_by_nms
+from retinue.tasks.detection.top_k import largest
 
 PROPOSAL_OVERLAP = 0.7  # more than this with a better proposal, and it is dropped
 SMALLEST_PROPOSAL, SMALLEST_DETECTION = 1e-3, 1e-2  # pixels a side

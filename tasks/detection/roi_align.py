@@ -43,7 +43,7 @@ def roi_align(maps, boxes, size, strides, bins, multiple=1):
     Points beyond the last place of the image's own part of the map (its size rounded up to a whole `multiple`) have the
     value of that place, and more than one place beyond it, 0.
     """
-    # What has a name here is found by it in a converted graph: see pipeline/openvino_roi_align.py.
+    # What has a name here is found by it in a converted graph: see pipeline/runtimes/openvino_roi_align.py.
     maps = [tf.identity(each, name=f"map_{number}") for number, each in enumerate(maps)]
     channels, images = maps[0].shape[-1], tf.shape(boxes)[0]
     flat = tf.concat([tf.reshape(each, [tf.shape(each)[0], -1, channels]) for each in maps], 1)

@@ -5,7 +5,7 @@ import numpy as np
 from retinue.configs.errors import RetinueError
 from retinue.tasks.detection.average_precision import voc_average_precisions
 from retinue.tasks.detection.coco_scores import RECALLS, bootstrap_ap, coco_scores
-from retinue.tasks.detection.judge import FALSE_ALARM, judge
+from retinue.tasks.detection.error_summary import FALSE_ALARM, judge
 from retinue.tasks.detection.proposal_recall import proposal_recall
 from retinue.tasks.scores import Scores, counted
 

@@ -4,9 +4,10 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.configs.errors import UsageError
-from retinue.data import augment_boxes, decode
-from retinue.data.resize import size_of
-from retinue.tasks.detection import agreement, draw, model, scores, torchvision
+from retinue.data.augmentation import boxes
+from retinue.data.decoding import decode
+from retinue.data.decoding.resize import size_of
+from retinue.tasks.detection import draw, export_agreement, model, scores, torchvision
 from retinue.tasks.detection.matching import IGNORED, PADDING
 from retinue.tasks.task import Task
 
@@ -15,7 +16,7 @@ class Detection(Task):
     """Boxes with a class and a score each. Pictures may be of any size and in batches of different sizes.
 
     A picture is resized so that its shorter side is `model.input_size`, unless the longer would be above
-    `detection.longest_side`, and padded with zeros, below and to the right, to a multiple of the largest stride.
+    `detection.max_size`, and padded with zeros, below and to the right, to a multiple of the largest stride.
     """
 
     name = "detection"
@@ -45,19 +46,19 @@ class Detection(Task):
 
         Crowds and difficult objects are neither to be found nor background.
         """
-        shorter, longest = input_size or self.config.model.input_size, self.config.detection.longest_side
-        changes, multiple = self.config.augment, model.largest_stride(self.config.detection.style)
+        shorter, longest = input_size or self.config.model.input_size, self.config.detection.max_size
+        changes, multiple = self.config.augment, model.largest_stride(self.config.detection.architecture)
 
         def make(columns, seed):
             image = self.photo(decode.read_encoded(columns["file"]))
             boxes = tf.cast(columns["boxes"], tf.float32)
             labels = tf.where(columns["crowd"] | columns["difficult"], IGNORED, tf.cast(columns["labels"], tf.int32))
             if training:
-                image, boxes, labels = augment_boxes.augment_boxes_image(
+                image, boxes, labels = boxes.augment_boxes_image(
                     image, boxes, labels, changes, shorter, longest, seed
                 )
             else:
-                image, boxes = augment_boxes.resize_boxes_image(image, boxes, shorter, longest)
+                image, boxes = boxes.resize_boxes_image(image, boxes, shorter, longest)
             inputs = {"image": _padded(image, multiple), "size": tf.shape(image)[:2]}
             return inputs | {"boxes": boxes, "labels": labels, "seed": seed}, ()
 
@@ -82,9 +83,9 @@ class Detection(Task):
     def prepare(self, image):
         """Pixels, uint8 `[h, w, 3]`, or an `EncodedPhoto` -> image uint8 `[h', w', 3]`, resized and padded, size int32
         `[2]`, the height and width of what is picture in it, and original_size int32 `[2]`."""
-        shorter, longest = self.config.model.input_size, self.config.detection.longest_side
-        resized, _ = augment_boxes.resize_boxes_image(image, tf.zeros([0, 4]), shorter, longest)
-        multiple = model.largest_stride(self.config.detection.style)
+        shorter, longest = self.config.model.input_size, self.config.detection.max_size
+        resized, _ = boxes.resize_boxes_image(image, tf.zeros([0, 4]), shorter, longest)
+        multiple = model.largest_stride(self.config.detection.architecture)
         sizes = {"size": tf.shape(resized)[:2], "original_size": size_of(image)}
         return {"image": _padded(resized, multiple)} | sizes
 
@@ -116,9 +117,9 @@ class Detection(Task):
         return found | {"names": tf.where(labels >= 0, tf.gather(names, tf.maximum(labels, 0)), "")}
 
     def compare(self, given, truth, tolerance):
-        """By the detections; see agreement.py."""
+        """By the detections; see export_agreement.py."""
         settings = self.config.detection
-        return agreement.compare(given, truth, tolerance, settings.score_threshold, settings.nms_threshold)
+        return export_agreement.compare(given, truth, tolerance, settings.score_threshold, settings.nms_threshold)
 
     def names(self, dataset, record):
         """The classes of a record's objects."""
@@ -145,7 +146,7 @@ class Detection(Task):
 
     def evaluator(self, interval=True):
         """A `DetectionEvaluator` for these classes; without `interval` there is no bootstrap."""
-        resamples = self.config.evaluate.bootstrap if interval else 0
+        resamples = self.config.evaluate.bootstrap_samples if interval else 0
         return scores.DetectionEvaluator(self.classes, resamples, self.config.seed)
 
     def draw(self, image, prediction, truth=None):
@@ -156,10 +157,10 @@ class Detection(Task):
         """Raise UsageError for a shorter side above the longest, or below what the backbone takes."""
         for key, size in self.input_sizes().items():
             self.refuse_small(key, size)
-            if size > self.config.detection.longest_side:
+            if size > self.config.detection.max_size:
                 raise UsageError(
-                    f"{key}: the shorter side, {size}, is above detection.longest_side, "
-                    f"{self.config.detection.longest_side}"
+                    f"{key}: the shorter side, {size}, is above detection.max_size, "
+                    f"{self.config.detection.max_size}"
                 )
 
 

@@ -2,7 +2,7 @@
 
 What the file wants done to pictures is what our model does already: RGB, the ImageNet mean and deviation, the shorter
 side 800 and the longer at most 1333 pixels, padding that is zero afterwards. One thing differs: torchvision shrinks
-pictures by plain bilinear interpolation, we by averages (data/resize.py).
+pictures by plain bilinear interpolation, we by averages (data/decoding/resize.py).
 """
 
 from pathlib import Path

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from retinue.data.mask_file import VOID
-from retinue.data.mask_sheet import blend, class_colors
+from retinue.data.checking.mask_sheet import blend, class_colors
+from retinue.data.decoding.mask_file import VOID
 from retinue.tasks import drawing
 
 SHOWN = 6  # classes in the panel

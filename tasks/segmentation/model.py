@@ -19,7 +19,7 @@ def build(config, classes, weights=None, pixel_counts=None):
     """The untrained `TaskModel`: RGB float32 `[n, h, w, 3]` in 0..255, any size -> logits float32 `[n, h, w, classes]`.
 
     config: `Config`; classes: how many; weights: what the backbone loads, by default `config.model.weights`.
-    pixel_counts: int `[classes]`, pixels of each class in training; needed where `train.balance` weighs them.
+    pixel_counts: int `[classes]`, pixels of each class in training; needed where `train.class_balance` weighs them.
     Targets of its loss: int `[n, h, w]`, class ids, 255 for void.
     Raises UsageError for a backbone that the head can't stand on.
     """
@@ -27,16 +27,16 @@ def build(config, classes, weights=None, pixel_counts=None):
     weights = config.model.weights if weights is None else weights
     trunk, logits = _net(config.model.backbone, weights, settings, classes)
     class_weights = None
-    if train.balance in BALANCE_POWER and pixel_counts is not None:
-        class_weights = balanced_class_weights(pixel_counts, BALANCE_POWER[train.balance])
-    loss, names = make_loss(class_weights, settings.focus, settings.dice, train.label_smoothing)
+    if train.class_balance in BALANCE_POWER and pixel_counts is not None:
+        class_weights = balanced_class_weights(pixel_counts, BALANCE_POWER[train.class_balance])
+    loss, names = make_loss(class_weights, settings.focal_gamma, settings.dice_weight, train.label_smoothing)
     return TaskModel(trunk.image, logits, loss, names, trunk.names, name="segmentation")
 
 
 def _net(backbone, weights, settings, classes):
     """(the `Trunk`, logits as large as its image)."""
     head = settings.head
-    with_linear = settings.linear_layers and trunks.has_linear(backbone)
+    with_linear = settings.convert_fc_layers and trunks.has_linear(backbone)
     if settings.context != "none" and head != "front_end":
         raise UsageError("segmentation.context: stands on segmentation.head=front_end only")
     if head in FINEST:

@@ -4,15 +4,16 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.configs.errors import UsageError
-from retinue.data import augment_masks, decode
-from retinue.data.encoded_photo import EncodedPhoto
-from retinue.data.exif import exif_orientation
-from retinue.data.mask_file import VOID, read_mask
-from retinue.data.mask_sheet import blend, class_colors
-from retinue.data.resize import pad_to, size_of
-from retinue.tasks.segmentation import answers, draw, model, scores, torchvision
+from retinue.data.augmentation import masks
+from retinue.data.checking.mask_sheet import blend, class_colors
+from retinue.data.decoding import decode
+from retinue.data.decoding.encoded_image import EncodedPhoto
+from retinue.data.decoding.exif import exif_orientation
+from retinue.data.decoding.mask_file import VOID, read_mask
+from retinue.data.decoding.resize import pad_to, size_of
+from retinue.tasks.segmentation import draw, model, predictions, scores, torchvision
+from retinue.tasks.segmentation.tiling import in_windows
 from retinue.tasks.segmentation.truth import read_truth
-from retinue.tasks.segmentation.windows import in_windows
 from retinue.tasks.task import Task
 
 BAND = 1024  # rows of a mask that are counted at a time
@@ -23,7 +24,7 @@ class Segmentation(Task):
     """Class ids for every pixel of pictures of any size.
 
     It learns from squares of `model.input_size`; it answers whole pictures, whose longer side is at most
-    `segmentation.longest_side` for the net, at their own size. Only pictures of one size share a batch, so that no
+    `segmentation.max_size` for the net, at their own size. Only pictures of one size share a batch, so that no
     padding can change an answer.
     """
 
@@ -76,19 +77,19 @@ class Segmentation(Task):
             mask = tf.numpy_function(lambda *arrays: _read(classes, *arrays), given, tf.uint8)
             mask.set_shape([None, None])
             if training:
-                return augment_masks.augment_mask_image(
+                return masks.augment_mask_image(
                     image,
                     mask,
                     changes,
                     size,
                     seed,
-                    scale=settings.scale,
-                    rotation=settings.rotation,
-                    longest=settings.longest_side,
+                    scale=settings.scale_range,
+                    rotation=settings.rotation_degrees,
+                    longest=settings.max_size,
                 )
-            small = augment_masks.resize_for_net(image, size)
+            small = masks.resize_for_net(image, size)
             ids = tf.image.resize(mask[:, :, None], tf.shape(small)[:2], method="nearest")
-            return pad_to(small, size, augment_masks.FILL), pad_to(ids, size, VOID)[:, :, 0]
+            return pad_to(small, size, masks.FILL), pad_to(ids, size, VOID)[:, :, 0]
 
         return make
 
@@ -102,22 +103,22 @@ class Segmentation(Task):
 
     def prepare(self, image):
         """Pixels, uint8 `[h, w, 3]`, or an `EncodedPhoto` -> image uint8 `[h', w', 3]`, smaller where it is larger than
-        `segmentation.longest_side` (unless it is to be looked at in windows), and original_size int32 `[2]`."""
+        `segmentation.max_size` (unless it is to be looked at in windows), and original_size int32 `[2]`."""
         settings = self.config.segmentation
-        if settings.window:  # every pixel counts
+        if settings.tile_size:  # every pixel counts
             small = image.decode() if isinstance(image, EncodedPhoto) else image
         else:
-            small = augment_masks.resize_for_net(image, settings.longest_side)
+            small = masks.resize_for_net(image, settings.max_size)
         return {"image": small, "original_size": size_of(image)}
 
     def inference(self, net):
-        """See `answers.inference`."""
-        return answers.inference(net, self.config.segmentation)
+        """See `predictions.inference`."""
+        return predictions.inference(net, self.config.segmentation)
 
     def around(self, run):
-        """`run` in overlapping windows where `segmentation.window` is set and a picture is larger."""
+        """`run` in overlapping windows where `segmentation.tile_size` is set and a picture is larger."""
         settings = self.config.segmentation
-        return in_windows(run, settings.window, settings.overlap) if settings.window else run
+        return in_windows(run, settings.tile_size, settings.tile_overlap) if settings.tile_size else run
 
     def postprocess(self, outputs):
         """A list of `{"mask": uint8 [H, W], "pixels": {class: count}, "confidence": mean probability}`."""
@@ -131,7 +132,7 @@ class Segmentation(Task):
 
     def serve(self, outputs, names):
         """mask uint8 `[n, H, W]`, ids at the original size, 255 beside smaller pictures; classes string `[n, classes]`;
-        pixels int32 `[n, classes]`; and with `segmentation.scores`, scores float32 `[n, H, W, classes]`."""
+        pixels int32 `[n, classes]`; and with `segmentation.export_scores`, scores float32 `[n, H, W, classes]`."""
         mask = outputs["mask"]
         count, classes = tf.shape(mask)[0], len(self.classes)
         pixels = tf.math.bincount(
@@ -187,7 +188,7 @@ class Segmentation(Task):
 
     def evaluator(self, interval=True):
         """A `SegmentationEvaluator`; without `interval` there is no bootstrap and no boundary score."""
-        resamples = self.config.evaluate.bootstrap if interval else 0
+        resamples = self.config.evaluate.bootstrap_samples if interval else 0
         return scores.SegmentationEvaluator(self.classes, resamples, self.config.seed)
 
     def draw(self, image, prediction, truth=None):
@@ -196,7 +197,7 @@ class Segmentation(Task):
 
     def _check(self):
         """Raise UsageError for settings that segmentation can't follow."""
-        for key in ("mixup", "cutmix", "randaugment_layers"):
+        for key in ("mixup", "cutmix", "randaugment_num_ops"):
             if getattr(self.config.augment, key):
                 raise UsageError(f"augment.{key}: is not for segmentation, since masks can't follow; set it to 0")
         for key, size in self.input_sizes().items():

@@ -3,8 +3,8 @@
 import numpy as np
 
 from retinue.configs.errors import RetinueError
-from retinue.data.image_file import read_header
-from retinue.data.mask_file import VOID, read_mask
+from retinue.data.decoding.image_file import read_header
+from retinue.data.decoding.mask_file import VOID, read_mask
 
 
 def read_truth(dataset, record, classes, size=None):

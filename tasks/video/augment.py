@@ -2,18 +2,18 @@
 
 import tensorflow as tf
 
-from retinue.data.color import jitter_colors
-from retinue.data.resize import cut_and_resize
+from retinue.data.augmentation.color import jitter_colors
+from retinue.data.decoding.resize import cut_and_resize
 from retinue.data.seeds import sub_seed
 
 
-def decode_flow(levels, bound, subtract_mean):
-    """Flow kept in 8 bits, uint8 `[..., h, w, 2 L]` -> pixels, float32; with `subtract_mean` less each field's mean.
+def decode_flow(levels, bound, flow_subtract_mean):
+    """Flow kept in 8 bits, uint8 `[..., h, w, 2 L]` -> pixels, float32; with `flow_subtract_mean` less each field's mean.
 
     Subtracting the mean takes out most of the camera's motion (Simonyan and Zisserman 2014, section 3.1).
     """
     pixels = (tf.cast(levels, tf.float32) - 127.5) * (2 * bound / 255.0)
-    return pixels - tf.reduce_mean(pixels, axis=(-3, -2), keepdims=True) if subtract_mean else pixels
+    return pixels - tf.reduce_mean(pixels, axis=(-3, -2), keepdims=True) if flow_subtract_mean else pixels
 
 
 def encode_flow(pixels, bound):

@@ -3,20 +3,20 @@
 import keras
 from keras import ops
 
-from retinue.tasks.classification.views import VIEWS
+from retinue.tasks.classification.test_time_augmentation import VIEWS
 
 
 @keras.saving.register_keras_serializable(package="retinue")
 class FlowPixels(keras.layers.Layer):
     """Flow kept in 8 bits, uint8 `[n, K, H, W, 2 L]` -> pixels float32, less each field's mean where asked."""
 
-    def __init__(self, bound, subtract_mean, **arguments):
+    def __init__(self, bound, flow_subtract_mean, **arguments):
         super().__init__(**arguments)
-        self.bound, self.subtract_mean = bound, subtract_mean
+        self.bound, self.flow_subtract_mean = bound, flow_subtract_mean
 
     def call(self, levels):
         pixels = (ops.cast(levels, "float32") - 127.5) * (2 * self.bound / 255.0)
-        if self.subtract_mean:
+        if self.flow_subtract_mean:
             pixels = pixels - ops.mean(pixels, axis=(-3, -2), keepdims=True)
         return pixels
 
@@ -27,7 +27,7 @@ class FlowPixels(keras.layers.Layer):
         return keras.KerasTensor(levels.shape, "float32")
 
     def get_config(self):
-        return super().get_config() | {"bound": self.bound, "subtract_mean": self.subtract_mean}
+        return super().get_config() | {"bound": self.bound, "flow_subtract_mean": self.flow_subtract_mean}
 
 
 @keras.saving.register_keras_serializable(package="retinue")
@@ -68,17 +68,17 @@ def stream_scores(net, inputs, config):
 
     inputs: KerasTensors uint8 by the names "frames" and "flow", whichever `net` takes.
     """
-    settings, views = config.video, config.evaluate.views
+    settings, views = config.video, config.evaluate.tta
     size, given = config.model.input_size, {}
     if "frames" in inputs:
         given["frames"] = Crops(size, views, False, name="frames_crops")(inputs["frames"])
     if "flow" in inputs:
-        pixels = FlowPixels(settings.flow_bound, settings.subtract_mean, name="flow_pixels")(inputs["flow"])
+        pixels = FlowPixels(settings.flow_bound, settings.flow_subtract_mean, name="flow_pixels")(inputs["flow"])
         given["flow"] = Crops(size, views, True, name="flow_crops")(pixels)
     logits, streams = net(given, training=False), {}
     for name in ("spatial", "temporal"):
         if name in logits:
             probabilities = ops.softmax(ops.cast(logits[name], "float32"))
-            shape = (VIEWS[views], -1, settings.test_snippets, probabilities.shape[-1])
+            shape = (VIEWS[views], -1, settings.test_segments, probabilities.shape[-1])
             streams[name] = ops.mean(ops.reshape(probabilities, shape), axis=(0, 2))
     return streams

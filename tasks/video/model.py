@@ -10,6 +10,7 @@ from keras import layers, ops
 from retinue.backbones.dropout import Dropout
 from retinue.tasks.classification.losses import balanced_class_weights, softmax_cross_entropy
 from retinue.tasks.model import TaskModel
+from retinue.tasks.video.backbone_copies import mean_over_colours, repeated_over_time, tower
 from retinue.tasks.video.layers import (
     ConcatenateTimes,
     FlowLevels,
@@ -21,7 +22,6 @@ from retinue.tasks.video.layers import (
     StackFrames,
 )
 from retinue.tasks.video.snippets import snippet_of
-from retinue.tasks.video.towers import mean_over_colours, repeated_over_time, tower
 
 BALANCE_POWER = {"mild": 0.5, "weights": 1.0}
 SLOW_EXTENT, SLOW_STRIDE, SLOW_STRIDES = 4, 2, (4, 8)  # frames of a group, between groups; maps where pairs are joined
@@ -38,7 +38,7 @@ def build(config, classes, weights=None, class_counts=None):
 
     Inputs, whichever the architecture has: "frames" float32 `[n, k, s, s, 3 t]`, RGB 0..255, k snippets of t frames
     stacked along the channels; "flow" float32 `[n, k, s, s, 2 L]`, pixels, x and y of L fields in turn, less each
-    field's mean where `video.subtract_mean` says so. k may be any number. Outputs: "spatial" and "temporal", logits
+    field's mean where `video.flow_subtract_mean` says so. k may be any number. Outputs: "spatial" and "temporal", logits
     float32 `[n, classes]`, the mean over the snippets, and for fusion by an SVM, "fusion", its logits.
     config: `Config`; classes: how many; weights: what the backbone loads, by default `config.model.weights`;
     class_counts: int `[classes]`, clips of each class in training, to balance by weights.
@@ -71,8 +71,8 @@ def build(config, classes, weights=None, class_counts=None):
         scores = [layers.Softmax(name=f"{name}_softmax")(outputs[name]) for name in ("spatial", "temporal")]
         outputs["fusion"] = ScoreFusion(name="fusion")(scores)
     class_weights = None
-    if train.balance in BALANCE_POWER and class_counts is not None:
-        class_weights = balanced_class_weights(class_counts, BALANCE_POWER[train.balance])
+    if train.class_balance in BALANCE_POWER and class_counts is not None:
+        class_weights = balanced_class_weights(class_counts, BALANCE_POWER[train.class_balance])
 
     def loss(targets, given):
         return {

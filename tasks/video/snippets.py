@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 
 from retinue.configs.errors import RetinueError
-from retinue.data.clip_file import Clip, count_frames, read_frames, span
+from retinue.data.decoding.clip_file import Clip, count_frames, read_frames, span
 from retinue.tasks.video import flow, stored_flow
 
 EARLY = tuple(range(10))  # Karpathy et al. 2014: ten frames in a row, or two that are fifteen apart
@@ -35,7 +35,7 @@ class Snippet:
 def snippet_of(settings):
     """The `Snippet` of a `VideoConfig`."""
     architecture = settings.architecture
-    fields = settings.flow_fields if architecture in ("two_stream", "temporal") else 0
+    fields = settings.flow_length if architecture in ("two_stream", "temporal") else 0
     return Snippet(OFFSETS.get(architecture, (0,)), fields)
 
 

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.data.clip_file import Clip
-from retinue.data.content import clip_id
-from retinue.data.files import atomic_path
+from retinue.data.decoding.clip_file import Clip
+from retinue.data.storage.atomic_files import atomic_path
+from retinue.data.storage.content import clip_id
 from retinue.tasks.video import flow
 
 ENDING = ".flow.zip"

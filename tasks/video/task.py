@@ -9,7 +9,7 @@ import tensorflow as tf
 from retinue.configs.errors import UsageError
 from retinue.data.split import split
 from retinue.tasks.classification.task import Classification
-from retinue.tasks.video import flow, fusion, model, scores, strip
+from retinue.tasks.video import clip_image, flow, fusion, model, scores
 from retinue.tasks.video.augment import augment_snippets, cut, decode_flow, encode_flow
 from retinue.tasks.video.inference import stream_scores
 from retinue.tasks.video.snippets import read_snippets, snippet_of, snippets_of_frames
@@ -57,7 +57,7 @@ class Video(Classification):
         if settings.fusion != "svm":
             return super().hold_back(dataset)
         unsplit = dataset.with_splits(np.full(len(dataset), "", dtype=object))
-        parted = split(unsplit, val_share=settings.fusion_share, seed=self.config.seed)
+        parted = split(unsplit, val_fraction=settings.svm_holdout_fraction, seed=self.config.seed)
         return tuple(dataset.take(parted.splits == name) for name in ("train", "val"))
 
     def finish(self, net, predictions, dataset):
@@ -79,14 +79,14 @@ class Video(Classification):
         """(columns of one record, seed) -> ({"frames": float32 `[k, s, s, 3 t]`, "flow": float32 `[k, s, s, 2 L]`, in
         pixels}, float32 `[classes]` target)."""
         size, settings = input_size or self.config.model.input_size, self.config.video
-        count = settings.segments if training else settings.test_snippets
+        count = settings.train_segments if training else settings.test_segments
 
         def make(columns, seed):
             places = tf.fill([count], MIDDLE)
             if training:
                 places = tf.random.stateless_uniform([count], seed)
             frames, levels = self._read(columns, places, count)
-            fields = decode_flow(levels, settings.flow_bound, settings.subtract_mean)
+            fields = decode_flow(levels, settings.flow_bound, settings.flow_subtract_mean)
             if training:
                 frames, fields = augment_snippets(frames, fields, self.config, size, seed)
             else:
@@ -109,12 +109,12 @@ class Video(Classification):
     def read_record(self, columns):
         """`sources` of one record -> `{"frames": uint8 [K, H, W, 3 t], "flow": uint8 [K, H, W, 2 L]}`, the flow as
         `flow.to_bytes` keeps it."""
-        count = self.config.video.test_snippets
+        count = self.config.video.test_segments
         return self._inputs(*self._read(columns, tf.fill([count], MIDDLE), count))
 
     def read_frames(self, frames):
         """The same, as arrays, from a clip in memory: a list of RGB uint8 `[H, W, 3]` of `video.frame_size`."""
-        places = np.full(self.config.video.test_snippets, MIDDLE)
+        places = np.full(self.config.video.test_segments, MIDDLE)
         return self._inputs(*snippets_of_frames(frames, self.config.video, places))
 
     def prepare(self, image):
@@ -128,10 +128,10 @@ class Video(Classification):
         snippet = snippet_of(settings)
         height, width = settings.frame_size
         if "spatial" in self.streams:
-            shape = (settings.test_snippets, height, width, 3 * len(snippet.offsets))
+            shape = (settings.test_segments, height, width, 3 * len(snippet.offsets))
             inputs["frames"] = keras.Input(shape, dtype="uint8", name="frames")
         if "temporal" in self.streams:
-            shape = (settings.test_snippets, height, width, 2 * snippet.fields)
+            shape = (settings.test_segments, height, width, 2 * snippet.fields)
             inputs["flow"] = keras.Input(shape, dtype="uint8", name="flow")
         streams = stream_scores(net, inputs, self.config)
         fused = model.fused(net, streams, settings)
@@ -158,9 +158,9 @@ class Video(Classification):
 
     def array_specs(self):
         """What an exported model is given: {"frames": uint8 `[n, K, H, W, 3 t]`, RGB, "flow": float32
-        `[n, K, H, W, 2 L]`, in pixels}, as `tf.TensorSpec`s; K is `video.test_snippets`, H and W `video.frame_size`."""
+        `[n, K, H, W, 2 L]`, in pixels}, as `tf.TensorSpec`s; K is `video.test_segments`, H and W `video.frame_size`."""
         settings, snippet = self.config.video, snippet_of(self.config.video)
-        shape = [None, settings.test_snippets, *settings.frame_size]
+        shape = [None, settings.test_segments, *settings.frame_size]
         frames = tf.TensorSpec([*shape, 3 * len(snippet.offsets)], tf.uint8, "frames")
         return self._inputs(frames, tf.TensorSpec([*shape, 2 * snippet.fields], tf.float32, "flow"))
 
@@ -181,20 +181,20 @@ class Video(Classification):
     def shown(self, inputs, targets):
         """Each clip as a strip: its frames above its flow; and its class."""
         clips = zip(*(inputs.get(name, [None] * len(targets)) for name in ("frames", "flow")), strict=True)
-        pictures = [strip.of_inputs(frames, fields, self.config.video.flow_bound) for frames, fields in clips]
+        pictures = [clip_image.of_inputs(frames, fields, self.config.video.flow_bound) for frames, fields in clips]
         return pictures, [self.classes[int(np.argmax(target))] for target in targets]
 
     def picture(self, record):
         """A strip of a record's clip: frames above flow, uint8 `[h, w, 3]`."""
-        places = np.full(strip.SHOWN, MIDDLE)
+        places = np.full(clip_image.SHOWN, MIDDLE)
         settings = self.config.video
         frames, levels = read_snippets(record["file"], settings, places, record["start"], record["end"])
         fields = flow.from_bytes(levels, settings.flow_bound)
-        return strip.of_inputs(frames if frames.size else None, fields if fields.size else None, settings.flow_bound)
+        return clip_image.of_inputs(frames if frames.size else None, fields if fields.size else None, settings.flow_bound)
 
     def evaluator(self, interval=True):
         """A `VideoEvaluator`: the fused scores, and each stream's beside them."""
-        resamples = self.config.evaluate.bootstrap if interval else 0
+        resamples = self.config.evaluate.bootstrap_samples if interval else 0
         return scores.VideoEvaluator(self.classes, self.streams, resamples, self.config.seed)
 
     def _inputs(self, frames, fields):
@@ -219,14 +219,14 @@ class Video(Classification):
     def _check(self):
         """Raise UsageError for settings that a net for video can't follow."""
         config, settings = self.config, self.config.video
-        for key in ("mixup", "cutmix", "randaugment_layers"):
+        for key in ("mixup", "cutmix", "randaugment_num_ops"):
             if getattr(config.augment, key):
                 raise UsageError(f"augment.{key}: is not for video; set it to 0")
-        for key in ("vertical_flip", "quarter_turns"):
+        for key in ("vertical_flip", "random_rot90"):
             if getattr(config.augment, key):
                 raise UsageError(f"augment.{key}: is not for video, where only horizontal_flip is; set it to false")
-        if config.evaluate.views == "dihedral":
-            raise UsageError("evaluate.views: for video it is one, the centre, or ten_crop")
+        if config.evaluate.tta == "dihedral":
+            raise UsageError("evaluate.tta: for video it is one, the centre, or ten_crop")
         for key, size in self.input_sizes().items():
             if size != config.model.input_size:
                 raise UsageError(f"{key}: a net for video has one size for all stages, that of model.input_size")

@@ -9,7 +9,7 @@ import sys
 import keras
 
 from retinue import backbones
-from retinue.backbones.mechanics import layer_table
+from retinue.backbones.layer_mechanics import layer_table
 
 
 def facts(name):

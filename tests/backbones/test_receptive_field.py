@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from retinue import backbones
-from retinue.backbones.mechanics import layer_table
+from retinue.backbones.layer_mechanics import layer_table
 
 SIZE = 144
 # a member of each family, and the stride whose last map is looked at

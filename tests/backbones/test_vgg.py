@@ -67,7 +67,7 @@ def test_torch_names(layer, depth, batch_norm, name):
 def test_linear_layers_are_those_of_torch_on_a_map_flattened_channels_first():
     random = np.random.default_rng(0)
     image = keras.Input((2, 2, 3))
-    model = keras.Model(image, vgg.linear_layers(image, 2, 4, 0.5, 5))
+    model = keras.Model(image, vgg.convert_fc_layers(image, 2, 4, 0.5, 5))
     x = random.standard_normal((1, 2, 2, 3)).astype("float32")
     signal = x.transpose(0, 3, 1, 2).reshape(1, -1)
     for name, shape in (("fc6", (4, 12)), ("fc7", (4, 4)), ("logits", (5, 4))):

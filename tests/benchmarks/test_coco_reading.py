@@ -11,7 +11,7 @@ from retinue.benchmarks.coco_reading import BOXES, IMAGES, write
 
 READ = """
 import json, resource, sys, time
-from retinue.data.read import read
+from retinue.data.readers.read import read
 data = read(sys.argv[1])
 memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 found = {"images": len(data), "boxes": len(data.columns["labels"].values), "findings": len(data.findings)}

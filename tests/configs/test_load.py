@@ -26,12 +26,12 @@ def test_every_recipe_loads_and_says_what_it_is_for():
 def test_set_wins_over_file_and_file_over_default(tmp_path):
     path = write(tmp_path, "train:\n  batch_size: 8\n  ema: 0.9\n")
     config = load_config(path, ["train.batch_size=4"], {"model.backbone": "keras/VGG16"})
-    assert (config.train.batch_size, config.train.ema, config.model.backbone) == (4, 0.9, "keras/VGG16")
+    assert (config.train.batch_size, config.train.ema_decay, config.model.backbone) == (4, 0.9, "keras/VGG16")
     assert config.train.momentum == Config().train.momentum
 
 
 def test_stages_of_a_file_replace_the_default_ones(tmp_path):
-    path = write(tmp_path, "train:\n  stages:\n    only: {epochs: 3, rate: 0.1}\n")
+    path = write(tmp_path, "train:\n  stages:\n    only: {epochs: 3, learning_rate: 0.1}\n")
     assert list(load_config(path).train.stages) == ["only"]
 
 
@@ -39,11 +39,11 @@ def test_set_changes_one_stage_and_keeps_the_others():
     config = load_config(settings=["train.stages.all.epochs=7"])
     assert list(config.train.stages) == ["head", "all"]
     assert config.train.stages["all"].epochs == 7
-    assert config.train.stages["all"].backbone_rate == Config().train.stages["all"].backbone_rate
+    assert config.train.stages["all"].backbone_lr_multiplier == Config().train.stages["all"].backbone_lr_multiplier
 
 
 def test_yaml_round_trip(tmp_path):
-    config = load_config(settings=["augment.crop_scale=[0.5, 1]", "train.stages.all.frozen_below=8"])
+    config = load_config(settings=["augment.crop_scale=[0.5, 1]", "train.stages.all.freeze_until_stride=8"])
     assert load_config(write(tmp_path, to_yaml(config))) == config
 
 
@@ -54,14 +54,14 @@ def test_yaml_round_trip(tmp_path):
         ("train:\n  batchsize: 8\n", ["mine.yaml:2", "did you mean train.batch_size?"]),
         ("batch_size: 8\n", ["mine.yaml:1", "did you mean train.batch_size?"]),
         (
-            "train:\n  stages:\n    all: {epochs: 3, rate: 0.1, backbone_rat: 1}\n",
-            ["mine.yaml:3", "stages.all.backbone_rate?"],
+            "train:\n  stages:\n    all: {epochs: 3, learning_rate: 0.1, backbone_rat: 1}\n",
+            ["mine.yaml:3", "stages.all.backbone_lr_multiplier?"],
         ),
         (
             "train:\n  batch_size: many\n",
             ["mine.yaml:2", "train.batch_size must be a whole number of at least 1, or auto, not many"],
         ),
-        ("train:\n  ema: 1.5\n", ["mine.yaml:2", "train.ema", "a number of at least 0 and below 1, not 1.5"]),
+        ("train:\n  ema: 1.5\n", ["mine.yaml:2", "train.ema_decay", "a number of at least 0 and below 1, not 1.5"]),
         (
             "augment:\n  crop_scale: [0.9, 0.2]\n",
             ["mine.yaml:2: augment.crop_scale must be two rising numbers above 0, not [0.9, 0.2]"],
@@ -78,9 +78,9 @@ def test_yaml_round_trip(tmp_path):
         ),
         (
             "train:\n  stages:\n    all: {epochs: 3}\n",
-            ["mine.yaml:3: train.stages.all.rate is missing: a number above 0, "],
+            ["mine.yaml:3: train.stages.all.learning_rate is missing: a number above 0, "],
         ),
-        ("train:\n  stages:\n    1: {epochs: 3, rate: 1}\n", ["mine.yaml:3: the name of a stage must be text"]),
+        ("train:\n  stages:\n    1: {epochs: 3, learning_rate: 1}\n", ["mine.yaml:3: the name of a stage must be text"]),
         ("1: 2\n", ["mine.yaml:1: unknown key 1; the top level has: task, seed,"]),
         ("a: " + "[" * 3000 + "\n", ["mine.yaml: not valid YAML: it is nested too deeply"]),
         ("seed: 0x_\n", ["mine.yaml: not valid YAML: invalid literal"]),
@@ -99,12 +99,12 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path, text, expected):
         ("train.batchsize=8", "did you mean train.batch_size?"),
         ("train.batch_size", "key=value"),
         ("train.batch_size=0", "train.batch_size must be a whole number of at least 1, or auto, not 0"),
-        ("train.stages.all.rates=1", "did you mean train.stages.all.rate?"),
+        ("train.stages.all.rates=1", "did you mean train.stages.all.learning_rate?"),
         ("seed.x=1", "seed"),
         ("nonsense=1", "nonsense"),
         ("train.epochs=3", "unknown key train.epochs; did you mean train.stages.all.epochs?"),
         ("epochs=3", "did you mean train.stages.all.epochs?"),
-        ("train.lr=3", "did you mean train.stages.all.rate?"),
+        ("train.lr=3", "did you mean train.stages.all.learning_rate?"),
         ("train.input_size=3", "did you mean train.stages.all.input_size?"),
         ("input_size=3", "did you mean model.input_size?"),
         ("train.batch_size=true", "must be a whole number of at least 1, or auto, not true"),
@@ -113,7 +113,7 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path, text, expected):
         ("augment.mixup=true", "must be a number of at least 0, not true"),
         ("augment.horizontal_flip=1", "must be true or false, not 1"),
         ("train.clip_norm=.inf", "must be a number of at least 0, not .inf"),
-        ("train.stages.all.rate=.nan", "must be a number above 0, not .nan"),
+        ("train.stages.all.learning_rate=.nan", "must be a number above 0, not .nan"),
         ("train.stages.all.input_size=x", "must be a whole number from 8 to 4096, or null, not x"),
         ("augment.crop_scale=0.5", "must be two numbers from 0 to 1 in brackets, for instance [0.6, 1.0], not 0.5"),
         ("augment.crop_scale=[1]", "must be two numbers from 0 to 1 in brackets, for instance [0.6, 1.0], not [1]"),
@@ -121,7 +121,7 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path, text, expected):
         ("model.backbone=3", "model.backbone must be text, not 3"),
         ("train.stages={}", "train.stages must be one stage or more, and not all of 0 epochs, not {}"),
         (
-            "train.stages={a: {epochs: 0, rate: 1}}",
+            "train.stages={a: {epochs: 0, learning_rate: 1}}",
             "one stage or more, and not all of 0 epochs, not {a: {epochs: 0, rate",
         ),
         ("seed=[1", "the value is not valid YAML: expected ',' or ']'"),
@@ -142,8 +142,8 @@ def test_an_unknown_recipe_gets_the_nearest():
 
 
 def test_numbers_as_people_write_them():
-    config = load_config(settings=["train.stages.all.rate=1e-3", "train.weight_decay=5E-2", "train.ema=0"])
-    assert (config.train.stages["all"].rate, config.train.weight_decay, config.train.ema) == (0.001, 0.05, 0.0)
+    config = load_config(settings=["train.stages.all.learning_rate=1e-3", "train.weight_decay=5E-2", "train.ema_decay=0"])
+    assert (config.train.stages["all"].rate, config.train.weight_decay, config.train.ema_decay) == (0.001, 0.05, 0.0)
 
 
 def test_what_looks_like_a_date_is_text():
@@ -154,14 +154,14 @@ def test_what_looks_like_a_date_is_text():
 def test_several_mistakes_come_in_the_order_of_their_lines(tmp_path):
     path = write(tmp_path, "train:\n  momentum: 7\n  batch_size: x\nseed: -1\naugment: {hue: 3, crop_scale: [x, 7]}\n")
     with pytest.raises(UsageError) as error:
-        load_config(path, ["model.dropout=2", "data.bad_share=2"])
+        load_config(path, ["model.dropout=2", "data.max_invalid_fraction=2"])
     keys = [line.split(": ", 1)[1].split(" must")[0] for line in str(error.value).split("\n")]
     assert keys[:5] == ["train.momentum", "train.batch_size", "seed", "augment.crop_scale", "augment.hue"]
-    assert keys[5:] == ["model.dropout", "data.bad_share"]
+    assert keys[5:] == ["model.dropout", "data.max_invalid_fraction"]
 
 
 def test_the_stages_of_the_file_are_the_ones_that_are_named(tmp_path):
-    path = write(tmp_path, "train:\n  stages:\n    slow: {epochs: 3, rate: 0.1}\n  epochs: 3\n")
+    path = write(tmp_path, "train:\n  stages:\n    slow: {epochs: 3, learning_rate: 0.1}\n  epochs: 3\n")
     with pytest.raises(
         UsageError, match=r"mine.yaml:4: unknown key train.epochs; did you mean train.stages.slow.epochs"
     ):
@@ -189,8 +189,8 @@ def test_every_key_is_described_and_can_be_set_to_its_default():
 
 def test_a_run_from_before_a_key_goes_on_as_it_began(tmp_path):
     path = tmp_path / "config.yaml"
-    path.write_text(to_yaml(load_config()).replace("  jpeg_scaling: true\n", ""))
-    assert "jpeg_scaling" not in path.read_text()
-    assert load_recorded(path).data.jpeg_scaling is False
+    path.write_text(to_yaml(load_config()).replace("  jpeg_dct_scaling: true\n", ""))
+    assert "jpeg_dct_scaling" not in path.read_text()
+    assert load_recorded(path).data.jpeg_dct_scaling is False
     path.write_text(to_yaml(load_config()))
-    assert load_recorded(path) == load_config() and load_config().data.jpeg_scaling is True
+    assert load_recorded(path) == load_config() and load_config().data.jpeg_dct_scaling is True

@@ -9,7 +9,7 @@ from retinue.configs.errors import UsageError
 from retinue.data import batches as module
 from retinue.data.batches import batch_rows, batches, find_broken, name_broken_file, steps_per_epoch
 from retinue.data.dataset import Ragged
-from retinue.data.decode import decode_image, read_encoded
+from retinue.data.decoding.decode import decode_image, read_encoded
 from retinue.data.seeds import example_seed
 
 LABELS = np.array([0, 0, 0, 0, 0, 0, 0, 5, 5, 2])

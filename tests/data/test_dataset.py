@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from retinue.data.content import content_ids
 from retinue.data.dataset import Dataset, Ragged
-from retinue.data.objects import object_columns
+from retinue.data.readers.objects import object_columns
+from retinue.data.storage.content import content_ids
 
 
 def single(folder=None):

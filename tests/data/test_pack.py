@@ -15,26 +15,25 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tasks" / "video"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
-from box_files import coco, photo
-from clips import moving, write_video
-from mask_pictures import halves, make_mask, make_photo
-from tiny import final_state, make_fitting, make_photos
-
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.data import packed
-from retinue.data.clip_file import count_frames, read_frames
-from retinue.data.content import clip_id
-from retinue.data.decode import decode_image, encoded_bytes, read_encoded
-from retinue.data.mask_file import read_mask
+from retinue.data.decoding.clip_file import count_frames, read_frames
+from retinue.data.decoding.decode import decode_image, encoded_bytes, read_encoded
+from retinue.data.decoding.mask_file import read_mask
 from retinue.data.pack_verify import verify_pack
 from retinue.data.pack_write import write_pack
-from retinue.data.read import detect, read, tasks_of
+from retinue.data.readers.read import detect, read, tasks_of
+from retinue.data.storage.content import clip_id
 from retinue.pipeline import pack as packing
-from retinue.pipeline.prepare import config_for, inspect, prepare
-from retinue.pipeline.sources import find_files
+from retinue.pipeline.inputs.prepare import config_for, inspect, prepare
+from retinue.pipeline.inputs.sources import find_files
+from retinue.tests.helpers.box_files import coco, photo
+from retinue.tests.helpers.clips import moving, write_video
+from retinue.tests.helpers.mask_images import halves, make_mask, make_photo
+from retinue.tests.helpers.tiny_training import final_state, make_fitting, make_photos
 
-CONFIG = ["data.on_bad=skip", "data.val_share=0.3"]
+CONFIG = ["data.on_invalid=skip", "data.val_fraction=0.3"]
 
 
 def quiet(line):
@@ -282,7 +281,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(tmp_path):
     write_pack(dataset, tmp_path / "whole", shard_bytes=1)
     program = (
         "import os, sys, signal; from retinue.data.pack_write import write_pack\n"
-        "from retinue.configs.load import load_config; from retinue.pipeline.prepare import inspect\n"
+        "from retinue.configs.load import load_config; from retinue.pipeline.inputs.prepare import inspect\n"
         "data = inspect(sys.argv[1], load_config(), say=lambda line: None).dataset\n"
         "kill = lambda done, total: done == int(sys.argv[3]) and os.kill(os.getpid(), signal.SIGKILL)\n"
         "write_pack(data, sys.argv[2], shard_bytes=1, progress=kill)\n"

@@ -44,7 +44,7 @@ MANY = RANDOM.choice(6, 500, p=[0.5, 0.25, 0.15, 0.05, 0.03, 0.02]).tolist()
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("shares", [(0.2, 0.0), (0.2, 0.1), (0.05, 0.5), (0.333, 0.333)])
 def test_every_file_has_one_split_and_every_class_its_share_within_one(seed, shares):
-    data = split(dataset(MANY), val_share=shares[0], test_share=shares[1], seed=seed)
+    data = split(dataset(MANY), val_fraction=shares[0], test_fraction=shares[1], seed=seed)
     assert len(data) == len(MANY) and set(data.splits) <= {"train", "val", "test"}
     ideal = np.bincount(MANY)
     for name, share in zip(("val", "test", "train"), (*shares, 1 - sum(shares)), strict=True):
@@ -53,26 +53,26 @@ def test_every_file_has_one_split_and_every_class_its_share_within_one(seed, sha
 
 def test_small_classes():
     labels = [number for number in range(1, 8) for _ in range(number)]
-    data = counts(split(dataset(labels), val_share=0.2, test_share=0.1))
+    data = counts(split(dataset(labels), val_fraction=0.2, test_fraction=0.1))
     assert data["val"] == [0, 0, 1, 1, 1, 1, 1, 1]
     assert data["test"] == [0, 0, 0, 0, 1, 1, 1, 1]
     assert data["train"] == [0, 1, 1, 2, 2, 3, 4, 5]
 
 
 def test_nothing_held_out_on_request():
-    assert counts(split(dataset([0, 0, 1, 1]), val_share=0)) == {"train": [2, 2], "val": [0, 0], "test": [0, 0]}
+    assert counts(split(dataset([0, 0, 1, 1]), val_fraction=0)) == {"train": [2, 2], "val": [0, 0], "test": [0, 0]}
 
 
 def test_same_seed_same_split_and_another_seed_another():
     data = dataset(MANY)
-    one, again, other = (parts(split(data, test_share=0.1, seed=seed)) for seed in (7, 7, 8))
+    one, again, other = (parts(split(data, test_fraction=0.1, seed=seed)) for seed in (7, 7, 8))
     assert one == again != other
 
 
 def test_the_order_of_files_does_not_matter():
     data = dataset(MANY, groups=[f"g{number // 3}" if number % 2 else "" for number in range(len(MANY))])
     shuffled = data.take(np.random.default_rng(1).permutation(len(data)))
-    assert parts(split(data, test_share=0.1)) == parts(split(shuffled, test_share=0.1))
+    assert parts(split(data, test_fraction=0.1)) == parts(split(shuffled, test_fraction=0.1))
 
 
 def test_the_folder_does_not_matter():
@@ -85,8 +85,8 @@ def test_the_folder_does_not_matter():
 
 
 def test_a_file_more_moves_at_most_one_other():
-    before = parts(split(dataset(MANY), test_share=0.1))
-    after = parts(split(dataset([*MANY, 0]), test_share=0.1))
+    before = parts(split(dataset(MANY), test_fraction=0.1))
+    after = parts(split(dataset([*MANY, 0]), test_fraction=0.1))
     new = f"/photos/{len(MANY)}.jpg"
     for name in before:
         assert len(before[name] ^ (after[name] - {new})) <= 1
@@ -95,7 +95,7 @@ def test_a_file_more_moves_at_most_one_other():
 @pytest.mark.parametrize("seed", range(5))
 def test_groups_stay_whole_and_classes_near_their_share(seed):
     groups = [f"g{number}" for number in RANDOM.integers(0, 100, len(MANY))]
-    data = split(dataset(MANY, groups=groups), test_share=0.1, seed=seed)
+    data = split(dataset(MANY, groups=groups), test_fraction=0.1, seed=seed)
     for group in set(groups):
         assert len(set(data.splits[np.array(groups) == group])) == 1
     ideal = np.bincount(MANY)
@@ -143,12 +143,12 @@ def test_duplicates_join_the_groups_that_they_touch():
 def test_given_splits_are_kept():
     given = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
     data = dataset([0, 1] * 5, splits=given)
-    assert list(split(data, val_share=0.5, test_share=0.3).splits) == given
+    assert list(split(data, val_fraction=0.5, test_fraction=0.3).splits) == given
 
 
 def test_val_is_held_out_of_train_where_only_train_and_test_are_given():
     given = ["train"] * 20 + ["test"] * 10
-    data = split(dataset([0, 1] * 15, splits=given), val_share=0.2)
+    data = split(dataset([0, 1] * 15, splits=given), val_fraction=0.2)
     assert set(data.splits[20:]) == {"test"}
     assert counts(data) == {"train": [8, 8], "val": [2, 2], "test": [5, 5]}
 
@@ -168,7 +168,7 @@ def test_several_labels_each_near_its_share():
     labels = [
         np.flatnonzero(random.random(8) < [0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02]).tolist() for _ in range(600)
     ]
-    data = split(dataset(labels), val_share=0.2, test_share=0.1)
+    data = split(dataset(labels), val_fraction=0.2, test_fraction=0.1)
     total = np.bincount([label for row in labels for label in row])
     assert np.abs(counts(data)["val"] - 0.2 * total).max() <= 1
     assert np.abs(counts(data)["test"] - 0.1 * total).max() <= 1
@@ -179,14 +179,14 @@ def test_several_labels_each_near_its_share():
 
 def test_a_rare_label_beside_a_common_one_stays_in_train():
     labels = [[0]] * 9 + [[0, 1]]
-    data = split(dataset(labels), val_share=0.5)
+    data = split(dataset(labels), val_fraction=0.5)
     assert data.splits[9] == "train" and counts(data)["val"] == [5, 0]
 
 
 @pytest.mark.parametrize("shares", [(1.0, 0.0), (-0.1, 0.0), (0.6, 0.4), (0.2, 1.0)])
 def test_shares_out_of_range(shares):
-    with pytest.raises(UsageError, match=re.escape(f"data.val_share {shares[0]} and data.test_share {shares[1]}")):
-        split(dataset([0, 1]), val_share=shares[0], test_share=shares[1])
+    with pytest.raises(UsageError, match=re.escape(f"data.val_fraction {shares[0]} and data.test_fraction {shares[1]}")):
+        split(dataset([0, 1]), val_fraction=shares[0], test_fraction=shares[1])
 
 
 def test_nothing_that_could_be_held_out():

@@ -15,7 +15,7 @@ from retinue.explain.saliency import saliency
 from retinue.tasks.detection import model as detection
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tasks" / "detection"))
-from small import batch, detector
+from retinue.tests.helpers.small_detector import batch, detector
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_it_has_weights_of_its_own_and_the_detector_keeps_its(known):
 
 
 def test_the_classic_style_sees_its_boxes_in_the_map_of_stride_16():
-    settings = ["detection.style=classic", "detection.score_threshold=0.0"]
+    settings = ["detection.architecture=c4", "detection.score_threshold=0.0"]
     _, model = detector(anchors=(32, 64), settings=settings)
     one_box = OneBox(model)
     one_box.hold([0, 0, 40, 40])

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from retinue.backbones import load_weights, resnet, vgg
 from retinue.benchmarks.parity import fill
 from retinue.explain.grad_cam import grad_cam
-from retinue.explain.hidden import hidden
+from retinue.explain.hidden_units import hidden
 from retinue.explain.integrated_gradients import integrated_gradients
 from retinue.explain.occlusion import occlusion
 from retinue.explain.saliency import saliency

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-from explain_nets import linear, pictures, tiny_convnet
 from keras import layers
 
 from retinue.configs.errors import UsageError
@@ -12,6 +11,7 @@ from retinue.explain.gradients import Gradient
 from retinue.explain.integrated_gradients import integrated_gradients
 from retinue.explain.saliency import saliency, smoothgrad
 from retinue.explain.targets import region
+from retinue.tests.helpers.explain_models import linear, pictures, tiny_convnet
 
 IMAGES = np.random.default_rng(1).uniform(0, 255, (2, 2, 3, 2)).astype(np.float32)
 

@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 import pytest
-from explain_nets import pictures, tiny_convnet
 from keras import ops
 
 from retinue.configs.errors import UsageError
 from retinue.explain.occlusion import occlusion, spans
+from retinue.tests.helpers.explain_models import pictures, tiny_convnet
 
 
 def total(images):

@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from explain_nets import pictures, tiny_convnet, two_layers
 from keras import layers, ops
 
 from retinue.configs.errors import UsageError
-from retinue.explain.hidden import hidden, strongest
+from retinue.explain.hidden_units import hidden, strongest
 from retinue.explain.rectifiers import with_rule
+from retinue.tests.helpers.explain_models import pictures, tiny_convnet, two_layers
 
 # x = (1, 2): first layer gives (1, -1, 8), ReLU (1, 0, 8); the class score's gradient there is (2, 3, -1).
 IMAGE = np.array([1.0, 2.0], np.float32).reshape(1, 1, 2, 1)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from retinue.configs.load import load_config, to_yaml
-from retinue.pipeline.run import Model
+from retinue.pipeline.runs.run import Model
 from retinue.tasks.classification.task import Classification
 from retinue.tasks.model import TaskModel
 
@@ -92,7 +92,7 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="session")
 def exported(tiny_model, photos, tmp_path_factory):
     """The tiny model as a SavedModel."""
-    from retinue.pipeline.export import export
+    from retinue.pipeline.exporting.export import export
 
     out = tmp_path_factory.mktemp("exported") / "model"
     files = sorted(os.path.join(photos, name) for name in os.listdir(photos))

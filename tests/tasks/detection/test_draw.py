@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retinue.data.dataset import Dataset
-from retinue.data.objects import object_columns
+from retinue.data.readers.objects import object_columns
 from retinue.tasks import drawing
 from retinue.tasks.detection.draw import COLORS, MISSED, draw, draw_objects, in_words, truth_of_record
 

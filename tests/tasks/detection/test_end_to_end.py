@@ -10,10 +10,10 @@ import tensorflow as tf
 from PIL import Image
 
 import retinue
-from retinue.data.decode import encoded_bytes
-from retinue.pipeline.predictor import Predictor
-from retinue.pipeline.run import open_model
-from retinue.tasks.detection import agreement
+from retinue.data.decoding.decode import encoded_bytes
+from retinue.pipeline.prediction.predictor import Predictor
+from retinue.pipeline.runs.run import open_model
+from retinue.tasks.detection import export_agreement
 
 COLOURS = {"red": (230, 40, 40), "blue": (40, 60, 230)}
 IDS = {"red": 3, "blue": 18}
@@ -24,22 +24,22 @@ SMALL = {
     "model__backbone": "resnet18",
     "model__input_size": 64,
     "augment__crop_scale": [1.0, 1.0],
-    "detection__longest_side": 128,
+    "detection__max_size": 128,
     "detection__anchor_sizes": [16, 32, 64, 64, 64],
-    "detection__pyramid_channels": 16,
-    "detection__head_width": 32,
-    "detection__boxes_sampled": 32,
-    "detection__anchors_sampled": 64,
-    "detection__train_candidates": 100,
-    "detection__train_proposals": 100,
-    "detection__candidates": 50,
-    "detection__proposals": 50,
+    "detection__fpn_channels": 16,
+    "detection__box_head_dim": 32,
+    "detection__box_batch_size_per_image": 32,
+    "detection__rpn_batch_size_per_image": 64,
+    "detection__rpn_pre_nms_top_n_train": 100,
+    "detection__rpn_post_nms_top_n_train": 100,
+    "detection__rpn_pre_nms_top_n_test": 50,
+    "detection__rpn_post_nms_top_n_test": 50,
     "train__batch_size": 3,
     "train__batch_norm": "frozen",
-    "train__stages": {"all": {"epochs": 10, "rate": 3e-3, "backbone_rate": 1.0}},
-    "evaluate__bootstrap": 50,
+    "train__stages": {"all": {"epochs": 10, "learning_rate": 3e-3, "backbone_lr_multiplier": 1.0}},
+    "evaluate__bootstrap_samples": 50,
     "evaluate__batch_size": 3,
-    "data__val_share": 0.25,
+    "data__val_fraction": 0.25,
 }
 quiet = {"say": lambda line: None}
 
@@ -137,13 +137,13 @@ def test_every_way_gives_the_same_boxes(run, exported, photos):
         count = np.array([len(row["scores"]) for row in rows])
         outputs = {"count": count}
         for name, empty in (("boxes", (0, 4)), ("scores", (0,)), ("labels", (0,))):
-            outputs[name] = np.zeros((len(rows), settings.most_detections, *empty[1:]), np.float32)
+            outputs[name] = np.zeros((len(rows), settings.max_detections, *empty[1:]), np.float32)
             for row, prediction in enumerate(rows):
                 outputs[name][row, : count[row]] = prediction[name]
         return outputs
 
     def assert_same(given):
-        told = agreement.compare(given, truth, 1e-3, settings.score_threshold, settings.nms_threshold)
+        told = export_agreement.compare(given, truth, 1e-3, settings.score_threshold, settings.nms_threshold)
         assert told["same"] + told["near_ties"] == len(files) and told["same"] >= len(files) - 2, told
 
     alone = Predictor(model, "tensorflow")

@@ -56,7 +56,7 @@ def test_what_lies_in_a_crowd_is_neither_but_objects_stay_objects():
 
 
 def test_background_may_need_some_overlap():
-    rules = {"object_from": 0.5, "background_to": 0.5, "background_from": 0.1}
+    rules = {"object_from": 0.5, "background_to": 0.5, "box_bg_iou_low": 0.1}
     assert matched([row(0.5), row(0.4), row(0.1), row(0.09)], [[0, 0, 10, 10]], [0], **rules)[1] == [
         OBJECT,
         BACKGROUND,

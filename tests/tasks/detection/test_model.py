@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from retinue import backbones
 from retinue.configs.errors import UsageError
-from retinue.pipeline import runtimes
+from retinue.pipeline.runtimes import runtimes
 from retinue.tasks.detection import model
 from retinue.tasks.detection.padding import HidePadding
 
@@ -113,7 +113,7 @@ SIZES = [(64, 96), (50, 33), (96, 40), (33, 120), (64, 64), (70, 90), (40, 40), 
     ("backbone", "settings", "anchors"),
     [
         ("efficientnet_lite0", (), (16, 32, 64, 64, 64)),
-        ("resnet18", ("detection.style=classic", "detection.objectness=softmax"), (16, 32, 64)),
+        ("resnet18", ("detection.architecture=c4", "detection.objectness=softmax"), (16, 32, 64)),
         pytest.param("seresnet50", (), (16, 32, 64, 64, 64), marks=pytest.mark.slow),
         pytest.param("densenet121", (), (16, 32, 64, 64, 64), marks=pytest.mark.slow),
         pytest.param("keras/MobileNetV2", (), (16, 32, 64, 64, 64), marks=pytest.mark.slow),

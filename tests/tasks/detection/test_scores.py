@@ -10,9 +10,9 @@ from pycocotools.cocoeval import COCOeval
 
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
-from retinue.data.objects import object_columns
+from retinue.data.readers.objects import object_columns
 from retinue.tasks.detection.coco_scores import NAMES, Matches, average_precision, bootstrap_ap, coco_scores
-from retinue.tasks.detection.judge import FALSE_ALARM, PASSED_OVER, judge
+from retinue.tasks.detection.error_summary import FALSE_ALARM, PASSED_OVER, judge
 from retinue.tasks.detection.proposal_recall import proposal_recall
 from retinue.tasks.detection.scores import DetectionEvaluator, best_threshold
 

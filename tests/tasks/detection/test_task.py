@@ -9,14 +9,14 @@ from retinue.configs.errors import UsageError
 from retinue.configs.load import load_config
 from retinue.data import batches
 from retinue.data.dataset import Dataset, Ragged
-from retinue.tasks.detection import agreement
+from retinue.tasks.detection import export_agreement
 from retinue.tasks.detection.task import Detection
 
 CLASSES = ("cat", "dog", "hare")
 
 
 def task(*settings):
-    sizes = ["model.input_size=64", "detection.longest_side=100", "model.weights=none"]
+    sizes = ["model.input_size=64", "detection.max_size=100", "model.weights=none"]
     return Detection(load_config(settings=["task=detection", *sizes, *settings]), CLASSES)
 
 
@@ -46,7 +46,7 @@ def test_prepare_resizes_by_the_shorter_side_and_pads_to_whole_strides():
 
 
 def test_the_longest_side_wins_and_the_classic_style_needs_only_16():
-    prepared = task("detection.style=classic").prepare(tf.zeros([50, 100, 3], tf.uint8))
+    prepared = task("detection.architecture=c4").prepare(tf.zeros([50, 100, 3], tf.uint8))
     assert prepared["size"].numpy().tolist() == [50, 100] and prepared["image"].shape == (64, 112, 3)
 
 
@@ -107,7 +107,7 @@ def test_serve_gives_names():
 
 def test_sizes_that_can_not_be_are_refused():
     with pytest.raises(
-        UsageError, match="model.input_size: the shorter side, 128, is above detection.longest_side, 100"
+        UsageError, match="model.input_size: the shorter side, 128, is above detection.max_size, 100"
     ):
         task("model.input_size=128").build()
     with pytest.raises(UsageError, match="train.stages.all.input_size: .* the smallest is 32"):
@@ -131,15 +131,15 @@ def moved(name, change):
     ],
 )
 def test_compare_by_hand(given, same, near_ties, iou):
-    found = agreement.compare(given, OUTPUTS, 1e-4, 0.05, 0.5)
+    found = export_agreement.compare(given, OUTPUTS, 1e-4, 0.05, 0.5)
     assert found["iou"] == pytest.approx(iou, abs=1e-5)
     assert (found["same"], found["near_ties"]) == (same, near_ties) and found["largest_difference"] == 0
 
 
 def test_scores_differ_and_a_detection_at_the_threshold_is_a_near_tie():
-    found = agreement.compare(moved("scores", 0.003), OUTPUTS, 1e-4, 0.05, 0.5)
+    found = export_agreement.compare(moved("scores", 0.003), OUTPUTS, 1e-4, 0.05, 0.5)
     assert found["largest_difference"] == pytest.approx(0.003, abs=1e-6) and found["same"] == 2
-    found = agreement.compare(OUTPUTS | {"count": np.array([1, 0])}, OUTPUTS, 1e-4, 0.24995, 0.5)
+    found = export_agreement.compare(OUTPUTS | {"count": np.array([1, 0])}, OUTPUTS, 1e-4, 0.24995, 0.5)
     assert found["same"] == 1 and found["near_ties"] == 1
 
 

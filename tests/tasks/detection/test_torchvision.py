@@ -11,15 +11,15 @@ from retinue.backbones.weights import TORCH_VARIABLES
 from retinue.benchmarks.parity import detection_golden as golden
 from retinue.configs.errors import RetinueError
 from retinue.configs.load import load_config
-from retinue.pipeline import runtimes
+from retinue.pipeline.runtimes import runtimes
 from retinue.tasks.detection import model, torchvision
 
 FOLDER = Path(__file__).parent / "golden"
 
 
 def built(net, classes=golden.CLASSES):
-    everything = ["detection.anchors_sampled=1000000", "detection.boxes_sampled=1000000"]
-    counts = [f"detection.{name}={golden.PROPOSALS[net]}" for name in ("train_proposals", "proposals")]
+    everything = ["detection.rpn_batch_size_per_image=1000000", "detection.box_batch_size_per_image=1000000"]
+    counts = [f"detection.{name}={golden.PROPOSALS[net]}" for name in ("rpn_post_nms_top_n_train", "proposals")]
     settings = ["task=detection", f"model.backbone={net}", "model.weights=none", *everything, *counts]
     config = load_config(settings=settings)
     return config, model.build(config, classes)
@@ -94,7 +94,7 @@ def check(net):
         truth = {"boxes": boxes[None], "labels": labels[None].astype(np.int32), "seed": np.zeros((1, 2), np.int32)}
         inputs = batch_of([(height, width)])
         outputs = detector({"image": inputs["image"], "size": inputs["size"]} | truth, training=False)
-        losses = model.make_loss(config.detection.head_beta)((), outputs)
+        losses = model.make_loss(config.detection.box_smooth_l1_beta)((), outputs)
         for name, loss in records["losses"][key].items():
             assert losses[name].numpy() == pytest.approx([loss], rel=1e-3, abs=1e-5), (key, name)
     return inference, together, sizes

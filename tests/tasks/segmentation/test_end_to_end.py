@@ -11,27 +11,26 @@ import tensorflow as tf
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
-from disks import CLASSES, make_folder, scene
-
 import retinue
-from retinue.data.decode import encoded_bytes
-from retinue.pipeline.predictor import Predictor
-from retinue.pipeline.run import open_model
+from retinue.data.decoding.decode import encoded_bytes
+from retinue.pipeline.prediction.predictor import Predictor
+from retinue.pipeline.runs.run import open_model
+from retinue.tests.helpers.disks import CLASSES, make_folder, scene
 
 SMALL = {
     "task": "segmentation",
     "model__weights": "none",
     "model__backbone": "alexnet",
-    "segmentation__linear_layers": False,
+    "segmentation__convert_fc_layers": False,
     "model__input_size": 64,
     "augment__horizontal_flip": True,
-    "segmentation__scale": [0.8, 1.25],
+    "segmentation__scale_range": [0.8, 1.25],
     "train__batch_size": 4,
-    "train__stages": {"all": {"epochs": 3, "rate": 3e-3, "backbone_rate": 1.0}},
+    "train__stages": {"all": {"epochs": 3, "learning_rate": 3e-3, "backbone_lr_multiplier": 1.0}},
     "train__label_smoothing": 0.0,
-    "evaluate__bootstrap": 50,
+    "evaluate__bootstrap_samples": 50,
     "evaluate__batch_size": 3,
-    "data__val_share": 0.34,
+    "data__val_fraction": 0.34,
 }
 quiet = {"say": lambda line: None}
 
@@ -143,5 +142,5 @@ def test_what_masks_cannot_follow_is_refused(photos, tmp_path):
     with pytest.raises(retinue.UsageError, match="augment.mixup"):
         retinue.train(str(photos), str(tmp_path / "run"), **SMALL | {"augment__mixup": 0.2})
     with pytest.raises(retinue.UsageError, match="no layer score_9; did you mean score_"):
-        stages = {"all": {"epochs": 1, "rate": 1e-3, "frozen_layers": ["score_9"]}}
+        stages = {"all": {"epochs": 1, "learning_rate": 1e-3, "freeze_layers": ["score_9"]}}
         retinue.train(str(photos), str(tmp_path / "other"), **SMALL | {"train__stages": stages})

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "data"))
-from mask_pictures import make_mask, make_photo
-
-from retinue.data.mask_folders import mask_dataset
-from retinue.tasks.segmentation.scores import SegmentationEvaluator, confusion_matrix, picture_iou, summary
+from retinue.data.readers.mask_folders import mask_dataset
+from retinue.tasks.segmentation.export_scores import SegmentationEvaluator, confusion_matrix, picture_iou, summary
+from retinue.tests.helpers.mask_images import make_mask, make_photo
 
 NAMES = ("sky", "road", "car", "tree", "never")
 

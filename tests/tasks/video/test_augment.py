@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 sys.path.insert(0, str(Path(__file__).parent))
-from clips import moving, write_video
 from test_model import CLASSES, config
 
 from retinue import tasks
 from retinue.tasks.video import augment, flow, model
 from retinue.tasks.video.snippets import read_snippets
+from retinue.tests.helpers.clips import moving, write_video
 
 
 def test_flow_in_pixels_and_its_mean():
@@ -78,7 +78,7 @@ def test_without_flips_none_is_mirrored():
 @pytest.mark.parametrize("fusion", ["average", "weighted"])
 def test_25_frames_and_10_crops_are_what_one_does_by_hand(tmp_path, fusion):
     clip = write_video(tmp_path / "clip.avi", moving(0, 2, count=40, size=(36, 40)))
-    settings = config(video__test_snippets=25, evaluate__views="ten_crop", video__fusion=fusion, video__flow_bound=4.0)
+    settings = config(video__test_segments=25, evaluate__tta="ten_crop", video__fusion=fusion, video__flow_bound=4.0)
     task = tasks.create(settings, CLASSES)
     net = task.build()
     for stream in task.streams:  # larger weights, so that crops differ

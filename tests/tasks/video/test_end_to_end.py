@@ -11,27 +11,26 @@ import tensorflow as tf
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
-from clips import SMALL as SMALL_JOB
-from clips import make_clips, moving, write_video
-
 import retinue
 from retinue.configs.errors import UsageError
 from retinue.data.batches import name_broken_file
-from retinue.data.clip_file import read_frames
+from retinue.data.decoding.clip_file import read_frames
 from retinue.pipeline.flow import extract
-from retinue.pipeline.predictor import Predictor
-from retinue.pipeline.prepare import config_for
-from retinue.pipeline.run import open_model
-from retinue.pipeline.train import train
+from retinue.pipeline.inputs.prepare import config_for
+from retinue.pipeline.prediction.predictor import Predictor
+from retinue.pipeline.runs.run import open_model
+from retinue.pipeline.training.train import train
 from retinue.tasks.video import flow
+from retinue.tests.helpers.clips import SMALL as SMALL_JOB
+from retinue.tests.helpers.clips import make_clips, moving, write_video
 
 SMALL = SMALL_JOB | {
-    "video__subtract_mean": False,
+    "video__flow_subtract_mean": False,
     "augment__horizontal_flip": False,
-    "train__stages": {"all": {"epochs": 2, "rate": 2e-3, "backbone_rate": 1.0}},
-    "evaluate__bootstrap": 50,
+    "train__stages": {"all": {"epochs": 2, "learning_rate": 2e-3, "backbone_lr_multiplier": 1.0}},
+    "evaluate__bootstrap_samples": 50,
     "evaluate__batch_size": 3,
-    "data__on_bad": "skip",
+    "data__on_invalid": "skip",
 }
 quiet = {"say": lambda line: None}
 
@@ -200,8 +199,8 @@ def test_an_svm_on_held_out_clips(clips, tmp_path):
     settings = {
         **SMALL,
         "video__fusion": "svm",
-        "video__fusion_share": 0.34,
-        "train__stages": {"all": {"epochs": 1, "rate": 2e-3, "backbone_rate": 1.0}},
+        "video__svm_holdout_fraction": 0.34,
+        "train__stages": {"all": {"epochs": 1, "learning_rate": 2e-3, "backbone_lr_multiplier": 1.0}},
     }
     config = config_for(str(clips), options={key.replace("__", "."): value for key, value in settings.items()})
     run, scores = train(str(clips), config, tmp_path / "run", say=said.append)

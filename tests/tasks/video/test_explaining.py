@@ -12,18 +12,17 @@ import tensorflow as tf
 from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parent))
-from clips import SMALL, make_clips
-
 import retinue
 from retinue import cli
 from retinue.configs.errors import UsageError
-from retinue.pipeline.explain import explain
-from retinue.pipeline.run import open_model
+from retinue.pipeline.explaining.explain import explain
+from retinue.pipeline.runs.run import open_model
+from retinue.tests.helpers.clips import SMALL, make_clips
 
 OPTIONS = SMALL | {
-    "video__subtract_mean": True,
-    "train__stages": {"all": {"epochs": 1, "rate": 2e-3, "backbone_rate": 1.0}},
-    "evaluate__bootstrap": 0,
+    "video__flow_subtract_mean": True,
+    "train__stages": {"all": {"epochs": 1, "learning_rate": 2e-3, "backbone_lr_multiplier": 1.0}},
+    "evaluate__bootstrap_samples": 0,
 }
 quiet = {"say": lambda line: None}
 TOP, LEFT = 2, 8  # of the 32 pixels that the net sees of 36 x 48

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from clips import moving
-
 from retinue.configs.errors import UsageError
 from retinue.tasks.video import flow
+from retinue.tests.helpers.clips import moving
 
 
 @pytest.fixture(scope="module")

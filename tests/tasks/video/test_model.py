@@ -6,9 +6,9 @@ import pytest
 from retinue import backbones, tasks
 from retinue.configs.errors import UsageError
 from retinue.configs.load import load_config
-from retinue.pipeline.freeze import apply_stage
+from retinue.pipeline.training.freeze import apply_stage
 from retinue.tasks.video import model as nets
-from retinue.tasks.video.towers import mean_over_colours, repeated_over_time
+from retinue.tasks.video.backbone_copies import mean_over_colours, repeated_over_time
 
 SIZE = 32
 CLASSES = ("a", "b", "c")
@@ -22,7 +22,7 @@ def config(architecture="two_stream", backbone="lenet5", **changed):
         "model.input_size": SIZE,
         "video.architecture": architecture,
         "video.frame_size": [36, 40],
-        "video.flow_fields": 3,
+        "video.flow_length": 3,
         "augment.horizontal_flip": False,
     }
     return load_config(options=options | {key.replace("__", "."): value for key, value in changed.items()})
@@ -115,7 +115,7 @@ def test_pretrained_stacks_begin_as_the_net_for_pictures(tmp_path):
 
 
 def test_streams_learn_apart():
-    settings = config(train__stages={"s": {"epochs": 1, "rate": 1e-2, "learns": "temporal"}}, train__batch_size=2)
+    settings = config(train__stages={"s": {"epochs": 1, "learning_rate": 1e-2, "train_streams": "temporal"}}, train__batch_size=2)
     task = tasks.create(settings, CLASSES)
     net = task.build()
     apply_stage(net, settings.train.stages["s"], settings.train)
@@ -136,11 +136,11 @@ def test_wrong_settings_are_told():
         (config(model__input_size=64), "can't be cut from frames of 36 x 40"),
         (config(augment__mixup=0.2), "augment.mixup: is not for video"),
         (config(augment__vertical_flip=True), "augment.vertical_flip: is not for video"),
-        (config(evaluate__views="dihedral"), "one, the centre, or ten_crop"),
+        (config(evaluate__tta="dihedral"), "one, the centre, or ten_crop"),
     ):
         with pytest.raises(UsageError, match=message):
             tasks.create(settings, CLASSES).build()
-    stage = {"s": {"epochs": 1, "rate": 1e-2, "learns": "temporal"}}
+    stage = {"s": {"epochs": 1, "learning_rate": 1e-2, "train_streams": "temporal"}}
     alone = config("spatial", train__stages=stage)
     with pytest.raises(UsageError, match="no such stream"):
         apply_stage(tasks.create(alone, CLASSES).build(), alone.train.stages["s"], alone.train)

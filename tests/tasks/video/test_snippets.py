@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from clips import moving, write_video
-
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config
-from retinue.data.clip_file import read_frames
+from retinue.data.decoding.clip_file import read_frames
 from retinue.tasks.video import flow, stored_flow
 from retinue.tasks.video.snippets import Snippet, needed_frames, read_snippets, snippet_of, snippets_of_frames, starts
+from retinue.tests.helpers.clips import moving, write_video
 
 
 def settings(**changed):
-    base = {"video.frame_size": [48, 64], "video.flow_fields": 3, "video.flow_bound": 4.0}
+    base = {"video.frame_size": [48, 64], "video.flow_length": 3, "video.flow_bound": 4.0}
     return load_config(options=base | {f"video.{key}": value for key, value in changed.items()}).video
 
 

@@ -1,0 +1,69 @@
+"""The identity of files by their bytes: moving, copying and renaming keep it, every change ends it."""
+
+import functools
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from retinue.configs.machine import usable_cores
+from retinue.data import packed
+
+LENGTH = 16  # hex digits, 64 bits: among a million files two share one by accident once in 30 million datasets
+
+
+def content_id(content):
+    """The first 16 hex digits of the SHA-256 of `content`, bytes."""
+    return hashlib.sha256(content).hexdigest()[:LENGTH]
+
+
+def content_ids(files, workers=None):
+    """The `content_id` of each of `files`, a list of str; "" for a file that can't be read.
+
+    workers: threads, by default one a core. Every byte is read; the check does so anyway and fills
+    `Dataset.content_ids` with the same ids.
+    """
+    with ThreadPoolExecutor(workers or usable_cores()) as pool:
+        return list(pool.map(_content_id_of, files))
+
+
+def clip_id(path):
+    """The content id of a clip: of a video file's bytes, or of all pictures of a folder of frames, names left out.
+
+    Raises OSError when it can't be read.
+    """
+    path = packed.absolute(path)
+    return _clip_id(path, packed.stamp(path))
+
+
+def damage(path, content=None):
+    """None, or why a file of a pack is not what was packed, in words; None for loose files. Raises OSError.
+
+    content: its bytes, where they have been read.
+    """
+    if not packed.is_packed(path):
+        return None
+    content = packed.read_bytes(path) if content is None else content
+    if content_id(content) == packed.expected_id(path):
+        return None
+    return f"{packed.place(path)} does not hold what was packed"
+
+
+@functools.lru_cache(maxsize=100_000)
+def _clip_id(path, _stamp):
+    if not packed.is_folder(path):
+        return _content_id_of(path)
+    from retinue.data.decoding.clip_file import frame_names
+
+    return content_id("".join(map(_content_id_of, frame_names(path))).encode())
+
+
+def _content_id_of(name):
+    try:
+        if packed.is_packed(name):
+            return content_id(packed.read_bytes(name))
+        if not os.path.isfile(name):  # opening a pipe would wait for its writer
+            return ""
+        with open(name, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:LENGTH]
+    except OSError:
+        return ""

@@ -1,0 +1,203 @@
+"""What `retinue explain` can open: a run folder, an export, or a backbone by its name, all with one interface."""
+
+import dataclasses
+import difflib
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from retinue import backbones
+from retinue.configs.errors import UsageError
+from retinue.data.decoding.resize import plain_window, resize_image
+from retinue.pipeline.explaining.explanation_request import Question, class_index, refuse
+from retinue.pipeline.prediction.predictor import CPU_BATCH
+from retinue.pipeline.runs.run import Model, open_model
+from retinue.pipeline.runtimes import runtimes
+
+log = logging.getLogger("retinue")
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A classifier to explain, or a backbone without one.
+
+    name: what it is called on the screen. model: `keras.Model` from float32 `[n, s, s, 3]` in 0..255 to logits, or None
+    for an export. classes: tuple of names, None where there is no classifier. size: pixels a side. fit: how photos are
+    brought to that size. predict: function float32 `[n, s, s, 3]` -> probabilities float32 `[n, classes]`, by the
+    fastest runtime.
+    """
+
+    name: str
+    model: object
+    classes: tuple
+    size: int
+    fit: str
+    predict: object
+
+    makes_class_images, takes_clips = True, False
+
+    def check(self, wanted):
+        """Raise UsageError for a `Wanted` that this kind of model has no answer to."""
+        refuse(self.name, "classification", box=wanted.box, point=wanted.point)
+        if wanted.class_name is not None:
+            class_index(wanted.class_name, self.classes, self.name)
+
+    def prepare(self, photo):
+        """The photo, uint8 `[h, w, 3]`, as the model sees it: float32 `[s, s, 3]`."""
+        return np.asarray(resize_image(photo, self.size, self.fit), np.float32)
+
+    def ask(self, photo, image, wanted):
+        """The `Question` about a photo; image: what `prepare` made of it."""
+        if self.classes is None:
+            return Question()
+        scores = self.predict(image[None])[0]
+        best = int(scores.argmax())
+        target = best if wanted.class_name is None else class_index(wanted.class_name, self.classes, self.name)
+        label, score = self.classes[target], float(scores[target])
+        words = f"{label}, {score:.1%}"
+        if target != best:
+            words += f"; its answer is {self.classes[best]}, {scores[best]:.1%}"
+        return Question(label, score, words, target, self.predict, target)
+
+    def place(self, found, shape):
+        """A map of the model's picture, `[s, s]` or `[s, s, c]`, on the photo of `shape`: float32 `[h, w, ...]`.
+
+        What the model did not see (cut away by the "crop" fit) is 0.
+        """
+        window, inner = plain_window(np.array(shape[:2], np.int32), self.size, self.fit)
+        left, top, right, bottom = (int(edge) for edge in window)
+        height, width = (int(side) for side in inner)
+        placed = np.zeros((*shape[:2], *found.shape[2:]), np.float32)
+        part = cv2.resize(found[:height, :width], (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+        placed[top:bottom, left:right] = part.reshape(placed[top:bottom, left:right].shape)
+        return placed
+
+
+def open_subject(name, weights=None):
+    """What MODEL means: a `Subject`, `explained_boxes.Detector`, `explained_regions.Segmenter` or
+    `explained_clips.ClipModel`.
+
+    name: a run folder, an export folder, or the name of a backbone. A folder goes before a name. A `Model` of run.py
+    will do, too. weights: of a backbone, see `backbones.load_weights`; by default those of ImageNet.
+    Raises UsageError, with the nearest names, for what is none of these, and for an export of what only Keras can
+    explain.
+    """
+    if isinstance(name, Model) or Path(name).exists():
+        if weights is not None:
+            raise UsageError(f"--weights {weights}: is for a backbone by its name; {name} has weights of its own")
+        return (
+            _of_folder(name, str(name.folder)) if isinstance(name, Model) else _of_folder(open_model(name), str(name))
+        )
+    if name not in backbones.names():
+        near = difflib.get_close_matches(name, backbones.names(), n=3, cutoff=0.4)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise UsageError(f"{name}: there is no such folder, and no backbone of this name{hint}")
+    return _of_backbone(name, "imagenet" if weights is None else weights)
+
+
+def subject_of(task, model, name="model"):
+    """The `Subject` of a classification `Task` and its Keras model in memory."""
+    size = task.config.model.input_size
+    predict = predictor(model, size, "sigmoid" if task.multi_label else "softmax")
+    return Subject(name, model, task.classes, size, task.config.data.resize_mode, predict)
+
+
+def _of_folder(opened, name):
+    if opened.task.name == "classification":
+        return subject_of(opened.task, opened.build(), name) if opened.kind == "run" else _of_export(opened, name)
+    if opened.kind == "export":
+        raise UsageError(
+            f"{name}: is an export, which holds no Keras model; to explain a {opened.task.name} model give the run "
+            "folder that it came from"
+        )
+    if opened.task.name == "detection":
+        from retinue.pipeline.explaining.detector import Detector
+
+        return Detector(name, opened.task, opened.build())
+    if opened.task.name == "segmentation":
+        from retinue.pipeline.explaining.segmenter import Segmenter
+
+        return Segmenter(name, opened.task, opened.build())
+    from retinue.pipeline.explaining.clip_model import ClipModel
+
+    return ClipModel(name, opened.task, opened.build())
+
+
+def _of_export(opened, name):
+    runtime, precision, _ = runtimes.choose(offered=runtimes.offered(opened))
+    runtime = runtimes.load(opened, runtime, precision)
+
+    def predict(images):
+        return runtime({"image": np.uint8(np.clip(images, 0, 255) + 0.5)})["scores"]
+
+    # Of ten crops the export makes its own; the picture that it takes is then the larger one that they are cut from.
+    side = opened.task.prepare(np.zeros((8, 8, 3), np.uint8))["image"].shape[0]
+    return Subject(name, None, opened.classes, int(side), opened.config.data.resize_mode, predict)
+
+
+def _of_backbone(name, weights):
+    from retinue.explain.imagenet_classes import IMAGENET_CLASSES
+
+    row = backbones.find(name)
+    size = None if row.any_size else row.input_size
+    model = backbones.build(name, weights="none", input_size=size, classifier=True)
+    missing = ()
+    if weights != "none":
+        report = backbones.load_weights(model, weights, name)
+        log.info("%s", report)
+        missing = report.missing
+    if any(key.startswith(("logits/", "predictions/", "fc6/")) for key in missing):
+        trunk = backbones.build(name, weights="none", input_size=size)
+        backbones.load_weights(trunk, weights, name)
+        last = trunk.output[max(trunk.output)]
+        return Subject(name, _single(trunk, last), None, row.input_size, "squash", None)
+    model = _single(model, model.output["logits"])
+    count = model.output.shape[-1]
+    classes = IMAGENET_CLASSES if count == len(IMAGENET_CLASSES) else tuple(map(str, range(count)))  # LeNet-5's digits
+    return Subject(name, model, classes, row.input_size, "squash", predictor(model, row.input_size, "softmax"))
+
+
+def _single(model, output):
+    import keras
+
+    return keras.Model(model.input, output, name=model.name)
+
+
+def predictor(model, size, activation):
+    """A function float32 `[n, size, size, c]` -> probabilities of a Keras model of logits, by the fastest runtime; it
+    is made at the first call."""
+    made = []
+
+    def predict(images):
+        if not made:
+            made.append(probabilities(model, size, activation))
+        return made[0](images)
+
+    return predict
+
+
+def probabilities(model, size, activation="softmax", runtime="auto", precision="auto"):
+    """A function float32 `[n, size, size, c]` -> probabilities float32 `[n, classes]` of a Keras model of logits.
+
+    activation: "softmax" or "sigmoid". runtime, precision: see `runtimes.choose`.
+    """
+    import keras
+
+    image = keras.Input((size, size, model.inputs[0].shape[-1]), name="image")
+    logits = keras.tree.flatten(model(image, training=False))[0]
+    scores = getattr(keras.ops, activation)(keras.ops.cast(logits, "float32"))
+    whole = keras.Model({"image": image}, {"scores": scores}, name="probabilities")
+    runtime, precision, _ = runtimes.choose(runtime, precision)
+    running = runtimes.start(runtimes.trace(whole), whole, runtime, precision)
+
+    def predict(images):
+        """Pieces that stay in the cache, several under way: no core waits for another at the end of each."""
+        parts = [
+            running.submit({"image": np.asarray(images[first : first + CPU_BATCH], np.float32)})
+            for first in range(0, len(images), CPU_BATCH)
+        ]
+        return np.concatenate([part.result()["scores"] for part in parts])
+
+    return predict

@@ -1,0 +1,177 @@
+"""How `retinue explain` calls each method, with the words that go under its picture."""
+
+import functools
+
+import cv2
+import numpy as np
+
+from retinue.explain import activations as activations_
+from retinue.explain import class_image as class_image_
+from retinue.explain import deep_dream as dream_
+from retinue.explain import filters as filters_
+from retinue.explain import grad_cam, hidden_units, images, integrated_gradients, occlusion, saliency
+from retinue.explain.gradients import Gradient
+from retinue.explain.layers import layer_output, map_output
+
+RULES = {"hidden": "plain", "deconvnet": "deconvnet", "guided": "guided"}
+DREAMED = 1024  # pixels of the longer side: a dream of a larger photo would take many minutes
+# What gives a map of importance, and how its array becomes one number a pixel.
+GIVES_MAP = {
+    "occlusion": lambda found: found,
+    "saliency": lambda found: found,
+    "smoothgrad": lambda found: found,
+    "grad-cam": lambda found: found,
+    "integrated-gradients": lambda found: found.sum(axis=-1),
+    "hidden": lambda found: np.abs(found).max(axis=-1),
+    "deconvnet": lambda found: np.abs(found).max(axis=-1),
+    "guided": lambda found: np.abs(found).max(axis=-1),
+}
+DRAWN = {
+    "activations": activations_.draw,
+    "occlusion": occlusion.draw,
+    "saliency": saliency.draw,
+    "smoothgrad": saliency.draw,
+    "grad-cam": grad_cam.draw,
+    "integrated-gradients": integrated_gradients.draw,
+    "hidden": hidden_units.draw,
+    "deconvnet": hidden_units.draw,
+    "guided": hidden_units.draw,
+}
+
+
+class Methods:
+    """The methods for one model: what can be traced once is, and serves all photos.
+
+    subject: see explainers.py; layer: name of the layer for those that look at one, or None for the question's own;
+    channel: the layer's channel for hidden, deconvnet, guided and dream, or None for the strongest, or all.
+    """
+
+    def __init__(self, subject, layer=None, channel=None):
+        self.subject, self.layer, self.channel = subject, layer, channel
+        self._hidden, self._grad_cams = {}, {}
+
+    def __call__(self, method, image, photo, question):
+        """(what a method found, words about it) for one picture.
+
+        image: float32 `[h, w, 3]`, as the model takes it; photo: uint8 `[h', w', 3]`, of which only "dream" makes use;
+        question: `Question`. What is found is float32 `[h, w]` or `[h, w, c]`, a dream `[h', w', 3]`.
+        """
+        model, images, target = self.subject.model, image[None], question.target
+        layer = self.layer or question.layer
+        if method == "occlusion":
+            found = occlusion.occlusion(question.predict, images, question.column, **question.cover)
+            return found[0], "how far it falls when this is covered"
+        if method == "saliency":
+            return saliency.saliency(self._gradient, images, target)[0], "the pixels that the score follows"
+        if method == "smoothgrad":
+            return saliency.smoothgrad(self._gradient, images, target)[0], "the same over noisy copies"
+        if method == "integrated-gradients":
+            found = integrated_gradients.integrated_gradients(self._gradient, images, target)
+            return found[0], "red for it, blue against it"
+        if method == "grad-cam":
+            cam = self._grad_cam(question)
+            return cam(images, target)[0], f"layer {cam.layer}"
+        if method == "activations":
+            found, channels = activations_.activations(model, images, layer)
+            return found[0], f"{map_output(model, layer)[0]}: channels {', '.join(map(str, channels[0]))}"
+        if method in RULES:
+            units = self._units(method, layer)
+            channel = self.channel
+            if channel is None:
+                _, channel, _ = hidden_units.strongest(model, images, units.layer)[0]
+            return units(images, self.channel)[0], f"back from {units.layer}, channel {channel}"
+        name = layer or dream_.default_map(model)[0]
+        seen = name if self.channel is None else f"channel {self.channel} of {name}"
+        return _dreamed(self.subject, photo, name, self.channel), f"more of what {seen} sees"
+
+    def forgetful(self, method, image, question):
+        """What `checks.randomisation` takes for a method, or None.
+
+        Smoothgrad and integrated gradients are means of the gradients that saliency shows, and would tell the same for
+        fifty times the work; occlusion asks the fast runtime, whose weights can't be changed.
+        """
+        images, layer = image[None], self.layer or question.layer
+        if method == "saliency":
+            return self.subject.model, lambda: saliency.saliency(self._gradient, images, question.target)
+        if method == "grad-cam":
+            return self.subject.model, lambda: self._grad_cam(question)(images, question.target)
+        if method in RULES:
+            units = self._units(method, layer)
+            return units.model, lambda: GIVES_MAP[method](units(images, self.channel)[0])[None]
+        return None
+
+    @functools.cached_property
+    def _gradient(self):
+        return Gradient(self.subject.model)
+
+    def _grad_cam(self, question):
+        layer, local = self.layer or question.layer, question.region is not None
+        if layer not in self._grad_cams:
+            self._grad_cams[layer] = grad_cam.GradCam(self.subject.model, layer, local)
+        return self._grad_cams[layer]
+
+    def _units(self, method, layer):
+        name, _ = layer_output(self.subject.model, layer)
+        if (method, name) not in self._hidden:
+            self._hidden[method, name] = hidden_units.Hidden(self.subject.model, name, RULES[method])
+        return self._hidden[method, name]
+
+
+def _dreamed(subject, photo, layer, channel):
+    """The dream of a photo, in its own size. A model of one size gets the photo at least so large."""
+    side = min(DREAMED, max(photo.shape[:2]))
+    fixed = subject.model.inputs[0].shape[1]
+    if fixed:
+        side = max(side, int(np.ceil(fixed * max(photo.shape[:2]) / min(photo.shape[:2]))))
+    found = dream_.dream(subject.model, images.fitted(photo, side)[None], channel, layer)[0]
+    return cv2.resize(found, (photo.shape[1], photo.shape[0]), interpolation=cv2.INTER_CUBIC)
+
+
+def drawn(method, shown, placed):
+    """The picture of what a method found. shown: the photo, made smaller; placed: the array in the photo's size."""
+    height, width = shown.shape[:2]
+    kind = cv2.INTER_AREA if placed.shape[0] > height and placed.ndim == 2 else cv2.INTER_LINEAR
+    small = cv2.resize(placed, (width, height), interpolation=kind)
+    if method == "dream":
+        return dream_.draw(np.clip(small, 0, 255))
+    return DRAWN[method](shown, small)
+
+
+def outlined(picture, region):
+    """A picture with a line around the box or region that is explained, bool `[h, w]` of any size, or None."""
+    if region is None:
+        return picture
+    size = picture.shape[1::-1]
+    mask = cv2.resize(region.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    lines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    picture, width = picture.copy(), max(1, max(size) // 360)
+    cv2.drawContours(picture, lines, -1, (0, 0, 0), 3 * width)
+    cv2.drawContours(picture, lines, -1, (255, 255, 255), width)
+    return picture
+
+
+def of_model(method, subject, label, layer, channel):
+    """(cells, arrays) of a method that needs no photo: its pictures with captions, and {name: float32 array}.
+
+    label: the class of a class-image; with a channel, it is that channel of the layer which its picture fits best.
+    """
+    if method == "filters":
+        name, kernels = filters_.filters(subject.model, layer)
+        shape = " x ".join(map(str, kernels.shape))
+        cells = [
+            (filters_.draw(kernels), [f"filters of {name}: {shape}", "each on its own scale"]),
+            (filters_.draw(kernels, each=False), [f"filters of {name}: {shape}", "all on one scale"]),
+        ]
+        return cells, {"filters": kernels}
+    cells, arrays, model, target = [], {}, subject.model, label
+    if channel is not None:
+        model, target = class_image_.of_channel(subject.model, layer, channel)
+    for regulariser in class_image_.REGULARISERS:
+        picture, reached = class_image_.class_image(model, target, subject.size, regulariser)
+        if channel is None:  # of a model with several labels the probability is no softmax
+            name, words = subject.classes[label], f"probability {subject.predict(picture[None])[0, label]:.1%}"
+        else:
+            name, words = f"channel {channel} of {map_output(subject.model, layer)[0]}", f"its mean is {reached:.2f}"
+        cells.append((class_image_.draw(picture), [f"{name}: {regulariser}", words]))
+        arrays[f"class-image-{regulariser}"] = picture
+    return cells, arrays

@@ -1,0 +1,134 @@
+"""Whether another device learns what the CPU learns: the small recipes' nets, a few steps in each precision.
+
+The pictures are drawn, the weights random, and both devices begin with the same; what is compared is the loss of each
+step. `retinue doctor --gpu`.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from retinue import tasks
+from retinue.configs.load import load_config
+from retinue.configs.schema import Stage
+from retinue.pipeline.training.freeze import apply_stage
+from retinue.pipeline.training.optimizer import make_optimizer
+
+RECIPES = {
+    "classification": ("fine-tune", 64),
+    "detection": ("faster-rcnn-small", 128),
+    "segmentation": ("segmentation-small", 64),
+    "video": ("two-stream-small", 64),
+}  # each with the pictures' side in pixels
+# ResNet-18 with frozen batch norms, since random weights serve there: EfficientNet's pictures vanish on their way with
+# frozen ones, and with others small differences grow to large ones within few steps.
+SETTINGS = (
+    "model.backbone=resnet18",
+    "model.weights=none",
+    "model.dropout=0",
+    "train.optimizer=sgd",
+    "train.batch_norm=frozen",
+)
+OF_TASK = {"video": ("video.temporal_dropout=0",)}
+BATCH, STEPS, RATE = 4, 5, 0.002
+# How far a step's loss may be from the CPU's in float32, relative: other sums, and what five steps make of them.
+TOLERANCE = {"float32": 0.005, "bfloat16": 0.05, "float16": 0.05}
+SCALE = 256.0  # of the loss in float16
+COLORS = np.array([[200, 60, 60], [60, 60, 200]])  # of the two classes
+
+
+def gpu_check(say=print):
+    """Compare the first GPU with the CPU. Gives whether all is well; True, with a reason, where there is no GPU."""
+    gpus = tf.config.list_logical_devices("GPU")
+    if not gpus:
+        build = "is built for GPUs" if tf.test.is_built_with_gpu_support() else "is built for the CPU alone"
+        say(f"skipped: TensorFlow sees no GPU here, and so there is nothing to compare (this TensorFlow {build})")
+        return True
+    return compare_devices(gpus[0].name, "/CPU:0", say)
+
+
+def compare_devices(device, reference, say=print, names=tuple(RECIPES), settings=()):
+    """Whether `device` has the losses of `reference` in float32, in each precision and task; a line each is said.
+
+    device, reference: as TensorFlow names them; names: of tasks; settings: more `key=value` for the nets. TF32, which
+    rounds products of float32 to 10 bits, is off meanwhile.
+    """
+    rounds = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    good = True
+    try:
+        for name in names:
+            weights, expected = losses_on(reference, name, "float32", settings)
+            for precision, tolerance in TOLERANCE.items():
+                _, found = losses_on(device, name, precision, settings, weights)
+                difference = float(np.max(np.abs(found - expected) / np.abs(expected)))
+                well = difference <= tolerance  # not so for what is not a number
+                good &= well
+                say(
+                    f"{name:<15} {precision:<9} {_shown(found)} on {device}, {_shown(expected)} in float32 on "
+                    f"{reference}: {difference:.2%} apart, {'ok' if well else f'MORE THAN {tolerance:.1%}'}"
+                )
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(rounds)
+    return good
+
+
+def losses_on(device, name, precision, settings=(), weights=None):
+    """(the weights before training, the loss before each of `STEPS` steps, float64) of a task's small net on a device.
+
+    weights: list of arrays to begin with, by default random ones.
+    """
+    recipe, side = RECIPES[name]
+    config = load_config(recipe, [*SETTINGS, *OF_TASK.get(name, ()), f"model.input_size={side}", *settings])
+    stage = Stage(epochs=1, learning_rate=RATE, backbone_lr_multiplier=1.0)
+    train = config.train.model_copy(update={"warmup_epochs": 0.0, "schedule": "constant"})
+    with tf.device(device):
+        keras.utils.set_random_seed(0)
+        net = tasks.create(config, ("red", "blue")).build()
+        if weights:
+            net.set_weights(weights)
+        weights = net.get_weights()
+        apply_stage(net, stage, train)
+        net.precision, net.batch_size = precision, BATCH
+        net.compile(optimizer=make_optimizer(train, stage, net, STEPS))
+        net.optimizer.build(net.trainable_variables)
+        if precision == "float16":  # not the search of the scale is compared, which leaves the first steps out
+            net.optimizer.dynamic_scale.assign(SCALE)
+        batches = tf.data.Dataset.from_tensors(drawn_batch(config)).repeat()
+        history = net.fit(batches, epochs=STEPS, steps_per_epoch=1, shuffle=False, verbose=0).history
+    return weights, np.array(history["loss"])
+
+
+def drawn_batch(config):
+    """(inputs, targets) of `BATCH` drawn examples of two classes, as the task's `TaskModel` takes them."""
+    random, side = np.random.default_rng(0), config.model.input_size
+    labels = np.arange(BATCH) % 2
+    noise = random.integers(-40, 40, (BATCH, side, side, 3))
+    one_hot = np.eye(2, dtype=np.float32)[labels]
+    if config.task == "classification":
+        return (COLORS[labels][:, None, None] + noise).astype(np.float32), one_hot
+    if config.task == "video":
+        frames = (COLORS[labels][:, None, None] + noise).astype(np.float32)[:, None]
+        flow = random.normal(0, 1, (BATCH, 1, side, side, 2 * config.video.flow_length)) + 4 * labels[:, *[None] * 4]
+        return {"frames": frames, "flow": flow.astype(np.float32)}, one_hot
+    # A square of the class's colour on grey.
+    square = slice(side // 4, 3 * side // 4)
+    images = 120 + noise
+    images[:, square, square] += COLORS[labels][:, None, None] - 120
+    images = np.clip(images, 0, 255).astype(np.uint8)
+    if config.task == "segmentation":
+        masks = np.repeat(1 - labels, side * side).reshape(BATCH, side, side)
+        masks[:, square, square] = labels[:, None, None]
+        return images, masks.astype(np.uint8)
+    box = np.array([square.start, square.start, square.stop, square.stop], np.float32)
+    return {
+        "image": images,
+        "size": np.full((BATCH, 2), side, np.int32),
+        "boxes": np.tile(box, (BATCH, 1, 1)),
+        "labels": labels[:, None].astype(np.int32),
+        "seed": random.integers(0, 1000, (BATCH, 2)).astype(np.int32),
+    }, ()
+
+
+def _shown(losses):
+    return f"{losses[0]:.4f} to {losses[-1]:.4f}"

@@ -1,0 +1,219 @@
+"""Geometry drawn once: image, boxes and mask must tell the same story, after each operation and all together."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from retinue.data.augmentation.geometry import Geometry, augment_image, draw_geometry, plain_geometry
+from retinue.data.decoding.resize import resize_image, resize_mask
+from retinue.data.seeds import example_seed
+
+
+@dataclasses.dataclass
+class Augment:
+    """Everything off; tests turn on what they need."""
+
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+    random_rot90: bool = False
+    crop_scale: tuple = (1.0, 1.0)
+    crop_aspect: tuple = (1.0, 1.0)
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    randaugment_num_ops: int = 0
+    randaugment_magnitude: int = 9
+
+
+EVERYTHING = Augment(True, True, True, (0.3, 1.0), (0.75, 1.333))
+HEIGHT, WIDTH = 90, 120
+
+
+def coordinates():
+    """An image whose red is x and whose green is y."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    return tf.constant(np.stack([x, y, 0 * x], -1).astype(np.uint8))
+
+
+def drawn(augment, number, size=(64, 48), fit="squash"):
+    return draw_geometry(tf.constant([HEIGHT, WIDTH]), augment, size, fit, example_seed(0, 0, number))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_the_eight_symmetries_by_hand(transposed, mirrored, upside_down):
+    pixels = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    expected = pixels.T if transposed else pixels
+    expected = expected[:, ::-1] if mirrored else expected
+    expected = expected[::-1] if upside_down else expected
+    flags = (tf.constant(flag) for flag in (transposed, mirrored, upside_down))
+    geometry = Geometry(tf.constant([0, 0, 3, 2]), (2, 3), expected.shape, *flags)
+    np.testing.assert_array_equal(geometry.apply_to_image(tf.constant(pixels[:, :, None]))[:, :, 0], expected)
+    np.testing.assert_array_equal(geometry.apply_to_mask(tf.constant(pixels)), expected)
+    # The box around the pixel with value 5, at x 2 and y 1.
+    boxes, kept = geometry.apply_to_boxes(tf.constant([[2.0, 1.0, 3.0, 2.0]]))
+    ((y,), (x,)) = np.where(expected == 5)
+    assert boxes.numpy().tolist() == [[x, y, x + 1, y + 1]] and kept.numpy().tolist() == [True]
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+@pytest.mark.parametrize(
+    "augment",
+    [
+        Augment(),
+        Augment(horizontal_flip=True),
+        Augment(vertical_flip=True),
+        Augment(random_rot90=True),
+        Augment(crop_scale=(0.2, 0.9), crop_aspect=(0.5, 2.0)),
+        EVERYTHING,
+    ],
+    ids=["nothing", "horizontal", "vertical", "turns", "crop", "everything"],
+)
+def test_boxes_and_masks_agree_with_an_image_of_coordinates(augment, fit):
+    image = coordinates()
+    boxes = np.array([[10, 20, 40, 60], [50, 5, 110, 45], [70, 50, 80, 85], [3, 3, 12, 80]], np.float32)
+    for number in range(6):
+        geometry = drawn(augment, number, fit=fit)
+        pixels = geometry.apply_to_image(image, padding=255).numpy().astype(float)
+        moved, kept = geometry.apply_to_boxes(tf.constant(boxes))
+        covered = geometry.apply_to_mask(tf.ones([HEIGHT, WIDTH], tf.uint8)).numpy()
+        assert pixels.shape == (64, 48, 3) and set(np.unique(covered)) <= {1, 255}
+        assert np.all(pixels[covered == 255] == 255) and np.all(pixels[covered == 1, 2] == 0)
+        window = geometry.window.numpy()
+        for box, new, is_kept in zip(boxes, moved.numpy(), kept.numpy(), strict=True):
+            centre_x, centre_y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+            in_window = window[0] <= centre_x < window[2] and window[1] <= centre_y < window[3]
+            assert is_kept == in_window
+            if not is_kept:
+                continue
+            # Pixels whose own coordinates lie in the box, a source pixel around its edge left open.
+            x, y = pixels[:, :, 0] + 0.5, pixels[:, :, 1] + 0.5
+            depth = np.minimum.reduce([x - box[0], box[2] - x, y - box[1], box[3] - y])
+            depth[covered == 255] = -np.inf
+            rows, columns = np.mgrid[:64, :48]
+            in_new = (columns + 0.5 > new[0]) & (columns + 0.5 < new[2]) & (rows + 0.5 > new[1]) & (rows + 0.5 < new[3])
+            assert np.all(in_new[depth > 1]) and not np.any(in_new[depth < -1])
+            assert np.any(depth > 1)
+            mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+            mask[int(box[1]) : int(box[3]), int(box[0]) : int(box[2])] = 1
+            moved_mask = geometry.apply_to_mask(tf.constant(mask)).numpy()
+            assert np.all(moved_mask[depth > 1.5] == 1) and not np.any(moved_mask[depth < -1.5] == 1)
+
+
+def test_quarter_turns_and_flips_give_all_eight_pictures_equally_often():
+    pixels = np.arange(9, dtype=np.uint8).reshape(3, 3, 1)
+    symmetries = [np.rot90(side, turns) for side in (pixels, pixels[:, ::-1]) for turns in range(4)]
+    augment = Augment(horizontal_flip=True, random_rot90=True)
+
+    @tf.function
+    def turn(number):
+        seed = example_seed(0, 0, number)
+        return draw_geometry(tf.constant([3, 3]), augment, 3, seed=seed).apply_to_image(tf.constant(pixels))
+
+    counts = [0] * 8
+    for number in tf.range(400, dtype=tf.int64):
+        picture = turn(number).numpy()
+        counts[[np.array_equal(picture, symmetry) for symmetry in symmetries].index(True)] += 1
+    assert min(counts) > 25  # 50 each, less 3.8 standard deviations
+
+
+def test_one_quarter_turn_is_counter_clockwise():
+    # turns is int(4 * draw): find a seed for each number of turns by its window-free effect.
+    pixels = np.arange(4, dtype=np.uint8).reshape(2, 2, 1)
+    augment = Augment(random_rot90=True)
+    seen = set()
+    for number in range(20):
+        seed = example_seed(0, 0, number)
+        turns = int(tf.random.stateless_uniform([7], seed)[4] * 4)
+        geometry = draw_geometry(tf.constant([2, 2]), augment, 2, seed=seed)
+        np.testing.assert_array_equal(geometry.apply_to_image(tf.constant(pixels)), np.rot90(pixels, turns))
+        seen.add(turns)
+    assert seen == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(("fit", "base"), [("squash", (90, 120)), ("pad", (90, 120)), ("crop", (90, 90))])
+def test_crops_have_the_area_and_the_aspect_that_were_asked_for(fit, base):
+    augment = Augment(crop_scale=(0.3, 0.8), crop_aspect=(0.7, 1.4))
+    scales, aspects = [], []
+    for number in range(150):
+        x1, y1, x2, y2 = drawn(augment, number, 32, fit).window.numpy()
+        assert 0 <= x1 < x2 <= WIDTH and 0 <= y1 < y2 <= HEIGHT
+        height, width = (y2 - y1) / base[0], (x2 - x1) / base[1]
+        scales.append(height * width)
+        aspects.append(width / height)
+    assert 0.28 < min(scales) < 0.35 and 0.75 < max(scales) < 0.82
+    assert 0.68 < min(aspects) < 0.76 and 1.3 < max(aspects) < 1.43
+
+
+def test_an_aspect_that_does_not_fit_is_narrowed_and_the_area_kept():
+    augment = Augment(crop_scale=(0.9, 0.9), crop_aspect=(0.1, 10.0))
+    for number in range(30):
+        x1, y1, x2, y2 = drawn(augment, number).window.numpy()
+        assert abs((x2 - x1) * (y2 - y1) / (HEIGHT * WIDTH) - 0.9) < 0.02
+
+
+def test_crops_reach_every_corner():
+    augment = Augment(crop_scale=(0.25, 0.25))
+    windows = np.array([drawn(augment, number).window.numpy() for number in range(150)])
+    assert windows[:, 0].min() <= 2 and windows[:, 1].min() <= 2
+    assert windows[:, 2].max() >= WIDTH - 2 and windows[:, 3].max() >= HEIGHT - 2
+
+
+@pytest.mark.parametrize("fit", ["squash", "pad"])
+def test_with_nothing_drawn_training_sees_what_evaluation_sees(fit):
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8))
+    np.testing.assert_array_equal(augment_image(image, Augment(), 40, fit), resize_image(image, 40, fit))
+
+
+def test_the_plain_geometry_is_that_of_resize():
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8))
+    for fit, size in itertools.product(("squash", "crop", "pad"), (40, (30, 50))):
+        geometry = plain_geometry(tf.constant([HEIGHT, WIDTH]), size, fit, crop_fraction=0.9)
+        expected = resize_image(image, size, fit, crop_fraction=0.9)
+        np.testing.assert_array_equal(geometry.apply_to_image(image), expected)
+    squash = plain_geometry(tf.constant([HEIGHT, WIDTH]), 40)
+    np.testing.assert_array_equal(squash.apply_to_mask(image[:, :, 0]), resize_mask(image[:, :, 0], 40))
+    boxes, _ = squash.apply_to_boxes(tf.constant([[12.0, 9.0, 60.0, 90.0]]))
+    np.testing.assert_allclose(boxes, [[4, 4, 20, 40]], rtol=1e-6)
+
+
+def test_boxes_are_clipped_and_those_whose_centre_is_lost_are_flagged():
+    geometry = Geometry(tf.constant([10, 10, 30, 30]), (40, 40), (40, 40))
+    boxes = [[5, 15, 20, 25], [0, 15, 19, 25], [40, 40, 50, 50], [12, 12, 12, 20], [0, 0, 40, 40]]
+    moved, kept = geometry.apply_to_boxes(tf.constant(boxes, tf.float32))
+    assert kept.numpy().tolist() == [True, False, False, False, True]  # the fourth has no width
+    assert moved.numpy()[[0, 4]].tolist() == [[0, 10, 20, 30], [0, 0, 40, 40]]
+
+
+def test_no_boxes_at_all():
+    boxes, kept = drawn(EVERYTHING, 3).apply_to_boxes(tf.zeros([0, 4]))
+    assert boxes.shape == (0, 4) and kept.shape == (0,)
+
+
+def test_one_seed_gives_one_picture_and_another_seed_another():
+    augment = dataclasses.replace(EVERYTHING, brightness=0.2, saturation=0.2, hue=0.05, randaugment_num_ops=1)
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8))
+    make = tf.function(lambda seed: augment_image(image, augment, (32, 24), "squash", seed))
+    first, again, other = (make(example_seed(0, epoch, 5)).numpy() for epoch in (0, 0, 1))
+    assert first.shape == (32, 24, 3) and first.dtype == np.uint8
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first.astype(int) - other).mean() > 5
+
+
+@pytest.mark.parametrize("old", [(1, 1), (1, 50), (50, 1), (2, 3)])
+def test_tiny_pictures(old):
+    augment = dataclasses.replace(EVERYTHING, brightness=0.5)
+    for fit in ("squash", "crop", "pad"):
+        image = tf.fill([*old, 3], tf.constant(100, tf.uint8))
+        assert augment_image(image, augment, 16, fit, example_seed(0, 0, 1)).shape == (16, 16, 3)
+
+
+def test_shapes_are_known_in_a_graph():
+    for fit in ("squash", "crop", "pad"):
+        make = tf.function(lambda image, fit=fit: augment_image(image, EVERYTHING, 16, fit, tf.constant([1, 2])))
+        assert make.get_concrete_function(tf.TensorSpec([None, None, 3], tf.uint8)).output_shapes == (16, 16, 3)

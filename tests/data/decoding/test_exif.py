@@ -1,0 +1,118 @@
+"""EXIF orientation read from bytes: every value, both byte orders, the three formats, and files that are malformed."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from retinue.data.decoding.exif import MAX_SEGMENTS, apply_orientation, exif_orientation
+
+PIXELS = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
+read = tf.function(exif_orientation, input_signature=[tf.TensorSpec([], tf.string)])
+
+
+def encode(file_format, **options):
+    file = io.BytesIO()
+    Image.fromarray(PIXELS).save(file, file_format, **options)
+    return file.getvalue()
+
+
+def tiff_block(orientation, order="<", kind=3, entries_before=0):
+    """An EXIF payload with a directory at offset 8: some other tags, then the orientation."""
+    mark = b"II" if order == "<" else b"MM"
+    value = struct.pack(order + ("HH" if kind == 3 else "I"), *((orientation, 0) if kind == 3 else (orientation,)))
+    others = b"".join(struct.pack(order + "HHII", 0x0100, 4, 1, 6) for _ in range(entries_before))
+    entry = struct.pack(order + "HHI", 0x0112, kind, 1) + value
+    head = mark + struct.pack(order + "HI", 42, 8) + struct.pack(order + "H", entries_before + 1)
+    return head + others + entry + bytes(4)
+
+
+def segment(marker, content):
+    return b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+def jpeg_with(*segments):
+    """A JPEG with segments put right behind its start."""
+    plain = encode("JPEG")
+    return plain[:2] + b"".join(segments) + plain[2:]
+
+
+def exif_segment(block):
+    return segment(0xE1, b"Exif\x00\x00" + block)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_written_by_pillow_is_read(file_format, orientation):
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    exif[0x0112] = orientation
+    assert read(encode(file_format, exif=exif)) == orientation
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pixels_are_turned_as_pillow_turns_them(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(io.BytesIO(encode("PNG", exif=exif))) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    turned = apply_orientation(tf.constant(PIXELS), tf.constant(orientation))
+    np.testing.assert_array_equal(turned, expected)
+
+
+def test_orientation_6_by_hand():
+    image = tf.constant(np.array([[1, 2, 3], [4, 5, 6]], np.uint8)[:, :, None])
+    clockwise = [[4, 1], [5, 2], [6, 3]]
+    np.testing.assert_array_equal(apply_orientation(image, tf.constant(6))[:, :, 0], clockwise)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [3, 4])
+def test_both_byte_orders_and_both_integer_types(order, kind):
+    assert read(jpeg_with(exif_segment(tiff_block(6, order, kind, entries_before=3)))) == 6
+
+
+def test_found_behind_other_segments_and_fill_bytes():
+    profile = segment(0xE2, b"ICC_PROFILE\x00\x01\x01" + bytes(65000))
+    xmp = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\x00<x/>")
+    assert read(jpeg_with(profile, profile, xmp, b"\xff\xff", exif_segment(tiff_block(8)))) == 8
+
+
+def test_png_chunk_behind_a_long_one():
+    plain = encode("PNG")
+    chunks = b""
+    for name, content in ((b"tEXt", b"k\x00" + bytes(300)), (b"eXIf", tiff_block(3, ">"))):
+        chunks += struct.pack(">I", len(content)) + name + content + bytes(4)  # the checksum is not looked at
+    assert read(plain[:33] + chunks + plain[33:]) == 3
+
+
+GARBLED = {
+    "empty": b"",
+    "one byte": b"\xff",
+    "only a start": b"\xff\xd8\xff",
+    "text": b"Exif\x00\x00" + tiff_block(6),
+    "gif": encode("GIF"),
+    "no exif": encode("JPEG"),
+    "orientation 0": jpeg_with(exif_segment(tiff_block(0))),
+    "orientation 9": jpeg_with(exif_segment(tiff_block(9))),
+    "orientation 65535": jpeg_with(exif_segment(tiff_block(65535))),
+    "type string": jpeg_with(exif_segment(tiff_block(6).replace(b"\x12\x01\x03\x00", b"\x12\x01\x02\x00"))),
+    "byte order XX": jpeg_with(exif_segment(b"XX" + tiff_block(6)[2:])),
+    "no 42": jpeg_with(exif_segment(tiff_block(6).replace(b"II\x2a", b"II\x2b"))),
+    "directory behind the end": jpeg_with(exif_segment(b"II\x2a\x00" + struct.pack("<I", 0xFFFFFFFF))),
+    "cut in the directory": b"\xff\xd8" + exif_segment(tiff_block(6))[:25],
+    "empty exif": jpeg_with(exif_segment(b"")),
+    "segment of length 0": b"\xff\xd8\xff\xe0\x00\x00" + bytes(40),
+    "exif behind the pixels": encode("JPEG") + exif_segment(tiff_block(6)),
+    "too many segments": jpeg_with(*[segment(0xFE, b"comment")] * MAX_SEGMENTS, exif_segment(tiff_block(6))),
+    "png chunk longer than any file": encode("PNG")[:33] + b"\xff\xff\xff\xfftEXt" + bytes(20),
+    "webp chunk longer than any file": b"RIFF\x00\x00\x00\x00WEBPVP8X\xff\xff\xff\xff" + bytes(20),
+}
+
+
+@pytest.mark.parametrize("name", GARBLED)
+def test_missing_or_malformed_exif_means_upright(name):
+    assert read(GARBLED[name]) == 1

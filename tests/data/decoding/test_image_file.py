@@ -1,0 +1,291 @@
+"""`probe`: what each kind of good, odd and bad file is said to be, and that TensorFlow's decoder agrees."""
+
+import contextlib
+import io
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from retinue.data.decoding.image_file import format_of, image_size, probe
+from retinue.data.storage.content import content_id
+
+pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow's, about the files that are broken here
+GRADIENT = Image.fromarray(np.add.outer(np.arange(48), 2 * np.arange(64))[..., None].repeat(3, 2).astype(np.uint8))
+
+
+def encoded(form, image=GRADIENT, **options):
+    stream = io.BytesIO()
+    image.save(stream, form, **options)
+    return stream.getvalue()
+
+
+def rotated(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def bmp(bits, body, palette=b"", compression=0, header_size=40):
+    """A BMP of 64 x 48 pixels, written by hand."""
+    offset = 14 + header_size + len(palette)
+    if header_size == 12:
+        header = struct.pack("<IHHHH", 12, 64, 48, 1, bits)
+    else:
+        sizes = (header_size, 64, 48, 1, bits, compression, len(body), 0, 0, len(palette) // 4, 0)
+        header = struct.pack("<IiiHHIIiiII", *sizes)
+    return b"BM" + struct.pack("<IHHI", offset + len(body), 0, 0, offset) + header + palette + body
+
+
+def one_bit_png(side):
+    """A black PNG of side x side pixels: many of them in few bytes."""
+
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    packer, row = zlib.compressobj(1), bytes(1 + side // 8)
+    pixels = b"".join([packer.compress(row) for _ in range(side)] + [packer.flush()])
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def damaged(content, place):
+    return content[:place] + bytes(byte ^ 0x55 for byte in content[place : place + 20]) + content[place + 20 :]
+
+
+FRAMES = [GRADIENT.rotate(90)]
+ANIMATION = encoded("WEBP", save_all=True, append_images=FRAMES)
+GOOD = {
+    "photo.jpg": (encoded("JPEG"), "JPEG", "RGB"),
+    "progressive.jpg": (encoded("JPEG", progressive=True), "JPEG", "RGB"),
+    "grey.jpg": (encoded("JPEG", GRADIENT.convert("L")), "JPEG", "L"),
+    "cmyk.jpg": (encoded("JPEG", GRADIENT.convert("CMYK")), "JPEG", "CMYK"),
+    "garbage after the end.jpg": (encoded("JPEG") + b"more" * 9, "JPEG", "RGB"),
+    "rgb.png": (encoded("PNG"), "PNG", "RGB"),
+    "rgba.png": (encoded("PNG", GRADIENT.convert("RGBA")), "PNG", "RGBA"),
+    "palette.png": (encoded("PNG", GRADIENT.quantize(16)), "PNG", "P"),
+    "16 bits.png": (encoded("PNG", Image.fromarray(np.full((48, 64), 40000, np.uint16))), "PNG", "I;16"),
+    "photo.gif": (encoded("GIF"), "GIF", None),
+    "without end mark.gif": (encoded("GIF")[:-1], "GIF", None),
+    "photo.webp": (encoded("WEBP"), "WebP", "RGB"),
+    "photo.bmp": (encoded("BMP"), "BMP", "RGB"),
+    "palette.bmp": (encoded("BMP", GRADIENT.quantize(16)), "BMP", "P"),
+    "one bit.bmp": (encoded("BMP", GRADIENT.convert("1")), "BMP", "1"),
+    "photo.tif": (encoded("TIFF"), "TIFF", "3 channels"),
+    "big.tiff": (encoded("TIFF", big_tiff=True), "TIFF", "3 channels"),
+    "float.tif": (encoded("TIFF", GRADIENT.convert("F")), "TIFF", "1 channels"),
+    "wrong EXIF.jpg": (encoded("JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), "JPEG", "RGB"),
+}
+BAD = {
+    "empty.jpg": (b"", "empty"),
+    "text.jpg": ("Grüße".encode(), "not an image"),
+    "binary.jpg": (b"\x80\x81\x82\x83" * 50, "not an image"),
+    "zeros.jpg": (bytes(500), "broken"),
+    "page.jpg": (b"<!DOCTYPE html><html></html>", "not an image"),
+    "pointer.jpg": (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "not downloaded"),
+    "phone.heic": (b"\0\0\0\x18ftypheic\0\0\0\0", "unsupported"),
+    "photo.avif": (b"\0\0\0\x18ftypavif\0\0\0\0", "unsupported"),
+    "clip.jpg": (b"\0\0\0\x18ftypisom\0\0\0\0", "not an image"),
+    "drawing.svg": (b"<?xml version='1.0'?><svg></svg>", "unsupported"),
+    "half.jpg": (encoded("JPEG")[:-200], "truncated"),
+    "half progressive.jpg": (encoded("JPEG", progressive=True)[:-200], "truncated"),
+    "without end mark.jpg": (encoded("JPEG")[:-2], "truncated"),
+    "header.jpg": (encoded("JPEG")[:4], "truncated"),
+    "half.png": (encoded("PNG")[:100], "truncated"),
+    "without end.png": (encoded("PNG")[:-12], "truncated"),
+    "wrong checksum.png": (damaged(encoded("PNG"), 60), "broken"),
+    "wrong header.png": (damaged(encoded("PNG"), 18), "broken"),
+    "half.gif": (encoded("GIF")[:-100], "truncated"),
+    "without end of frame.gif": (encoded("GIF")[:-2], "truncated"),
+    "junk before the frame.gif": (encoded("GIF")[:13] + b"junk" + encoded("GIF")[13:], "broken"),
+    "half.webp": (encoded("WEBP")[:-10], "truncated"),
+    "wrong second frame.webp": (damaged(ANIMATION, ANIMATION.rindex(b"VP8 ") + 8), "broken"),
+    "half.bmp": (encoded("BMP")[:-100], "truncated"),
+    "too long.bmp": (encoded("BMP") + b"more", "broken"),
+    "16 bits.bmp": (bmp(16, bytes(128 * 48)), "unsupported"),
+    "packed.bmp": (bmp(8, b"\x40\x05\0\0" * 48 + b"\0\1", bytes(1024), compression=1), "unsupported"),
+    "colours outside the palette.bmp": (bmp(8, bytes([2]) * 64 * 48, bytes(8)), "broken"),
+    "os2.bmp": (bmp(24, bytes(192 * 48), header_size=12), "unsupported"),
+    "half.tif": (encoded("TIFF")[:-1000], "broken"),
+    "header.tif": (encoded("TIFF")[:8], "broken"),
+}
+
+
+def write(folder, name, content):
+    path = folder / name
+    path.write_bytes(content)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good_files(tmp_path, name):
+    content, form, mode = GOOD[name]
+    path = write(tmp_path, name, content)
+    image = probe(path)
+    assert (image.bad, image.remarks) == (None, ())
+    assert (image.format, image.width, image.height, image.bytes) == (form, 64, 48, len(content))
+    assert image.mode == mode or mode is None
+    assert image.orientation == 1
+    assert image_size(path) == (64, 48)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_say_why_and_what_to_do(tmp_path, name):
+    content, kind = BAD[name]
+    found_kind, reason, cure = probe(write(tmp_path, name, content)).bad
+    assert found_kind == kind
+    assert reason and cure
+    assert "<" not in reason and "Error" not in reason  # no addresses of objects, no names of exceptions
+
+
+def test_tensorflow_decodes_what_is_called_good_and_nothing_else(tmp_path):
+    import tensorflow as tf
+
+    from retinue.configs.errors import RetinueError
+    from retinue.data.decoding.decode import decode_image, encoded_bytes
+
+    decode = tf.function(decode_image, input_signature=[tf.TensorSpec([], tf.string)])
+    for name, (content, *_) in (GOOD | BAD).items():
+        path = write(tmp_path, name, content)
+        try:
+            decodes = decode(encoded_bytes(path)).shape == (48, 64, 3)
+        except (tf.errors.OpError, RetinueError):
+            decodes = False
+        assert decodes == (name in GOOD), name
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_orientation_is_read_and_sizes_are_upright(tmp_path, form):
+    path = write(tmp_path, "photo", encoded(form, exif=rotated(6)))
+    image = probe(path)
+    assert (image.width, image.height, image.orientation) == (64, 48, 6)
+    assert image_size(path) == (48, 64)
+    assert probe(write(tmp_path, "nonsense", encoded(form, exif=rotated(9)))).orientation == 1
+
+
+def test_a_tiff_that_opencv_reads_and_pillow_does_not(tmp_path):
+    import cv2
+
+    cv2.imwrite(str(tmp_path / "deep.tif"), np.zeros((48, 64, 3), np.float32))
+    with pytest.raises(OSError):
+        Image.open(tmp_path / "deep.tif")
+    assert probe(tmp_path / "deep.tif").bad is None
+    assert image_size(tmp_path / "deep.tif") == (64, 48)
+
+
+def test_wrong_extension_works_and_is_remarked(tmp_path):
+    image = probe(write(tmp_path, "photo.JPG", encoded("PNG")))
+    assert image.bad is None
+    assert image.remarks == (("wrong extension", "PNG data in a file named .jpg"),)
+    assert probe(write(tmp_path, "photo.jfif", encoded("JPEG"))).remarks == ()
+    assert probe(write(tmp_path, "photo", encoded("JPEG"))).remarks == ()
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "BMP"])
+def test_one_pixel_is_usable_and_remarked(tmp_path, form):
+    image = probe(write(tmp_path, "dot", encoded(form, GRADIENT.resize((1, 1)))))
+    assert image.bad is None
+    assert image.remarks == (("very small", "1 x 1 pixels: too small to learn from"),)
+
+
+def test_a_strip_is_remarked(tmp_path):
+    assert probe(write(tmp_path, "strip.png", encoded("PNG", GRADIENT.resize((900, 9))))).remarks[0][0] == "very long"
+
+
+@pytest.mark.parametrize(("form", "name"), [("GIF", "a.gif"), ("WEBP", "a.webp"), ("PNG", "a.png")])
+def test_animations_give_their_first_frame(tmp_path, form, name):
+    content = encoded(form, save_all=True, append_images=FRAMES)
+    assert probe(write(tmp_path, name, content)).remarks == (
+        ("animated", "several frames, of which the first is used"),
+    )
+
+
+def test_a_gif_whose_second_frame_is_cut_off_is_usable(tmp_path):
+    frames = [GRADIENT.convert("P"), GRADIENT.rotate(90).convert("P")]
+    content = encoded("GIF", frames[0], save_all=True, append_images=frames[1:])
+    image = probe(write(tmp_path, "a.gif", content[:-40]))
+    assert image.bad is None and image.remarks[0][0] == "animated"
+
+
+def test_a_huge_picture_is_refused_by_its_header(tmp_path):
+    content = one_bit_png(20_000)
+    assert len(content) < 1_000_000
+    image = probe(write(tmp_path, "huge.png", content))
+    assert image.bad[:2] == ("too large", "20,000 x 20,000 pixels, more than max_pixels 200,000,000")
+    assert "data.max_pixels" in image.bad[2]
+    # The pixels are cut off here, so only the header can have been looked at.
+    assert probe(write(tmp_path, "cut.png", content[:60])).bad[0] == "too large"
+    assert image_size(tmp_path / "huge.png") == (20_000, 20_000)
+
+
+def test_max_pixels_and_not_pillow_sets_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Image.open would refuse anything above 200 now
+    path = write(tmp_path, "a.png", encoded("PNG"))
+    assert probe(path, max_pixels=64 * 48).bad is None
+    assert probe(path, max_pixels=64 * 48 - 1).bad[0] == "too large"
+
+
+def test_missing_files_and_links_and_folders(tmp_path):
+    assert probe(tmp_path / "none.jpg").bad[:2] == ("missing", "no such file")
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "none.jpg")
+    assert probe(tmp_path / "link.jpg").bad[:2] == ("missing", "the link leads nowhere")
+    (tmp_path / "folder.jpg").mkdir()
+    assert probe(tmp_path / "folder.jpg").bad[:2] == ("not an image", "not a regular file")
+    os.mkfifo(tmp_path / "pipe.jpg")  # opening it would wait for ever
+    assert probe(tmp_path / "pipe.jpg").bad[:2] == ("not an image", "not a regular file")
+    with pytest.raises(ValueError, match="not a regular file"):
+        image_size(tmp_path / "pipe.jpg")
+
+
+def test_unreadable_file(tmp_path):
+    path = write(tmp_path, "secret.jpg", encoded("JPEG"))
+    os.chmod(path, 0)
+    with as_nobody():
+        assert probe(path).bad[:2] == ("unreadable", "can't be read (permission denied)")
+
+
+def test_names_with_spaces_and_other_alphabets_and_without_unicode(tmp_path):
+    for name in ("two words.jpg", "Ünïcörn 猫.jpg"):
+        assert probe(write(tmp_path, name, encoded("JPEG"))).bad is None
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg")
+    with open(path, "wb") as file:
+        file.write(encoded("JPEG"))
+    assert probe(path).bad[:2] == ("file name", "its name is not valid UTF-8")
+
+
+def test_the_content_id_is_of_the_bytes(tmp_path):
+    content = encoded("JPEG")
+    assert probe(write(tmp_path, "1.jpg", content)).content_id == content_id(content)
+    assert probe(write(tmp_path, "2.jpg", encoded("JPEG", quality=50))).content_id != content_id(content)
+    assert probe(write(tmp_path, "3.jpg", b"hello")).content_id == ""
+
+
+def test_format_needs_sixteen_bytes_only():
+    for content, form, _ in GOOD.values():
+        assert format_of(content[:16]) == form
+    assert format_of(b"BM is how this sentence begins") == ""
+
+
+def test_image_size_of_broken_files(tmp_path):
+    with pytest.raises(ValueError, match="no image format"):
+        image_size(write(tmp_path, "text.jpg", b"hello"))
+    with pytest.raises(ValueError, match="the file ends"):
+        image_size(write(tmp_path, "cut.png", encoded("PNG")[:20]))
+    with pytest.raises(OSError):
+        image_size(tmp_path / "none.jpg")
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """Root may read everything, so tests that run as root step down for a moment."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)

@@ -1,0 +1,113 @@
+"""The one resize, checked by hand: areas where it shrinks, lines where it grows, nothing where the size is right."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from retinue.data.decoding.resize import inner_size, largest_window, plain_window, resize_image, resize_mask
+
+
+def grey(rows):
+    return tf.constant(np.array(rows, np.uint8)[:, :, None])
+
+
+def resized(rows, size, **options):
+    return resize_image(grey(rows), size, **options).numpy()[:, :, 0].tolist()
+
+
+def test_shrinking_by_a_whole_factor_averages_blocks():
+    assert resized([[0, 10, 20, 40], [20, 30, 40, 60]], (1, 2)) == [[15, 40]]
+
+
+def test_shrinking_by_a_fraction_weighs_the_shared_pixel():
+    # Each new pixel is 1.5 old ones wide: (0 + 90 / 2) / 1.5 and (90 / 2 + 180) / 1.5.
+    assert resized([[0, 90, 180]], (1, 2)) == [[30, 150]]
+
+
+def test_growing_interpolates_between_pixel_centres():
+    # New centres lie at -0.25, 0.25, 0.75 and 1.25 old pixels from the first centre; the ends are held.
+    assert resized([[0, 100]], (1, 4)) == [[0, 25, 75, 100]]
+
+
+def test_one_axis_grows_while_the_other_shrinks():
+    assert resized([[0, 20, 100, 140]], (2, 2)) == [[10, 120], [10, 120]]
+    assert resized([[0, 0], [0, 200]], (1, 4)) == [[0, 25, 75, 100]]
+
+
+def test_halves_are_rounded_to_the_even_level():
+    assert resized([[0, 1, 2, 3]], (1, 2)) == [[0, 2]]  # 0.5 and 2.5
+    assert resized([[1, 2, 3, 4]], (1, 2)) == [[2, 4]]  # 1.5 and 3.5
+
+
+@pytest.mark.parametrize("old", [(1, 1), (1, 9), (9, 1), (7, 5), (40, 60), (8, 8)])
+@pytest.mark.parametrize("fit", ["squash", "crop"])
+def test_a_constant_stays_constant(old, fit):
+    image = tf.fill([*old, 3], tf.constant(201, tf.uint8))
+    result = resize_image(image, 8, fit)
+    assert result.shape == (8, 8, 3) and result.dtype == tf.uint8
+    np.testing.assert_array_equal(result, np.full((8, 8, 3), 201))
+
+
+@pytest.mark.parametrize("width", [6, 10, 24, 96])
+def test_a_ramp_stays_a_ramp(width):
+    # A straight line over x, in new pixels: each new centre has the old line's value there, but for the held ends.
+    slope = 240 / width
+    line = (np.arange(width) + 0.5) * slope
+    expected = (np.arange(24) + 0.5) * slope * width / 24
+    result = np.array(resized([np.rint(line)], (1, 24)))[0]
+    inner = slice(2, -2) if width < 24 else slice(None)
+    np.testing.assert_allclose(result[inner], expected[inner], atol=1.01)
+
+
+def test_a_picture_of_the_right_size_is_left_alone():
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, (8, 6, 3), np.uint8))
+    np.testing.assert_array_equal(resize_image(image, (8, 6)), image)
+
+
+def test_crop_takes_the_centre():
+    rows = [[0, 1, 2, 3, 4, 5]] * 2
+    assert resized(rows, 2, fit="crop") == [[2, 3], [2, 3]]
+    assert resized(np.transpose(rows), 2, fit="crop") == [[2, 2], [3, 3]]
+
+
+def test_crop_fraction_takes_a_smaller_window():
+    image = np.zeros((8, 12), np.uint8)
+    image[2:6, 4:8] = 100
+    assert resized(image, 4, fit="crop", crop_fraction=0.5) == [[100] * 4] * 4
+
+
+def test_crop_with_a_size_that_is_not_square():
+    window, size = plain_window(tf.constant([40, 40]), (10, 20), "crop")
+    assert window.numpy().tolist() == [0, 10, 40, 30] and size == (10, 20)
+
+
+def test_pad_fits_the_picture_in_and_fills_below_and_right():
+    assert resized([[8, 8, 8, 8], [8, 8, 8, 8]], 4, fit="pad", padding=114) == [[8] * 4, [8] * 4, [114] * 4, [114] * 4]
+    assert resized([[8], [8]], 2, fit="pad") == [[8, 0], [8, 0]]
+    assert resized([[8] * 8] * 4, 4, fit="pad", padding=1) == [[8] * 4, [8] * 4, [1] * 4, [1] * 4]
+
+
+def test_a_sliver_keeps_at_least_one_pixel():
+    assert inner_size(tf.constant([1, 1000]), (10, 10)).numpy().tolist() == [1, 10]
+    assert largest_window(tf.constant([1, 1000]), 5.0).numpy().tolist() == [1, 1]
+    assert resize_image(tf.zeros([1, 1000, 3], tf.uint8), 10, "pad").shape == (10, 10, 3)
+
+
+def test_an_unknown_fit_is_refused():
+    with pytest.raises(ValueError, match="stretch.*squash, crop, pad"):
+        resize_image(tf.zeros([2, 2, 3], tf.uint8), 2, "stretch")
+
+
+def test_shapes_are_known_in_a_graph():
+    for fit in ("squash", "crop", "pad"):
+        graph = tf.function(lambda image, fit=fit: resize_image(image, (8, 6), fit))
+        concrete = graph.get_concrete_function(tf.TensorSpec([None, None, 3], tf.uint8))
+        assert concrete.output_shapes == (8, 6, 3)
+        assert concrete(tf.zeros([5, 30, 3], tf.uint8)).dtype == tf.uint8
+
+
+def test_a_mask_takes_the_nearest_pixel_and_no_new_class():
+    mask = tf.constant(np.array([[0, 7, 255, 3]], np.uint8))
+    assert resize_mask(mask, (1, 8)).numpy().tolist() == [[0, 0, 7, 7, 255, 255, 3, 3]]
+    # The new centres, 1.0 and 3.0, lie on an edge, which belongs to the pixel right of it.
+    assert resize_mask(mask, (2, 2)).numpy().tolist() == [[7, 3], [7, 3]]

@@ -1,0 +1,94 @@
+"""A table of boxes."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from retinue.configs.errors import RetinueError, UsageError
+from retinue.data.readers.read import detect, read
+
+sys.path.append(str(Path(__file__).parent))
+from retinue.tests.helpers.box_files import photo
+
+
+@pytest.fixture
+def table(tmp_path):
+    for name in "abc":
+        photo(tmp_path / f"{name}.jpg")
+
+    def write(text):
+        path = tmp_path / "boxes.csv"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_objects_and_pictures_without(table, tmp_path):
+    path = table(
+        "file,x1,y1,x2,y2,label,split,note\nb.jpg,1,2,3.5,4,dog,train,x\na.jpg,,,,,,val,\nb.jpg,5,6,7,8,cat,train,\n"
+        "c.jpg,0,0,1,1,cat,,\n"
+    )
+    assert detect(str(path)) == "boxes csv"
+    data = read(path)
+    assert data.task == "detection" and data.classes == ("cat", "dog") and data.class_ids == ()
+    assert list(data.files) == [f"{tmp_path}/{name}.jpg" for name in "bac"]
+    assert data.splits.tolist() == ["train", "val", ""] and data.groups is None
+    assert data.columns["boxes"][0].tolist() == [[1, 2, 3.5, 4], [5, 6, 7, 8]]
+    assert data.columns["labels"][0].tolist() == [1, 0] and data.columns["object_id"][0].tolist() == [2, 4]
+    assert len(data.columns["boxes"][1]) == 0
+    assert [finding.reason for finding in data.findings] == ["the column note is not used"]
+
+
+def test_groups(table):
+    data = read(table("file,label,x1,y1,x2,y2,group\na.jpg,cat,1,2,3,4,farm\nb.jpg,cat,1,2,3,4,\n"))
+    assert data.groups.tolist() == ["farm", ""]
+
+
+def test_what_is_no_box_is_named_with_its_line(table):
+    data = read(table("file,x1,y1,x2,y2,label\na.jpg,1,2,3,x,cat\na.jpg,1,2,3,4,\na.jpg,1,2,3,4,cat\n"))
+    assert [finding.reason for finding in data.findings] == ["line 2: not four numbers", "line 3: it has no label"]
+    assert data.columns["object_id"].values.tolist() == [4]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "image_path,xmin,ymin,xmax,ymax,label\na.jpg,1,2,3,4,cat",
+            "line 1: the column file is .*rename image_path to",
+        ),
+        ("file,xmin,ymin,xmax,ymax,label\na.jpg,1,2,3,4,cat", "the column x1 is missing .*; rename xmin to x1"),
+        ("file,x1,y1,x2,y2\na.jpg,1,2,3,4", "the column label is missing"),
+        ("file,x1,y1,x2,y2,label\na.jpg,1,2,3,cat\nb.jpg,1", "line 2: 5 values for 6 columns .and 1 more line like"),
+        ("file,x1,y1,x2,y2,label,split\na.jpg,1,2,3,4,cat,tarin", "line 2: unknown split 'tarin'"),
+        ("file,x1,y1,x2,y2,label,split\na.jpg,1,2,3,4,cat,train\na.jpg,,,,,,val", "line 3: .*has the split val here"),
+        ("file,x1,y1,x2,y2,label\nz.jpg,1,2,3,4,cat", "none of its 1 files exists"),
+    ],
+)
+def test_tables_that_can_not_be_used(table, text, message):
+    with pytest.raises(RetinueError, match=message):
+        read(table(text + "\n"))
+
+
+def test_it_is_not_for_classification(table):
+    with pytest.raises(UsageError, match="boxes csv can't be read for classification; it is data for detection"):
+        read(table("file,x1,y1,x2,y2,label\na.jpg,1,2,3,4,cat\n"), task="classification")
+
+
+def test_a_folder_that_was_moved_keeps_its_fingerprint(table, tmp_path):
+    path = table("file,x1,y1,x2,y2,label\na.jpg,1,2,3,4,cat\nb.jpg,,,,,\n")
+    before = read(path).fingerprint
+    moved = tmp_path.with_name(f"{tmp_path.name} moved")
+    tmp_path.rename(moved)
+    assert read(moved / "boxes.csv").fingerprint == before
+    (moved / "boxes.csv").write_text("file,x1,y1,x2,y2,label\na.jpg,1,2,3,5,cat\nb.jpg,,,,,\n")
+    assert read(moved / "boxes.csv").fingerprint != before
+
+
+@pytest.mark.parametrize("sides", ["w,h", "width,height"])
+def test_boxes_by_their_sides_are_refused_with_the_cure(tmp_path, sides):
+    (tmp_path / "a.csv").write_text(f"file,x,y,{sides},label\na.png,1,2,3,4,cat\n")
+    with pytest.raises(UsageError, match="boxes as x, y, width, height; write their corners: file,x1,y1,x2,y2,label"):
+        read(tmp_path / "a.csv")

@@ -1,0 +1,233 @@
+"""Class folders: the layouts that are understood, what is passed over, and what is refused with a cure."""
+
+import os
+
+import pytest
+
+from retinue.configs.errors import RetinueError
+from retinue.data.readers.class_folders import looks_like_image, read_class_folders
+
+
+def make(folder, *names):
+    """Empty files are enough: a reader looks at names."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def rows(dataset, folder):
+    """(file below the folder, class name, split) of every record."""
+    return [
+        (os.path.relpath(record["file"], folder), dataset.classes[record["label"]], record["split"])
+        for record in dataset
+    ]
+
+
+def test_plain_class_folders_at_any_depth_in_sorted_order(tmp_path):
+    make(tmp_path, "dog/2.jpg", "cat/b/c/1.PNG", "cat/a 1.jpeg", "Ünï/猫.webp")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("cat", "dog", "Ünï")
+    assert rows(dataset, tmp_path) == [
+        ("cat/a 1.jpeg", "cat", ""),
+        ("cat/b/c/1.PNG", "cat", ""),
+        ("dog/2.jpg", "dog", ""),
+        ("Ünï/猫.webp", "Ünï", ""),
+    ]
+    assert (dataset.task, dataset.format, dataset.source) == ("classification", "class folders", str(tmp_path))
+    assert dataset.findings == () and not dataset.multi_label
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "validation", "testing"), ("train", "valid")])
+def test_splits_above_the_classes(tmp_path, names):
+    for name in names:
+        make(tmp_path, f"{name}/cat/1.jpg", f"{name}/dog/2.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("cat", "dog")
+    for name, split in zip(names, ("train", "val", "test"), strict=False):
+        assert (f"{name}/dog/2.jpg", "dog", split) in rows(dataset, tmp_path)
+
+
+def test_a_class_that_is_only_in_val_is_still_a_class(tmp_path):
+    make(tmp_path, "train/cat/1.jpg", "train/dog/1.jpg", "val/fox/1.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("cat", "dog", "fox")
+    assert dataset.split("train").class_counts().tolist() == [1, 1, 0]
+
+
+def test_train_may_be_a_class_of_vehicles(tmp_path):
+    make(tmp_path, "bus/1.jpg", "train/1.jpg", "tram/1.jpg")
+    assert read_class_folders(tmp_path).classes == ("bus", "train", "tram")
+    make(tmp_path, "train/steam/1.jpg")
+    assert read_class_folders(tmp_path).classes == ("bus", "train", "tram")
+
+
+def test_train_alone_is_the_train_split(tmp_path):
+    make(tmp_path, "train/cat/1.jpg", "train/dog/1.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("cat", "dog") and set(dataset.splits) == {"train"}
+
+
+def test_two_names_of_one_split_are_refused(tmp_path):
+    make(tmp_path, "train/a/1.jpg", "val/a/1.jpg", "validation/a/1.jpg")
+    with pytest.raises(RetinueError, match="both val and validation could be the val split; rename one of them"):
+        read_class_folders(tmp_path)
+
+
+def test_unlabelled_photos_and_other_folders_beside_the_splits_are_named(tmp_path):
+    make(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "test/7.jpg", "extra/a/1.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert len(dataset) == 2
+    assert [(os.path.basename(found.file), found.severity) for found in dataset.findings] == [
+        ("7.jpg", "warning"),
+        ("extra", "warning"),
+    ]
+    assert "outside the class folders" in dataset.findings[0].reason
+
+
+def test_hidden_files_and_droppings_are_passed_over_in_silence(tmp_path):
+    make(tmp_path, "cat/1.jpg", "dog/1.jpg", "cat/.hidden.jpg", "cat/._1.jpg", "cat/Thumbs.db", "cat/.DS_Store")
+    make(tmp_path, "__MACOSX/cat/1.jpg", ".git/1.jpg", ".DS_Store", "cat/@eaDir/1.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert (len(dataset), dataset.classes, dataset.findings) == (2, ("cat", "dog"), ())
+
+
+WRITTEN = (
+    ("check/report.json", "check/problems.csv", "check/samples.jpg"),
+    ("results/predict.json", "results/predictions.jsonl", "results/overlays/cat/1.jpg"),
+    ("export/export.json", "export/saved_model.pb"),
+    ("my run/run.json", "my run/confusion.png", "my run/worst/01.jpg"),
+    ("out/one/run.json", "out/one/curves.png", "out/two/export.json"),
+    ("runs/classification-001/run.json", "runs/classification-001/worst/01.jpg", "runs/broken off/solar-cells.csv"),
+    ("runs/demo-001/run/run.json", "runs/demo-001/export/export.json", "runs/demo-001/held-out.txt"),
+)
+
+
+@pytest.mark.parametrize("written", WRITTEN, ids=lambda names: names[0].split("/")[0])
+def test_folders_that_retinue_wrote_are_passed_over_and_said(tmp_path, written):
+    make(tmp_path, "cat/1.jpg", "dog/1.jpg", *written)
+    dataset = read_class_folders(tmp_path)
+    assert (len(dataset), dataset.classes) == (2, ("cat", "dog"))
+    assert [(found.severity, found.kind, found.file) for found in dataset.findings] == [
+        ("note", "results of retinue", str(tmp_path / written[0].split("/")[0]))
+    ]
+
+
+def test_they_are_passed_over_in_a_class_beside_splits_and_around_a_wrapped_folder(tmp_path):
+    make(tmp_path / "a", "cat/1.jpg", "dog/2022/1.jpg", "dog/2022/results/predict.json", "dog/2022/results/o/1.jpg")
+    make(tmp_path / "b", "train/cat/1.jpg", "train/dog/1.jpg", "val/cat/2.jpg", "runs/x/run.json", "runs/x/worst/1.jpg")
+    make(tmp_path / "b", "train/check/report.json", "train/check/problems.csv")
+    make(tmp_path / "c", "photos/cat/1.jpg", "photos/dog/1.jpg", "check/report.json", "check/problems.csv")
+    for name, results in (("a", ["results"]), ("b", ["runs", "check"]), ("c", ["check"])):
+        dataset = read_class_folders(tmp_path / name)
+        assert dataset.classes == ("cat", "dog")
+        passed_over = [found.file for found in dataset.findings if found.kind == "results of retinue"]
+        assert [os.path.basename(file) for file in passed_over] == results
+
+
+def test_photos_are_never_passed_over_for_results_beside_them(tmp_path):
+    make(tmp_path, "cat/1.jpg", "cat/report.json", "cat/problems.csv", "cat/samples.jpg", "dog/1.jpg")
+    make(tmp_path, "fox/1.jpg", "fox/predict.json", "runs/on snow/1.jpg", "report.json", "problems.csv")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("cat", "dog", "fox", "runs")
+    assert dataset.class_counts().tolist() == [2, 1, 1, 1]
+
+
+def test_other_files_are_named_and_not_used(tmp_path):
+    make(tmp_path, "cat/1.jpg", "cat/notes.txt", "dog/1.jpg", "dog/clip.mp4", "dog/noextension", "stray.png")
+    dataset = read_class_folders(tmp_path)
+    assert len(dataset) == 2
+    assert [(os.path.basename(found.file), found.reason.split(" of ")[0]) for found in dataset.findings] == [
+        ("notes.txt", "not an image"),
+        ("clip.mp4", "not an image"),
+        ("noextension", "not an image"),
+        ("stray.png", "a photo outside the class folders"),
+    ]
+
+
+def test_photos_that_cannot_be_decoded_are_listed_so_that_the_check_can_name_them(tmp_path):
+    make(tmp_path, "cat/1.heic", "dog/1.jpg")
+    assert len(read_class_folders(tmp_path)) == 2
+
+
+def test_an_empty_class_folder_is_a_class_without_files(tmp_path):
+    make(tmp_path, "cat/1.jpg", "dog/1.jpg")
+    (tmp_path / "fox").mkdir()
+    assert read_class_folders(tmp_path).class_counts().tolist() == [1, 1, 0]
+
+
+def test_a_folder_that_only_wraps_another_is_looked_through_and_said(tmp_path):
+    make(tmp_path, "flower_photos/daisy/1.jpg", "flower_photos/rose/1.jpg", "LICENSE.txt")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("daisy", "rose")
+    assert [(found.severity, found.kind) for found in dataset.findings] == [("note", "folder in a folder")]
+
+
+def test_a_class_with_one_folder_in_it_stays_a_class(tmp_path):
+    make(tmp_path, "cat/more/1.jpg", "cat/2.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("cat",) and len(dataset) == 2
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    make(tmp_path, "elsewhere/1.jpg", "data/cat/1.jpg")
+    (tmp_path / "data/dog").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/round").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data/cat/lost.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    assert rows(read_class_folders(tmp_path / "data"), tmp_path / "data") == [
+        ("cat/1.jpg", "cat", ""),
+        ("cat/lost.jpg", "cat", ""),  # listed, so that the check names it
+        ("dog/1.jpg", "dog", ""),
+    ]
+
+
+def test_accented_class_names_are_one_class_however_they_are_spelled(tmp_path):
+    make(tmp_path, "train/caf\u00e9/1.jpg", "train/tea/1.jpg", "val/cafe\u0301/1.jpg", "val/tea/1.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("caf\u00e9", "tea")
+    assert all(os.path.exists(file) for file in dataset.files)
+
+
+def test_a_class_name_that_is_not_unicode(tmp_path):
+    make(tmp_path, "cat/1.jpg", os.fsdecode(b"\xff/1.jpg"))
+    with pytest.raises(RetinueError, match=r"'.udcff': the name of this class folder is not valid UTF-8; rename it"):
+        read_class_folders(tmp_path)
+
+
+def test_an_empty_folder(tmp_path):
+    with pytest.raises(RetinueError, match=f"{tmp_path}: no photos in it; looked for .jpg .*folders named by class"):
+        read_class_folders(tmp_path)
+
+
+def test_photos_without_class_folders(tmp_path):
+    make(tmp_path, "1.jpg", "2.jpg", "3.txt")
+    with pytest.raises(RetinueError, match="2 photos but no class folders; give each class a folder of its own"):
+        read_class_folders(tmp_path)
+
+
+def test_photos_in_train_without_class_folders(tmp_path):
+    make(tmp_path, "train/1.jpg", "train/2.jpg", "val/3.jpg")
+    with pytest.raises(RetinueError, match="3 photos but no class folders"):
+        read_class_folders(tmp_path)
+
+
+def test_a_table_beside_the_photos_is_pointed_to(tmp_path):
+    make(tmp_path, "1.jpg", "labels.csv")
+    with pytest.raises(RetinueError, match=f"name it instead: {tmp_path}/labels.csv"):
+        read_class_folders(tmp_path)
+
+
+def test_a_table_beside_one_folder_of_photos_is_pointed_to(tmp_path):
+    make(tmp_path, "images/1.jpg", "images/2.jpg", "boxes.csv")
+    with pytest.raises(RetinueError, match=f"name the table instead: {tmp_path}/boxes.csv"):
+        read_class_folders(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "b.TIFF", "c.webp", "d.heic"])
+def test_names_of_images(name):
+    assert looks_like_image(name)
+
+
+@pytest.mark.parametrize("name", ["jpg", "a.txt", "a.jpg.part", "a.mp4", "a"])
+def test_names_of_other_files(name):
+    assert not looks_like_image(name)

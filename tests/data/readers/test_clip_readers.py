@@ -1,0 +1,223 @@
+"""Clips in every format: class folders, folders of frames, UCF-101, HMDB-51, CSV with times, tfds."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tasks" / "video"))
+from retinue.configs.errors import RetinueError, UsageError
+from retinue.data.decoding.clip_file import Clip
+from retinue.data.readers.read import detect, read
+from retinue.data.split import split
+from retinue.tests.helpers.clips import moving, write_video
+
+
+def touch(*paths):
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def labels(dataset):
+    return {Path(record["file"]).name: dataset.classes[record["label"]] for record in dataset}
+
+
+def test_class_folders_of_videos(tmp_path):
+    touch(tmp_path / "jump" / "a.MP4", tmp_path / "run" / "b.webm", tmp_path / "run" / "deep" / "c.mkv")
+    touch(tmp_path / "run" / "notes.txt", tmp_path / "run" / ".hidden.mp4")
+    dataset = read(str(tmp_path))
+    assert dataset.task == "video" and dataset.format == "clip folders" and dataset.classes == ("jump", "run")
+    assert labels(dataset) == {"a.MP4": "jump", "b.webm": "run", "c.mkv": "run"}
+    assert [finding.file for finding in dataset.findings] == [str(tmp_path / "run" / "notes.txt")]
+    assert dataset.columns["start"].tolist() == [0, 0, 0]
+
+
+def test_splits_and_a_folder_around_them(tmp_path):
+    inner = tmp_path / "unpacked"
+    touch(inner / "train" / "a" / "1.avi", inner / "train" / "b" / "2.avi", inner / "test" / "a" / "3.avi")
+    dataset = read(str(tmp_path))
+    assert dict(zip(map(os.path.basename, dataset.files), dataset.splits, strict=True)) == {
+        "1.avi": "train",
+        "2.avi": "train",
+        "3.avi": "test",
+    }
+
+
+def test_folders_of_frames(tmp_path):
+    for name in ("jump/one", "jump/two", "run/three"):
+        touch(tmp_path / name / "1.jpg", tmp_path / name / "2.jpg")
+    assert detect(str(tmp_path)) == "class folders"  # photos, unless one says otherwise
+    dataset = read(str(tmp_path), "video")
+    assert labels(dataset) == {"one": "jump", "two": "jump", "three": "run"}
+    with pytest.raises(UsageError, match="clip folders can't be read for classification"):
+        touch(tmp_path / "run" / "clip.mp4")
+        read(str(tmp_path), "classification")
+
+
+def test_nothing_there(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(RetinueError, match="no clips in it"):
+        read(str(tmp_path), "video")
+
+
+def make_ucf(folder):
+    clips = ["Run/v_Run_g01_c01.avi", "Run/v_Run_g01_c02.avi", "Run/v_Run_g02_c01.avi", "Jump/v_Jump_g01_c01.avi"]
+    clips += ["Jump/v_Jump_g08_c01.avi", "Run/v_Run_g08_c01.avi"]
+    touch(*(folder / "UCF-101" / clip for clip in clips))
+    lists = folder / "ucfTrainTestlist"
+    lists.mkdir()
+    (lists / "classInd.txt").write_text("1 Jump\n2 Run\n")
+    (lists / "trainlist01.txt").write_text("".join(f"{clip} 1\n" for clip in clips[:4]))
+    (lists / "testlist01.txt").write_text("".join(f"{clip}\n" for clip in clips[4:]))
+    (lists / "trainlist02.txt").write_text(
+        "Run/v_Run_g08_c01.avi 2\nJump/v_Jump_g08_c01.avi 1\nRun/v_Run_g99_c01.avi 2\n"
+    )
+    (lists / "testlist02.txt").write_text("Run/v_Run_g01_c01.avi\n")
+
+
+def test_ucf101(tmp_path):
+    make_ucf(tmp_path)
+    dataset = read(str(tmp_path))
+    assert dataset.format == "ucf101" and dataset.classes == ("Jump", "Run")
+    assert sorted(dataset.splits) == ["test"] * 2 + ["train"] * 4
+    groups = dict(zip(map(os.path.basename, dataset.files), dataset.groups, strict=True))
+    assert groups["v_Run_g01_c01.avi"] == groups["v_Run_g01_c02.avi"] != groups["v_Run_g02_c01.avi"]
+    second = read(str(tmp_path), fold=2)
+    assert len(second) == 3 and second.findings[0].kind == "listed, not there"
+    with pytest.raises(RetinueError, match="trainlist03.txt is missing"):
+        read(str(tmp_path), fold=3)
+    held_out = split(dataset, val_fraction=0.4, seed=0)
+    for group in set(held_out.groups):
+        assert len(set(held_out.splits[held_out.groups == group])) == 1
+
+
+def test_hmdb51(tmp_path):
+    names = {
+        "run": ["tape_run_f_1.avi", "tape_run_f_2.avi", "other_run_0.avi"],
+        "wave": ["x_wave_0.avi", "y_wave_1.avi"],
+    }
+    lists = tmp_path / "testTrainMulti_7030_splits"
+    lists.mkdir()
+    for label, clips in names.items():
+        touch(*(tmp_path / "hmdb51" / label / clip for clip in clips))
+        kinds = [1, 1, 2][: len(clips)] if label == "run" else [1, 2]
+        text = "".join(f"{clip} {kind} \n" for clip, kind in zip(clips, kinds, strict=True))
+        (lists / f"{label}_test_split1.txt").write_text(text + "unused.avi 0 \n")
+    dataset = read(str(tmp_path))
+    assert dataset.format == "hmdb51" and dataset.classes == ("run", "wave") and len(dataset) == 5
+    assert (dataset.splits == "test").sum() == 2
+    groups = dict(zip(map(os.path.basename, dataset.files), dataset.groups, strict=True))
+    assert groups["tape_run_f_1.avi"] == groups["tape_run_f_2.avi"] != groups["other_run_0.avi"]
+    with pytest.raises(RetinueError, match="_test_split2.txt"):
+        read(str(tmp_path), fold=2)
+    (lists / "run_test_split1.txt").write_text("tape_run_f_1.avi train\n")
+    with pytest.raises(RetinueError, match="run_test_split1.txt line 1"):
+        read(str(tmp_path))
+
+
+def write_csv(folder, text):
+    touch(folder / "a.mp4", folder / "b.mp4")
+    (folder / "clips.csv").write_text(text)
+    return str(folder / "clips.csv")
+
+
+def test_csv_with_times(tmp_path):
+    path = write_csv(tmp_path, "file,label,start,end,split\na.mp4,run,0,1.5,\na.mp4,jump,1.5,,\nb.mp4,run,,,test\n")
+    dataset = read(path)
+    assert dataset.format == "clips csv" and dataset.classes == ("jump", "run")
+    assert dataset.columns["start"].tolist() == [0, 1.5, 0] and dataset.columns["end"].tolist() == [1.5, 0, 0]
+    assert dataset.groups[0] == dataset.groups[1] != dataset.groups[2]
+    assert dataset.splits.tolist() == ["", "", "test"]
+
+
+def test_csv_of_whole_clips(tmp_path):
+    assert read(write_csv(tmp_path, "file,label\na.mp4,run\nb.mp4,jump\nb.mp4,jump\n")).format == "clips csv"
+    (tmp_path / "photos.csv").write_text("file,label\na.jpg,run\n")
+    assert detect(str(tmp_path / "photos.csv")) == "csv"
+
+
+@pytest.mark.parametrize(
+    "line, reason",
+    [
+        ("a.mp4,run,2,1", "line 3: the end, 1, is not after the start, 2"),
+        ("a.mp4,run,x,", "line 3: start 'x' is not a number of seconds"),
+        ("a.mp4,run,-1,", "line 3: start '-1' is not a number of seconds from 0 on"),
+        ("a.mp4,,0,1", "line 3: the label is empty"),
+        (",run,0,1", "line 3: the file is empty"),
+        ("a.mp4,run,0", "line 3: 3 values, but the header names 4 columns"),
+    ],
+)
+def test_csv_mistakes(tmp_path, line, reason):
+    with pytest.raises(RetinueError, match=reason):
+        read(write_csv(tmp_path, f"file,label,start,end\nb.mp4,jump,0,1\n{line}\n"))
+
+
+def test_csv_that_puts_a_clip_into_two_splits(tmp_path):
+    lines = "a.mp4,run,0,1,train\na.mp4,run,0,1,test\nb.mp4,jump,0,1,\n"
+    dataset = read(write_csv(tmp_path, "file,label,start,end,split\n" + lines))
+    finding = next(finding for finding in dataset.findings if finding.kind == "in two splits")
+    assert finding.severity == "warning" and finding.item == "line 3"
+    assert finding.reason == "line 3 puts it into test, line 2 into train"
+    assert list(dataset.splits) == ["train", ""]
+
+
+def test_csv_without_files(tmp_path):
+    (tmp_path / "clips.csv").write_text("file,label,start,end\nno.mp4,run,0,1\n")
+    with pytest.raises(RetinueError, match="none of its 1 files exists"):
+        read(str(tmp_path / "clips.csv"))
+
+
+class RetinueClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Three clips of two classes."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        features = {
+            "video": tfds.features.Video((None, 20, 30, 3)),
+            "label": tfds.features.ClassLabel(names=["x", "y"]),
+        }
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, manager):
+        return {"train": self._generate_examples([("x", 3), ("y", 4)]), "test": self._generate_examples([("y", 2)])}
+
+    def _generate_examples(self, records):
+        for number, (label, frames) in enumerate(records):
+            yield (
+                number,
+                {"video": [np.full((20, 30, 3), 10 * place, np.uint8) for place in range(frames)], "label": label},
+            )
+
+
+def test_tfds(tmp_path, monkeypatch):
+    monkeypatch.setenv("RETINUE_CACHE", str(tmp_path / "cache"))
+    builder = RetinueClips(data_dir=str(tmp_path / "tfds"))
+    builder.download_and_prepare()
+    monkeypatch.setattr(tfds, "builder", lambda name: builder)
+    lines = []
+    dataset = read("tfds:retinue_clips", say=lines.append)
+    assert (
+        dataset.task == "video"
+        and dataset.classes == ("x", "y")
+        and dataset.splits.tolist() == ["train", "train", "test"]
+    )
+    assert dataset.columns["label"].tolist() == [0, 1, 1] and "3 clips" in lines[0]
+    with Clip(dataset.files[1]) as clip:
+        assert clip.frames == 4 and clip.skip() and clip.skip()
+        assert (clip.read() == 20).all()
+    assert read("tfds:retinue_clips", "video", say=lines.append).fingerprint == dataset.fingerprint and len(lines) == 1
+
+
+def test_images_are_not_read_as_clips(tmp_path):
+    write_video(tmp_path / "clips" / "a" / "1.avi", moving(0, 1, count=2))
+    for label in "ab":
+        folder = tmp_path / "photos" / label
+        folder.mkdir(parents=True)
+        Image.new("RGB", (9, 9)).save(folder / "1.png")
+    assert detect(str(tmp_path / "photos")) == "class folders" and detect(str(tmp_path / "clips")) == "clip folders"

@@ -1,0 +1,189 @@
+"""The command `retinue explain`, on a tiny model and real files."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from retinue import backbones, cli
+from retinue.configs.errors import RetinueError, UsageError
+from retinue.explain import METHODS
+from retinue.pipeline.explaining.explain import explain
+from retinue.pipeline.explaining.explainers import Subject, open_subject
+from retinue.pipeline.prediction.predictor import Predictor
+
+
+def quiet(line):
+    pass
+
+
+@pytest.fixture
+def wide(tmp_path, picture):
+    path = tmp_path / "photos" / "wide one.jpg"
+    path.parent.mkdir()
+    Image.fromarray(picture(3, 12, 40)).save(path, quality=95)
+    return path
+
+
+@pytest.fixture(scope="session")
+def picture():
+    def make(seed, height, width):
+        return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+    return make
+
+
+def test_maps_in_the_photos_own_size_with_class_and_score(tiny_model, wide, tmp_path):
+    said, out, before = [], tmp_path / "why", wide.read_bytes()
+    assert explain(tiny_model, [str(wide.parent)], out, say=said.append) == 0
+    (result,) = Predictor(tiny_model)([wide])
+    best = result.prediction["labels"][0]
+    assert f"explaining {best['label']}, {best['score']:.1%}" in said[0]
+    (entry,) = json.loads((out / "explained.json").read_text())
+    assert entry["class"] == best["label"] and abs(entry["score"] - best["score"]) < 1e-5
+    for method in ("grad-cam", "occlusion", "saliency"):
+        found = np.load(out / "wide-one" / f"{method}.npy")
+        assert found.shape == (12, 40) and found.dtype == np.float32 and np.abs(found).max() > 0, method
+    with Image.open(out / entry["sheet"]) as sheet:
+        assert sheet.size[0] > 1400  # the photo and three maps in a row
+    assert "wide-one.png" in (out / "index.html").read_text()
+    assert sorted(os.listdir(wide.parent)) == ["wide one.jpg"] and wide.read_bytes() == before
+
+
+def test_all_methods_on_one_photo(tiny_model, wide, tmp_path):
+    said = []
+    explain(tiny_model, [wide], tmp_path / "why", methods=["all"], class_name="Bean", check=True, say=said.append)
+    written = {path.stem for path in (tmp_path / "why" / "wide-one").glob("*.npy")}
+    images = {"class-image-l2", "class-image-blur", "class-image-jitter", "class-image-fourier"}
+    assert written == set(METHODS) - {"class-image"} | images
+    assert np.load(tmp_path / "why" / "wide-one" / "dream.npy").shape == (12, 40, 3)
+    assert np.load(tmp_path / "why" / "wide-one" / "activations.npy").shape[:2] == (12, 40)
+    (entry,) = json.loads((tmp_path / "why" / "explained.json").read_text())
+    assert entry["class"] == "bean" and set(entry["checks"]) == set(METHODS) - {
+        "filters", "activations", "class-image", "dream"
+    } | {"random order"}  # fmt: skip
+    assert (tmp_path / "why" / "wide-one" / "checks.csv").read_text().startswith("method,share,deletion,insertion")
+    assert "forgotten" in entry["checks"]["saliency"] and "forgotten" not in entry["checks"]["occlusion"]
+
+
+def test_without_a_photo(tiny_model, tmp_path):
+    explain(tiny_model, out=tmp_path / "filters", methods="filters", say=quiet)
+    assert np.load(next((tmp_path / "filters").glob("*/filters.npy"))).shape == (8, 3, 3, 3)
+    with pytest.raises(UsageError, match="saliency: needs a photo"):
+        explain(tiny_model, out=tmp_path / "other", methods="saliency", say=quiet)
+    with pytest.raises(UsageError, match="needs --class"):
+        explain(tiny_model, out=tmp_path / "other", methods="class-image", say=quiet)
+    assert not (tmp_path / "other").exists()
+
+
+def test_an_export_can_be_occluded_and_nothing_else(tiny_model, exported, wide, tmp_path):
+    for name, model in (("run", tiny_model), ("export", exported)):
+        explain(model, [wide], tmp_path / name, methods="occlusion", say=quiet)
+    maps = [np.load(tmp_path / name / "wide-one" / "occlusion.npy") for name in ("run", "export")]
+    # an export takes whole grey levels, so the mean colour that covers is rounded
+    np.testing.assert_allclose(*maps, atol=0.01 * np.abs(maps[0]).max())
+    with pytest.raises(UsageError, match="is an export.*grad-cam, saliency can't be done; give the run folder"):
+        explain(exported, [wide], tmp_path / "more", say=quiet)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"methods": ["grad-kam"]}, "--method grad-kam: unknown; did you mean grad-cam"),
+        ({"class_name": "appel"}, "--class appel: .* has no such class; did you mean apple"),
+        ({"class_name": "zzz"}, "it knows apple, bean, cherry"),
+        ({"methods": ["grad-cam"], "layer": "convv"}, "--layer convv: the model has no such layer; did you mean conv"),
+        (
+            {"methods": ["activations"], "layer": "flatten"},
+            "flatten: gives no map .*; layers that do:.*conv",
+        ),
+    ],
+)
+def test_wrong_names_get_the_right_ones(tiny_model, wide, tmp_path, options, words):
+    with pytest.raises(UsageError, match=words):
+        explain(tiny_model, [wide], tmp_path / "why", say=quiet, **options)
+
+
+def test_wrong_models(wide, tmp_path):
+    with pytest.raises(UsageError, match="no backbone of this name; did you mean efficientnet_lite0"):
+        explain("eficientnet_lite0", [wide], tmp_path / "why", say=quiet)
+    with pytest.raises(UsageError, match="not a model of retinue"):
+        explain(str(tmp_path), [wide], tmp_path / "why", say=quiet)
+    with pytest.raises(RetinueError, match="lenet5: no ImageNet weights are known"):
+        explain("lenet5", [wide], tmp_path / "why", say=quiet)
+
+
+def test_a_backbone_without_a_classifier(wide, tmp_path):
+    """A trunk's weights from a file: what needs a class is refused, what looks at layers is done."""
+    trunk = backbones.build("resnet18", weights="none")
+    weights = str(tmp_path / "trunk.weights.h5")
+    trunk.save_weights(weights)
+    options = {"weights": weights, "say": quiet}
+    with pytest.raises(UsageError, match="no classifier, so grad-cam, occlusion, saliency can't be done"):
+        explain("resnet18", [wide], tmp_path / "why", **options)
+    with pytest.raises(UsageError, match="--check: follows a class"):
+        explain("resnet18", [wide], tmp_path / "why", methods="hidden", check=True, **options)
+    explain("resnet18", [wide], tmp_path / "why", methods="hidden", layer="stage2_block1_out", **options)
+    assert np.load(tmp_path / "why" / "wide-one" / "hidden.npy").shape == (12, 40, 3)
+    with pytest.raises(RetinueError, match="missing.h5: no such weights file"):
+        explain("resnet18", [wide], tmp_path / "other", methods="hidden", weights="missing.h5", say=quiet)
+
+
+def test_a_file_that_is_no_photo_is_said_and_the_others_are_done(tiny_model, wide, tmp_path):
+    broken, said = wide.parent / "broken.jpg", []
+    broken.write_bytes(b"no photo")
+    assert explain(tiny_model, [wide.parent], tmp_path / "why", methods="saliency", say=said.append) == 1
+    assert any("broken.jpg: can't be read" in line for line in said)
+    assert (tmp_path / "why" / "wide-one.png").is_file()
+    with pytest.raises(RetinueError, match="broken.jpg: can.t be read"):
+        explain(tiny_model, [broken], tmp_path / "none", methods="saliency", say=quiet)
+
+
+def test_photos_of_one_name_and_an_out_that_exists(tiny_model, wide, tmp_path):
+    other = tmp_path / "more" / "wide one.jpg"
+    other.parent.mkdir()
+    other.write_bytes(wide.read_bytes())
+    explain(tiny_model, [wide, other], tmp_path / "why", methods="saliency", say=quiet)
+    assert sorted(path.name for path in (tmp_path / "why").glob("*.png")) == ["wide-one-2.png", "wide-one.png"]
+    with pytest.raises(UsageError, match="exists already"):
+        explain(tiny_model, [wide], tmp_path / "why", say=quiet)
+    with pytest.raises(UsageError, match="exists already"):  # or a photo could be written over
+        explain(tiny_model, [wide], wide.parent, say=quiet)
+
+
+@pytest.mark.parametrize(
+    ("fit", "shape", "expected"),
+    [
+        ("squash", (4, 8), np.repeat(np.arange(4.0)[None] + 1, 4, axis=0)),
+        ("pad", (2, 4), [[1, 2, 3, 4], [1, 2, 3, 4]]),
+        ("crop", (4, 6), [[0, 1, 2, 3, 4, 0]] * 4),
+    ],
+)
+def test_maps_come_back_to_where_the_model_saw_them(fit, shape, expected):
+    found = np.repeat(np.arange(4.0)[None] + 1, 4, axis=0).astype(np.float32)
+    placed = Subject("", None, (), 4, fit, None).place(found, shape)
+    if fit == "squash":  # twice as wide: columns 1, 3, 5 and 7 have the values of the pixel centres in between
+        assert placed.shape == (4, 8)
+        np.testing.assert_allclose(placed[0], [1, 1.25, 1.75, 2.25, 2.75, 3.25, 3.75, 4])
+    else:
+        np.testing.assert_allclose(placed, expected)
+
+
+def test_the_command(tiny_model, exported, wide, tmp_path):
+    result = CliRunner().invoke(
+        cli.commands, ["explain", str(exported), str(wide), "--out", str(tmp_path / "why"), "--method", "occlusion"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "explaining" in result.output and "index.html" in result.output
+    assert (tmp_path / "why" / "wide-one.png").is_file()
+
+
+def test_a_subject_predicts_what_the_run_predicts(tiny_model, wide):
+    subject = open_subject(tiny_model)
+    (result,) = Predictor(tiny_model)([wide])
+    photo = np.asarray(Image.open(wide))
+    scores = subject.predict(subject.prepare(photo)[None])[0]
+    np.testing.assert_allclose(scores, result.prediction["scores"], atol=0.02)  # Pillow decodes a little differently

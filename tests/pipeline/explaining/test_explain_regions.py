@@ -1,0 +1,242 @@
+"""`retinue explain` for one box of a detector and one region of a segmentation, on tiny nets and real files."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from retinue import cli
+from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.load import load_config, to_yaml
+from retinue.pipeline.explaining.explain import explain
+from retinue.pipeline.explaining.explainers import open_subject
+from retinue.pipeline.explaining.explanation_request import NothingToExplain, Wanted, cover_of
+from retinue.pipeline.prediction.predictor import Predictor
+from retinue.pipeline.runs.run import Model
+from retinue.tasks.detection.task import Detection
+from retinue.tasks.model import TaskModel
+from retinue.tasks.segmentation.task import Segmentation
+
+CLASSES = ("red", "blue")
+
+
+def quiet(line):
+    pass
+
+
+class TinySegmentation(Segmentation):
+    """A class for the pixel's reddest, bluest or greenest channel, by a 1 x 1 convolution."""
+
+    def build(self, weights=None, class_counts=None):
+        image = keras.Input((None, None, 3), name="image")
+        x = keras.layers.Rescaling(1 / 25, name="scale")(image)
+        maps = keras.layers.Conv2D(3, 1, use_bias=False, name="maps")(x)
+        logits = keras.layers.Identity(name="logits")(maps)
+        model = TaskModel(image, logits, lambda targets, outputs: {}, ("loss",), ["scale", "maps"])
+        model.get_layer("maps").set_weights([np.eye(3, dtype=np.float32)[None, None, :, [1, 0, 2]]])
+        return model
+
+
+class Kept(Model):
+    """What `open_model` gives, with a net that needs no file of weights."""
+
+    def __init__(self, folder, task, built):
+        super().__init__(folder, "run")
+        self.task, self.built = task(self.config, self.classes, False), built
+
+    def build(self):
+        return self.built or self.task.build()
+
+
+def folder_of(folder, task, classes, settings=()):
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(to_yaml(load_config(settings=[f"task={task}", *settings])))
+    (folder / "classes.json").write_text(json.dumps({"classes": classes, "multi_label": False}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def segmenter(tmp_path_factory):
+    folder = folder_of(
+        tmp_path_factory.mktemp("seg") / "run", "segmentation", ["background", "red", "blue"],
+        ["segmentation.tta_scales=[2.0]"],
+    )  # fmt: skip
+    return Kept(folder, TinySegmentation, None)
+
+
+@pytest.fixture(scope="session")
+def detector(tmp_path_factory):
+    """A small real detector with random weights, which finds something everywhere."""
+    settings = [
+        "model.weights=none", "model.backbone=resnet18", "model.input_size=48", "detection.max_size=96",
+        "detection.fpn_channels=8", "detection.box_head_dim=16", "detection.rpn_pre_nms_top_n_test=20",
+        "detection.rpn_post_nms_top_n_test=20", "detection.anchor_sizes=[16,32,48,64,96]", "detection.score_threshold=0.0",
+        "detection.max_detections=5",
+    ]  # fmt: skip
+    folder = folder_of(tmp_path_factory.mktemp("det") / "run", "detection", CLASSES, settings)
+    keras.utils.set_random_seed(1)
+    config = load_config(str(folder / "config.yaml"))
+    return Kept(folder, Detection, Detection(config, CLASSES).build())
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """Green, with a red square of 12, a small red one and a blue one of 8: 36 x 60."""
+    image = np.full((36, 60, 3), (30, 220, 30), np.uint8)
+    image[4:16, 6:18], image[26:30, 50:54], image[20:28, 30:38] = (220, 30, 30), (220, 30, 30), (30, 30, 220)
+    path = tmp_path / "photos" / "scene.png"
+    path.parent.mkdir()
+    Image.fromarray(image).save(path)
+    return path
+
+
+def test_a_region_is_all_pixels_of_a_class(segmenter, scene, tmp_path):
+    said, out = [], tmp_path / "why"
+    explain(segmenter, [scene], out, methods=["saliency", "grad-cam", "occlusion"], class_name="Blue", say=said.append)
+    (entry,) = json.loads((out / "explained.json").read_text())
+    assert entry["class"] == "blue" and entry["pixels"] == 64 and entry["score"] > 0.9
+    assert "explaining blue" in said[0] and "3.0% of the picture" in said[0]
+    maps = {name: np.load(out / "scene" / f"{name}.npy") for name in ("saliency", "grad-cam", "occlusion")}
+    inside = np.zeros((36, 60), bool)
+    inside[20:28, 30:38] = True
+    for name, found in maps.items():
+        assert found.shape == (36, 60) and found.dtype == np.float32
+        assert found[inside].mean() > 10 * np.abs(found[~inside]).mean(), name
+    # one pixel of the region is one of 64 (256 at twice the size) in the mean, each moves its logit by 1 / 25
+    assert maps["saliency"][22:26, 32:36] == pytest.approx(1 / 25 / 256, rel=1e-4)
+
+
+def test_by_default_the_largest_class_that_is_not_background(segmenter, scene, tmp_path):
+    explain(segmenter, [scene], tmp_path / "why", methods="saliency", say=quiet)
+    (entry,) = json.loads((tmp_path / "why" / "explained.json").read_text())
+    assert entry["class"] == "red" and entry["pixels"] == 12 * 12 + 4 * 4
+
+
+def test_a_point_is_the_region_around_it(segmenter, scene, tmp_path):
+    explain(segmenter, [scene], tmp_path / "one", methods="saliency", point=(51, 27), say=quiet)
+    (entry,) = json.loads((tmp_path / "one" / "explained.json").read_text())
+    assert entry["class"] == "red" and entry["pixels"] == 16
+    found = np.load(tmp_path / "one" / "scene" / "saliency.npy")
+    assert found[27, 51] > 0 and found[:20].max() == 0
+    said = []
+    explain(
+        segmenter, [scene], tmp_path / "other", methods="saliency", point=(51, 27), class_name="blue", say=said.append
+    )
+    assert "explaining blue" in said[0] and "which it says to be red" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"point": (60, 0)}, "60,0: lies outside of a photo of 60 x 36"),
+        ({"class_name": "blue"}, "said to be blue.*red"),
+    ],
+)
+def test_a_region_that_is_not_there(segmenter, scene, tmp_path, options, words):
+    image = np.array(Image.open(scene))
+    image[20:28, 30:38] = image[0, 0]
+    Image.fromarray(image).save(scene.parent / "no blue.png")
+    with pytest.raises(RetinueError, match=words):
+        explain(segmenter, [scene.parent / "no blue.png"], tmp_path / "why", say=quiet, **options)
+
+
+def test_one_box_is_the_best_and_its_score_the_predictions(detector, scene, tmp_path):
+    (result,) = Predictor(detector)([scene])
+    said, out = [], tmp_path / "why"
+    explain(detector, [scene], out, methods=["saliency", "grad-cam", "occlusion"], say=said.append)
+    (entry,) = json.loads((out / "explained.json").read_text())
+    best = result.prediction["detections"][0]
+    assert entry["class"] == best["label"] and entry["score"] == pytest.approx(best["score"], abs=1e-4)
+    np.testing.assert_allclose(entry["box"], best["box"], atol=0.1)
+    assert f"explaining {best['label']}" in said[0] and "box 1 of 5" in said[0]
+    for name in ("saliency", "grad-cam", "occlusion"):
+        assert np.load(out / "scene" / f"{name}.npy").shape == (36, 60)
+
+
+@pytest.fixture(scope="session")
+def opened(detector):
+    return open_subject(detector)
+
+
+@pytest.mark.slow
+def test_another_box_and_the_boxes_of_a_class(detector, opened, scene):
+    (result,) = Predictor(detector)([scene])
+    found, photo = result.prediction["detections"], np.array(Image.open(scene))
+    image = opened.prepare(photo)
+    third = opened.ask(photo, image, Wanted(box=3))
+    np.testing.assert_allclose(third.facts["box"], found[2]["box"], atol=0.1)
+    label = found[-1]["label"]
+    of_class = [one for one in found if one["label"] == label]
+    best = opened.ask(photo, image, Wanted(class_name=label.upper()))
+    assert best.label == label and best.score == pytest.approx(of_class[0]["score"], abs=1e-4)
+    with pytest.raises(NothingToExplain, match="has no box 6; it has 5, from 1 to 5"):
+        opened.ask(photo, image, Wanted(box=6))
+
+
+def test_a_photo_without_the_box_does_not_cost_the_others_theirs(segmenter, scene, tmp_path):
+    Image.new("RGB", (20, 20), (30, 220, 30)).save(scene.parent / "empty.png")
+    said = []
+    failed = explain(segmenter, [scene.parent], tmp_path / "why", methods="saliency", class_name="red", say=said.append)
+    assert failed == 1 and any("empty.png: no pixel of it is said to be red" in line for line in said)
+    assert (tmp_path / "why" / "scene.png").is_file()
+
+
+def test_occluding_a_box_is_what_the_fast_runtime_says_of_the_covered_picture(opened, scene):
+    photo = np.array(Image.open(scene))
+    image = opened.prepare(photo)
+    question = opened.ask(photo, image, Wanted())
+    by_keras = keras.ops.softmax(opened.model(image[None]))
+    np.testing.assert_allclose(question.predict(np.stack([image] * 3)), np.repeat(by_keras, 3, axis=0), atol=1e-4)
+
+
+def test_what_covers_a_small_box_is_smaller_and_near_it():
+    assert cover_of((40, 50, 60, 60), (100, 200)) == {"size": 5, "stride": 2, "within": (20, 40, 80, 70)}
+    assert cover_of((0, 0, 200, 100), (100, 200)) == {"size": 20, "stride": 10, "within": (0, 0, 200, 100)}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("tiny_model", {"box": 1}, "--box: is for detection models; .* is a classification model"),
+        ("tiny_model", {"point": (1, 1)}, "--point: is for segmentation models"),
+        ("segmenter", {"box": 1}, "--box: is for detection models; .* is a segmentation model"),
+        ("detector", {"point": (1, 1)}, "--point: is for segmentation models; .* is a detection model"),
+        ("detector", {"class_name": "bleu"}, "--class bleu: .* did you mean blue"),
+        ("segmenter", {"methods": "class-image"}, "is for classifiers"),
+        ("tiny_model", {"channel": 2}, "--channel 2: is for hidden"),
+        ("tiny_model", {"channel": 8, "methods": "hidden", "layer": "conv"}, "conv has 8 channels, 0 to 7"),
+        ("tiny_model", {"weights": "none"}, "--weights none: is for a backbone"),
+    ],
+)
+def test_options_for_other_models_are_refused_before_anything_is_done(request, scene, tmp_path, name, options, words):
+    with pytest.raises(UsageError, match=words):
+        explain(request.getfixturevalue(name), [scene], tmp_path / "why", say=quiet, **options)
+    assert not (tmp_path / "why").exists()
+
+
+def test_all_methods_leave_out_what_can_not_be_done(segmenter, scene, tmp_path):
+    said = []
+    explain(segmenter, [scene], tmp_path / "why", methods="all", check=True, say=said.append)
+    assert any(line.startswith("left out class-image: is for classifiers") for line in said)
+    written = {path.stem for path in (tmp_path / "why" / "scene").glob("*.npy")}
+    assert {"saliency", "smoothgrad", "integrated-gradients", "grad-cam", "occlusion", "activations"} <= written
+    (entry,) = json.loads((tmp_path / "why" / "explained.json").read_text())
+    assert {"deletion", "insertion", "forgotten"} == set(entry["checks"]["saliency"])
+
+
+def test_a_channels_own_picture_and_dream(tiny_model, scene, tmp_path):
+    options = {"layer": "conv", "channel": 3, "say": quiet}
+    explain(tiny_model, out=tmp_path / "image", methods="class-image", **options)
+    assert len(list((tmp_path / "image").glob("*/class-image-*.npy"))) == 4
+    explain(tiny_model, [scene], tmp_path / "dream", methods=["dream", "hidden"], **options)
+    assert np.load(tmp_path / "dream" / "scene" / "dream.npy").shape == (36, 60, 3)
+
+
+def test_a_point_on_the_command_line(tiny_model, scene, tmp_path):
+    result = CliRunner().invoke(
+        cli.commands, ["explain", "lenet5", str(scene), "--out", str(tmp_path / "why"), "--point", "3;4"]
+    )
+    assert result.exit_code == 2 and "3;4: is no X,Y, such as 120,80" in result.output

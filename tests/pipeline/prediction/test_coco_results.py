@@ -1,0 +1,123 @@
+"""Detections as lines, as a table, as COCO's results with the ids of the annotations, and cut out."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from retinue.configs.errors import UsageError
+from retinue.pipeline.prediction.coco_results import image_id
+from retinue.pipeline.prediction.crops import with_crops
+from retinue.pipeline.prediction.predictor import Result
+from retinue.pipeline.prediction.results import Results, as_line, read_lines
+
+MADE_BY = {"model": "runs/a", "fingerprint": "f00d", "precision": "f32", "task": "detection"}
+
+
+def found(file, *entries):
+    entries = [{"label": label, "score": score, "box": box} for label, score, box in entries]
+    arrays = {"boxes": np.zeros((len(entries), 4)), "scores": np.zeros(len(entries)), "labels": np.zeros(len(entries))}
+    return Result(file, 40, 30, {"detections": entries} | arrays)
+
+
+CAT, DOG = ("cat", 0.87654321, [1.006, 2.0, 11.0, 22.5]), ("dog", 0.5, [0.0, 0.0, 40.0, 30.0])
+
+
+def write(folder, *results, **options):
+    opened = Results(folder, MADE_BY, ("jsonl", "csv", "coco"), **options)
+    for result in results:
+        opened.write(result)
+    opened.close()
+
+
+def test_a_line_has_rounded_boxes_and_no_arrays():
+    assert as_line(found("a.jpg", CAT)) == {
+        "file": "a.jpg",
+        "width": 40,
+        "height": 30,
+        "detections": [{"label": "cat", "score": 0.876543, "box": [1.01, 2.0, 11.0, 22.5]}],
+    }
+
+
+def test_the_table_has_a_row_a_box_and_can_be_gone_on_with(tmp_path):
+    write(tmp_path, found("a.jpg", CAT, DOG), found("b.jpg"))
+    write(tmp_path, found("c.jpg", DOG))
+    with open(tmp_path / "predictions.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        ["file", "width", "height", "label", "score", "x1", "y1", "x2", "y2"],
+        ["a.jpg", "40", "30", "cat", "0.876543", "1.01", "2.0", "11.0", "22.5"],
+        ["a.jpg", "40", "30", "dog", "0.5", "0.0", "0.0", "40.0", "30.0"],
+        ["b.jpg", "40", "30", "", "", "", "", "", ""],
+        ["c.jpg", "40", "30", "dog", "0.5", "0.0", "0.0", "40.0", "30.0"],
+    ]
+    assert [line["file"] for line in read_lines(tmp_path / "predictions.jsonl")] == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_coco_results_have_the_ids_of_the_annotations(tmp_path):
+    ids = {"category_ids": {"cat": 17, "dog": 90}, "image_ids": {os.path.abspath("x/a.jpg"): 5}}
+    write(tmp_path, found("x/a.jpg", CAT), found("x/000139.jpg", DOG), found("x/c.jpg"), **ids)
+    content = json.loads((tmp_path / "predictions.coco.json").read_text())
+    assert content == [
+        {"image_id": 5, "category_id": 17, "bbox": [1.01, 2.0, 9.99, 20.5], "score": 0.876543},
+        {"image_id": 139, "category_id": 90, "bbox": [0.0, 0.0, 40.0, 30.0], "score": 0.5},
+    ]
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO()
+        truth.dataset = {"images": [{"id": 5}, {"id": 139}], "annotations": [], "categories": [{"id": 17}, {"id": 90}]}
+        truth.createIndex()
+        assert len(truth.loadRes(str(tmp_path / "predictions.coco.json")).anns) == 2
+
+
+def test_coco_results_without_ids_and_without_detections(tmp_path):
+    write(tmp_path / "some", found("b/tree.jpg", DOG, CAT))
+    content = json.loads((tmp_path / "some/predictions.coco.json").read_text())
+    assert [(entry["image_id"], entry["category_id"]) for entry in content] == [("tree", 1), ("tree", 2)]
+    write(tmp_path / "none", found("a.jpg"))
+    assert json.loads((tmp_path / "none/predictions.coco.json").read_text()) == []
+    assert [image_id(name) for name in ("a/007.png", "x7.png", "²")] == [7, "x7", "²"]
+
+
+def test_an_interrupted_run_writes_no_results_that_would_look_whole(tmp_path):
+    opened = Results(tmp_path, MADE_BY, ("coco",))
+    opened.write(found("a.jpg", CAT))
+    opened.close("interrupted")
+    assert not (tmp_path / "predictions.coco.json").exists()
+
+
+def test_unknown_formats(tmp_path):
+    with pytest.raises(UsageError, match="--format xml: use jsonl or csv or coco"):
+        Results(tmp_path / "out", MADE_BY, ("xml",))
+
+
+def test_crops(tmp_path):
+    pixels = np.zeros((30, 40, 3), np.uint8)
+    pixels[2:22, 1:11] = (200, 0, 0)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    results = [
+        found(
+            str(tmp_path / "a.png"), ("dog", 0.5, [0, 0, 90, 90]), ("a/b", 0.9, [1.2, 2, 11, 22]), ("dog", 0.1, [0] * 4)
+        ),
+        Result("b.png", reason="broken"),
+        found("gone.png", CAT),
+    ]
+    assert list(with_crops(iter(results), tmp_path / "out")) == results
+    written = sorted(path.relative_to(tmp_path / "out").parts for path in (tmp_path / "out").rglob("*.jpg"))
+    assert [(parts[0], parts[-1]) for parts in written] == [("a-b", "a.png-1.jpg"), ("dog", "a.png-2.jpg")]
+    with Image.open(next((tmp_path / "out/a-b").rglob("*.jpg"))) as crop:
+        assert crop.size == (10, 20)
+        assert (np.abs(np.asarray(crop).astype(int) - (200, 0, 0)) < 12).all()
+    with Image.open(next((tmp_path / "out/dog").rglob("*.jpg"))) as whole:
+        assert whole.size == (40, 30)
+
+
+def test_pictures_of_one_name_keep_apart(tmp_path):
+    write(tmp_path, found("a/p.jpg", CAT), found("b/p.jpg", DOG), found("b/q.jpg", DOG), found("b/0012.jpg", CAT))
+    results = json.loads((tmp_path / "predictions.coco.json").read_text())
+    assert [entry["image_id"] for entry in results] == ["a/p.jpg", "b/p.jpg", "q", 12]

@@ -1,0 +1,430 @@
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.load import load_config, to_yaml
+from retinue.data.decoding.decode import encoded_bytes
+from retinue.data.decoding.image_file import image_size
+from retinue.pipeline.exporting.export import export
+from retinue.pipeline.prediction import overlays
+from retinue.pipeline.prediction.predict import predict
+from retinue.pipeline.prediction.predictor import Predictor
+from retinue.pipeline.prediction.results import read_lines
+
+
+def quiet(*arguments, **options):
+    return predict(*arguments, say=lambda line: None, **options)
+
+
+def lines(folder, name="predictions.jsonl"):
+    return list(read_lines(folder / name))
+
+
+def with_settings(model, folder, *settings):
+    """A copy of a tiny model with other settings."""
+    shutil.copytree(model.folder, folder)
+    config = load_config(str(folder / "config.yaml"), settings=list(settings))
+    (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+    return type(model)(folder)
+
+
+@pytest.fixture(scope="module")
+def exports(tiny_model, photos, tmp_path_factory):
+    """{runtime: a folder that holds its format alone}"""
+    folder = tmp_path_factory.mktemp("exports")
+    files = sorted(str(photos / name) for name in os.listdir(photos))
+    formats = {"openvino": "openvino", "onnxruntime": "onnx", "litert": "litert"}
+    for runtime, form in formats.items():
+        export(tiny_model, folder / runtime, to=(form,), images=files, say=lambda line: None)
+    return {runtime: folder / runtime for runtime in formats}
+
+
+def test_the_same_everywhere(tiny_model, exported, exports, photos):
+    """predict on both runtimes, evaluate's own path, and all exports give the same labels and scores."""
+    import tensorflow as tf
+
+    from retinue.pipeline.evaluation import evaluate
+
+    files = sorted(str(photos / name) for name in os.listdir(photos))
+    found = {}
+    for runtime in ("tensorflow", "openvino", "onnxruntime"):
+        found[f"run, {runtime}"] = list(Predictor(tiny_model, runtime)(files))
+        found[f"export, {runtime}"] = list(Predictor(exported, runtime)(files))
+    for runtime, folder in exports.items():
+        predictor = Predictor(folder)
+        assert predictor.runtime.name == runtime
+        found[f"{runtime} export"] = list(predictor(files))
+    found["memory"] = list(Predictor.of(tiny_model.task, tiny_model.build())(files))
+    scores = {name: np.stack([result.prediction["scores"] for result in results]) for name, results in found.items()}
+    labels = {name: [r.prediction["labels"][0]["label"] for r in results] for name, results in found.items()}
+    serve = tf.saved_model.load(str(exported)).signatures["serving_default"]
+    served = serve(bytes=tf.constant([encoded_bytes(file) for file in files]))
+    scores["served bytes"] = served["scores"].numpy()
+    labels["served bytes"] = [label.decode() for label in served["label"].numpy()]
+    scored = evaluate.predictions(
+        tiny_model.task,
+        evaluate.Evaluation(tiny_model.task, tiny_model.build(), None).run,
+        {"file": np.array(files, dtype=object)},
+    )
+    scores["evaluate"] = np.stack([prediction["scores"] for batch in scored for prediction in batch])
+    assert len(set(labels["memory"])) > 1
+    for name in scores:
+        np.testing.assert_allclose(scores[name], scores["memory"], atol=1e-4, err_msg=name)
+    assert all(labels[name] == labels["memory"] for name in labels)
+
+
+def test_lines_sizes_and_summary(tiny_model, photos, tmp_path):
+    said = []
+    out = tmp_path / "out"
+    summary = predict(tiny_model, [photos], out, formats=("jsonl", "csv"), runtime="tensorflow", say=said.append)
+    assert (summary.images, summary.failures, summary.exit_code) == (8, 0, 0)
+    found = lines(out)
+    assert [os.path.basename(line["file"]) for line in found] == [
+        "1 photo.jpg",
+        "2.png",
+        "3 grey.jpg",
+        "4 alpha.png",
+        "5 turned.jpg",
+        "6.bmp",
+        "7.webp",
+        "10.tif",
+    ]
+    sizes = [(line["width"], line["height"]) for line in found]
+    assert sizes == [(40, 30), (30, 40), (20, 20), (17, 33), (24, 48), (16, 16), (80, 100), (11, 9)]  # 5 is turned
+    for line in found:
+        assert set(line) == {"file", "width", "height", "labels"}
+        values = [label["score"] for label in line["labels"]]
+        assert values == sorted(values, reverse=True) and sum(values) == pytest.approx(1, abs=1e-5) and len(values) == 3
+    with open(out / "predictions.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == [line["labels"][0]["label"] for line in found]
+    assert said[0].startswith("Runtime: tensorflow f32") and said[-1] == str(summary)
+    assert said[-1].startswith("8 images, 0 failures, ") and "writing" in said[-1]
+    assert not (out / "failures.jsonl").exists()
+
+
+@pytest.fixture(scope="module")
+def huge(tmp_path_factory):
+    file = tmp_path_factory.mktemp("huge") / "huge.png"
+    Image.new("1", (20_000, 20_000)).save(file)
+    return file
+
+
+@pytest.fixture
+def bad(tmp_path, photos, huge):
+    """Bad files between good ones, and what is said of them."""
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    jpeg = (photos / "1 photo.jpg").read_bytes()
+    (folder / "00 good.jpg").write_bytes(jpeg)
+    (folder / "01 empty.jpg").write_bytes(b"")
+    (folder / "02 text.jpg").write_text("these are words")
+    (folder / "03 half.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    (folder / "04 half.png").write_bytes((photos / "2.png").read_bytes()[:700])
+    (folder / "05 nowhere.jpg").symlink_to(folder / "gone.jpg")
+    (folder / "06 good.jpg").write_bytes(jpeg)
+    (folder / "07 huge.png").symlink_to(huge)
+    (folder / "08 loop.jpg").symlink_to(folder / "08 loop.jpg")
+    (folder / "09 photo.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    Image.new("RGB", (1, 1)).save(folder / "10 one pixel.png")
+    return folder, {
+        "01 empty.jpg": "empty: 0 bytes",
+        "02 text.jpg": "not an image: text, not a picture",
+        "03 half.jpg": "truncated: the file ends before the picture does",
+        "04 half.png": "truncated: the file ends before the picture does",
+        "05 nowhere.jpg": "missing: the link leads nowhere",
+        "07 huge.png": "too large: 20,000 x 20,000 pixels, more than max_pixels 200,000,000",
+        "08 loop.jpg": "unreadable: can't be read (too many levels of symbolic links)",
+        "09 photo.heic": "unsupported: a HEIC picture",
+    }
+
+
+def test_a_bad_file_costs_no_other(tiny_model, bad, tmp_path):
+    folder, expected = bad
+    summary = quiet(tiny_model, [folder], tmp_path / "out", batch=4)
+    assert (summary.images, summary.failures, summary.exit_code) == (3, len(expected), 3)
+    failures = {os.path.basename(line["file"]): line["reason"] for line in lines(tmp_path / "out", "failures.jsonl")}
+    assert set(failures) == set(expected)
+    for name, reason in expected.items():
+        assert failures[name].startswith(reason), name
+    good = lines(tmp_path / "out")
+    assert [os.path.basename(line["file"]) for line in good] == ["00 good.jpg", "06 good.jpg", "10 one pixel.png"]
+    assert good[0]["labels"] == good[1]["labels"]
+
+
+def test_what_is_no_file_is_a_failure_and_does_not_hang(tiny_model, tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    results = list(Predictor(tiny_model, "tensorflow")([tmp_path / "pipe.jpg", tmp_path, tmp_path / "gone.jpg"]))
+    assert [result.reason.split(";")[0] for result in results] == [
+        "not an image: not a regular file",
+        "not an image: not a regular file",
+        "missing: no such file",
+    ]
+
+
+def test_a_file_without_permission(tiny_model, photos, tmp_path):
+    (tmp_path / "locked.png").write_bytes((photos / "2.png").read_bytes())
+    (tmp_path / "locked.png").chmod(0)
+    predictor, user = Predictor(tiny_model, "tensorflow"), os.geteuid()
+    try:
+        if user == 0:  # root may read everything
+            os.seteuid(65534)
+        (result,) = predictor([tmp_path / "locked.png"])
+    finally:
+        os.seteuid(user)
+    assert result.reason.startswith("unreadable: can't be read (permission denied)")
+
+
+def test_a_repaired_file_is_done_by_the_next_run(tiny_model, bad, photos, tmp_path):
+    folder, expected = bad
+    quiet(tiny_model, [folder], tmp_path / "out", runtime="tensorflow")
+    (folder / "02 text.jpg").write_bytes((photos / "1 photo.jpg").read_bytes())
+    summary = quiet(tiny_model, [folder], tmp_path / "out", runtime="tensorflow")
+    assert (summary.images, summary.skipped, summary.failures) == (1, 3, len(expected) - 1)
+    assert len(lines(tmp_path / "out")) == 4
+    assert len(lines(tmp_path / "out", "failures.jsonl")) == len(expected) - 1
+
+
+def test_nothing_left_to_do(tiny_model, photos, tmp_path):
+    quiet(tiny_model, [photos], tmp_path / "out", runtime="tensorflow")
+    before = (tmp_path / "out" / "predictions.jsonl").read_bytes()
+    said = []
+    summary = predict(tiny_model, [photos], tmp_path / "out", runtime="tensorflow", say=said.append)
+    assert (summary.images, summary.skipped) == (0, 8)
+    assert said == [str(summary)]  # the model was not even loaded
+    assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == before
+
+
+def test_shards_together_are_everything(tiny_model, photos, tmp_path):
+    done = []
+    for number in (1, 2):
+        out = tmp_path / str(number)
+        quiet(tiny_model, [photos], out, shard=f"{number}/2", runtime="tensorflow")
+        done += [line["file"] for line in lines(out)]
+    assert sorted(done) == sorted(str(photos / name) for name in os.listdir(photos))
+
+
+def test_overlays(tiny_model, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(photos)
+    summary = quiet(tiny_model, ["2.png", "5 turned.jpg"], tmp_path / "out", overlay=True, runtime="tensorflow")
+    assert summary.images == 2
+    drawn = {name: cv2.imread(str(tmp_path / "out/overlays" / name)) for name in ("2.png.jpg", "5 turned.jpg")}
+    height, width = drawn["5 turned.jpg"].shape[:2]
+    assert all(picture is not None for picture in drawn.values()) and height > width  # upright
+    assert sorted(os.listdir(tmp_path / "out/overlays")) == ["2.png.jpg", "5 turned.jpg"]
+
+
+def test_overlays_of_files_with_one_name_stay_apart(tiny_model, photos, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.jpg").write_bytes((photos / "1 photo.jpg").read_bytes())
+    quiet(tiny_model, [tmp_path], tmp_path / "out", overlay=True, runtime="tensorflow")
+    below = tmp_path / "out" / "overlays" / "_root" / tmp_path.relative_to("/")
+    assert (below / "a" / "x.jpg").is_file() and (below / "b" / "x.jpg").is_file()
+
+
+def test_every_file_has_an_overlay_of_its_own():
+    names = ["x/a.jpg", "../x/a.jpg", "../../x/a.jpg", "/x/a.jpg", "x/a.png", "x/a.png.jpg"]
+    found = [overlays._name(Path(name)) for name in names]
+    assert found[:4] == ["x/a.jpg", "_parent/x/a.jpg", "_parent/_parent/x/a.jpg", "_root/x/a.jpg"]
+    assert found[4:] == ["x/a.png.jpg", "x/a.png.jpg.jpg"]
+
+
+def test_overlays_of_what_was_done_before_are_not_promised(tiny_model, photos, tmp_path):
+    quiet(tiny_model, [photos / "2.png"], tmp_path / "out", runtime="tensorflow")
+    said = []
+    sources = [photos / "2.png", photos / "6.bmp"]
+    predict(tiny_model, sources, tmp_path / "out", runtime="tensorflow", overlay=True, say=said.append)
+    assert said[-1].startswith("--overlay draws the files of this run; the 1 that were done before are not drawn")
+    assert [path.name for path in (tmp_path / "out" / "overlays").rglob("*.jpg")] == ["6.bmp.jpg"]
+
+
+def test_a_file_has_one_line_however_it_is_named(tiny_model, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(photos.parent)
+    folder = photos.name
+    summary = quiet(tiny_model, [f"{folder}/2.png", f"./{folder}", f"{folder}/*"], tmp_path / "out", batch=3)
+    assert (summary.images, summary.skipped) == (8, 0)
+    summary = quiet(tiny_model, [f"./{folder}/../{folder}"], tmp_path / "out")
+    assert (summary.images, summary.skipped) == (0, 8)
+    assert len({line["file"] for line in lines(tmp_path / "out")}) == len(lines(tmp_path / "out")) == 8
+
+
+@pytest.mark.parametrize("views", ["dihedral", "ten_crop"])
+def test_views_on_every_runtime_and_in_exports(tiny_model, photos, tmp_path, views):
+    """Right answers from the trained net on views that are cut here by hand."""
+    model = with_settings(tiny_model, tmp_path / "run", f"evaluate.tta={views}")
+    files = sorted(str(photos / name) for name in os.listdir(photos))
+    net = model.build()
+    expected = []
+    for file in files:
+        image = model.task.read(encoded_bytes(file))["image"].numpy()
+        if views == "dihedral":
+            pictures = [np.rot90(turned, k) for turned in (image, image[:, ::-1]) for k in range(4)]
+        else:
+            cuts = [(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]  # 18 pixels a side, 16 the net
+            pictures = [image[top : top + 16, left : left + 16] for top, left in cuts]
+            pictures += [picture[:, ::-1] for picture in pictures]
+        logits = net(np.stack(pictures).astype(np.float32), training=False).numpy()
+        scores = np.exp(logits - logits.max(1, keepdims=True))
+        expected.append((scores / scores.sum(1, keepdims=True)).mean(0))
+    export(model, tmp_path / "export", to=("savedmodel", "openvino"), images=files, say=lambda line: None)
+    for path in (model, tmp_path / "export"):
+        for runtime in ("tensorflow", "openvino"):
+            found = [result.prediction["scores"] for result in Predictor(path, runtime, "f32", batch=3)(files)]
+            np.testing.assert_allclose(found, expected, atol=1e-4, err_msg=f"{path} {runtime}")
+
+
+@pytest.mark.parametrize(
+    "name, content, words",
+    [
+        (
+            "saved_model.pb",
+            None,
+            "saved_model.pb or model.xml or model.onnx or model.tflite is missing; export the run again",
+        ),
+        ("saved_model.pb", b"", "saved_model.pb: can't be read .* export the run again"),
+        ("saved_model.pb", b"these are words", "saved_model.pb: can't be read .* export the run again"),
+        ("variables/variables.index", None, "saved_model.pb: can't be read .*beside it is damaged, export"),
+        ("variables/variables.data-00000-of-00001", b"1", "saved_model.pb: can't be read .*beside it is damaged"),
+        ("model.xml", b"<net", "model.xml: can't be read .* export the run again"),
+        ("model.bin", None, "model.xml: can't be read .*beside it is damaged"),
+        ("model.bin", b"1", "model.xml: can't be read .*beside it is damaged"),
+        ("model.onnx", b"these are words", "model.onnx: can't be read .* export the run again"),
+        ("model.tflite", b"these are words", "model.tflite: can't be read .* export the run again"),
+    ],
+)
+def test_a_damaged_export_is_one_line(exported, exports, photos, tmp_path, name, content, words):
+    whole = next(folder for folder in (exported, *exports.values()) if (folder / name).exists())
+    shutil.copytree(whole, tmp_path / "model")
+    (tmp_path / "model" / name).unlink()
+    if content is not None:
+        (tmp_path / "model" / name).write_bytes(content)
+    with pytest.raises(RetinueError, match=words) as raised:
+        quiet(tmp_path / "model", [photos / "2.png"], tmp_path / "out")
+    assert "\n" not in str(raised.value)
+
+
+def test_an_overlay_that_can_not_be_written_is_one_line(tiny_model, photos, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "overlays").write_text("in the way")
+    with pytest.raises(RetinueError, match="overlays.*can't be written"):
+        quiet(tiny_model, [photos / "2.png"], tmp_path / "out", overlay=True, runtime="tensorflow")
+    assert json.loads((tmp_path / "out" / "predict.json").read_text())["status"] == "failed"
+    assert lines(tmp_path / "out") == []  # it is not done, so the next run makes line and overlay
+
+
+def test_results_inside_the_photos_are_not_predicted(tiny_model, photos, tmp_path):
+    (tmp_path / "a.png").write_bytes((photos / "2.png").read_bytes())
+    for _ in range(2):
+        quiet(tiny_model, [tmp_path], tmp_path / "out", overlay=True, runtime="tensorflow")
+    assert [line["file"] for line in lines(tmp_path / "out")] == [str(tmp_path / "a.png")]
+
+
+def test_another_model_is_refused_before_anything_is_changed(tiny_model, other_model, photos, tmp_path):
+    quiet(tiny_model, [photos / "2.png"], tmp_path / "out", runtime="tensorflow")
+    before = (tmp_path / "out" / "predictions.jsonl").read_bytes()
+    with pytest.raises(UsageError, match="holds predictions of .* give another --out"):
+        quiet(other_model, [photos], tmp_path / "out", runtime="tensorflow")
+    assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == before
+
+
+def test_no_files_leave_no_folder(tiny_model, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no images found"):
+        quiet(tiny_model, [tmp_path / "empty"], tmp_path / "out")
+    with pytest.raises(UsageError, match="no such file"):
+        quiet(tiny_model, [tmp_path / "gone.jpg"], tmp_path / "out")
+    with pytest.raises(UsageError, match="coco is for detection"):
+        quiet(tiny_model, [__file__], tmp_path / "out", formats=("coco",))
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_are_taken_as_they_are_needed(tiny_model, photos):
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(1)
+            yield photos / "2.png"
+
+    results = Predictor(tiny_model, "tensorflow", batch=4)(endless())
+    for _ in range(40):
+        next(results)
+    results.close()
+    assert len(taken) <= 40 + 3 * 4
+
+
+def test_an_interrupt_leaves_what_is_done(tiny_model, photos, tmp_path):
+    def interrupt(summary):
+        if summary.images == 3:
+            raise KeyboardInterrupt
+
+    said = []
+    with pytest.raises(KeyboardInterrupt):
+        predict(
+            tiny_model, [photos], tmp_path / "out", runtime="tensorflow", batch=2, progress=interrupt, say=said.append
+        )
+    assert said[-1] == "interrupted after 3 images; run the same command again to go on"
+    assert len(lines(tmp_path / "out")) == 3
+    assert json.loads((tmp_path / "out" / "predict.json").read_text())["status"] == "interrupted"
+    summary = quiet(tiny_model, [photos], tmp_path / "out", runtime="tensorflow")
+    assert (summary.images, summary.skipped) == (5, 3)
+
+
+KILLED = """
+import sys
+from retinue.pipeline.prediction.predict import predict
+predict(sys.argv[1], ["@" + sys.argv[2]], sys.argv[3], runtime="tensorflow", batch=4, formats=("jsonl", "csv"))
+"""
+
+
+def test_a_killed_run_is_gone_on_with(exported, photos, tmp_path):
+    for number in range(1000):
+        (tmp_path / f"{number}.png").symlink_to(photos / "2.png")
+    listed, out = tmp_path / "list.txt", tmp_path / "out"
+    listed.write_text("\n".join(str(tmp_path / f"{number}.png") for number in range(1000)))
+    running = subprocess.Popen([sys.executable, "-c", KILLED, exported, listed, out], stderr=subprocess.DEVNULL)
+    written = out / "predictions.jsonl"
+    while running.poll() is None and not (written.exists() and written.stat().st_size > 5_000):
+        time.sleep(0.01)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    assert running.returncode == -signal.SIGKILL
+    with open(written, "rb+") as file:  # as if the kill had come within a line
+        file.truncate(written.stat().st_size - 7)
+    before = written.read_bytes().count(b"\n")
+    summary = quiet(exported, [f"@{listed}"], out, runtime="tensorflow", formats=("jsonl", "csv"))
+    assert 0 < before == summary.skipped < 1000
+    assert [os.path.basename(line["file"]) for line in lines(out)] == [f"{number}.png" for number in range(1000)]
+    assert sum(1 for _ in open(out / "predictions.csv")) == 1001
+
+
+def test_a_run_that_did_not_come_to_its_end_is_told(tiny_model, photos, tmp_path):
+    run = shutil.copytree(tiny_model.folder, tmp_path / "run")
+    for status, words in (("interrupted", "was interrupted"), ("running", "is under way, or was killed")):
+        (run / "run.json").write_text(json.dumps({"status": status}))
+        said = []
+        predict(type(tiny_model)(run), [photos / "2.png"], tmp_path / status, runtime="tensorflow", say=said.append)
+        assert said[0].startswith(f"warning: {run}: its training {words}; its best weights so far are used")
+    (run / "run.json").write_text(json.dumps({"status": "done"}))
+    assert type(tiny_model)(run).warning == ""
+
+
+def test_size_from_the_header(photos, huge):
+    assert image_size(photos / "5 turned.jpg") == (24, 48)
+    assert image_size(photos / "10.tif") == (11, 9)
+    assert image_size(huge) == (20_000, 20_000)
+    with pytest.raises(ValueError, match="no image format"):
+        image_size(__file__)

@@ -1,0 +1,74 @@
+"""The warning that training waits for its data: when, and what it says would help."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
+from retinue import tasks
+from retinue.configs.load import load_config
+from retinue.data.dataset import Dataset
+from retinue.pipeline.training import input_bottleneck
+from retinue.tests.helpers.box_files import photo
+from retinue.tests.helpers.tiny_training import make_fitting, make_photos
+
+
+def rows(*shares):
+    return [{"waiting": share} for share in shares]
+
+
+@pytest.mark.parametrize(
+    "history, seconds, due",
+    [
+        (rows(0.3), 9.0, True),
+        (rows(0.0, 0.11), 9.0, True),
+        (rows(0.0, 0.1), 9.0, False),
+        (rows(0.2, 0.2), 9.0, False),  # it was said before
+        (rows(0.3), 1.0, False),
+    ],
+)
+def test_once_a_run_and_over_a_tenth(history, seconds, due):
+    assert input_bottleneck.is_due(history, seconds) is due
+
+
+def task_of(name, **settings):
+    config = load_config(settings=[f"task={name}", *(f"{key}={value}" for key, value in settings.items())])
+    return tasks.create(config, ("cat", "dog"))
+
+
+def test_each_cause_has_its_cure():
+    plain = task_of("classification")
+    assert "`retinue pack DATA --out PACKED`" in input_bottleneck._cure(plain, "a.jpg", (3, 2, 1), 4000, 224)
+    assert "faster disk" in input_bottleneck._cure(plain, "p/pack.index/a.jpg", (3, 2, 1), 4000, 224)
+    assert "local disk" in input_bottleneck._cure(plain, "gs://b/p/pack.index/a.jpg", (3, 2, 1), 4000, 224)
+    assert input_bottleneck._cure(plain, "a.jpg", (1, 3, 2), 4000, 224).startswith("smaller photos: their shorter side has 4000")
+    assert input_bottleneck._cure(plain, "a.jpg", (1, 3, 2), 300, 224).startswith("more cores")
+    changed = task_of("classification", **{"augment.randaugment_num_ops": 2})
+    assert "augment.randaugment_num_ops=0" in input_bottleneck._cure(changed, "a.jpg", (1, 2, 3), 4000, 224)
+    clips = task_of("video")
+    assert "retinue flow CLIPS" in input_bottleneck._cure(clips, "a.mp4", (1, 0, 3), 0, 224)
+
+
+def test_times_are_those_of_the_files(tmp_path):
+    """Large photos take longer to decode than to read, and that is what is told, for boxes of any number too."""
+    files = [str(photo(tmp_path / f"{number}.jpg", size=(1200, 1000))) for number in range(3)]
+    task = task_of("classification")
+    dataset = Dataset("classification", files, ("cat", "dog"), {"label": np.array([0, 1, 0])})
+    line = input_bottleneck.warning(0.34, task, task.columns(dataset), 32)
+    assert line.startswith("warning: 34% of this epoch went to waiting for data. A file takes ")
+    assert "smaller photos: their shorter side has 1000 pixels, of which 64 are ample for a net of 32" in line
+
+
+def test_it_is_said_after_the_epoch_in_which_it_happened(tmp_path, monkeypatch):
+    photos, said = make_photos(tmp_path / "photos", 6), []
+    monkeypatch.setattr("retinue.pipeline.training.input_bottleneck.is_due", lambda history, seconds: len(history) == 1)
+    settings = ["train.stages.head.epochs=1", "train.stages.all.epochs=1"]
+    make_fitting(tmp_path / "run", photos, settings, say=said.append).run_all()
+    epochs = [line for line in said if line.startswith("epoch")]
+    assert len(epochs) == 2 and all("of it waiting for data" in line for line in epochs)
+    assert [place for place, line in enumerate(said) if "went to waiting for data" in line] == [
+        said.index(epochs[0]) + 1
+    ]

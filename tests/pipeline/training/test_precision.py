@@ -1,0 +1,177 @@
+"""Training in 16 bits and with accumulation: resumed bit for bit, the scale of the loss kept, skipped steps told."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.load import load_config
+from retinue.pipeline.training.distribute import Distribution
+from retinue.pipeline.training.step_settings import out_of_memory, refuse_step, scaled_stage, step_lines
+from retinue.tests.helpers import tiny_training as tiny
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return tiny.make_photos(tmp_path_factory.mktemp("photos"))
+
+
+def trained(folder, photos, *settings, say=lambda line: None):
+    fitting = tiny.make_fitting(folder, photos, settings, say=say)
+    fitting.run_all()
+    return fitting
+
+
+def losses(fitting):
+    return np.array([row["loss"] for row in fitting.state["history"]])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_sixteen_bits_learn_what_float32_learns(photos, tmp_path, precision):
+    plain = losses(trained(tmp_path / "plain", photos))
+    mixed = losses(trained(tmp_path / "mixed", photos, f"train.precision={precision}"))
+    assert mixed[-1] < 0.9 * mixed[0]
+    np.testing.assert_allclose(mixed, plain, rtol=0.02)
+    assert (mixed != plain).any()  # it was another arithmetic
+
+
+# 21 files in batches of 4: 5 steps an epoch, 10 in the head stage, 25 in all.
+@pytest.mark.slow
+def test_float16_accumulated_and_averaged_goes_on_bit_for_bit(photos, tmp_path):
+    settings = ["train.precision=mixed_float16", "train.gradient_accumulation_steps=2"]  # and an average, as always with this net
+    unbroken = trained(tmp_path / "unbroken", photos, *settings)
+    broken = tiny.run_with_stops(tmp_path / "broken", photos, [3, 12], settings)
+    values, history = tiny.final_state(broken)
+    whole_values, whole_history = tiny.final_state(unbroken)
+    assert history == whole_history
+    for mine, whole in zip(values, whole_values, strict=True):
+        np.testing.assert_array_equal(mine, whole)
+    assert float(unbroken.average.variables[0].numpy()) == 25  # once a step, not once a part
+
+
+def test_the_scale_of_the_loss_is_in_the_checkpoint(photos, tmp_path):
+    settings = ["train.precision=mixed_float16"]
+    first = tiny.make_fitting(tmp_path / "run", photos, settings)
+    step = first.progress.step
+
+    def lower(images, waiting):
+        step(images, waiting)
+        if first.state["step"] == 2:
+            first.learner.optimizer.dynamic_scale.assign(8.0)
+            first.stop_soon("test")
+
+    first.progress.step = lower
+    with pytest.raises(KeyboardInterrupt):
+        first.run_all()
+    again = tiny.make_fitting(tmp_path / "run", photos, settings, resume=True)
+    again.stop_soon("test")  # after one step more, which changes no scale
+    with pytest.raises(KeyboardInterrupt):
+        again.run_all(resume=True)
+    assert float(again.learner.optimizer.dynamic_scale.numpy()) == 8.0
+    assert int(again.learner.optimizer.step_counter.numpy()) == 3
+
+
+def test_steps_that_are_left_out_are_counted_and_told(photos, tmp_path):
+    said = []
+    settings = ["train.precision=mixed_float16", "train.stages.all.epochs=0"]
+    fitting = tiny.make_fitting(tmp_path / "run", photos, settings, say=said.append)
+    step = fitting.progress.step
+
+    def raise_scale(images, waiting):
+        step(images, waiting)
+        if fitting.state["step"] == 1:
+            fitting.learner.optimizer.dynamic_scale.assign(float("inf"))
+            fitting.before = [weight.numpy() for weight in fitting.model.trainable_weights]
+        if fitting.state["step"] == 2:
+            fitting.after = [weight.numpy() for weight in fitting.model.trainable_weights]
+            fitting.learner.optimizer.dynamic_scale.assign(1.0)
+
+    fitting.progress.step = raise_scale
+    fitting.run_all()
+    for before, after in zip(fitting.before, fitting.after, strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert any(line.startswith("1 of 5 steps were left out") for line in said)
+    assert sum("were left out" in line for line in said) == 1
+
+
+def test_scores_do_not_hang_on_the_precision_of_training(photos, tmp_path):
+    """The same weights have the same scores and the same answers, bit for bit, in a net that learns in 16 bits."""
+    fittings = [
+        tiny.make_fitting(tmp_path / name, photos, [f"train.precision={name}"]) for name in ("float32", "float16")
+    ]
+    for fitting in fittings:
+        fitting._prepare_stage()
+        fitting._fit(fitting.stages[0][1], _nothing(), 1, 1)
+    fittings[0].model.set_weights(fittings[1].model.get_weights())
+    image = np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 3)).astype(np.float32)
+    answers = [fitting.model(image, training=False).numpy() for fitting in fittings]
+    assert answers[0].dtype == np.float32
+    np.testing.assert_array_equal(answers[0], answers[1])
+    assert fittings[0].score().numbers == fittings[1].score().numbers
+    assert all(layer.dtype_policy.name == "float32" for layer in fittings[1].model.layers)
+
+
+def _nothing():
+    import keras
+
+    return keras.callbacks.Callback()
+
+
+def test_memory_that_is_too_small_is_told_with_what_to_try(photos, tmp_path):
+    fitting = tiny.make_fitting(tmp_path / "run", photos)
+    kept = fitting.model._loss_by_name
+
+    def hungry(targets, outputs):
+        size = tf.cast(tf.shape(outputs)[0], tf.int64) * 2**50  # bytes that no machine has
+        noise = tf.reduce_sum(tf.random.uniform([size]))
+        return {name: value + noise for name, value in kept(targets, outputs).items()}
+
+    fitting.model._loss_by_name = hungry
+    with pytest.raises(RetinueError, match=r"batch of 4 at 8 px.*accumulate=2 .*train.batch_size=2"):
+        fitting.run_all()
+
+
+def test_what_to_try_is_always_less():
+    train = load_config(settings=["train.gradient_accumulation_steps=4"]).train
+    assert "train.gradient_accumulation_steps=4 " in str(out_of_memory(load_config(settings=["train.gradient_accumulation_steps=2"]).train, 8, 224))
+    assert "train.gradient_accumulation_steps=6 " in str(out_of_memory(train, 6, 224))
+    assert "input_size=112" in str(out_of_memory(train, 4, 224))
+
+
+def test_rates_follow_the_batch_size():
+    """Goyal et al. 2017: 0.1 for 256, so 3.2 for 8192."""
+    train = load_config(settings=["train.reference_batch_size=256", "train.stages={all: {epochs: 1, learning_rate: 0.1}}"]).train
+    stage = train.stages["all"]
+    assert scaled_stage(stage, train, 8192).rate == pytest.approx(3.2)
+    (line,) = step_lines(train, 8192)
+    assert "multiplied by 32 " in line
+    assert scaled_stage(stage, load_config().train, 8192) is stage and step_lines(load_config().train, 8192) == []
+
+
+@pytest.mark.slow
+def test_a_large_batch_with_its_recipe_trains(photos, tmp_path):
+    said = []
+    settings = ["train.batch_size=16", "train.reference_batch_size=4", "train.gradient_accumulation_steps=4", "train.warmup_epochs=1"]
+    fitting = trained(tmp_path / "run", photos, *settings, "train.stages.all.epochs=20", say=said.append)
+    assert any(line.startswith("stage head: 2 epochs at rate 0.004") for line in said)
+    assert max(row["rate"] for row in fitting.state["history"]) == pytest.approx(0.004)
+    assert losses(fitting)[-1] < 0.9 * losses(fitting)[0]
+
+
+class Two:
+    num_replicas_in_sync = 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "distribution", "said"),
+    [
+        (["train.batch_size=3", "train.gradient_accumulation_steps=4"], Distribution(), "accumulate=4: a batch of 3 .* at most 3"),
+        (["train.batch_size=6", "train.gradient_accumulation_steps=4"], Distribution(Two()), "on each device .* at most 3"),
+        (["train.precision=mixed_float16"], Distribution(Two()), "one device.*; take bfloat16, or train.strategy=single$"),
+        (["train.precision=mixed_float16"], Distribution(Two(), 0, 2), "one device.*; take bfloat16$"),
+    ],
+)
+def test_steps_that_can_not_be_are_refused(settings, distribution, said):
+    with pytest.raises(UsageError, match=said):
+        refuse_step(load_config(settings=settings).train, distribution, 100)

@@ -1,0 +1,122 @@
+"""Training: seeds, resuming bit for bit, not-a-number, early stop, frozen statistics."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from retinue.configs.errors import RetinueError
+from retinue.tests.helpers import tiny_training as tiny
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return tiny.make_photos(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(scope="module")
+def unbroken(photos, tmp_path_factory):
+    fitting = tiny.make_fitting(tmp_path_factory.mktemp("unbroken") / "run", photos)
+    fitting.run_all()
+    return tiny.final_state(fitting)
+
+
+def assert_equal(first, second):
+    assert first[1] == second[1]
+    assert len(first[0]) == len(second[0])
+    for mine, theirs in zip(first[0], second[0], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_two_runs_with_one_seed_are_equal_and_two_seeds_differ(photos, unbroken, tmp_path):
+    again = tiny.make_fitting(tmp_path / "again", photos)
+    again.run_all()
+    assert_equal(tiny.final_state(again), unbroken)
+    other = tiny.make_fitting(tmp_path / "other", photos, ["seed=1"])
+    other.run_all()
+    assert any((a != b).any() for a, b in zip(tiny.final_state(other)[0], unbroken[0], strict=True))
+
+
+# 21 files in batches of 4: 5 steps an epoch, 10 in the head stage, 25 in all.
+@pytest.mark.parametrize(
+    "stops", [[10], *(pytest.param(each, marks=pytest.mark.slow) for each in ([3], [12, 13], [25]))]
+)
+def test_stopped_and_resumed_equals_unbroken_bit_for_bit(photos, unbroken, tmp_path, stops):
+    fitting = tiny.run_with_stops(tmp_path / "run", photos, stops)
+    assert_equal(tiny.final_state(fitting), unbroken)
+
+
+def test_head_stage_leaves_the_backbone_and_its_statistics_alone(photos, tmp_path):
+    fitting = tiny.make_fitting(tmp_path / "run", photos, ["train.stages.all.epochs=0", "train.ema_decay=0"])
+    before = [weight.numpy() for weight in fitting.model.get_layer("trunk").weights]
+    statistics = [weight.numpy() for weight in fitting.model.get_layer("trunk_norm").weights]
+    head = fitting.model.get_layer("head_logits").get_weights()[0]
+    fitting.run_all()
+    for old, weight in zip(
+        before + statistics,
+        fitting.model.get_layer("trunk").weights + fitting.model.get_layer("trunk_norm").weights,
+        strict=True,
+    ):
+        np.testing.assert_array_equal(old, weight.numpy())
+    assert (head != fitting.model.get_layer("head_logits").get_weights()[0]).any()
+
+
+@pytest.mark.parametrize(("policy", "moves"), [("update", True), ("frozen", False)])
+def test_batch_norm_policy(photos, tmp_path, policy, moves):
+    settings = ["train.stages.head.epochs=0", "train.stages.all.epochs=1", f"train.batch_norm={policy}", "train.ema_decay=0"]
+    fitting = tiny.make_fitting(tmp_path / "run", photos, settings)
+    norm = fitting.model.get_layer("trunk_norm")
+    mean = norm.moving_mean.numpy()
+    fitting.run_all()
+    assert (norm.moving_mean.numpy() != mean).any() == moves
+    assert norm.momentum == 0.9
+
+
+def test_not_a_number_stops_and_names_the_files_of_the_batch(photos, tmp_path):
+    fitting = tiny.make_fitting(tmp_path / "run", photos)
+    kernel = fitting.model.get_layer("head_logits").kernel
+    kernel.assign(kernel.numpy() * np.nan)
+    with pytest.raises(RetinueError, match="not a number") as error:
+        fitting.run_all()
+    named = [name for name in fitting.files if name in str(error.value)]
+    assert len(named) == 4 and set(named) == set(fitting.files_of_step(0))
+    assert not (tmp_path / "run" / "best.weights.h5").exists()
+
+
+def test_early_stop_ends_a_stage(photos, tmp_path):
+    lines = []
+    settings = [
+        "train.stages.head.epochs=9",
+        "train.stages.head.learning_rate=1e-12",
+        "train.stages.all.epochs=1",
+        "train.early_stopping_patience=2",
+    ]
+    fitting = tiny.make_fitting(tmp_path / "run", photos, settings, say=lines.append)
+    history = fitting.run_all()
+    assert [row["stage"] for row in history] == ["head"] * 3 + ["all"]
+    assert any("ends early" in line for line in lines)
+
+
+def test_a_file_that_breaks_during_training_is_named(photos, tmp_path):
+    mine = tiny.make_photos(tmp_path / "photos")
+    fitting = tiny.make_fitting(tmp_path / "run", mine)
+    broken = Path(fitting.files[5])
+    broken.write_bytes(broken.read_bytes()[:60])
+    with pytest.raises(RetinueError, match=broken.name):
+        fitting.run_all()
+
+
+def test_best_weights_are_the_averaged_ones_and_hold_no_optimizer(photos, tmp_path):
+    import h5py
+
+    fitting = tiny.make_fitting(tmp_path / "run", photos)
+    history = fitting.run_all()
+    with h5py.File(tmp_path / "run" / "best.weights.h5") as file:
+        names = []
+        file.visit(names.append)
+    assert not [name for name in names if "optimizer" in name]
+    model = fitting.task.build()
+    model.load_weights(tmp_path / "run" / "best.weights.h5")
+    fitting.validate.__init__(fitting.task, model, fitting.validate.dataset)
+    best = max(row["val_accuracy"] for row in history)
+    assert fitting.validate().value == best

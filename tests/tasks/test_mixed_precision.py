@@ -1,0 +1,84 @@
+"""Mixed precision: what computes in 16 bits, what in float32, and that nothing is left of it outside of a step."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from retinue.backbones.preprocess_layer import Preprocess
+from retinue.tasks.detection.roi_align import RoIAlign
+from retinue.tasks.mixed_precision import computing_in, layers_in_16_bits
+from retinue.tasks.model import TaskModel
+
+
+class Seen(keras.layers.Layer):
+    """Passes on what it is given, and notes its dtype."""
+
+    def call(self, x):
+        self.given = x.dtype.name
+        return x
+
+
+def net(loss_dtypes):
+    image = keras.Input((4, 4, 3), name="image")
+    x = Preprocess((100.0,) * 3, (50.0,) * 3, name="preprocess")(image)
+    x = keras.layers.Conv2D(2, 3, name="conv")(x)
+    x = Seen(name="after_conv")(x)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    outputs = keras.layers.Dense(2, name="logits")(x)
+
+    def loss(targets, outputs):
+        loss_dtypes.append(outputs.dtype.name)
+        return {"loss": keras.losses.categorical_crossentropy(targets, outputs, from_logits=True)}
+
+    return TaskModel(image, outputs, loss, ("loss",), ["conv"])
+
+
+def test_pixels_and_outputs_are_float32_and_the_rest_is_not():
+    assert [layer.name for layer in layers_in_16_bits(net([]))] == ["conv", "after_conv", "norm", "pool"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_dtypes_of_a_step(precision):
+    dtypes = []
+    model = net(dtypes)
+    model.precision = precision
+    model.compile(keras.optimizers.SGD(0.1))
+    x, y = np.full((2, 4, 4, 3), 200, np.float32), np.eye(2, dtype=np.float32)
+    model.fit(tf.data.Dataset.from_tensors((x, y)).repeat(), steps_per_epoch=2, verbose=0)
+    assert model.get_layer("after_conv").given == precision
+    assert set(dtypes) == {"float32"}
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    assert model(x, training=False).dtype == tf.float32
+    assert model.get_layer("after_conv").given == "float32"  # outside of the step
+
+
+def test_policies_come_back_after_an_error():
+    model = net([])
+    with pytest.raises(KeyError), computing_in(model, "float16"):
+        assert model.get_layer("conv").compute_dtype == "float16"
+        raise KeyError
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+
+
+def test_statistics_of_batch_norms_are_float32():
+    """The mean of 2000 and 2008 is 2004, which bfloat16 doesn't have."""
+    model = net([])
+    norm = model.get_layer("norm")
+    norm.momentum = 0.0
+    values = tf.constant([2000.0, 2000.0, 2008.0, 2008.0], tf.bfloat16, shape=[2, 1, 1, 2])
+    with computing_in(model, "bfloat16"):
+        assert norm(values, training=True).dtype == tf.bfloat16
+    np.testing.assert_array_equal(norm.moving_mean.numpy(), [2004.0, 2004.0])
+
+
+def test_places_of_boxes_are_float32_on_maps_of_16_bits():
+    """A box at 1029.5, which bfloat16 would round to 1032, on a ramp whose values it has."""
+    ramp = tf.tile(tf.reshape(tf.range(-256.0, 256.0), [1, 1, 512, 1]), [1, 8, 1, 1])
+    boxes, size = tf.constant([[[1029.5, 8.0, 1030.5, 9.0]]]), tf.constant([[32, 2048]])
+    layer = RoIAlign([4], 1, 1)
+    for dtype in (tf.float32, tf.bfloat16):
+        pooled, _ = layer([tf.cast(ramp, dtype)], boxes, size)
+        assert pooled.dtype == dtype
+        assert float(pooled[0, 0, 0, 0, 0]) == 1029.5 / 4 + 0.5 - 256  # the middle of a box at least one place wide
