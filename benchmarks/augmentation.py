@@ -59,7 +59,7 @@ def our_rows(tf):
 
     def images(**changes):
         augment = types.SimpleNamespace(**off | changes)
-        return lambda image, number: augment_image(image, augment, SIZE, "squash", example_seed(0, 0, number))
+        return lambda image, number: augment_image(image, augment, SIZE, "stretch", example_seed(0, 0, number))
 
     def mixed(**alphas):
         targets = tf.one_hot(tf.range(BATCH) % 10, 10)

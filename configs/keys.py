@@ -10,7 +10,7 @@ from retinue.configs.schema import Config, Stage
 
 STAGES = ("train", "stages")
 ANY_STAGE = "<stage>"
-OTHER_WORDS = {"lr": "rate", "learning_rate": "rate", "image_size": "input_size"}  # what people type for our keys
+OTHER_WORDS = {"lr": "learning_rate", "image_size": "input_size"}  # what people type for our keys
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 LIMITS = {"ge": "of at least {}", "gt": "above {}", "lt": "below {}", "le": "at most {}"}
 

@@ -9,11 +9,10 @@ from pydantic import ValidationError
 
 from retinue.configs.errors import UsageError
 from retinue.configs.keys import STAGES, all_fields, expected, find_field, in_yaml, is_section, nearest_key
+from retinue.configs.renamed import has_renamed_key, new_name, new_value
 from retinue.configs.schema import Config
 
 FOLDER = Path(__file__).parent
-# What a key that came later is taken for in the configuration of a run that was made without it: what was done then.
-BEFORE = {("data", "jpeg_dct_scaling"): False}
 AFTER_FILE = 10**9  # options and --set are told after the lines of the file
 
 
@@ -75,14 +74,16 @@ def load_config(recipe=None, settings=(), options=None):
 
 
 def load_recorded(path):
-    """The `Config` that a run or an export keeps in the file `path`; old ones go on as they began, see `BEFORE`.
+    """The `Config` that a run or an export keeps in the file `path`.
 
-    Raises UsageError as `load_config` does.
+    Raises UsageError as `load_config` does, and for a run of retinue 0.1, whose keys had other names.
     """
     merged, origins = _read_yaml(path)
-    for (section, key), value in BEFORE.items():
-        if isinstance(merged.setdefault(section, {}), dict):
-            merged[section].setdefault(key, value)
+    if has_renamed_key(merged):
+        raise UsageError(
+            f"{Path(path).parent}: this folder was made by retinue 0.1, whose configuration keys had other names; "
+            "train the model again, or open the folder with retinue 0.1"
+        )
     return _validate(merged, origins)
 
 
@@ -189,6 +190,8 @@ def _explain(problem, merged, origins):
     names = tuple(map(str, problem["loc"] if problem["type"] in ("extra_forbidden", "invalid_key") else place))
     order, origin = _origin(names, origins)
     key = ".".join(names)
+    if problem["type"] == "extra_forbidden" and new_name(names):
+        return order, f"{origin}: {key} was renamed to {new_name(names)}"
     if problem["type"] in ("extra_forbidden", "invalid_key"):
         return order, f"{origin}: unknown key {key}{nearest_key(names, _stage_names(merged))}"
     if problem["loc"][-1] == "[key]":
@@ -196,6 +199,9 @@ def _explain(problem, merged, origins):
     if problem["type"] == "missing" and place == problem["loc"]:
         return order, f"{origin}: {key} is missing: {expected(field)}, {field.description}"
     message = problem["msg"].removeprefix("Value error, ") if problem["type"] == "value_error" else None
+    value = new_value(names, problem["input"])
+    if value:
+        return order, f"{origin}: {key}={problem['input']} was renamed to {key}={value}"
     return order, f"{origin}: {key} must be {message or expected(field)}, not {_shown(place, merged)}"
 
 

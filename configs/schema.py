@@ -26,11 +26,17 @@ class DataConfig(Section):
     on_invalid: Literal["stop", "skip"] = Field(
         "stop", description="stop when more than max_invalid_fraction is bad, or skip them all"
     )
-    max_invalid_fraction: Share = Field(0.03, description="share of bad files above which training stops, unless on_invalid=skip")
+    max_invalid_fraction: Share = Field(
+        0.03, description="share of bad files above which training stops, unless on_invalid=skip"
+    )
     max_pixels: int = Field(200_000_000, gt=0, description="a larger picture is refused before it is decoded")
-    val_fraction: Share = Field(0.2, description="share of the training files held out, where the data has no val split")
+    val_fraction: Share = Field(
+        0.2, description="share of the training files held out, where the data has no val split"
+    )
     test_fraction: Share = Field(0.0, description="share held out for a last test, where the data has no test split")
-    fit: Literal["squash", "crop", "pad"] = Field("squash", description="how a picture is brought to a square")
+    resize_mode: Literal["stretch", "center_crop", "letterbox"] = Field(
+        "stretch", description="how a picture is brought to a square"
+    )
     jpeg_dct_scaling: bool = Field(
         True, description="decode a large JPEG at 1/2, 1/4 or 1/8 of its size where it is made smaller than that anyway"
     )
@@ -84,15 +90,19 @@ class Stage(Section):
     """One stage of training. The first usually trains the head alone, the second everything."""
 
     epochs: int = Field(ge=0, description="passes over the training files")
-    rate: Positive = Field(description="the learning rate's peak")
-    final_learning_rate: NotNegative = Field(0.0, description="where the cosine ends, for instance where the next stage begins")
+    learning_rate: Positive = Field(description="the learning rate's peak")
+    final_learning_rate: NotNegative = Field(
+        0.0, description="where the cosine ends, for instance where the next stage begins"
+    )
     backbone_lr_multiplier: Share = Field(0.1, description="the backbone's updates are scaled by this; 0 freezes it")
-    freeze_until_stride: Literal[0, 2, 4, 8, 16, 32] = Field(0, description="layers before this stride stay frozen; 0 is none")
+    freeze_until_stride: Literal[0, 2, 4, 8, 16, 32] = Field(
+        0, description="layers before this stride stay frozen; 0 is none"
+    )
     freeze_layers: Annotated[tuple[str, ...], LISTED] = Field(
         (), description="names of layers that stay as they are in this stage"
     )
     input_size: int | None = Field(None, ge=8, le=4096, description="another input size during this stage")
-    learns: Literal["all", "spatial", "temporal"] = Field(
+    train_streams: Literal["all", "spatial", "temporal"] = Field(
         "all", description="of a net for video with two streams: the one that this stage trains, or both"
     )
 
@@ -110,13 +120,13 @@ class TrainConfig(Section):
     batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         32, description="pictures a step, over all devices and machines; auto finds the most that there is memory for"
     )
-    accumulate: int = Field(
+    gradient_accumulation_steps: int = Field(
         1,
         ge=1,
         description="a batch (each device's share of it) goes through the net in so many parts, one after another, and "
         "their gradients are added: the same step, where batch norms are frozen, in less memory",
     )
-    precision: Literal["float32", "float16", "bfloat16"] = Field(
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
         "float32",
         description="what training steps compute in; with 16 bits, weights, losses and batch norms stay float32, and "
         "float16 scales the loss. Scores and answers are float32 always",
@@ -127,7 +137,7 @@ class TrainConfig(Section):
         description="the batch size that the stages' rates are meant for: they are multiplied by batch_size over this "
         "(for large batches, with warmup_epochs); 0 leaves them as they are",
     )
-    strategy: Literal["auto", "one", "mirrored", "multiworker"] = Field(
+    strategy: Literal["auto", "single", "mirrored", "multi_worker"] = Field(
         "auto",
         description="one device; mirrored over this machine's GPUs; multiworker over the processes that TF_CONFIG or "
         "SLURM name; auto takes what there is",
@@ -147,7 +157,7 @@ class TrainConfig(Section):
     lr_gamma: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="schedule steps: by this factor")
     clip_norm: NotNegative = Field(1.0, description="largest norm of the gradient of all weights; 0 is off")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share given to all classes alike")
-    balance: Literal["none", "mild", "weights", "sampler"] = Field(
+    class_balance: Literal["none", "sqrt_weights", "weights", "sampler"] = Field(
         "none",
         description="against rare classes: weights on the loss (mild takes their square roots), or a sampler that "
         "draws each class as often",
@@ -159,7 +169,7 @@ class TrainConfig(Section):
     batch_norm_momentum: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.9, description="of the moving statistics; 0.99 would need thousands of steps"
     )
-    ema: Annotated[float, Field(ge=0, lt=1)] = Field(
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="moving average of the weights, 0.99 say; 0 is off"
     )
     cached_feature_views: int = Field(
@@ -169,7 +179,9 @@ class TrainConfig(Section):
         description="a stage that trains the head alone computes the backbone once for so many changed copies of each "
         "photo, and goes through them in turn; 1 is the photo as it is, 0 computes anew in every epoch",
     )
-    early_stopping_patience: int = Field(0, ge=0, description="end a stage after so many epochs without a better score; 0 is off")
+    early_stopping_patience: int = Field(
+        0, ge=0, description="end a stage after so many epochs without a better score; 0 is off"
+    )
     checkpoint_minutes: NotNegative = Field(
         5.0, description="also save for resuming so often within an epoch; 0 is only at its end"
     )
@@ -189,16 +201,16 @@ class EvaluateConfig(Section):
     """How a score is made."""
 
     batch_size: int = Field(32, ge=1, description="pictures a step in evaluation and prediction")
-    views: Literal["one", "dihedral", "ten_crop"] = Field(
-        "one", description="mean over one view, over 8 flips and turns, or over 10 crops"
+    tta: Literal["none", "dihedral", "ten_crop"] = Field(
+        "none", description="mean over one view, over 8 flips and turns, or over 10 crops"
     )
-    bootstrap: int = Field(2000, ge=0, description="resamples for the 95% interval")
+    bootstrap_samples: int = Field(2000, ge=0, description="resamples for the 95% interval")
 
 
 class DetectionConfig(Section):
     """Faster R-CNN: its proposals, its heads and its answers. Used where task is detection."""
 
-    style: Literal["fpn", "classic"] = Field(
+    architecture: Literal["fpn", "c4"] = Field(
         "fpn", description="a feature pyramid, or one map of stride 16 as in the paper of 2015"
     )
     max_size: int = Field(
@@ -220,10 +232,14 @@ class DetectionConfig(Section):
     box_bg_iou_low: Annotated[float, Field(ge=0, lt=0.5)] = Field(
         0.0, description="overlap with an object that a background box must have; 0.1 in the paper on VOC"
     )
-    rpn_pre_nms_top_n_train: int = Field(2000, ge=1, description="best anchors of a level before suppression, in training")
+    rpn_pre_nms_top_n_train: int = Field(
+        2000, ge=1, description="best anchors of a level before suppression, in training"
+    )
     rpn_post_nms_top_n_train: int = Field(2000, ge=1, description="proposals of a picture, in training")
-    candidates: int = Field(1000, ge=1, description="best anchors of a level before suppression, in prediction")
-    proposals: int = Field(1000, ge=1, description="proposals of a picture, in prediction")
+    rpn_pre_nms_top_n_test: int = Field(
+        1000, ge=1, description="best anchors of a level before suppression, in prediction"
+    )
+    rpn_post_nms_top_n_test: int = Field(1000, ge=1, description="proposals of a picture, in prediction")
     rpn_min_size: Positive = Field(0.001, description="pixels that each side of a proposal has at least")
     fpn_channels: int = Field(256, ge=8, description="of the feature pyramid; few are fast")
     box_head_dim: int = Field(1024, ge=8, description="of the two linear layers that look at each proposal")
@@ -238,7 +254,7 @@ class DetectionConfig(Section):
 class SegmentationConfig(Section):
     """A class for every pixel. Used where task is segmentation; training cuts squares of model.input_size."""
 
-    head: Literal["fcn32s", "fcn16s", "fcn8s", "front_end", "fcn", "aspp"] = Field(
+    head: Literal["fcn32s", "fcn16s", "fcn8s", "front_end", "fcn", "deeplabv3"] = Field(
         "fcn8s",
         description="FCN with no, one or two skips; Yu and Koltun's dilated VGG; or a dilated net with torchvision's "
         "FCN head or DeepLabV3's ASPP",
@@ -247,36 +263,36 @@ class SegmentationConfig(Section):
     convert_fc_layers: bool = Field(True, description="VGG and AlexNet bring their fc6 and fc7 along, as convolutions")
     context: Literal["none", "basic", "large"] = Field("none", description="front_end: the context module behind it")
     output_stride: Literal[8, 16] = Field(8, description="fcn and aspp: of the dilated net; 16 is faster and coarser")
-    focus: NotNegative = Field(0.0, description="gamma of the focal loss; 0 is plain cross-entropy")
-    dice: NotNegative = Field(0.0, description="weight of the Dice loss beside it; 0 is off")
-    scale: Annotated[tuple[Positive, Positive], LISTED] = Field(
+    focal_gamma: NotNegative = Field(0.0, description="gamma of the focal loss; 0 is plain cross-entropy")
+    dice_weight: NotNegative = Field(0.0, description="weight of the Dice loss beside it; 0 is off")
+    scale_range: Annotated[tuple[Positive, Positive], LISTED] = Field(
         (0.5, 2.0), description="random scale of training pictures before the square is cut"
     )
-    rotation: Annotated[float, Field(ge=0, le=180)] = Field(0.0, description="largest random turn, in degrees")
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)] = Field(0.0, description="largest random turn, in degrees")
     max_size: int = Field(
         1024,
         ge=32,
         le=65536,
         description="a larger picture is made smaller for the net; answers keep its size",
     )
-    window: int = Field(
+    tile_size: int = Field(
         0, ge=0, le=8192, description="look at pictures larger than this in overlapping windows, at full size; 0 is off"
     )
-    overlap: int = Field(128, ge=0, le=4096, description="pixels that neighbouring windows share")
-    flip: bool = Field(False, description="predict the mirrored picture too, and average")
-    scales: Annotated[tuple[Positive, ...], LISTED] = Field(
+    tile_overlap: int = Field(128, ge=0, le=4096, description="pixels that neighbouring windows share")
+    tta_flip: bool = Field(False, description="predict the mirrored picture too, and average")
+    tta_scales: Annotated[tuple[Positive, ...], LISTED] = Field(
         (1.0,), description="predict at so many times the size, and average"
     )
-    scores: bool = Field(False, description="exports also give every class's score a pixel")
+    export_scores: bool = Field(False, description="exports also give every class's score a pixel")
 
-    @field_validator("scale")
+    @field_validator("scale_range")
     @classmethod
     def _rises(cls, pair):
         if pair[0] > pair[1]:
             raise ValueError("two rising numbers above 0")
         return pair
 
-    @field_validator("scales")
+    @field_validator("tta_scales")
     @classmethod
     def _is_some(cls, scales):
         if not scales:
@@ -295,7 +311,9 @@ class VideoConfig(Section):
     frame_size: Annotated[tuple[Side, Side], LISTED] = Field(
         (256, 340), description="height and width that frames and flow have before model.input_size is cut from them"
     )
-    segments: int = Field(1, ge=1, le=32, description="parts of a clip that a training step looks into, at random")
+    train_segments: int = Field(
+        1, ge=1, le=32, description="parts of a clip that a training step looks into, at random"
+    )
     test_segments: int = Field(
         3, ge=1, le=250, description="equally spaced places that a score looks at; 25 in the paper"
     )

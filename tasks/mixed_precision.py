@@ -9,7 +9,7 @@ import contextlib
 
 import keras
 
-POLICIES = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
+POLICIES = ("mixed_float16", "mixed_bfloat16")  # of Keras
 # Beside our own layers with `in_float32`: what turns pixels into small numbers, and what gives probabilities.
 IN_FLOAT32 = (keras.layers.InputLayer, keras.layers.Rescaling, keras.layers.Normalization, keras.layers.Softmax)
 
@@ -32,12 +32,12 @@ def layers_in_16_bits(model):
 
 @contextlib.contextmanager
 def computing_in(model, precision):
-    """What is traced within computes in `precision`: "float32", "float16" or "bfloat16"."""
+    """What is traced within computes in `precision`: "float32", "mixed_float16" or "mixed_bfloat16"."""
     chosen = layers_in_16_bits(model) if precision in POLICIES else []
     before = [layer.dtype_policy for layer in chosen]
     try:
         for layer in chosen:
-            layer.dtype_policy = keras.dtype_policies.DTypePolicy(POLICIES[precision])
+            layer.dtype_policy = keras.dtype_policies.DTypePolicy(precision)
         yield
     finally:
         for layer, policy in zip(chosen, before, strict=True):

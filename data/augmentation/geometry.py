@@ -85,18 +85,18 @@ class Geometry:
         return pad_to(pixels, self.canvas, padding)
 
 
-def plain_geometry(old, size, fit="squash", crop_fraction=1.0):
+def plain_geometry(old, size, resize_mode="stretch", crop_fraction=1.0):
     """The `Geometry` of `resize_image`, for boxes and masks in evaluation. old: int32 `[2]`, (height, width)."""
-    window, inner = plain_window(old, size, fit, crop_fraction)
+    window, inner = plain_window(old, size, resize_mode, crop_fraction)
     return Geometry(window, inner, height_and_width(size))
 
 
-def draw_geometry(old, augment, size, fit="squash", seed=(0, 0)):
+def draw_geometry(old, augment, size, resize_mode="stretch", seed=(0, 0)):
     """Draw a random resized crop, flips and quarter turns.
 
     The crop has `augment.crop_scale` of the area, and `augment.crop_aspect` of the aspect, of what `resize_image` would
-    keep with this `fit`, so that training sees the shapes that evaluation shows; aspects are drawn on a log scale among
-    those that fit into the picture. After Szegedy et al. 2015 (GoogLeNet), section 6.
+    keep with this `resize_mode`, so that training sees the shapes that evaluation shows; aspects are drawn on a log scale among
+    those that resize_mode into the picture. After Szegedy et al. 2015 (GoogLeNet), section 6.
 
     old: int32 `[2]`, the picture's height and width; augment: has `horizontal_flip`, `vertical_flip`, `random_rot90`,
     `crop_scale`, `crop_aspect`; size: int or (height, width); seed: int32 `[2]`.
@@ -108,9 +108,9 @@ def draw_geometry(old, augment, size, fit="squash", seed=(0, 0)):
     before_turn = canvas
     if augment.random_rot90 and canvas[0] != canvas[1]:
         before_turn = tf.where(transposed, canvas[::-1], canvas)
-    window = _draw_window(old, before_turn, augment, fit, draws[:4])
+    window = _draw_window(old, before_turn, augment, resize_mode, draws[:4])
     inner = before_turn
-    if fit == "pad":
+    if resize_mode == "letterbox":
         inner = inner_size(tf.stack([window[3] - window[1], window[2] - window[0]]), before_turn)
     mirrored, upside_down = False, False
     if augment.horizontal_flip:
@@ -123,24 +123,24 @@ def draw_geometry(old, augment, size, fit="squash", seed=(0, 0)):
     return Geometry(window, inner, canvas, transposed, mirrored, upside_down)
 
 
-def augment_image(image, augment, size, fit="squash", seed=(0, 0)):
+def augment_image(image, augment, size, resize_mode="stretch", seed=(0, 0)):
     """All random changes to one training picture that concern it alone: geometry, colours, RandAugment.
 
     image: uint8 `[height, width, 3]`, or an `EncodedPhoto`; augment: the `augment` section of the configuration; size:
-    int or (height, width); fit: as for `resize_image`; seed: int32 `[2]`. Returns uint8 `[*size, 3]`.
+    int or (height, width); resize_mode: as for `resize_image`; seed: int32 `[2]`. Returns uint8 `[*size, 3]`.
     """
-    geometry = draw_geometry(size_of(image), augment, size, fit, sub_seed(seed, 0))
+    geometry = draw_geometry(size_of(image), augment, size, resize_mode, sub_seed(seed, 0))
     pixels = to_uint8(jitter_colors(geometry.cut(image), augment, sub_seed(seed, 1)))
     if augment.randaugment_num_ops:
         pixels = rand_augment(pixels, augment.randaugment_num_ops, augment.randaugment_magnitude, sub_seed(seed, 2))
     return geometry.place(pixels)
 
 
-def _draw_window(old, size, augment, fit, draws):
+def _draw_window(old, size, augment, resize_mode, draws):
     """x1, y1, x2, y2, int32 `[4]`, of a random crop; draws are four uniform numbers."""
     height, width = tf.cast(old[0], tf.float32), tf.cast(old[1], tf.float32)
     base_height, base_width = height, width
-    if fit == "crop":
+    if resize_mode == "center_crop":
         aspect = tf.cast(size[0], tf.float32) / tf.cast(size[1], tf.float32)
         base_height, base_width = tf.minimum(height, width * aspect), tf.minimum(width, height / aspect)
     low, high = augment.crop_scale

@@ -4,10 +4,10 @@ import tensorflow as tf
 
 from retinue.data.decoding.encoded_image import EncodedPhoto
 
-FITS = ("squash", "crop", "pad")
+RESIZE_MODES = ("stretch", "center_crop", "letterbox")
 
 
-def resize_image(image, size, fit="squash", crop_fraction=1.0, padding=0):
+def resize_image(image, size, resize_mode="stretch", crop_fraction=1.0, padding=0):
     """Resize a picture to a given size.
 
     An axis that shrinks is averaged over the area that each new pixel covers; an axis that grows is interpolated
@@ -15,12 +15,12 @@ def resize_image(image, size, fit="squash", crop_fraction=1.0, padding=0):
     already has the size is returned as it is.
 
     image: uint8 `[height, width, channels]`, or an `EncodedPhoto`; size: int, or (height, width).
-    fit: "squash" ignores the aspect; "crop" takes the largest centred window of the new aspect, its sides times
-    `crop_fraction` (0.875 is a crop of 224 from a shorter side of 256); "pad" fits the picture inside and fills below
+    resize_mode: "stretch" ignores the aspect; "center_crop" takes the largest centred window of the new aspect, its sides times
+    `crop_fraction` (0.875 is a crop of 224 from a shorter side of 256); "letterbox" fits the picture inside and fills below
     and to the right with `padding`.
-    Returns uint8 `[height, width, channels]` of `size`. Raises ValueError for another fit.
+    Returns uint8 `[height, width, channels]` of `size`. Raises ValueError for another resize_mode.
     """
-    window, inner = plain_window(size_of(image), size, fit, crop_fraction)
+    window, inner = plain_window(size_of(image), size, resize_mode, crop_fraction)
     return pad_to(round_pixels(cut_and_resize(image, window, inner)), size, padding)
 
 
@@ -35,22 +35,22 @@ def resize_mask(mask, size):
     return tf.ensure_shape(tf.image.resize(mask[:, :, None], size, method="nearest")[:, :, 0], size)
 
 
-def plain_window(old, size, fit="squash", crop_fraction=1.0):
-    """The part of a picture that `fit` keeps, and the size it gets: what `resize_image` does, in numbers.
+def plain_window(old, size, resize_mode="stretch", crop_fraction=1.0):
+    """The part of a picture that `resize_mode` keeps, and the size it gets: what `resize_image` does, in numbers.
 
     old: int32 `[2]`, the picture's height and width. Returns int32 `[4]`, the window x1, y1, x2, y2 in its pixels
-    (exclusive), and the new (height, width): Python ints, but for "pad" an int32 `[2]` tensor.
+    (exclusive), and the new (height, width): Python ints, but for "letterbox" an int32 `[2]` tensor.
     """
-    if fit not in FITS:
-        raise ValueError(f"fit is {fit!r}, but must be one of {', '.join(FITS)}")
+    if resize_mode not in RESIZE_MODES:
+        raise ValueError(f"resize_mode is {resize_mode!r}, but must be one of {', '.join(RESIZE_MODES)}")
     height, width = height_and_width(size)
-    if fit == "crop":
+    if resize_mode == "center_crop":
         largest = tf.cast(largest_window(old, height / width), tf.float32)
         window = tf.clip_by_value(tf.cast(tf.round(largest * crop_fraction), tf.int32), 1, old)
         first = (old - window) // 2
         return tf.concat([first[::-1], (first + window)[::-1]], 0), (height, width)
     everything = tf.stack([0, 0, old[1], old[0]])
-    return everything, inner_size(old, (height, width)) if fit == "pad" else (height, width)
+    return everything, inner_size(old, (height, width)) if resize_mode == "letterbox" else (height, width)
 
 
 def cut_and_resize(image, window, size):

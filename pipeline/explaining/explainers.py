@@ -24,7 +24,7 @@ class Subject:
     """A classifier to explain, or a backbone without one.
 
     name: what it is called on the screen. model: `keras.Model` from float32 `[n, s, s, 3]` in 0..255 to logits, or None
-    for an export. classes: tuple of names, None where there is no classifier. size: pixels a side. fit: how photos are
+    for an export. classes: tuple of names, None where there is no classifier. size: pixels a side. resize_mode: how photos are
     brought to that size. predict: function float32 `[n, s, s, 3]` -> probabilities float32 `[n, classes]`, by the
     fastest runtime.
     """
@@ -33,7 +33,7 @@ class Subject:
     model: object
     classes: tuple
     size: int
-    fit: str
+    resize_mode: str
     predict: object
 
     makes_class_images, takes_clips = True, False
@@ -46,7 +46,7 @@ class Subject:
 
     def prepare(self, photo):
         """The photo, uint8 `[h, w, 3]`, as the model sees it: float32 `[s, s, 3]`."""
-        return np.asarray(resize_image(photo, self.size, self.fit), np.float32)
+        return np.asarray(resize_image(photo, self.size, self.resize_mode), np.float32)
 
     def ask(self, photo, image, wanted):
         """The `Question` about a photo; image: what `prepare` made of it."""
@@ -64,9 +64,9 @@ class Subject:
     def place(self, found, shape):
         """A map of the model's picture, `[s, s]` or `[s, s, c]`, on the photo of `shape`: float32 `[h, w, ...]`.
 
-        What the model did not see (cut away by the "crop" fit) is 0.
+        What the model did not see (cut away by the "center_crop" mode) is 0.
         """
-        window, inner = plain_window(np.array(shape[:2], np.int32), self.size, self.fit)
+        window, inner = plain_window(np.array(shape[:2], np.int32), self.size, self.resize_mode)
         left, top, right, bottom = (int(edge) for edge in window)
         height, width = (int(side) for side in inner)
         placed = np.zeros((*shape[:2], *found.shape[2:]), np.float32)
@@ -152,11 +152,11 @@ def _of_backbone(name, weights):
         trunk = backbones.build(name, weights="none", input_size=size)
         backbones.load_weights(trunk, weights, name)
         last = trunk.output[max(trunk.output)]
-        return Subject(name, _single(trunk, last), None, row.input_size, "squash", None)
+        return Subject(name, _single(trunk, last), None, row.input_size, "stretch", None)
     model = _single(model, model.output["logits"])
     count = model.output.shape[-1]
     classes = IMAGENET_CLASSES if count == len(IMAGENET_CLASSES) else tuple(map(str, range(count)))  # LeNet-5's digits
-    return Subject(name, model, classes, row.input_size, "squash", predictor(model, row.input_size, "softmax"))
+    return Subject(name, model, classes, row.input_size, "stretch", predictor(model, row.input_size, "softmax"))
 
 
 def _single(model, output):

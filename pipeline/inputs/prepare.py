@@ -69,7 +69,7 @@ def prepare(source, config, *, say=print):
 def _anchor_grid(config):
     """The anchors that a detector of this configuration has."""
     settings = config.detection
-    if settings.architecture == "classic":
+    if settings.architecture == "c4":
         sizes, strides = (tuple(settings.anchor_sizes),), (16,)
     else:
         sizes = tuple((size,) for size in settings.anchor_sizes)

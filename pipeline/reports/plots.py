@@ -84,7 +84,7 @@ def curves(history, headline):
         _line(losses, epochs, _column(history, "val_loss"), ORANGE, "validation")
         for axes in scores:
             _score_curve(axes, epochs, history, headline)
-        rate = _column(history, "rate")
+        rate = _column(history, "learning_rate")
         for start, end in _stages(history):  # the rate jumps between stages, it does not slope
             _line(rates, epochs[start:end], rate[start:end], GREY, None)
         if np.nanmax(rate, initial=0) > 0:

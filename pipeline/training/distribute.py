@@ -89,11 +89,11 @@ class Distribution:
 def are_several(name):
     """Whether `train.strategy` = name means several workers here. Raises UsageError where there is no such thing."""
     cluster = _cluster()
-    if cluster and len(cluster[0]) > 1 and name in ("one", "mirrored"):
+    if cluster and len(cluster[0]) > 1 and name in ("single", "mirrored"):
         raise UsageError(
             f"train.strategy={name}: but TF_CONFIG or SLURM names {len(cluster[0])} workers; leave it away"
         )
-    if name == "multiworker" and cluster is None:
+    if name == "multi_worker" and cluster is None:
         raise UsageError(
             "train.strategy=multi_worker: neither TF_CONFIG nor SLURM names the workers; start it by "
             "`retinue launch --workers N -- train ...`, or see docs/distributed.md"

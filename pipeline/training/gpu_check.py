@@ -32,7 +32,7 @@ SETTINGS = (
 OF_TASK = {"video": ("video.temporal_dropout=0",)}
 BATCH, STEPS, RATE = 4, 5, 0.002
 # How far a step's loss may be from the CPU's in float32, relative: other sums, and what five steps make of them.
-TOLERANCE = {"float32": 0.005, "bfloat16": 0.05, "float16": 0.05}
+TOLERANCE = {"float32": 0.005, "mixed_bfloat16": 0.05, "mixed_float16": 0.05}
 SCALE = 256.0  # of the loss in float16
 COLORS = np.array([[200, 60, 60], [60, 60, 200]])  # of the two classes
 
@@ -92,7 +92,7 @@ def losses_on(device, name, precision, settings=(), weights=None):
         net.precision, net.batch_size = precision, BATCH
         net.compile(optimizer=make_optimizer(train, stage, net, STEPS))
         net.optimizer.build(net.trainable_variables)
-        if precision == "float16":  # not the search of the scale is compared, which leaves the first steps out
+        if precision == "mixed_float16":  # not the search of the scale is compared, which leaves the first steps out
             net.optimizer.dynamic_scale.assign(SCALE)
         batches = tf.data.Dataset.from_tensors(drawn_batch(config)).repeat()
         history = net.fit(batches, epochs=STEPS, steps_per_epoch=1, shuffle=False, verbose=0).history

@@ -116,7 +116,7 @@ def make_optimizer(train, stage, model, steps_per_epoch):
         "clip_norm": train.clip_norm,
     }
     optimizer = AdamW(**settings) if train.optimizer == "adamw" else SGD(momentum=train.momentum, **settings)
-    return keras.optimizers.LossScaleOptimizer(optimizer) if model.precision == "float16" else optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer) if model.precision == "mixed_float16" else optimizer
 
 
 def is_kernel(variable):

@@ -16,10 +16,10 @@ def refuse_step(train, distribution, count):
             f"train.gradient_accumulation_steps={train.gradient_accumulation_steps}: a batch of {batch_size} has fewer pictures{each} than parts; "
             f"take at most {batch_size // distribution.replicas}, or a larger train.batch_size"
         )
-    if train.precision == "float16" and distribution.replicas > 1:
+    if train.precision == "mixed_float16" and distribution.replicas > 1:
         raise UsageError(
             "train.precision=mixed_float16: is for one device, since replicas can't agree on the scale of the loss yet; take "
-            + ("bfloat16" if distribution.workers > 1 else "bfloat16, or train.strategy=single")
+            + ("mixed_bfloat16" if distribution.workers > 1 else "mixed_bfloat16, or train.strategy=single")
         )
 
 
@@ -37,9 +37,9 @@ def scaled_stage(stage, train, batch_size):
 def step_lines(train, batch_size):
     """What is said of the steps before training, where something is out of the ordinary."""
     lines = []
-    if train.precision == "float16":
+    if train.precision == "mixed_float16":
         lines.append("training steps compute in float16, with a scaled loss; weights, losses and scores are float32")
-    if train.precision == "bfloat16":
+    if train.precision == "mixed_bfloat16":
         lines.append("training steps compute in bfloat16; weights, losses and scores are float32")
     if train.gradient_accumulation_steps > 1:
         lines.append(f"a batch of {batch_size} goes through the net in {train.gradient_accumulation_steps} parts; it is one step")

@@ -42,7 +42,7 @@ class EpochLog(keras.callbacks.Callback):
         self.started = time.perf_counter()
         self.waited = self.model.seconds_waiting
         self.first_step = within
-        self.skipped = fitting.skipped_steps if self.model.precision == "float16" else 0
+        self.skipped = fitting.skipped_steps if self.model.precision == "mixed_float16" else 0
         self.traced = None
         fitting.progress.start(f"epoch {epoch + 1}/{self.last_epoch}", fitting.steps_per_epoch, within)
 
@@ -52,9 +52,9 @@ class EpochLog(keras.callbacks.Callback):
         if not math.isfinite(loss):
             files = fitting.files_of_step(state["step"])
             within = state["step"] - state["epoch"] * fitting.steps_per_epoch
-            rate = self.settings.stages[fitting.stage_name].rate / 10
+            rate = self.settings.stages[fitting.stage_name].learning_rate / 10
             hint = ""
-            if self.model.precision == "float16":
+            if self.model.precision == "mixed_float16":
                 hint = "; or the net's numbers are too large for float16 (--set train.precision=mixed_bfloat16)"
             raise RetinueError(
                 f"the loss is not a number any more at epoch {state['epoch'] + 1}, step {within + 1}. "
@@ -89,7 +89,7 @@ class EpochLog(keras.callbacks.Callback):
         row |= {name: float(value) for name, value in logs.items()}
         first = (epoch - state["stage_first_epoch"]) * fitting.steps_per_epoch
         steps_of_epoch = np.arange(first, first + fitting.steps_per_epoch)
-        row |= {"rate": float(np.mean(self.schedule(steps_of_epoch)))}
+        row |= {"learning_rate": float(np.mean(self.schedule(steps_of_epoch)))}
         better = self._validate(row) if self.is_chief else False
         row |= {
             "seconds": round(seconds, 2),
@@ -121,7 +121,7 @@ class EpochLog(keras.callbacks.Callback):
                     tf.summary.scalar(name, value)
         self.writer.flush()
         fitting.progress.line(describe(row, self.last_epoch, fitting.progress.noun))
-        if self.model.precision == "float16":
+        if self.model.precision == "mixed_float16":
             steps, skipped = fitting.steps_per_epoch - self.first_step, fitting.skipped_steps - self.skipped
             if skipped > MANY_SKIPPED * steps:
                 fitting.progress.line(

@@ -20,7 +20,7 @@ from retinue.tasks.task import Task
 
 POOL = "head_pool"  # the layer behind which the head learns
 THRESHOLD = 0.5  # with several labels a file, a score of at least this gives the label
-BALANCE_POWER = {"mild": 0.5, "weights": 1.0}
+BALANCE_POWER = {"sqrt_weights": 0.5, "weights": 1.0}
 WRITTEN_LABELS = 5  # so many of the best labels go into a prediction, unless there are few classes
 
 

@@ -5,7 +5,7 @@ Ten-crop testing: Krizhevsky et al. 2012, section 4.1; He et al. 2015, section 3
 
 from keras import ops
 
-VIEWS = {"one": 1, "dihedral": 8, "ten_crop": 10}
+VIEWS = {"none": 1, "dihedral": 8, "ten_crop": 10}
 
 
 def read_size(input_size, views):
@@ -19,7 +19,7 @@ def make_views(images, views, input_size):
     images: float `[n, s, s, 3]` with s = `read_size(input_size, views)`. Returns float
     `[views * n, input_size, input_size, 3]`, the first n being view 0 of each image.
     """
-    if views == "one":
+    if views == "none":
         return images
     if views == "dihedral":
         turned = ops.transpose(images, (0, 2, 1, 3))
@@ -35,6 +35,6 @@ def make_views(images, views, input_size):
 
 def mean_over_views(scores, views):
     """float `[views * n, classes]` -> `[n, classes]`, the mean of each image's views."""
-    if views == "one":
+    if views == "none":
         return scores
     return ops.mean(ops.reshape(scores, (VIEWS[views], -1, scores.shape[-1])), axis=0)

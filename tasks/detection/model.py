@@ -1,7 +1,7 @@
 """Faster R-CNN (Ren et al. 2015, arXiv 1506.01497), trained approximately jointly, end to end (section 3.2 there).
 
 Two styles. "fpn": a pyramid over the backbone's maps of stride 4 and up, anchors of one size a level, two linear layers
-as the head (Lin et al. 2016). "classic": the backbone's map of stride 16, anchors of all sizes on it, and the rest of
+as the head (Lin et al. 2016). "c4": the backbone's map of stride 16, anchors of all sizes on it, and the rest of
 the backbone as the head: fc6 and fc7 of VGG, the last stage of ResNet ("C4").
 """
 
@@ -20,13 +20,13 @@ from retinue.tasks.model import TaskModel
 
 LOSS_NAMES = ("rpn_objectness", "rpn_box", "class", "box")
 FINEST = 4  # the pyramid's first stride
-CLASSIC = 16  # the stride of the classic style's map
+C4_STRIDE = 16  # the stride of the classic architecture's map
 POOLED = 7  # places a side that the head sees of a proposal
 
 
-def largest_stride(style):
+def largest_stride(architecture):
     """What the sides of a batch must be a multiple of."""
-    return CLASSIC if style == "classic" else 32
+    return C4_STRIDE if architecture == "c4" else 32
 
 
 def build(config, classes, weights=None):
@@ -37,7 +37,7 @@ def build(config, classes, weights=None):
     size int32 `[n, 2]`, true height and width; boxes float32 `[n, m, 4]` in pixels of the image; labels int32 `[n, m]`,
     -1 for padding, -2 for what is to be ignored; seed int32 `[n, 2]`, of which alone the sampling is a function.
     Outputs: what the losses of `LOSS_NAMES` are made of.
-    Raises UsageError for a backbone or anchors that do not fit the style.
+    Raises UsageError for a backbone or anchors that do not fit the architecture.
     """
     settings = config.detection
     image = keras.Input((None, None, 3), dtype="uint8", name="image")
@@ -174,28 +174,28 @@ def _grid(model):
     return [flat[start : start + levels] for start in range(0, len(flat), levels)]
 
 
-def _backbone(name, weights, style, image, size):
+def _backbone(name, weights, architecture, image, size):
     """(the backbone up to its maps, built on `image`; what is left of it for the head, or None): two `keras.Model`."""
-    if style == "classic":
+    if architecture == "c4":
         source = backbones.build(name, weights=weights, classifier=_is_vgg(name))
         maps = backbones.endpoints(source)
-        chosen = {stride: maps[stride] for stride in (CLASSIC,) if stride in maps}
+        chosen = {stride: maps[stride] for stride in (C4_STRIDE,) if stride in maps}
     else:
         source = backbones.build(name, weights=weights)
         maps = source.output
         chosen = {stride: maps[stride] for stride in maps if stride >= FINEST}
-    if list(chosen) not in ([4, 8, 16, 32], [CLASSIC]):
+    if list(chosen) not in ([4, 8, 16, 32], [C4_STRIDE]):
         listed = ", ".join(map(str, maps))
-        raise UsageError(f"model.backbone: {name} has maps of stride {listed}; detection.architecture={style} needs others")
+        raise UsageError(f"model.backbone: {name} has maps of stride {listed}; detection.architecture={architecture} needs others")
     body = copy_with_padding_hidden(keras.Model(source.input, chosen, name=source.name), image, size, max(chosen))
-    return body, _tail(source, maps) if style == "classic" else None
+    return body, _tail(source, maps) if architecture == "c4" else None
 
 
 def _tail(source, maps):
     """The part of a backbone behind the map of stride 16, or None where that has no weights."""
     if "fc7_dropout" in {layer.name for layer in source.layers}:
         return keras.Model(source.get_layer("pool5").output, source.get_layer("fc7_dropout").output)
-    tail = keras.Model(maps[CLASSIC], maps[max(maps)])
+    tail = keras.Model(maps[C4_STRIDE], maps[max(maps)])
     return tail if tail.weights else None
 
 
@@ -223,7 +223,7 @@ def _continue(model, tensor, share=False):
 
 def _cells(settings, strides):
     """The anchors of one place, an array a level."""
-    if settings.architecture == "classic":
+    if settings.architecture == "c4":
         return [cell_anchors(settings.anchor_sizes, settings.anchor_ratios)]
     if len(settings.anchor_sizes) != len(strides):
         raise UsageError(

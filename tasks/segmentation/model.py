@@ -12,7 +12,7 @@ from retinue.tasks.segmentation.fcn import FINEST, fcn_head
 from retinue.tasks.segmentation.losses import make_loss
 from retinue.tasks.segmentation.upsampling import CutLike, ResizeLike, Upsample
 
-BALANCE_POWER = {"mild": 0.5, "weights": 1.0}
+BALANCE_POWER = {"sqrt_weights": 0.5, "weights": 1.0}
 
 
 def build(config, classes, weights=None, pixel_counts=None):

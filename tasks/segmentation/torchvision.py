@@ -1,6 +1,6 @@
 """Weights of torchvision's fcn_resnet50/101 and deeplabv3_resnet50/101 checkpoints (.pth), read without torch.
 
-The nets are ours with `segmentation.head` "fcn" or "aspp" on resnet50 or resnet101 at output stride 8. What the file
+The nets are ours with `segmentation.head` "fcn" or "deeplabv3" on resnet50 or resnet101 at output stride 8. What the file
 wants done to pictures the model does already: RGB, the ImageNet mean and deviation; torchvision scored at a shorter
 side of 520 pixels. The auxiliary classifier, used in training only, is left out.
 """
@@ -13,7 +13,7 @@ from retinue.configs.errors import RetinueError
 
 HEADS = {
     "fcn": {"score_conv": "0", "score_bn": "1", "scores": "4"},
-    "aspp": {
+    "deeplabv3": {
         **{f"aspp_{i}_conv": f"0.convs.{i}.{1 if i == 4 else 0}" for i in range(5)},
         **{f"aspp_{i}_bn": f"0.convs.{i}.{2 if i == 4 else 1}" for i in range(5)},
         "aspp_project_conv": "0.project.0",
@@ -42,7 +42,7 @@ def is_segmenter(path):
 
 
 def load_weights(model, path, head):
-    """Load a checkpoint into a net of head "fcn" or "aspp" on a resnet, and give a `WeightsReport`.
+    """Load a checkpoint into a net of head "fcn" or "deeplabv3" on a resnet, and give a `WeightsReport`.
 
     Class scores for another number of classes are left out, which the report says.
     Raises RetinueError when the file is missing, broken, or of another architecture; the model is then as it was.
@@ -85,7 +85,7 @@ def match(model, tensors, head):
 
 
 def torch_name(layer, head):
-    """torchvision's name of one of our layers. head: "fcn" or "aspp"."""
+    """torchvision's name of one of our layers. head: "fcn" or "deeplabv3"."""
     if layer in HEADS[head]:
         return f"classifier.{HEADS[head][layer]}"
     return f"backbone.{resnet.torch_name(layer)}"

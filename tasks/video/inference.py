@@ -34,7 +34,7 @@ class FlowPixels(keras.layers.Layer):
 class Crops(keras.layers.Layer):
     """`[n, K, H, W, c]` -> `[views n K, 1, size, size, c]`: each snippet's crops, as snippets of one each.
 
-    views: "one" is the centre; "ten_crop" the corners and the centre, and their mirrors (Simonyan and Zisserman 2014,
+    views: "none" is the centre; "ten_crop" the corners and the centre, and their mirrors (Simonyan and Zisserman 2014,
     section 4), view by view. flow: whether it is flow, whose x is negated in a mirror.
     """
 

@@ -23,7 +23,7 @@ from retinue.tasks.video.layers import (
 )
 from retinue.tasks.video.snippets import snippet_of
 
-BALANCE_POWER = {"mild": 0.5, "weights": 1.0}
+BALANCE_POWER = {"sqrt_weights": 0.5, "weights": 1.0}
 SLOW_EXTENT, SLOW_STRIDE, SLOW_STRIDES = 4, 2, (4, 8)  # frames of a group, between groups; maps where pairs are joined
 STREAMS = {"two_stream": ("spatial", "temporal"), "temporal": ("temporal",)}  # the others have one, "spatial"
 

@@ -4,6 +4,7 @@ import pytest
 
 from retinue.configs.errors import UsageError
 from retinue.configs.load import describe_keys, load_config, load_recorded, recipes, to_yaml
+from retinue.configs.renamed import RENAMED_KEYS, RENAMED_VALUES
 from retinue.configs.schema import Config
 
 
@@ -24,7 +25,7 @@ def test_every_recipe_loads_and_says_what_it_is_for():
 
 
 def test_set_wins_over_file_and_file_over_default(tmp_path):
-    path = write(tmp_path, "train:\n  batch_size: 8\n  ema: 0.9\n")
+    path = write(tmp_path, "train:\n  batch_size: 8\n  ema_decay: 0.9\n")
     config = load_config(path, ["train.batch_size=4"], {"model.backbone": "keras/VGG16"})
     assert (config.train.batch_size, config.train.ema_decay, config.model.backbone) == (4, 0.9, "keras/VGG16")
     assert config.train.momentum == Config().train.momentum
@@ -61,7 +62,7 @@ def test_yaml_round_trip(tmp_path):
             "train:\n  batch_size: many\n",
             ["mine.yaml:2", "train.batch_size must be a whole number of at least 1, or auto, not many"],
         ),
-        ("train:\n  ema: 1.5\n", ["mine.yaml:2", "train.ema_decay", "a number of at least 0 and below 1, not 1.5"]),
+        ("train:\n  ema_decay: 1.5\n", ["mine.yaml:2", "train.ema_decay", "a number of at least 0 and below 1, not 1.5"]),
         (
             "augment:\n  crop_scale: [0.9, 0.2]\n",
             ["mine.yaml:2: augment.crop_scale must be two rising numbers above 0, not [0.9, 0.2]"],
@@ -99,7 +100,7 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path, text, expected):
         ("train.batchsize=8", "did you mean train.batch_size?"),
         ("train.batch_size", "key=value"),
         ("train.batch_size=0", "train.batch_size must be a whole number of at least 1, or auto, not 0"),
-        ("train.stages.all.rates=1", "did you mean train.stages.all.learning_rate?"),
+        ("train.stages.all.learning_rat=1", "did you mean train.stages.all.learning_rate?"),
         ("seed.x=1", "seed"),
         ("nonsense=1", "nonsense"),
         ("train.epochs=3", "unknown key train.epochs; did you mean train.stages.all.epochs?"),
@@ -122,7 +123,7 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path, text, expected):
         ("train.stages={}", "train.stages must be one stage or more, and not all of 0 epochs, not {}"),
         (
             "train.stages={a: {epochs: 0, learning_rate: 1}}",
-            "one stage or more, and not all of 0 epochs, not {a: {epochs: 0, rate",
+            "one stage or more, and not all of 0 epochs, not {a: {epochs: 0, learning_rate",
         ),
         ("seed=[1", "the value is not valid YAML: expected ',' or ']'"),
         ("seed=0x_", "the value is not valid YAML: invalid literal"),
@@ -143,7 +144,7 @@ def test_an_unknown_recipe_gets_the_nearest():
 
 def test_numbers_as_people_write_them():
     config = load_config(settings=["train.stages.all.learning_rate=1e-3", "train.weight_decay=5E-2", "train.ema_decay=0"])
-    assert (config.train.stages["all"].rate, config.train.weight_decay, config.train.ema_decay) == (0.001, 0.05, 0.0)
+    assert (config.train.stages["all"].learning_rate, config.train.weight_decay, config.train.ema_decay) == (0.001, 0.05, 0.0)
 
 
 def test_what_looks_like_a_date_is_text():
@@ -187,10 +188,36 @@ def test_every_key_is_described_and_can_be_set_to_its_default():
     assert load_config(settings=plain) == Config()
 
 
-def test_a_run_from_before_a_key_goes_on_as_it_began(tmp_path):
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("train.stages.all.rate=0.1", "train.stages.all.rate was renamed to learning_rate"),
+        ("data.on_bad=skip", "data.on_bad was renamed to on_invalid"),
+        ("segmentation.scores=true", "segmentation.scores was renamed to export_scores"),
+        ("data.resize_mode=squash", "data.resize_mode=squash was renamed to data.resize_mode=stretch"),
+        ("train.precision=bfloat16", "train.precision=bfloat16 was renamed to train.precision=mixed_bfloat16"),
+    ],
+)
+def test_a_word_of_version_0_1_is_answered_with_its_new_name(setting, expected):
+    with pytest.raises(UsageError) as error:
+        load_config(settings=[setting])
+    assert expected in str(error.value)
+
+
+def test_every_renamed_key_leads_to_a_key_that_exists():
+    known = {row["key"] for row in describe_keys()}
+    assert set(RENAMED_KEYS.values()) <= known
+    assert not set(RENAMED_KEYS) & known
+    for key, values in RENAMED_VALUES.items():
+        for value in values.values():
+            load_config(settings=[f"{key}={value}"])
+
+
+def test_a_run_of_version_0_1_is_refused_in_one_line(tmp_path):
     path = tmp_path / "config.yaml"
-    path.write_text(to_yaml(load_config()).replace("  jpeg_dct_scaling: true\n", ""))
-    assert "jpeg_dct_scaling" not in path.read_text()
-    assert load_recorded(path).data.jpeg_dct_scaling is False
     path.write_text(to_yaml(load_config()))
-    assert load_recorded(path) == load_config() and load_config().data.jpeg_dct_scaling is True
+    assert load_recorded(path) == load_config()
+    path.write_text("data:\n  on_bad: stop\n  fit: squash\nmodel:\n  backbone: resnet18\n")
+    with pytest.raises(UsageError, match="was made by retinue 0.1") as error:
+        load_recorded(path)
+    assert "\n" not in str(error.value)

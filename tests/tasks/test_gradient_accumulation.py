@@ -125,7 +125,7 @@ whole, parts = train(1), train(2)
 np.testing.assert_allclose(whole[0], parts[0], rtol=1e-6)
 for one, other in zip(whole[1], parts[1], strict=True):
     np.testing.assert_allclose(one, other, atol=1e-6)
-losses, _ = train(2, "bfloat16", norm=True)
+losses, _ = train(2, "mixed_bfloat16", norm=True)
 assert losses[-1] < losses[0], losses
 print("equal")
 """

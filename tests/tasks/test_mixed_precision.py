@@ -39,7 +39,7 @@ def test_pixels_and_outputs_are_float32_and_the_rest_is_not():
     assert [layer.name for layer in layers_in_16_bits(net([]))] == ["conv", "after_conv", "norm", "pool"]
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_dtypes_of_a_step(precision):
     dtypes = []
     model = net(dtypes)
@@ -56,7 +56,7 @@ def test_dtypes_of_a_step(precision):
 
 def test_policies_come_back_after_an_error():
     model = net([])
-    with pytest.raises(KeyError), computing_in(model, "float16"):
+    with pytest.raises(KeyError), computing_in(model, "mixed_float16"):
         assert model.get_layer("conv").compute_dtype == "float16"
         raise KeyError
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
@@ -68,7 +68,7 @@ def test_statistics_of_batch_norms_are_float32():
     norm = model.get_layer("norm")
     norm.momentum = 0.0
     values = tf.constant([2000.0, 2000.0, 2008.0, 2008.0], tf.bfloat16, shape=[2, 1, 1, 2])
-    with computing_in(model, "bfloat16"):
+    with computing_in(model, "mixed_bfloat16"):
         assert norm(values, training=True).dtype == tf.bfloat16
     np.testing.assert_array_equal(norm.moving_mean.numpy(), [2004.0, 2004.0])
 

@@ -39,8 +39,8 @@ def coordinates():
     return tf.constant(np.stack([x, y, 0 * x], -1).astype(np.uint8))
 
 
-def drawn(augment, number, size=(64, 48), fit="squash"):
-    return draw_geometry(tf.constant([HEIGHT, WIDTH]), augment, size, fit, example_seed(0, 0, number))
+def drawn(augment, number, size=(64, 48), resize_mode="stretch"):
+    return draw_geometry(tf.constant([HEIGHT, WIDTH]), augment, size, resize_mode, example_seed(0, 0, number))
 
 
 @pytest.mark.parametrize("transposed", [False, True])
@@ -61,7 +61,7 @@ def test_the_eight_symmetries_by_hand(transposed, mirrored, upside_down):
     assert boxes.numpy().tolist() == [[x, y, x + 1, y + 1]] and kept.numpy().tolist() == [True]
 
 
-@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+@pytest.mark.parametrize("resize_mode", ["stretch", "center_crop", "letterbox"])
 @pytest.mark.parametrize(
     "augment",
     [
@@ -74,11 +74,11 @@ def test_the_eight_symmetries_by_hand(transposed, mirrored, upside_down):
     ],
     ids=["nothing", "horizontal", "vertical", "turns", "crop", "everything"],
 )
-def test_boxes_and_masks_agree_with_an_image_of_coordinates(augment, fit):
+def test_boxes_and_masks_agree_with_an_image_of_coordinates(augment, resize_mode):
     image = coordinates()
     boxes = np.array([[10, 20, 40, 60], [50, 5, 110, 45], [70, 50, 80, 85], [3, 3, 12, 80]], np.float32)
     for number in range(6):
-        geometry = drawn(augment, number, fit=fit)
+        geometry = drawn(augment, number, resize_mode=resize_mode)
         pixels = geometry.apply_to_image(image, padding=255).numpy().astype(float)
         moved, kept = geometry.apply_to_boxes(tf.constant(boxes))
         covered = geometry.apply_to_mask(tf.ones([HEIGHT, WIDTH], tf.uint8)).numpy()
@@ -136,12 +136,12 @@ def test_one_quarter_turn_is_counter_clockwise():
     assert seen == {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize(("fit", "base"), [("squash", (90, 120)), ("pad", (90, 120)), ("crop", (90, 90))])
-def test_crops_have_the_area_and_the_aspect_that_were_asked_for(fit, base):
+@pytest.mark.parametrize(("resize_mode", "base"), [("stretch", (90, 120)), ("letterbox", (90, 120)), ("center_crop", (90, 90))])
+def test_crops_have_the_area_and_the_aspect_that_were_asked_for(resize_mode, base):
     augment = Augment(crop_scale=(0.3, 0.8), crop_aspect=(0.7, 1.4))
     scales, aspects = [], []
     for number in range(150):
-        x1, y1, x2, y2 = drawn(augment, number, 32, fit).window.numpy()
+        x1, y1, x2, y2 = drawn(augment, number, 32, resize_mode).window.numpy()
         assert 0 <= x1 < x2 <= WIDTH and 0 <= y1 < y2 <= HEIGHT
         height, width = (y2 - y1) / base[0], (x2 - x1) / base[1]
         scales.append(height * width)
@@ -164,17 +164,17 @@ def test_crops_reach_every_corner():
     assert windows[:, 2].max() >= WIDTH - 2 and windows[:, 3].max() >= HEIGHT - 2
 
 
-@pytest.mark.parametrize("fit", ["squash", "pad"])
-def test_with_nothing_drawn_training_sees_what_evaluation_sees(fit):
+@pytest.mark.parametrize("resize_mode", ["stretch", "letterbox"])
+def test_with_nothing_drawn_training_sees_what_evaluation_sees(resize_mode):
     image = tf.constant(np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8))
-    np.testing.assert_array_equal(augment_image(image, Augment(), 40, fit), resize_image(image, 40, fit))
+    np.testing.assert_array_equal(augment_image(image, Augment(), 40, resize_mode), resize_image(image, 40, resize_mode))
 
 
 def test_the_plain_geometry_is_that_of_resize():
     image = tf.constant(np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8))
-    for fit, size in itertools.product(("squash", "crop", "pad"), (40, (30, 50))):
-        geometry = plain_geometry(tf.constant([HEIGHT, WIDTH]), size, fit, crop_fraction=0.9)
-        expected = resize_image(image, size, fit, crop_fraction=0.9)
+    for resize_mode, size in itertools.product(("stretch", "center_crop", "letterbox"), (40, (30, 50))):
+        geometry = plain_geometry(tf.constant([HEIGHT, WIDTH]), size, resize_mode, crop_fraction=0.9)
+        expected = resize_image(image, size, resize_mode, crop_fraction=0.9)
         np.testing.assert_array_equal(geometry.apply_to_image(image), expected)
     squash = plain_geometry(tf.constant([HEIGHT, WIDTH]), 40)
     np.testing.assert_array_equal(squash.apply_to_mask(image[:, :, 0]), resize_mask(image[:, :, 0], 40))
@@ -198,7 +198,7 @@ def test_no_boxes_at_all():
 def test_one_seed_gives_one_picture_and_another_seed_another():
     augment = dataclasses.replace(EVERYTHING, brightness=0.2, saturation=0.2, hue=0.05, randaugment_num_ops=1)
     image = tf.constant(np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8))
-    make = tf.function(lambda seed: augment_image(image, augment, (32, 24), "squash", seed))
+    make = tf.function(lambda seed: augment_image(image, augment, (32, 24), "stretch", seed))
     first, again, other = (make(example_seed(0, epoch, 5)).numpy() for epoch in (0, 0, 1))
     assert first.shape == (32, 24, 3) and first.dtype == np.uint8
     np.testing.assert_array_equal(first, again)
@@ -208,12 +208,12 @@ def test_one_seed_gives_one_picture_and_another_seed_another():
 @pytest.mark.parametrize("old", [(1, 1), (1, 50), (50, 1), (2, 3)])
 def test_tiny_pictures(old):
     augment = dataclasses.replace(EVERYTHING, brightness=0.5)
-    for fit in ("squash", "crop", "pad"):
+    for resize_mode in ("stretch", "center_crop", "letterbox"):
         image = tf.fill([*old, 3], tf.constant(100, tf.uint8))
-        assert augment_image(image, augment, 16, fit, example_seed(0, 0, 1)).shape == (16, 16, 3)
+        assert augment_image(image, augment, 16, resize_mode, example_seed(0, 0, 1)).shape == (16, 16, 3)
 
 
 def test_shapes_are_known_in_a_graph():
-    for fit in ("squash", "crop", "pad"):
-        make = tf.function(lambda image, fit=fit: augment_image(image, EVERYTHING, 16, fit, tf.constant([1, 2])))
+    for resize_mode in ("stretch", "center_crop", "letterbox"):
+        make = tf.function(lambda image, resize_mode=resize_mode: augment_image(image, EVERYTHING, 16, resize_mode, tf.constant([1, 2])))
         assert make.get_concrete_function(tf.TensorSpec([None, None, 3], tf.uint8)).output_shapes == (16, 16, 3)

@@ -40,10 +40,10 @@ def test_halves_are_rounded_to_the_even_level():
 
 
 @pytest.mark.parametrize("old", [(1, 1), (1, 9), (9, 1), (7, 5), (40, 60), (8, 8)])
-@pytest.mark.parametrize("fit", ["squash", "crop"])
-def test_a_constant_stays_constant(old, fit):
+@pytest.mark.parametrize("resize_mode", ["stretch", "center_crop"])
+def test_a_constant_stays_constant(old, resize_mode):
     image = tf.fill([*old, 3], tf.constant(201, tf.uint8))
-    result = resize_image(image, 8, fit)
+    result = resize_image(image, 8, resize_mode)
     assert result.shape == (8, 8, 3) and result.dtype == tf.uint8
     np.testing.assert_array_equal(result, np.full((8, 8, 3), 201))
 
@@ -66,31 +66,31 @@ def test_a_picture_of_the_right_size_is_left_alone():
 
 def test_crop_takes_the_centre():
     rows = [[0, 1, 2, 3, 4, 5]] * 2
-    assert resized(rows, 2, fit="crop") == [[2, 3], [2, 3]]
-    assert resized(np.transpose(rows), 2, fit="crop") == [[2, 2], [3, 3]]
+    assert resized(rows, 2, resize_mode="center_crop") == [[2, 3], [2, 3]]
+    assert resized(np.transpose(rows), 2, resize_mode="center_crop") == [[2, 2], [3, 3]]
 
 
 def test_crop_fraction_takes_a_smaller_window():
     image = np.zeros((8, 12), np.uint8)
     image[2:6, 4:8] = 100
-    assert resized(image, 4, fit="crop", crop_fraction=0.5) == [[100] * 4] * 4
+    assert resized(image, 4, resize_mode="center_crop", crop_fraction=0.5) == [[100] * 4] * 4
 
 
 def test_crop_with_a_size_that_is_not_square():
-    window, size = plain_window(tf.constant([40, 40]), (10, 20), "crop")
+    window, size = plain_window(tf.constant([40, 40]), (10, 20), "center_crop")
     assert window.numpy().tolist() == [0, 10, 40, 30] and size == (10, 20)
 
 
 def test_pad_fits_the_picture_in_and_fills_below_and_right():
-    assert resized([[8, 8, 8, 8], [8, 8, 8, 8]], 4, fit="pad", padding=114) == [[8] * 4, [8] * 4, [114] * 4, [114] * 4]
-    assert resized([[8], [8]], 2, fit="pad") == [[8, 0], [8, 0]]
-    assert resized([[8] * 8] * 4, 4, fit="pad", padding=1) == [[8] * 4, [8] * 4, [1] * 4, [1] * 4]
+    assert resized([[8, 8, 8, 8], [8, 8, 8, 8]], 4, resize_mode="letterbox", padding=114) == [[8] * 4, [8] * 4, [114] * 4, [114] * 4]
+    assert resized([[8], [8]], 2, resize_mode="letterbox") == [[8, 0], [8, 0]]
+    assert resized([[8] * 8] * 4, 4, resize_mode="letterbox", padding=1) == [[8] * 4, [8] * 4, [1] * 4, [1] * 4]
 
 
 def test_a_sliver_keeps_at_least_one_pixel():
     assert inner_size(tf.constant([1, 1000]), (10, 10)).numpy().tolist() == [1, 10]
     assert largest_window(tf.constant([1, 1000]), 5.0).numpy().tolist() == [1, 1]
-    assert resize_image(tf.zeros([1, 1000, 3], tf.uint8), 10, "pad").shape == (10, 10, 3)
+    assert resize_image(tf.zeros([1, 1000, 3], tf.uint8), 10, "letterbox").shape == (10, 10, 3)
 
 
 def test_an_unknown_fit_is_refused():
@@ -99,8 +99,8 @@ def test_an_unknown_fit_is_refused():
 
 
 def test_shapes_are_known_in_a_graph():
-    for fit in ("squash", "crop", "pad"):
-        graph = tf.function(lambda image, fit=fit: resize_image(image, (8, 6), fit))
+    for resize_mode in ("stretch", "center_crop", "letterbox"):
+        graph = tf.function(lambda image, resize_mode=resize_mode: resize_image(image, (8, 6), resize_mode))
         concrete = graph.get_concrete_function(tf.TensorSpec([None, None, 3], tf.uint8))
         assert concrete.output_shapes == (8, 6, 3)
         assert concrete(tf.zeros([5, 30, 3], tf.uint8)).dtype == tf.uint8

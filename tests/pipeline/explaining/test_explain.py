@@ -155,17 +155,17 @@ def test_photos_of_one_name_and_an_out_that_exists(tiny_model, wide, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fit", "shape", "expected"),
+    ("resize_mode", "shape", "expected"),
     [
-        ("squash", (4, 8), np.repeat(np.arange(4.0)[None] + 1, 4, axis=0)),
-        ("pad", (2, 4), [[1, 2, 3, 4], [1, 2, 3, 4]]),
-        ("crop", (4, 6), [[0, 1, 2, 3, 4, 0]] * 4),
+        ("stretch", (4, 8), np.repeat(np.arange(4.0)[None] + 1, 4, axis=0)),
+        ("letterbox", (2, 4), [[1, 2, 3, 4], [1, 2, 3, 4]]),
+        ("center_crop", (4, 6), [[0, 1, 2, 3, 4, 0]] * 4),
     ],
 )
-def test_maps_come_back_to_where_the_model_saw_them(fit, shape, expected):
+def test_maps_come_back_to_where_the_model_saw_them(resize_mode, shape, expected):
     found = np.repeat(np.arange(4.0)[None] + 1, 4, axis=0).astype(np.float32)
-    placed = Subject("", None, (), 4, fit, None).place(found, shape)
-    if fit == "squash":  # twice as wide: columns 1, 3, 5 and 7 have the values of the pixel centres in between
+    placed = Subject("", None, (), 4, resize_mode, None).place(found, shape)
+    if resize_mode == "stretch":  # twice as wide: columns 1, 3, 5 and 7 have the values of the pixel centres in between
         assert placed.shape == (4, 8)
         np.testing.assert_allclose(placed[0], [1, 1.25, 1.75, 2.25, 2.75, 3.25, 3.75, 4])
     else:

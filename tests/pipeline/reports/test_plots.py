@@ -22,7 +22,7 @@ def has(image, color):
 
 
 def row(epoch, stage="all", best=False, **values):
-    return {"epoch": epoch, "stage": stage, "loss": 1 / epoch, "rate": 0.001, "best": best} | values
+    return {"epoch": epoch, "stage": stage, "loss": 1 / epoch, "learning_rate": 0.001, "best": best} | values
 
 
 def confusion_table(matrix, names):
@@ -62,7 +62,7 @@ def test_curves_without_held_out_files_have_no_score():
 def test_a_stage_of_one_epoch_has_its_rate_marked():
     def grey(rates):
         stages = ["head"] + ["all"] * (len(rates) - 1)
-        history = [row(n, stage, rate=rate) for n, (stage, rate) in enumerate(zip(stages, rates, strict=True), 1)]
+        history = [row(n, stage, learning_rate=rate) for n, (stage, rate) in enumerate(zip(stages, rates, strict=True), 1)]
         image = pixels(plots.curves(history, None))
         return (np.abs(image - np.array(to_rgb(plots.GREY)) * 255).max(axis=2) <= 2)[:, image.shape[1] // 2 :]
 

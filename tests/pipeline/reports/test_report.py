@@ -78,9 +78,9 @@ def single_label(count=12):
 
 
 HISTORY = [
-    {"epoch": 1, "stage": "head", "loss": 1.0, "val_loss": 0.9, "val_accuracy": 0.3, "rate": 0.001, "seconds": 10.0,
+    {"epoch": 1, "stage": "head", "loss": 1.0, "val_loss": 0.9, "val_accuracy": 0.3, "learning_rate": 0.001, "seconds": 10.0,
      "images_per_second": 50.0, "waiting": 0.1, "best": True},
-    {"epoch": 2, "stage": "all", "loss": 0.8, "val_loss": 0.7, "val_accuracy": 0.6, "rate": 0.001, "seconds": 30.0,
+    {"epoch": 2, "stage": "all", "loss": 0.8, "val_loss": 0.7, "val_accuracy": 0.6, "learning_rate": 0.001, "seconds": 30.0,
      "images_per_second": 90.0, "waiting": 0.3, "best": True},
 ]  # fmt: skip
 RUN_INFO = {
@@ -320,7 +320,7 @@ def test_several_labels_a_file(tmp_path):
 
 def test_no_score_is_drawn_where_none_was_taken_in_training():
     """A run that is scored on a test split alone has curves of loss and rate, and no empty axes."""
-    history = [{"epoch": 1, "stage": "all", "loss": 0.5, "rate": 1e-3, "best": True}]
+    history = [{"epoch": 1, "stage": "all", "loss": 0.5, "learning_rate": 1e-3, "best": True}]
     plain = sections.learning(history, None).plots[0]
     assert sections.learning(history, "accuracy").plots[0].png == plain.png
     validated = [history[0] | {"val_accuracy": 0.9, "val_loss": 0.4}]

@@ -136,15 +136,15 @@ def test_workers_of_slurm(monkeypatch):
 def test_wrong_strategies_are_said(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     with pytest.raises(UsageError, match="retinue launch"):
-        distribute.start("multiworker")
+        distribute.start("multi_worker")
     with pytest.raises(UsageError, match="two GPUs or more"):
         distribute.start("mirrored")
     assert distribute.start("auto").replicas == 1
     monkeypatch.setenv("TF_CONFIG", tf_config("worker", 0, worker=["a:1", "b:1"]))
     with pytest.raises(UsageError, match="names 2 workers"):
-        distribute.start("one")
+        distribute.start("single")
     monkeypatch.setenv("TF_CONFIG", tf_config("worker", 0, worker=["a:1"]))
-    assert distribute.start("multiworker").replicas == 1
+    assert distribute.start("multi_worker").replicas == 1
 
 
 def test_a_lost_worker_is_told_from_other_errors():

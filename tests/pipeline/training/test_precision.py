@@ -27,7 +27,7 @@ def losses(fitting):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
 def test_sixteen_bits_learn_what_float32_learns(photos, tmp_path, precision):
     plain = losses(trained(tmp_path / "plain", photos))
     mixed = losses(trained(tmp_path / "mixed", photos, f"train.precision={precision}"))
@@ -98,7 +98,7 @@ def test_steps_that_are_left_out_are_counted_and_told(photos, tmp_path):
 def test_scores_do_not_hang_on_the_precision_of_training(photos, tmp_path):
     """The same weights have the same scores and the same answers, bit for bit, in a net that learns in 16 bits."""
     fittings = [
-        tiny.make_fitting(tmp_path / name, photos, [f"train.precision={name}"]) for name in ("float32", "float16")
+        tiny.make_fitting(tmp_path / name, photos, [f"train.precision={name}"]) for name in ("float32", "mixed_float16")
     ]
     for fitting in fittings:
         fitting._prepare_stage()

@@ -13,8 +13,8 @@ def coordinates(size):
 
 
 def test_one_view_is_the_picture():
-    assert make_views(coordinates(4), "one", 4) is not None
-    np.testing.assert_array_equal(make_views(coordinates(4), "one", 4), coordinates(4))
+    assert make_views(coordinates(4), "none", 4) is not None
+    np.testing.assert_array_equal(make_views(coordinates(4), "none", 4), coordinates(4))
 
 
 def test_dihedral_views_are_the_eight_flips_and_turns():
@@ -27,7 +27,7 @@ def test_dihedral_views_are_the_eight_flips_and_turns():
 
 
 def test_ten_crops_are_corners_centre_and_their_mirrors():
-    assert read_size(224, "ten_crop") == 256 and read_size(224, "one") == 224
+    assert read_size(224, "ten_crop") == 256 and read_size(224, "none") == 224
     picture = coordinates(8)
     views = np.asarray(make_views(picture, "ten_crop", 7))
     starts = [tuple(view[0, 0, :2].astype(int)) for view in views[:5]]

@@ -119,7 +119,7 @@ def test_backbones_that_do_not_fit_say_so():
     with pytest.raises(UsageError, match="VGG without two pools"):
         build("resnet18", "front_end")
     with pytest.raises(UsageError, match="can't be built with dilation"):
-        build("keras/MobileNetV2", "aspp")
+        build("keras/MobileNetV2", "deeplabv3")
     with pytest.raises(UsageError, match="one size only"):
         build("keras/NASNetMobile", "fcn8s")
     with pytest.raises(UsageError, match="FCN needs 8, 16 and 32"):

@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent / "golden"
 
 
 def net(name, classes=golden.CLASSES):
-    head = "fcn" if name.startswith("fcn") else "aspp"
+    head = "fcn" if name.startswith("fcn") else "deeplabv3"
     backbone = name.split("_")[1]
     settings = ["task=segmentation", f"model.backbone={backbone}", "model.weights=none", f"segmentation.head={head}"]
     return nets.build(load_config(settings=settings), classes), head
