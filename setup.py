@@ -43,7 +43,7 @@ ROOMS = find_packages(exclude=["tests*", "benchmarks*", "docs*"])
 
 setup(
     name="retinue",
-    version="0.1.0",
+    version="0.2.0",
     description="Pretrained Keras backbones in task heads, from a folder of photos to a model that works",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
@@ -51,7 +51,11 @@ setup(
     python_requires=">=3.11",
     package_dir={"retinue": "."},
     packages=["retinue", *(f"retinue.{room}" for room in ROOMS)],
-    package_data={"retinue.configs": ["*.yaml"], "retinue.pipeline": ["*.html.j2"]},
+    package_data={
+        "retinue.configs": ["*.yaml"],
+        "retinue.pipeline.reports": ["*.html.j2"],
+        "retinue.pipeline.explaining": ["*.html.j2"],
+    },
     install_requires=DEPENDENCIES,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["retinue=retinue.cli:main"]},

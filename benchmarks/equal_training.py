@@ -26,7 +26,6 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / "tests" / "tasks" / name) for name in ("segmentation", "video")]
 RESULTS = Path(__file__).parent / "results" / "equal_training.csv"
 COUNT = 61
 WAYS = ("one", "parts", "mirrored", "workers2", "workers3")
@@ -44,7 +43,8 @@ SETTINGS = {
     "classification": [
         "model.backbone=resnet18",
         "model.input_size=32",
-        "train.stages={head: {epochs: 1, learning_rate: 0.01, backbone_lr_multiplier: 0.0}, all: {epochs: 2, learning_rate: 0.01}}",
+        "train.stages={head: {epochs: 1, learning_rate: 0.01, backbone_lr_multiplier: 0.0}, "
+        "all: {epochs: 2, learning_rate: 0.01}}",
     ],
     "detection": [
         "model.backbone=resnet18",
@@ -119,11 +119,11 @@ def make_data(task, folder):
         content = {"images": images, "annotations": boxes, "categories": classes}
         (folder / "boxes.json").write_text(json.dumps(content))
     elif task == "segmentation":
-        import disks
+        from retinue.tests.helpers import disks
 
         disks.make_folder(folder, COUNT)
     else:
-        import clips
+        from retinue.tests.helpers import clips
 
         for number in range(COUNT):
             colour, step = ((60, 90, 190), (190, 90, 60))[number % 2], (-2, 2)[number // 2 % 2]

@@ -15,21 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "pipeline"))
-
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--files", type=int, default=8)
     options = parser.parse_args()
-    from test_formats_elsewhere import AFTER, BEFORE, ELSEWHERE
-
     from retinue.pipeline.exporting.export import TOLERANCE, export
     from retinue.pipeline.prediction.predictor import stacked
     from retinue.pipeline.runs import run_records
     from retinue.pipeline.runs.run import open_model
     from retinue.pipeline.runtimes import runtimes
+    from retinue.tests.pipeline.exporting.test_formats_without_retinue import AFTER, BEFORE, ELSEWHERE
 
     model = open_model(options.run)
     held_out = [record for split in ("test", "val") for record in run_records.spread(model, split, options.files)]

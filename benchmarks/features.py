@@ -7,7 +7,8 @@ The solar cells of `retinue demo`, 1,970 to learn from and 654 held out, Efficie
 batches of 32, dropout 0.2, AdamW, one cosine with the same warm-up, label smoothing, validation after every epoch;
 photos are mirrored both ways, by Keras's `RandomFlip` in `Dataset.map` and by retinue's own operations. Competitors:
 "keras": `image_dataset_from_directory` and `Model.fit`, as in Keras's guide to transfer learning; "photos": retinue's
-head stage with train.cached_feature_views=0; "features": the same with so many views, nothing of them in the cache. Each runs
+head stage with train.cached_feature_views=0; "features": the same with so many views, nothing of them in the cache.
+Each runs
 in a process of its own, and all again `--repeats` times. The seconds are those of the stage, from the first file to the
 last epoch's score: computing features is in them, loading the net is not. Writes benchmarks/results/features.csv, or
 `--out`.

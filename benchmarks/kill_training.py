@@ -34,7 +34,8 @@ SETTINGS = [
     "train.cached_feature_views=0",
     "train.ema_decay=0.9",
     "train.checkpoint_minutes=0.00001",
-    "train.stages={head: {epochs: 5, learning_rate: 0.01, backbone_lr_multiplier: 0.0}, all: {epochs: 15, learning_rate: 0.001}}",
+    "train.stages={head: {epochs: 5, learning_rate: 0.01, backbone_lr_multiplier: 0.0}, "
+    "all: {epochs: 15, learning_rate: 0.001}}",
     "evaluate.bootstrap_samples=0",
 ]
 

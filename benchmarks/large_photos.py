@@ -4,7 +4,8 @@
 
 RUN: a run folder of classification; PHOTOS: a folder with photos of 6 megapixels and more, of which `--count` files of
 4000 x 3000 pixels are cut, many from one photo where there are fewer photos. Each competitor works in a process of its
-own, all of them in turn. `scaled` and `whole` are one `retinue predict` with `data.jpeg_dct_scaling` true and false, `read
+own, all of them in turn. `scaled` and `whole` are one `retinue predict` with `data.jpeg_dct_scaling` true and false,
+`read
 scaled` and `read whole` its decoding alone, from files to what the net takes, on all cores; what the first two
 answer is compared: the share of photos with the same label, and the differences of scores. The medians go into
 benchmarks/results/large_photos.csv.

@@ -93,8 +93,17 @@ def work(library, net):
 
 def waiting(net, photos, out):
     """The share of its second epoch that `retinue train` waited for data."""
-    settings = [f"model.backbone={net}", "model.weights=none", f"train.batch_size={BATCH}", "evaluate.bootstrap_samples=0"]
-    settings += ["data.val_fraction=0", "data.test_fraction=0", "train.stages={all: {epochs: 2, learning_rate: 0.0001}}"]
+    settings = [
+        f"model.backbone={net}",
+        "model.weights=none",
+        f"train.batch_size={BATCH}",
+        "evaluate.bootstrap_samples=0",
+    ]
+    settings += [
+        "data.val_fraction=0",
+        "data.test_fraction=0",
+        "train.stages={all: {epochs: 2, learning_rate: 0.0001}}",
+    ]
     command = [sys.executable, "-m", "retinue.cli", "train", str(photos), "--out", str(out)]
     command += [part for setting in settings for part in ("--set", setting)]
     subprocess.run(command, check=True, capture_output=True)

@@ -22,7 +22,9 @@ def split(dataset, *, val_fraction=0.2, test_fraction=0.0, seed=0, duplicate_gro
     Raises UsageError for shares out of range, RetinueError when nothing can be held out.
     """
     if not (0 <= val_fraction < 1 and 0 <= test_fraction < 1 and val_fraction + test_fraction < 1):
-        raise UsageError(f"data.val_fraction {val_fraction} and data.test_fraction {test_fraction} must be below 1 together")
+        raise UsageError(
+            f"data.val_fraction {val_fraction} and data.test_fraction {test_fraction} must be below 1 together"
+        )
     splits = dataset.splits.copy()
     held_out = {"val": val_fraction, "test": test_fraction}
     held_out = {name: share for name, share in held_out.items() if share and not (splits == name).any()}

@@ -22,7 +22,8 @@ class TaskModel(keras.Model):
     seconds_waiting: time that training steps have waited for data, in seconds.
     batch_size: examples of a whole batch, or None where all replicas have equal shares.
     accumulate: a replica's share of a batch goes through the net in so many parts, whose gradients are added.
-    precision: "float32", "mixed_float16" or "mixed_bfloat16", what training steps compute in; float16 needs an optimizer that
+    precision: "float32", "mixed_float16" or "mixed_bfloat16", what training steps compute in; float16 needs an
+    optimizer that
         scales the loss. All three are read when the first step after `compile` is traced.
     epoch_sums: of this epoch so far and of all replicas: {a loss's name: its sum, "examples": their number}.
     stop_asked, stop_agreed: set the first to stop; after each step the second says whether any process has.

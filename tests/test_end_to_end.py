@@ -152,7 +152,10 @@ def test_evaluation_refuses_labels_of_another_kind(run, photos, tmp_path):
         ({"model__weights": "none.h5"}, "none.h5"),
         ({"model__backbone": "keras/VGG16", "model__input_size": 16}, "the smallest is 32"),
         (
-            {"model__backbone": "keras/VGG16", "train__stages": {"a": {"epochs": 1, "learning_rate": 1, "input_size": 16}}},
+            {
+                "model__backbone": "keras/VGG16",
+                "train__stages": {"a": {"epochs": 1, "learning_rate": 1, "input_size": 16}},
+            },
             "smallest",
         ),
     ],

@@ -95,7 +95,8 @@ def draw_geometry(old, augment, size, resize_mode="stretch", seed=(0, 0)):
     """Draw a random resized crop, flips and quarter turns.
 
     The crop has `augment.crop_scale` of the area, and `augment.crop_aspect` of the aspect, of what `resize_image` would
-    keep with this `resize_mode`, so that training sees the shapes that evaluation shows; aspects are drawn on a log scale among
+    keep with this `resize_mode`, so that training sees the shapes that evaluation shows; aspects are drawn on a log
+    scale among
     those that resize_mode into the picture. After Szegedy et al. 2015 (GoogLeNet), section 6.
 
     old: int32 `[2]`, the picture's height and width; augment: has `horizontal_flip`, `vertical_flip`, `random_rot90`,

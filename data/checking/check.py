@@ -34,7 +34,8 @@ def check(
 ):
     """Decode every file of `dataset` and look for all that would spoil a training. Gives a `Report`.
 
-    on_invalid, max_invalid_fraction, max_pixels: as in the configuration's section data. workers: threads, by default one a core.
+    on_invalid, max_invalid_fraction, max_pixels: as in the configuration's section data. workers: threads, by default
+    one a core.
     progress: called with (files done, files in all). training: also ask what training needs (two classes, every class
     in the training split); False for data that is only evaluated. anchors: for detection, the `AnchorGrid` of the
     model. The report's dataset has its `content_ids` filled, and for detection only boxes that can be right; for
@@ -47,9 +48,18 @@ def check(
     places = dataset.columns.get("place", np.full(len(images), "", object))
     findings = list(dataset.findings) + _file_findings(dataset.files, images, places)
     would_fail, objects = [], None
-    cure = "mend them, or leave them out with --set data.on_invalid=skip" if training else "mend them, or take them away"
+    cure = (
+        "mend them, or leave them out with --set data.on_invalid=skip" if training else "mend them, or take them away"
+    )
     if dataset.task == "detection":
-        boxes = check_boxes(dataset, images, on_invalid=on_invalid, max_invalid_fraction=max_invalid_fraction, anchors=anchors, way_out=cure)
+        boxes = check_boxes(
+            dataset,
+            images,
+            on_invalid=on_invalid,
+            max_invalid_fraction=max_invalid_fraction,
+            anchors=anchors,
+            way_out=cure,
+        )
         dataset, objects = boxes.dataset, boxes.summary
         findings += boxes.findings
         bad |= boxes.bad_files

@@ -36,7 +36,8 @@ class BoxReport:
 def check_boxes(dataset, images, *, on_invalid="stop", max_invalid_fraction=0.03, anchors=None, way_out="mend them"):
     """Look at every box of a detection dataset.
 
-    images: an `ImageFile` a row; boxes of files that can't be read are left as they are. on_invalid, max_invalid_fraction: as for
+    images: an `ImageFile` a row; boxes of files that can't be read are left as they are. on_invalid,
+    max_invalid_fraction: as for
     files. anchors: the `AnchorGrid` of the model, for the overlaps that it can reach. Gives a `BoxReport`.
 
     Boxes are those of the upright picture, as people see it, unless the annotation gives the size of the stored one:
@@ -178,7 +179,9 @@ def _too_many(count, wrong, by_reader, findings, on_invalid, max_invalid_fractio
         return [f"no box can be used; most: {kind[0][0]}"]
     if wrong / count <= max_invalid_fraction:
         return []
-    return [f"{wrong:,} of {count:,} boxes are bad ({wrong / count:.1%}, more than {max_invalid_fraction:.0%}); {way_out}"]
+    return [
+        f"{wrong:,} of {count:,} boxes are bad ({wrong / count:.1%}, more than {max_invalid_fraction:.0%}); {way_out}"
+    ]
 
 
 def _summary(dataset, usable, images, anchors):

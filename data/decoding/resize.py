@@ -15,8 +15,10 @@ def resize_image(image, size, resize_mode="stretch", crop_fraction=1.0, padding=
     already has the size is returned as it is.
 
     image: uint8 `[height, width, channels]`, or an `EncodedPhoto`; size: int, or (height, width).
-    resize_mode: "stretch" ignores the aspect; "center_crop" takes the largest centred window of the new aspect, its sides times
-    `crop_fraction` (0.875 is a crop of 224 from a shorter side of 256); "letterbox" fits the picture inside and fills below
+    resize_mode: "stretch" ignores the aspect; "center_crop" takes the largest centred window of the new aspect, its
+    sides times
+    `crop_fraction` (0.875 is a crop of 224 from a shorter side of 256); "letterbox" fits the picture inside and fills
+    below
     and to the right with `padding`.
     Returns uint8 `[height, width, channels]` of `size`. Raises ValueError for another resize_mode.
     """

@@ -24,7 +24,8 @@ class Subject:
     """A classifier to explain, or a backbone without one.
 
     name: what it is called on the screen. model: `keras.Model` from float32 `[n, s, s, 3]` in 0..255 to logits, or None
-    for an export. classes: tuple of names, None where there is no classifier. size: pixels a side. resize_mode: how photos are
+    for an export. classes: tuple of names, None where there is no classifier. size: pixels a side. resize_mode: how
+    photos are
     brought to that size. predict: function float32 `[n, s, s, 3]` -> probabilities float32 `[n, classes]`, by the
     fastest runtime.
     """

@@ -175,7 +175,8 @@ def choose_for(model, runtime="auto", precision="auto"):
 def choose(runtime="auto", precision="auto", offered=("tensorflow", "openvino"), proven=None):
     """(runtime, precision, why): what to run with, and one line that says so.
 
-    offered: the runtimes that the model can be run with. proven: what `bf16_bias_correction.prove` found, or None; only with it
+    offered: the runtimes that the model can be run with. proven: what `bf16_bias_correction.prove` found, or None;
+    only with it
     does "auto" take bf16. Raises UsageError for what is unknown, not installed or not possible together.
     """
     if runtime not in RUNTIMES:

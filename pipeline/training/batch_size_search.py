@@ -1,6 +1,7 @@
 """`train.batch_size=auto`: the largest batch, of powers of two, that a training step of every stage has memory for.
 
-Each size is tried in a process of its own (batch_size_trial.py), so that one that fails leaves nothing behind. On a GPU it
+Each size is tried in a process of its own (batch_size_trial.py), so that one that fails leaves nothing behind. On a
+GPU it
 fails by itself. A CPU's would be killed, maybe with others: so there the peak of memory is measured, and a size is only
 tried when the one before it lets expect that it fits.
 """

@@ -1,6 +1,7 @@
 """A few training steps with a batch of some size, in a process of its own, which may run out of memory.
 
-`python -m retinue.pipeline.training.batch_size_trial FOLDER SIZE`: FOLDER as batch_size_search.py writes it. The last line that it prints
+`python -m retinue.pipeline.training.batch_size_trial FOLDER SIZE`: FOLDER as batch_size_search.py writes it. The last
+line that it prints
 is JSON: base and peak, bytes of memory before the first step and at most. Exit code 3: a device has no memory left.
 """
 
@@ -34,7 +35,11 @@ def main(folder, size):
                 batch = unpacked({name: np.resize(arrays[name], (size, *arrays[name].shape[1:])) for name in arrays})
             base = base or peak_memory()
             apply_stage(net, stage, train)
-            net.precision, net.batch_size, net.accumulate = train.precision, size, min(train.gradient_accumulation_steps, size)
+            net.precision, net.batch_size, net.accumulate = (
+                train.precision,
+                size,
+                min(train.gradient_accumulation_steps, size),
+            )
             net.compile(optimizer=make_optimizer(train, stage, net, STEPS))
             net.fit(tf.data.Dataset.from_tensors(batch).repeat(), steps_per_epoch=STEPS, shuffle=False, verbose=0)
     except tf.errors.OpError as error:

@@ -1,7 +1,8 @@
 """Frozen features: what a frozen backbone says of each photo is computed once, through the fastest runtime.
 
 A stage that trains the head alone would otherwise run the whole net over every photo in every epoch, for the same
-answers but for the augmentation. Here each photo has `train.cached_feature_views` changed copies; epoch e of the stage learns
+answers but for the augmentation. Here each photo has `train.cached_feature_views` changed copies; epoch e of the
+stage learns
 from copy e mod views. With as many views as epochs the head learns from the very pictures that it would see without.
 """
 
@@ -54,7 +55,10 @@ class StageFeatures:
         self.task, self.models, self.order, self.first_epoch = task, models, order, first_epoch
         self.train, self.held_out = train, held_out
         self.columns, self.labels = task.columns(train), train.columns.get("label")
-        self.views, changed = min(task.config.train.cached_feature_views, stage.epochs), task.config.train.cached_feature_views > 1
+        self.views, changed = (
+            min(task.config.train.cached_feature_views, stage.epochs),
+            task.config.train.cached_feature_views > 1,
+        )
         self.runtime, self.precision, _ = runtimes.choose()
         example = task.example(training=changed, input_size=stage.input_size)
         name = models.training.inputs[0].name

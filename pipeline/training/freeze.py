@@ -49,7 +49,11 @@ def apply_stage(model, stage, train):
         else ""
     )
     statistics = (f"; {', '.join(stage.freeze_layers)} frozen" if stage.freeze_layers else "") + statistics
-    rate = f", the backbone at {stage.backbone_lr_multiplier:g} of the rate" if 0 < stage.backbone_lr_multiplier < 1 else ""
+    rate = (
+        f", the backbone at {stage.backbone_lr_multiplier:g} of the rate"
+        if 0 < stage.backbone_lr_multiplier < 1
+        else ""
+    )
     if model.learns != "all":
         which = f"of the {model.learns} stream {which}"
     return f"{which} learn{'s' if stage.backbone_lr_multiplier == 0 else ''} ({weights:,} weights{rate}{statistics})"

@@ -98,7 +98,8 @@ def make_optimizer(train, stage, model, steps_per_epoch):
     """The optimizer of one stage.
 
     train: `TrainConfig`; stage: `Stage`; model: `TaskModel`; steps_per_epoch: int.
-    Backbone variables move by `stage.backbone_lr_multiplier` of the head's rate; only kernels decay. A model that learns in
+    Backbone variables move by `stage.backbone_lr_multiplier` of the head's rate; only kernels decay. A model that
+    learns in
     float16 gets one that multiplies the loss by a factor as large as its gradients bear, and leaves a step out where
     they are not finite (Micikevicius et al. 2018, section 3.2).
     """
@@ -125,7 +126,8 @@ def is_kernel(variable):
 
 
 class StageSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """The learning rate of a stage: a linear rise to the peak, then constant, cosine to `final_learning_rate`, or steps.
+    """The learning rate of a stage: a linear rise to the peak, then constant, cosine to `final_learning_rate`, or
+    steps.
 
     rate: the peak; steps: length of the stage; warmup: steps of the rise; kind: "cosine", "steps" or "constant";
     boundaries: shares of the stage after which the rate is multiplied by `factor` (kind "steps").
@@ -161,5 +163,11 @@ def make_schedule(train, stage, steps_per_epoch):
     steps = stage.epochs * steps_per_epoch
     warmup = min(train.warmup_epochs * steps_per_epoch, steps / 2)
     return StageSchedule(
-        stage.learning_rate, steps, warmup, train.schedule, train.lr_milestones, train.lr_gamma, stage.final_learning_rate
+        stage.learning_rate,
+        steps,
+        warmup,
+        train.schedule,
+        train.lr_milestones,
+        train.lr_gamma,
+        stage.final_learning_rate,
     )

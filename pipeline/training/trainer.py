@@ -203,7 +203,10 @@ class Fitting:
             self.average.follow(self.learner.weights)
         self.learner.batch_size, self.learner.stop_asked = self.batch_size, bool(self.interrupted)
         if not self.feature_models:  # a head on features takes little time and memory
-            self.learner.precision, self.learner.accumulate = self.settings.precision, self.settings.gradient_accumulation_steps
+            self.learner.precision, self.learner.accumulate = (
+                self.settings.precision,
+                self.settings.gradient_accumulation_steps,
+            )
         for layer in self.learner.layers:
             if isinstance(layer, Dropout):  # parts of a share have no place in the whole batch's mask
                 layer.batch_size = self.batch_size if self.learner.accumulate == 1 else None
@@ -213,7 +216,9 @@ class Fitting:
             optimizer.build(self.learner.trainable_variables)
         if self.state["epoch"] == self.state["stage_first_epoch"]:
             size = stage.input_size or self.config.model.input_size
-            self.progress.line(f"stage {name}: {stage.epochs} epochs at rate {stage.learning_rate:g}, {size} px; {learns}")
+            self.progress.line(
+                f"stage {name}: {stage.epochs} epochs at rate {stage.learning_rate:g}, {size} px; {learns}"
+            )
             if self.distribution.workers > 1 and self._sees_padding:
                 self.progress.line(
                     f"stage {name}: every worker reads whole batches, since statistics of batch norms are also of what "

@@ -103,7 +103,11 @@ class EpochLog(keras.callbacks.Callback):
         state["history"].append(row)
         if self.is_chief:
             self._show(row, waited)
-            if self.settings.early_stopping_patience and state["stale"] >= self.settings.early_stopping_patience and epoch + 1 < self.last_epoch:
+            if (
+                self.settings.early_stopping_patience
+                and state["stale"] >= self.settings.early_stopping_patience
+                and epoch + 1 < self.last_epoch
+            ):
                 fitting.progress.line(f"no better score for {state['stale']} epochs: stage {row['stage']} ends early")
                 self.model.stop_training = True
         # Here the other workers wait for the chief, who alone knows the scores.
@@ -126,7 +130,8 @@ class EpochLog(keras.callbacks.Callback):
             if skipped > MANY_SKIPPED * steps:
                 fitting.progress.line(
                     f"{skipped} of {steps} steps were left out, since their gradients were too large for float16: some "
-                    "are at the start, until the scale of the loss is found; if it goes on, train.precision=mixed_bfloat16"
+                    "are at the start, until the scale of the loss is found; if it goes on, "
+                    "train.precision=mixed_bfloat16"
                 )
         seconds = time.perf_counter() - self.ended
         if fitting.validate and workers > 1 and seconds > WORTH_A_LINE:

@@ -13,9 +13,9 @@ from retinue.tasks.detection import heads, losses
 from retinue.tasks.detection.anchors import cell_anchors
 from retinue.tasks.detection.feature_pyramid import feature_pyramid
 from retinue.tasks.detection.padding import copy_with_padding_hidden
-from retinue.tasks.detection.rpn_post_nms_top_n_test import Detections, Proposals
 from retinue.tasks.detection.region_proposal_network import AnchorGrid, AnchorSamples, region_proposal_network
 from retinue.tasks.detection.roi_align import RoIAlign
+from retinue.tasks.detection.rpn_post_nms_top_n_test import Detections, Proposals
 from retinue.tasks.model import TaskModel
 
 LOSS_NAMES = ("rpn_objectness", "rpn_box", "class", "box")
@@ -54,15 +54,18 @@ def build(config, classes, weights=None):
     cells = _cells(settings, list(maps))
     logits, deltas = region_proposal_network(maps, len(cells[0]), settings.objectness, size, multiple)
     grid = AnchorGrid(cells, list(maps), multiple, name="anchor_grid")(logits, deltas, size)
-    sampled_anchors = AnchorSamples(settings.rpn_batch_size_per_image, settings.train_on_boundary_anchors, name="anchor_samples")(
-        *grid, size, boxes, labels, seed
-    )
+    sampled_anchors = AnchorSamples(
+        settings.rpn_batch_size_per_image, settings.train_on_boundary_anchors, name="anchor_samples"
+    )(*grid, size, boxes, labels, seed)
     proposals, scores = Proposals(
-        settings.rpn_pre_nms_top_n_train, settings.rpn_post_nms_top_n_train, settings.rpn_min_size, name="rpn_post_nms_top_n_train"
+        settings.rpn_pre_nms_top_n_train,
+        settings.rpn_post_nms_top_n_train,
+        settings.rpn_min_size,
+        name="rpn_post_nms_top_n_train",
     )(*grid, size)
-    sampled = heads.ProposalSamples(settings.box_batch_size_per_image, settings.box_bg_iou_low, name="proposal_samples")(
-        proposals, scores, boxes, labels, seed
-    )
+    sampled = heads.ProposalSamples(
+        settings.box_batch_size_per_image, settings.box_bg_iou_low, name="proposal_samples"
+    )(proposals, scores, boxes, labels, seed)
     bins = 2 * POOLED if tail and not _is_vgg(config.model.backbone) else POOLED
     strides = [stride for stride in maps if stride <= multiple]
     pooled, _ = RoIAlign(strides, bins, multiple, name="roi_align")(
@@ -111,9 +114,9 @@ def inference(model, settings):
     """
     image, size = model.get_layer("image").output, model.get_layer("size").output
     original_size = keras.Input((2,), dtype="int32", name="original_size")
-    proposals, scores = Proposals(settings.rpn_pre_nms_top_n_test, settings.rpn_post_nms_top_n_test, settings.rpn_min_size)(
-        *_grid(model), size
-    )
+    proposals, scores = Proposals(
+        settings.rpn_pre_nms_top_n_test, settings.rpn_post_nms_top_n_test, settings.rpn_min_size
+    )(*_grid(model), size)
     class_logits, deltas, on_map = _heads(model, _maps(model), size, proposals)
     found = Detections(settings.score_threshold, settings.nms_threshold, settings.max_detections)(
         class_logits, deltas, proposals, scores, size, original_size
@@ -127,9 +130,9 @@ def inference(model, settings):
 def proposal_model(model, settings):
     """Image and size -> the proposals of prediction, boxes float32 `[n, r, 4]` in pixels of the image, and scores."""
     image, size = model.get_layer("image").output, model.get_layer("size").output
-    proposals, scores = Proposals(settings.rpn_pre_nms_top_n_test, settings.rpn_post_nms_top_n_test, settings.rpn_min_size)(
-        *_grid(model), size
-    )
+    proposals, scores = Proposals(
+        settings.rpn_pre_nms_top_n_test, settings.rpn_post_nms_top_n_test, settings.rpn_min_size
+    )(*_grid(model), size)
     return keras.Model({"image": image, "size": size}, {"boxes": proposals, "scores": scores}, name="proposals")
 
 
@@ -186,7 +189,9 @@ def _backbone(name, weights, architecture, image, size):
         chosen = {stride: maps[stride] for stride in maps if stride >= FINEST}
     if list(chosen) not in ([4, 8, 16, 32], [C4_STRIDE]):
         listed = ", ".join(map(str, maps))
-        raise UsageError(f"model.backbone: {name} has maps of stride {listed}; detection.architecture={architecture} needs others")
+        raise UsageError(
+            f"model.backbone: {name} has maps of stride {listed}; detection.architecture={architecture} needs others"
+        )
     body = copy_with_padding_hidden(keras.Model(source.input, chosen, name=source.name), image, size, max(chosen))
     return body, _tail(source, maps) if architecture == "c4" else None
 

@@ -54,9 +54,7 @@ class Detection(Task):
             boxes = tf.cast(columns["boxes"], tf.float32)
             labels = tf.where(columns["crowd"] | columns["difficult"], IGNORED, tf.cast(columns["labels"], tf.int32))
             if training:
-                image, boxes, labels = boxes.augment_boxes_image(
-                    image, boxes, labels, changes, shorter, longest, seed
-                )
+                image, boxes, labels = boxes.augment_boxes_image(image, boxes, labels, changes, shorter, longest, seed)
             else:
                 image, boxes = boxes.resize_boxes_image(image, boxes, shorter, longest)
             inputs = {"image": _padded(image, multiple), "size": tf.shape(image)[:2]}
@@ -136,11 +134,11 @@ class Detection(Task):
     def shown(self, inputs, targets):
         """The pictures without their padding, with the objects that are learned."""
         pictures, captions = [], []
-        for image, (height, width), boxes, labels in zip(
+        for image, (height, width), objects, labels in zip(
             *(np.asarray(inputs[name]) for name in ("image", "size", "boxes", "labels")), strict=True
         ):
             real = labels != PADDING
-            pictures.append(draw.draw_objects(image[:height, :width], boxes[real], labels[real], self.classes))
+            pictures.append(draw.draw_objects(image[:height, :width], objects[real], labels[real], self.classes))
             captions.append(f"{np.sum(labels >= 0)} objects")
         return pictures, captions
 
@@ -159,8 +157,7 @@ class Detection(Task):
             self.refuse_small(key, size)
             if size > self.config.detection.max_size:
                 raise UsageError(
-                    f"{key}: the shorter side, {size}, is above detection.max_size, "
-                    f"{self.config.detection.max_size}"
+                    f"{key}: the shorter side, {size}, is above detection.max_size, {self.config.detection.max_size}"
                 )
 
 

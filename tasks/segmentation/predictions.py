@@ -12,7 +12,8 @@ def inference(model, settings):
 
     model: `TaskModel` of model.py; settings: `SegmentationConfig`. Inputs: image uint8 `[n, h, w, 3]`, original_size
     int32 `[n, 2]`, height and width, the same for all. Outputs: mask uint8 `[n, H, W]`, the best class of each pixel;
-    confidence float32 `[n, h, w]`, its probability; with settings.export_scores also scores float32 `[n, H, W, classes]`.
+    confidence float32 `[n, h, w]`, its probability; with settings.export_scores also scores float32 `[n, H, W,
+    classes]`.
     With settings.tta_flip and settings.tta_scales the probabilities are means over mirrored and resized pictures.
     """
     image = keras.Input((None, None, 3), dtype="uint8", name="image")

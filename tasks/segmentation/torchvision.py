@@ -1,6 +1,7 @@
 """Weights of torchvision's fcn_resnet50/101 and deeplabv3_resnet50/101 checkpoints (.pth), read without torch.
 
-The nets are ours with `segmentation.head` "fcn" or "deeplabv3" on resnet50 or resnet101 at output stride 8. What the file
+The nets are ours with `segmentation.head` "fcn" or "deeplabv3" on resnet50 or resnet101 at output stride 8. What the
+file
 wants done to pictures the model does already: RGB, the ImageNet mean and deviation; torchvision scored at a shorter
 side of 520 pixels. The auxiliary classifier, used in training only, is left out.
 """

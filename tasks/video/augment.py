@@ -8,7 +8,8 @@ from retinue.data.seeds import sub_seed
 
 
 def decode_flow(levels, bound, flow_subtract_mean):
-    """Flow kept in 8 bits, uint8 `[..., h, w, 2 L]` -> pixels, float32; with `flow_subtract_mean` less each field's mean.
+    """Flow kept in 8 bits, uint8 `[..., h, w, 2 L]` -> pixels, float32; with `flow_subtract_mean` less each field's
+    mean.
 
     Subtracting the mean takes out most of the camera's motion (Simonyan and Zisserman 2014, section 3.1).
     """

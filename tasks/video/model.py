@@ -38,7 +38,8 @@ def build(config, classes, weights=None, class_counts=None):
 
     Inputs, whichever the architecture has: "frames" float32 `[n, k, s, s, 3 t]`, RGB 0..255, k snippets of t frames
     stacked along the channels; "flow" float32 `[n, k, s, s, 2 L]`, pixels, x and y of L fields in turn, less each
-    field's mean where `video.flow_subtract_mean` says so. k may be any number. Outputs: "spatial" and "temporal", logits
+    field's mean where `video.flow_subtract_mean` says so. k may be any number. Outputs: "spatial" and "temporal",
+    logits
     float32 `[n, classes]`, the mean over the snippets, and for fusion by an SVM, "fusion", its logits.
     config: `Config`; classes: how many; weights: what the backbone loads, by default `config.model.weights`;
     class_counts: int `[classes]`, clips of each class in training, to balance by weights.

@@ -190,7 +190,9 @@ class Video(Classification):
         settings = self.config.video
         frames, levels = read_snippets(record["file"], settings, places, record["start"], record["end"])
         fields = flow.from_bytes(levels, settings.flow_bound)
-        return clip_image.of_inputs(frames if frames.size else None, fields if fields.size else None, settings.flow_bound)
+        return clip_image.of_inputs(
+            frames if frames.size else None, fields if fields.size else None, settings.flow_bound
+        )
 
     def evaluator(self, interval=True):
         """A `VideoEvaluator`: the fused scores, and each stream's beside them."""

@@ -82,7 +82,9 @@ def test_strides_of_both_branches_are_told_where_they_differ():
 def test_parameters_of_separable_and_bottleneck():
     """The lecture: a separable layer has 1*1*ch*ch + 3*3*ch weights instead of 3*3*ch*ch."""
     ch = 64
-    separable = layer_mechanics.layer_table(stack(layers.Conv2D(ch, 1), layers.SeparableConv2D(ch, 3, use_bias=False)))[-1]
+    separable = layer_mechanics.layer_table(stack(layers.Conv2D(ch, 1), layers.SeparableConv2D(ch, 3, use_bias=False)))[
+        -1
+    ]
     assert separable.parameters == ch * ch + 9 * ch
     assert separable.multiply_adds == (ch * ch + 9 * ch) * 30 * 30
     plain = layer_mechanics.layer_table(stack(layers.Conv2D(ch, 1), layers.Conv2D(ch, 3, use_bias=False)))[-1]

@@ -62,7 +62,10 @@ def test_yaml_round_trip(tmp_path):
             "train:\n  batch_size: many\n",
             ["mine.yaml:2", "train.batch_size must be a whole number of at least 1, or auto, not many"],
         ),
-        ("train:\n  ema_decay: 1.5\n", ["mine.yaml:2", "train.ema_decay", "a number of at least 0 and below 1, not 1.5"]),
+        (
+            "train:\n  ema_decay: 1.5\n",
+            ["mine.yaml:2", "train.ema_decay", "a number of at least 0 and below 1, not 1.5"],
+        ),
         (
             "augment:\n  crop_scale: [0.9, 0.2]\n",
             ["mine.yaml:2: augment.crop_scale must be two rising numbers above 0, not [0.9, 0.2]"],
@@ -81,7 +84,10 @@ def test_yaml_round_trip(tmp_path):
             "train:\n  stages:\n    all: {epochs: 3}\n",
             ["mine.yaml:3: train.stages.all.learning_rate is missing: a number above 0, "],
         ),
-        ("train:\n  stages:\n    1: {epochs: 3, learning_rate: 1}\n", ["mine.yaml:3: the name of a stage must be text"]),
+        (
+            "train:\n  stages:\n    1: {epochs: 3, learning_rate: 1}\n",
+            ["mine.yaml:3: the name of a stage must be text"],
+        ),
         ("1: 2\n", ["mine.yaml:1: unknown key 1; the top level has: task, seed,"]),
         ("a: " + "[" * 3000 + "\n", ["mine.yaml: not valid YAML: it is nested too deeply"]),
         ("seed: 0x_\n", ["mine.yaml: not valid YAML: invalid literal"]),
@@ -143,8 +149,14 @@ def test_an_unknown_recipe_gets_the_nearest():
 
 
 def test_numbers_as_people_write_them():
-    config = load_config(settings=["train.stages.all.learning_rate=1e-3", "train.weight_decay=5E-2", "train.ema_decay=0"])
-    assert (config.train.stages["all"].learning_rate, config.train.weight_decay, config.train.ema_decay) == (0.001, 0.05, 0.0)
+    config = load_config(
+        settings=["train.stages.all.learning_rate=1e-3", "train.weight_decay=5E-2", "train.ema_decay=0"]
+    )
+    assert (config.train.stages["all"].learning_rate, config.train.weight_decay, config.train.ema_decay) == (
+        0.001,
+        0.05,
+        0.0,
+    )
 
 
 def test_what_looks_like_a_date_is_text():

@@ -12,9 +12,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "tasks" / "video"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.data import packed

@@ -185,7 +185,9 @@ def test_a_rare_label_beside_a_common_one_stays_in_train():
 
 @pytest.mark.parametrize("shares", [(1.0, 0.0), (-0.1, 0.0), (0.6, 0.4), (0.2, 1.0)])
 def test_shares_out_of_range(shares):
-    with pytest.raises(UsageError, match=re.escape(f"data.val_fraction {shares[0]} and data.test_fraction {shares[1]}")):
+    with pytest.raises(
+        UsageError, match=re.escape(f"data.val_fraction {shares[0]} and data.test_fraction {shares[1]}")
+    ):
         split(dataset([0, 1]), val_fraction=shares[0], test_fraction=shares[1])
 
 

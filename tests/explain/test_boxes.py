@@ -1,8 +1,5 @@
 """One box of a detector, on a detector of which every number is known, and on a small real one."""
 
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -13,8 +10,6 @@ from retinue.explain.grad_cam import grad_cam
 from retinue.explain.layers import last_map
 from retinue.explain.saliency import saliency
 from retinue.tasks.detection import model as detection
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tasks" / "detection"))
 from retinue.tests.helpers.small_detector import batch, detector
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tasks" / "video"))
 from retinue.cli import commands
 from retinue.configs.errors import UsageError
 from retinue.pipeline.flow import extract

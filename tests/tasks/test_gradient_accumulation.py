@@ -16,7 +16,7 @@ from retinue.pipeline.training.optimizer import SGD, make_optimizer
 from retinue.tasks.gradient_accumulation import accumulated
 from retinue.tasks.model import TaskModel
 
-spec = importlib.util.spec_from_file_location("small", Path(__file__).parent / "detection" / "small.py")
+spec = importlib.util.spec_from_file_location("small", Path(__file__).parents[1] / "helpers" / "small_detector.py")
 small = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(small)
 

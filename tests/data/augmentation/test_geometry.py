@@ -136,7 +136,9 @@ def test_one_quarter_turn_is_counter_clockwise():
     assert seen == {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize(("resize_mode", "base"), [("stretch", (90, 120)), ("letterbox", (90, 120)), ("center_crop", (90, 90))])
+@pytest.mark.parametrize(
+    ("resize_mode", "base"), [("stretch", (90, 120)), ("letterbox", (90, 120)), ("center_crop", (90, 90))]
+)
 def test_crops_have_the_area_and_the_aspect_that_were_asked_for(resize_mode, base):
     augment = Augment(crop_scale=(0.3, 0.8), crop_aspect=(0.7, 1.4))
     scales, aspects = [], []
@@ -167,7 +169,9 @@ def test_crops_reach_every_corner():
 @pytest.mark.parametrize("resize_mode", ["stretch", "letterbox"])
 def test_with_nothing_drawn_training_sees_what_evaluation_sees(resize_mode):
     image = tf.constant(np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8))
-    np.testing.assert_array_equal(augment_image(image, Augment(), 40, resize_mode), resize_image(image, 40, resize_mode))
+    np.testing.assert_array_equal(
+        augment_image(image, Augment(), 40, resize_mode), resize_image(image, 40, resize_mode)
+    )
 
 
 def test_the_plain_geometry_is_that_of_resize():
@@ -215,5 +219,9 @@ def test_tiny_pictures(old):
 
 def test_shapes_are_known_in_a_graph():
     for resize_mode in ("stretch", "center_crop", "letterbox"):
-        make = tf.function(lambda image, resize_mode=resize_mode: augment_image(image, EVERYTHING, 16, resize_mode, tf.constant([1, 2])))
+        make = tf.function(
+            lambda image, resize_mode=resize_mode: augment_image(
+                image, EVERYTHING, 16, resize_mode, tf.constant([1, 2])
+            )
+        )
         assert make.get_concrete_function(tf.TensorSpec([None, None, 3], tf.uint8)).output_shapes == (16, 16, 3)

@@ -16,8 +16,6 @@ from retinue.data.checking.check_report import summary_lines
 from retinue.data.checking.exif_boxes import turn_upright
 from retinue.data.readers.read import read
 from retinue.data.split import split
-
-sys.path.append(str(Path(__file__).parent))
 from retinue.tests.helpers.box_files import coco, photo
 
 

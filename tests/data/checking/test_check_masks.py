@@ -1,11 +1,9 @@
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent))
 from retinue.data.checking.check import check
 from retinue.data.checking.check_report import summary_lines
 from retinue.data.readers.read import read

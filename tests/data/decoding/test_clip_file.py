@@ -1,6 +1,5 @@
 """Clips frame by frame: videos and folders of frames, what is lost, and the check of them."""
 
-import sys
 from pathlib import Path
 
 import cv2
@@ -8,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tasks" / "video"))
 from retinue.configs.errors import RetinueError
 from retinue.data.checking.check import check
 from retinue.data.checking.check_report import summary_lines

@@ -1,11 +1,7 @@
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-sys.path.insert(0, str(Path(__file__).parent))
 from retinue.configs.errors import RetinueError
 from retinue.data.decoding.mask_file import color_value, read_mask, to_ids, turned, voc_palette
 from retinue.tests.helpers.mask_images import make_mask

@@ -82,7 +82,12 @@ def test_crop_with_a_size_that_is_not_square():
 
 
 def test_pad_fits_the_picture_in_and_fills_below_and_right():
-    assert resized([[8, 8, 8, 8], [8, 8, 8, 8]], 4, resize_mode="letterbox", padding=114) == [[8] * 4, [8] * 4, [114] * 4, [114] * 4]
+    assert resized([[8, 8, 8, 8], [8, 8, 8, 8]], 4, resize_mode="letterbox", padding=114) == [
+        [8] * 4,
+        [8] * 4,
+        [114] * 4,
+        [114] * 4,
+    ]
     assert resized([[8], [8]], 2, resize_mode="letterbox") == [[8, 0], [8, 0]]
     assert resized([[8] * 8] * 4, 4, resize_mode="letterbox", padding=1) == [[8] * 4, [8] * 4, [1] * 4, [1] * 4]
 

@@ -1,14 +1,9 @@
 """A table of boxes."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.readers.read import detect, read
-
-sys.path.append(str(Path(__file__).parent))
 from retinue.tests.helpers.box_files import photo
 
 

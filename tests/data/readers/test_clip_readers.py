@@ -1,7 +1,6 @@
 """Clips in every format: class folders, folders of frames, UCF-101, HMDB-51, CSV with times, tfds."""
 
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tasks" / "video"))
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.decoding.clip_file import Clip
 from retinue.data.readers.read import detect, read

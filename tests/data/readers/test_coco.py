@@ -1,8 +1,6 @@
 """COCO files as COCO, CVAT and Roboflow lay them out, and what is said about broken ones."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +9,6 @@ from PIL import Image
 from retinue.configs.errors import RetinueError
 from retinue.data.readers.coco import read_coco
 from retinue.data.readers.read import detect, read
-
-sys.path.append(str(Path(__file__).parent))
 from retinue.tests.helpers.box_files import coco, photo
 
 

@@ -1,12 +1,10 @@
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent))
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.checking.check import check
 from retinue.data.decoding.mask_file import read_mask

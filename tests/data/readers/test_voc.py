@@ -1,6 +1,5 @@
 """Pascal VOC, in VOCdevkit's folders and as LabelImg writes it."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -8,8 +7,6 @@ import pytest
 from retinue.configs.errors import RetinueError
 from retinue.data.readers.read import read
 from retinue.data.readers.voc import read_voc
-
-sys.path.append(str(Path(__file__).parent))
 from retinue.tests.helpers.box_files import photo
 
 OBJECT = (

@@ -1,14 +1,11 @@
 """YOLO's labels, with a data.yaml and without."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from retinue.configs.errors import RetinueError
 from retinue.data.readers.read import detect, read
-
-sys.path.append(str(Path(__file__).parent))
 from retinue.tests.helpers.box_files import photo
 
 

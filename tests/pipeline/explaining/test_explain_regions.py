@@ -73,7 +73,8 @@ def detector(tmp_path_factory):
     settings = [
         "model.weights=none", "model.backbone=resnet18", "model.input_size=48", "detection.max_size=96",
         "detection.fpn_channels=8", "detection.box_head_dim=16", "detection.rpn_pre_nms_top_n_test=20",
-        "detection.rpn_post_nms_top_n_test=20", "detection.anchor_sizes=[16,32,48,64,96]", "detection.score_threshold=0.0",
+        "detection.rpn_post_nms_top_n_test=20", "detection.anchor_sizes=[16,32,48,64,96]",
+        "detection.score_threshold=0.0",
         "detection.max_detections=5",
     ]  # fmt: skip
     folder = folder_of(tmp_path_factory.mktemp("det") / "run", "detection", CLASSES, settings)

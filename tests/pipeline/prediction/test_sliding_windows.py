@@ -1,14 +1,11 @@
 """Windows over long videos: which frames they have, when they are, and that memory holds one of them."""
 
-import sys
 import time
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tasks" / "video"))
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.pipeline.prediction.sliding_windows import ahead, check_window, sliding_windows
 from retinue.tests.helpers.clips import moving, write_video

@@ -62,7 +62,9 @@ def test_curves_without_held_out_files_have_no_score():
 def test_a_stage_of_one_epoch_has_its_rate_marked():
     def grey(rates):
         stages = ["head"] + ["all"] * (len(rates) - 1)
-        history = [row(n, stage, learning_rate=rate) for n, (stage, rate) in enumerate(zip(stages, rates, strict=True), 1)]
+        history = [
+            row(n, stage, learning_rate=rate) for n, (stage, rate) in enumerate(zip(stages, rates, strict=True), 1)
+        ]
         image = pixels(plots.curves(history, None))
         return (np.abs(image - np.array(to_rgb(plots.GREY)) * 255).max(axis=2) <= 2)[:, image.shape[1] // 2 :]
 

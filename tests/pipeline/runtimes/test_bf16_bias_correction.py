@@ -28,13 +28,17 @@ def test_the_shift_of_each_kind_by_hand():
     means = np.float32([2, 10])
     matrix = np.float32([[UP, 1], [DOWN, DOWN]])  # [in, out]
     np.testing.assert_allclose(bf16_bias_correction.shift_of("MatMul", matrix, means), [2 * up + 10 * down, 10 * down])
-    np.testing.assert_allclose(bf16_bias_correction.shift_of("MatMul", matrix.T, means, True), [2 * up + 10 * down, 10 * down])
+    np.testing.assert_allclose(
+        bf16_bias_correction.shift_of("MatMul", matrix.T, means, True), [2 * up + 10 * down, 10 * down]
+    )
     kernel = np.zeros((1, 2, 3, 3), np.float32)
     kernel[0, 0, :2, 1], kernel[0, 1, 2, 2] = UP, DOWN
     np.testing.assert_allclose(bf16_bias_correction.shift_of("Convolution", kernel, means), [2 * 2 * up + 10 * down])
     depthwise = np.zeros((2, 1, 1, 3, 3), np.float32)  # [groups, out, in, h, w]
     depthwise[0, 0, 0, 0, :2], depthwise[1, 0, 0, 1, 1] = UP, DOWN
-    np.testing.assert_allclose(bf16_bias_correction.shift_of("GroupConvolution", depthwise, means), [2 * 2 * up, 10 * down])
+    np.testing.assert_allclose(
+        bf16_bias_correction.shift_of("GroupConvolution", depthwise, means), [2 * 2 * up, 10 * down]
+    )
 
 
 class Plain:

@@ -94,7 +94,7 @@ def test_what_can_not_be_had_is_refused(options, words):
 def test_the_converter_sends_nothing(tmp_path):
     """OpenVINO's converter would report to its makers, by a process of its own, and write into the user's home."""
     program = (
-        "import os, sys, keras, retinue.pipeline.runtimes as runtimes; x = keras.Input((4,), name='x'); "
+        "import os, sys, keras, retinue.pipeline.runtimes.runtimes as runtimes; x = keras.Input((4,), name='x'); "
         "model = keras.Model({'x': x}, {'y': keras.layers.Dense(2)(x)}); runtimes.convert(runtimes.trace(model)); "
         "print(os.path.exists(os.path.expanduser('~/intel')), os.environ.get('CI'))"
     )

@@ -83,7 +83,11 @@ def test_a_run_finds_its_batch_size_and_keeps_it(tmp_path):
         for number in range(12):
             pixels = random.integers(0, 128, (32, 32, 3)) + 127 * (label == "light")
             Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "photos" / label / f"{number}.png")
-    settings = ["train.batch_size=auto", "train.stages={all: {epochs: 1, learning_rate: 0.001}}", "evaluate.bootstrap_samples=0"]
+    settings = [
+        "train.batch_size=auto",
+        "train.stages={all: {epochs: 1, learning_rate: 0.001}}",
+        "evaluate.bootstrap_samples=0",
+    ]
     settings += ["model.backbone=lenet5", "model.weights=none", "model.input_size=32", "augment.crop_scale=[1, 1]"]
     said = []
     run, _ = train(tmp_path / "photos", load_config(settings=settings), tmp_path / "run", say=said.append)

@@ -212,8 +212,20 @@ def test_several_labels_a_file_learn_from_features_too(photos, tmp_path):
         (["augment.mixup=0.2"], 0, "mixup"),
         (["train.stages.head.backbone_lr_multiplier=0.1"], 0, ""),
         (["train.cached_feature_views=0"], 0, ""),
-        (["train.stages.head.backbone_lr_multiplier=1", "train.stages.all.backbone_lr_multiplier=0"], 1, "train.ema_decay"),
-        (["train.stages.head.backbone_lr_multiplier=1", "train.stages.all.backbone_lr_multiplier=0", "train.ema_decay=0"], 1, None),
+        (
+            ["train.stages.head.backbone_lr_multiplier=1", "train.stages.all.backbone_lr_multiplier=0"],
+            1,
+            "train.ema_decay",
+        ),
+        (
+            [
+                "train.stages.head.backbone_lr_multiplier=1",
+                "train.stages.all.backbone_lr_multiplier=0",
+                "train.ema_decay=0",
+            ],
+            1,
+            None,
+        ),
     ],
 )
 def test_where_features_are_kept_and_where_not(photos, tmp_path, settings, number, reason):

@@ -49,7 +49,9 @@ def test_frozen_statistics_only_concern_the_backbone(model):
 
 
 def test_layers_by_name(model):
-    line = apply_stage(model, Stage(epochs=1, learning_rate=1, freeze_layers=("head_logits", "stem_conv")), TrainConfig())
+    line = apply_stage(
+        model, Stage(epochs=1, learning_rate=1, freeze_layers=("head_logits", "stem_conv")), TrainConfig()
+    )
     assert "head_logits" not in trainable(model) and "stem_conv" not in trainable(model)
     assert "block0_depthwise_conv" in trainable(model) and "head_logits, stem_conv frozen" in line
     with pytest.raises(UsageError, match="no layer head_logit; did you mean head_logits?"):

@@ -1,13 +1,8 @@
 """The warning that training waits for its data: when, and what it says would help."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
 from retinue import tasks
 from retinue.configs.load import load_config
 from retinue.data.dataset import Dataset
@@ -44,7 +39,9 @@ def test_each_cause_has_its_cure():
     assert "`retinue pack DATA --out PACKED`" in input_bottleneck._cure(plain, "a.jpg", (3, 2, 1), 4000, 224)
     assert "faster disk" in input_bottleneck._cure(plain, "p/pack.index/a.jpg", (3, 2, 1), 4000, 224)
     assert "local disk" in input_bottleneck._cure(plain, "gs://b/p/pack.index/a.jpg", (3, 2, 1), 4000, 224)
-    assert input_bottleneck._cure(plain, "a.jpg", (1, 3, 2), 4000, 224).startswith("smaller photos: their shorter side has 4000")
+    assert input_bottleneck._cure(plain, "a.jpg", (1, 3, 2), 4000, 224).startswith(
+        "smaller photos: their shorter side has 4000"
+    )
     assert input_bottleneck._cure(plain, "a.jpg", (1, 3, 2), 300, 224).startswith("more cores")
     changed = task_of("classification", **{"augment.randaugment_num_ops": 2})
     assert "augment.randaugment_num_ops=0" in input_bottleneck._cure(changed, "a.jpg", (1, 2, 3), 4000, 224)

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-PROGRAM = Path(__file__).with_name("tiny.py")
+from retinue.tests.helpers import tiny_training
+
+PROGRAM = Path(tiny_training.__file__)
 
 
 def start(folder, photos, settings=()):
@@ -23,10 +25,7 @@ def start(folder, photos, settings=()):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    sys.path.insert(0, str(PROGRAM.parent))
-    import tiny
-
-    return tiny.make_photos(tmp_path_factory.mktemp("photos"))
+    return tiny_training.make_photos(tmp_path_factory.mktemp("photos"))
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,9 @@ def test_gradients_are_clipped_by_their_common_norm():
         optimizer="sgd", momentum=0.0, weight_decay=0.0, clip_norm=1.0, warmup_epochs=0, schedule="constant"
     )
     model = two_layer_model()
-    optimizer = make_optimizer(train, Stage(epochs=1, learning_rate=1.0, backbone_lr_multiplier=1.0), model, steps_per_epoch=10)
+    optimizer = make_optimizer(
+        train, Stage(epochs=1, learning_rate=1.0, backbone_lr_multiplier=1.0), model, steps_per_epoch=10
+    )
     before = [variable.numpy() for variable in model.trainable_variables]
     optimizer.apply([100.0 * keras.ops.ones(v.shape) for v in model.trainable_variables], model.trainable_variables)
     moved = [old - variable.numpy() for old, variable in zip(before, model.trainable_variables, strict=True)]

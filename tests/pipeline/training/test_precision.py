@@ -39,7 +39,10 @@ def test_sixteen_bits_learn_what_float32_learns(photos, tmp_path, precision):
 # 21 files in batches of 4: 5 steps an epoch, 10 in the head stage, 25 in all.
 @pytest.mark.slow
 def test_float16_accumulated_and_averaged_goes_on_bit_for_bit(photos, tmp_path):
-    settings = ["train.precision=mixed_float16", "train.gradient_accumulation_steps=2"]  # and an average, as always with this net
+    settings = [
+        "train.precision=mixed_float16",
+        "train.gradient_accumulation_steps=2",
+    ]  # and an average, as always with this net
     unbroken = trained(tmp_path / "unbroken", photos, *settings)
     broken = tiny.run_with_stops(tmp_path / "broken", photos, [3, 12], settings)
     values, history = tiny.final_state(broken)
@@ -134,14 +137,18 @@ def test_memory_that_is_too_small_is_told_with_what_to_try(photos, tmp_path):
 
 def test_what_to_try_is_always_less():
     train = load_config(settings=["train.gradient_accumulation_steps=4"]).train
-    assert "train.gradient_accumulation_steps=4 " in str(out_of_memory(load_config(settings=["train.gradient_accumulation_steps=2"]).train, 8, 224))
+    assert "train.gradient_accumulation_steps=4 " in str(
+        out_of_memory(load_config(settings=["train.gradient_accumulation_steps=2"]).train, 8, 224)
+    )
     assert "train.gradient_accumulation_steps=6 " in str(out_of_memory(train, 6, 224))
     assert "input_size=112" in str(out_of_memory(train, 4, 224))
 
 
 def test_rates_follow_the_batch_size():
     """Goyal et al. 2017: 0.1 for 256, so 3.2 for 8192."""
-    train = load_config(settings=["train.reference_batch_size=256", "train.stages={all: {epochs: 1, learning_rate: 0.1}}"]).train
+    train = load_config(
+        settings=["train.reference_batch_size=256", "train.stages={all: {epochs: 1, learning_rate: 0.1}}"]
+    ).train
     stage = train.stages["all"]
     assert scaled_stage(stage, train, 8192).rate == pytest.approx(3.2)
     (line,) = step_lines(train, 8192)
@@ -152,7 +159,12 @@ def test_rates_follow_the_batch_size():
 @pytest.mark.slow
 def test_a_large_batch_with_its_recipe_trains(photos, tmp_path):
     said = []
-    settings = ["train.batch_size=16", "train.reference_batch_size=4", "train.gradient_accumulation_steps=4", "train.warmup_epochs=1"]
+    settings = [
+        "train.batch_size=16",
+        "train.reference_batch_size=4",
+        "train.gradient_accumulation_steps=4",
+        "train.warmup_epochs=1",
+    ]
     fitting = trained(tmp_path / "run", photos, *settings, "train.stages.all.epochs=20", say=said.append)
     assert any(line.startswith("stage head: 2 epochs at rate 0.004") for line in said)
     assert max(row["rate"] for row in fitting.state["history"]) == pytest.approx(0.004)
@@ -166,9 +178,21 @@ class Two:
 @pytest.mark.parametrize(
     ("settings", "distribution", "said"),
     [
-        (["train.batch_size=3", "train.gradient_accumulation_steps=4"], Distribution(), "accumulate=4: a batch of 3 .* at most 3"),
-        (["train.batch_size=6", "train.gradient_accumulation_steps=4"], Distribution(Two()), "on each device .* at most 3"),
-        (["train.precision=mixed_float16"], Distribution(Two()), "one device.*; take bfloat16, or train.strategy=single$"),
+        (
+            ["train.batch_size=3", "train.gradient_accumulation_steps=4"],
+            Distribution(),
+            "accumulate=4: a batch of 3 .* at most 3",
+        ),
+        (
+            ["train.batch_size=6", "train.gradient_accumulation_steps=4"],
+            Distribution(Two()),
+            "on each device .* at most 3",
+        ),
+        (
+            ["train.precision=mixed_float16"],
+            Distribution(Two()),
+            "one device.*; take bfloat16, or train.strategy=single$",
+        ),
         (["train.precision=mixed_float16"], Distribution(Two(), 0, 2), "one device.*; take bfloat16$"),
     ],
 )

@@ -14,7 +14,7 @@ import yaml
 from retinue.benchmarks.kill_training import SETTINGS, make_photos
 from retinue.pipeline.training.launch import _free_ports
 
-DOCS = Path(__file__).parents[2] / "docs" / "distributed"
+DOCS = Path(__file__).parents[3] / "docs" / "distributed"
 SRUN = """#!/bin/bash
 while [ "${1:0:2}" = -- ]; do shift; done
 export SLURM_STEP_NUM_TASKS=2 SLURM_STEP_NODELIST=localhost SLURM_STEP_TASKS_PER_NODE=2

@@ -63,7 +63,12 @@ def test_head_stage_leaves_the_backbone_and_its_statistics_alone(photos, tmp_pat
 
 @pytest.mark.parametrize(("policy", "moves"), [("update", True), ("frozen", False)])
 def test_batch_norm_policy(photos, tmp_path, policy, moves):
-    settings = ["train.stages.head.epochs=0", "train.stages.all.epochs=1", f"train.batch_norm={policy}", "train.ema_decay=0"]
+    settings = [
+        "train.stages.head.epochs=0",
+        "train.stages.all.epochs=1",
+        f"train.batch_norm={policy}",
+        "train.ema_decay=0",
+    ]
     fitting = tiny.make_fitting(tmp_path / "run", photos, settings)
     norm = fitting.model.get_layer("trunk_norm")
     mean = norm.moving_mean.numpy()

@@ -16,7 +16,7 @@ from retinue.pipeline.runtimes import runtimes
 from retinue.tasks.detection import model
 from retinue.tasks.detection.padding import HidePadding
 
-PATH = Path(__file__).with_name("small.py")
+PATH = Path(__file__).parents[2] / "helpers" / "small_detector.py"
 spec = importlib.util.spec_from_file_location("small", PATH)
 small = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(small)

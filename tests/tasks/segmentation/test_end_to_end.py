@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent))
 import retinue
 from retinue.data.decoding.decode import encoded_bytes
 from retinue.pipeline.prediction.predictor import Predictor

@@ -1,12 +1,8 @@
 """Scores against an independent computation, pixel by pixel, on random masks with void and absent classes."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "data"))
 from retinue.data.readers.mask_folders import mask_dataset
 from retinue.tasks.segmentation.export_scores import SegmentationEvaluator, confusion_matrix, picture_iou, summary
 from retinue.tests.helpers.mask_images import make_mask, make_photo

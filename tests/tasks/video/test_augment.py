@@ -1,13 +1,8 @@
 """Crops, mirrors and colours of training snippets, and the ten crops of a test, by hand."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
-
-sys.path.insert(0, str(Path(__file__).parent))
 from test_model import CLASSES, config
 
 from retinue import tasks

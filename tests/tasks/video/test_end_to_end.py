@@ -2,15 +2,12 @@
 
 import csv
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent))
 import retinue
 from retinue.configs.errors import UsageError
 from retinue.data.batches import name_broken_file

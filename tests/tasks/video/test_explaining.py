@@ -2,8 +2,6 @@
 
 import itertools
 import json
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,7 +9,6 @@ import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).parent))
 import retinue
 from retinue import cli
 from retinue.configs.errors import UsageError

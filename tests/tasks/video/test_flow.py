@@ -1,12 +1,8 @@
 """Optical flow: a known shift is found and undone, 8 bits, mirrors, sizes, and what it looks like."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
 from retinue.configs.errors import UsageError
 from retinue.tasks.video import flow
 from retinue.tests.helpers.clips import moving

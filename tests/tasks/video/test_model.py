@@ -115,7 +115,9 @@ def test_pretrained_stacks_begin_as_the_net_for_pictures(tmp_path):
 
 
 def test_streams_learn_apart():
-    settings = config(train__stages={"s": {"epochs": 1, "learning_rate": 1e-2, "train_streams": "temporal"}}, train__batch_size=2)
+    settings = config(
+        train__stages={"s": {"epochs": 1, "learning_rate": 1e-2, "train_streams": "temporal"}}, train__batch_size=2
+    )
     task = tasks.create(settings, CLASSES)
     net = task.build()
     apply_stage(net, settings.train.stages["s"], settings.train)

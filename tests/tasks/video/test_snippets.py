@@ -1,12 +1,10 @@
 """Which frames and fields a net is given, and that only those are read, from disk or computed."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.data.decoding.clip_file import read_frames
