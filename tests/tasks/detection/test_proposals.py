@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.tasks.detection.non_maximum_suppression import kept_by_nms
-from retinue.tasks.detection.rpn_post_nms_top_n_test import Detections, Proposals
+from retinue.tasks.detection.proposals import Detections, Proposals
 
 
 def greedy(boxes, scores, groups, threshold):

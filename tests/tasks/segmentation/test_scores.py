@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retinue.data.readers.mask_folders import mask_dataset
-from retinue.tasks.segmentation.export_scores import SegmentationEvaluator, confusion_matrix, picture_iou, summary
+from retinue.tasks.segmentation.scores import SegmentationEvaluator, confusion_matrix, picture_iou, summary
 from retinue.tests.helpers.mask_images import make_mask, make_photo
 
 NAMES = ("sky", "road", "car", "tree", "never")
