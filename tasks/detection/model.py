@@ -13,9 +13,9 @@ from retinue.tasks.detection import heads, losses
 from retinue.tasks.detection.anchors import cell_anchors
 from retinue.tasks.detection.feature_pyramid import feature_pyramid
 from retinue.tasks.detection.padding import copy_with_padding_hidden
+from retinue.tasks.detection.proposals import Detections, Proposals
 from retinue.tasks.detection.region_proposal_network import AnchorGrid, AnchorSamples, region_proposal_network
 from retinue.tasks.detection.roi_align import RoIAlign
-from retinue.tasks.detection.rpn_post_nms_top_n_test import Detections, Proposals
 from retinue.tasks.model import TaskModel
 
 LOSS_NAMES = ("rpn_objectness", "rpn_box", "class", "box")
