@@ -22,17 +22,17 @@ def main():
     parser.add_argument("--files", type=int, default=8)
     options = parser.parse_args()
     from retinue.pipeline.exporting.export import TOLERANCE, export
-    from retinue.pipeline.prediction.predictor import stacked
     from retinue.pipeline.runs import run_records
     from retinue.pipeline.runs.run import open_model
-    from retinue.pipeline.runtimes import runtimes
+    from retinue.pipeline.runtimes import tensorflow_runtime
+    from retinue.pipeline.runtimes.batching import stacked
     from retinue.tests.pipeline.exporting.test_formats_without_retinue import AFTER, BEFORE, ELSEWHERE
 
     model = open_model(options.run)
     held_out = [record for split in ("test", "val") for record in run_records.spread(model, split, options.files)]
     records = held_out[: options.files]
     inference = model.task.inference(model.build())
-    keras_model = runtimes.TensorFlowRuntime(runtimes.trace(inference), inference)
+    keras_model = tensorflow_runtime.TensorFlowRuntime(tensorflow_runtime.trace(inference), inference)
     agreed = True
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)

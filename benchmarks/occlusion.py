@@ -51,7 +51,7 @@ def measure(name, repeats):
 
     from retinue import backbones
     from retinue.explain.occlusion import occlusion, spans
-    from retinue.pipeline.explaining.explainers import probabilities
+    from retinue.pipeline.explaining.probabilities import probabilities
 
     keras.utils.set_random_seed(0)
     model = backbones.build(name, weights="none", classifier=True)

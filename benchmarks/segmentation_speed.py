@@ -96,12 +96,12 @@ def ours():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from retinue import tasks
     from retinue.configs.load import load_config
-    from retinue.pipeline.runtimes import openvino_runtime, runtimes
+    from retinue.pipeline.runtimes import openvino_runtime, tensorflow_runtime
 
     settings = ["task=segmentation", "model.backbone=resnet50", "model.weights=none", "segmentation.head=fcn"]
     task = tasks.create(load_config(settings=settings), [str(number) for number in range(CLASSES)])
     inference = task.inference(task.build())
-    function = runtimes.trace(inference)
+    function = tensorflow_runtime.trace(inference)
     image = np.random.default_rng(0).integers(0, 256, (1, *SIZE, 3), np.uint8)
     inputs = {"image": image, "original_size": np.array([SIZE], np.int32)}
 
@@ -118,9 +118,9 @@ def ours():
 
         return best
 
-    ways = {"retinue, tensorflow": timed(runtimes.TensorFlowRuntime(function, inference))}
+    ways = {"retinue, tensorflow": timed(tensorflow_runtime.TensorFlowRuntime(function, inference))}
     for precision in ("f32", "bf16"):
-        runtime = openvino_runtime.OpenVINORuntime(runtimes.convert(function), precision)
+        runtime = openvino_runtime.OpenVINORuntime(openvino_runtime.convert(function), precision)
         ways[f"retinue, openvino {precision}, 1 picture"] = timed(runtime)
         ways[f"retinue, openvino {precision}, stream"] = streamed(runtime, inputs)
     return ways

@@ -20,3 +20,12 @@ class GoOnError(RetinueError):
     """
 
     exit_code = 138
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text that tells the cause, or the name of its class if it has no text.
+
+    Lines that only name a place in the sources of OpenVINO are passed over.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith(("Exception from", "Check '"))), type(error).__name__)

@@ -21,10 +21,10 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import usable_cores
 from retinue.data import packed
 from retinue.data.dataset import Ragged
-from retinue.data.decoding.clip_file import frame_names
 from retinue.data.pack_index import PackIndex, Places, index_bytes, index_path
 from retinue.data.storage.atomic_files import atomic_write
 from retinue.data.storage.content import content_id
+from retinue.data.storage.file_names import frame_names
 
 SHARD_BYTES = 256_000_000
 LARGEST = 2**31 - 2**24  # bytes; a protocol buffer must be smaller than 2 GiB

@@ -36,17 +36,6 @@ def doctor():
     return rows
 
 
-def device():
-    """One phrase for what TensorFlow computes on."""
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return f"CPU, {usable_cores()} cores"
-    names = {tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus}
-    return f"{len(gpus)} x {', '.join(sorted(names))}"
-
-
 def _flow_methods():
     import cv2
 

@@ -10,11 +10,10 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data import packed
-from retinue.data.readers.class_folders import IMAGE_SUFFIXES
+from retinue.data.storage.file_names import IMAGE_SUFFIXES, frame_names
 
 PICTURES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".gif")
 FOLDER_RATE = 25.0  # frames a second that a folder of frames is taken to have
-NUMBER = re.compile(r"\d+")
 ADDRESS = re.compile(r"[a-z]+://.+")
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a file that can't be opened is told by us, once
@@ -155,13 +154,6 @@ def is_stream(path):
     """Whether a source is a camera's number or a stream's address, and no file of that name is there."""
     could_be = path.isdigit() or ADDRESS.fullmatch(path) and not packed.is_packed(path)
     return bool(could_be) and not os.path.lexists(path)
-
-
-def frame_names(folder):
-    """The paths of the pictures in a folder, by the numbers in their names."""
-    names = [name for name in packed.names_in(folder) if name.lower().endswith(IMAGE_SUFFIXES) and name[0] != "."]
-    names.sort(key=lambda name: (NUMBER.sub(lambda digits: digits.group().zfill(20), name), name))
-    return [os.path.join(folder, name) for name in names]
 
 
 def _opened(path):

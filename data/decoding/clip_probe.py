@@ -7,8 +7,9 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data import packed
-from retinue.data.decoding.clip_file import Clip, frame_names, span
+from retinue.data.decoding.clip_file import Clip, span
 from retinue.data.storage.content import clip_id, damage
+from retinue.data.storage.file_names import frame_names
 
 SHORT = 11  # frames; with fewer, the ten flow fields of a stack repeat the last one
 VARIES = 0.25  # of the usual time from frame to frame; more makes a rate a variable one

@@ -9,9 +9,9 @@ import numpy as np
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import BAD, NOTE, Finding
-from retinue.data.readers.class_folders import SPLIT_NAMES
 from retinue.data.readers.labels_csv import and_more, file_path, records
 from retinue.data.readers.objects import object_columns
+from retinue.data.storage.file_names import SPLIT_NAMES
 
 CORNERS = ("x1", "y1", "x2", "y2")
 NEEDED = ("file", *CORNERS, "label")

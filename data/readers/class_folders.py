@@ -8,20 +8,7 @@ import numpy as np
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import NOTE, WARNING, Finding
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
-# Photos that retinue can't decode: they are listed, so that the check names them with a cure and nobody misses them.
-OTHER_PHOTO_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".psd")
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
+from retinue.data.storage.file_names import IMAGE_SUFFIXES, SPLIT_NAMES, looks_like_image
 
 
 def read_class_folders(folder):
@@ -66,16 +53,6 @@ def read_class_folders(folder):
         format="class folders",
         findings=tuple(findings),
     )
-
-
-def looks_like_image(name):
-    """Whether a file's name says that it is a photo, of a format that can be decoded or not."""
-    return name.lower().endswith(IMAGE_SUFFIXES + OTHER_PHOTO_SUFFIXES)
-
-
-def looks_like_video(name):
-    """Whether a file's name says that it is a video."""
-    return name.lower().endswith(VIDEO_SUFFIXES)
 
 
 def _read_classes(folder, split, findings):

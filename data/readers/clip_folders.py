@@ -9,17 +9,14 @@ from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.class_folders import (
-    SPLIT_NAMES,
-    VIDEO_SUFFIXES,
     class_name,
     entries_in,
     files_in,
     folders_in,
-    looks_like_image,
-    looks_like_video,
     results_in,
     split_folders_in,
 )
+from retinue.data.storage.file_names import SPLIT_NAMES, VIDEO_SUFFIXES, looks_like_image, looks_like_video
 
 LOOKED_AT = 200  # entries of a folder; what it is for shows early, and photos may be millions
 DEPTH = 3  # folders below DATA that are looked into for a video

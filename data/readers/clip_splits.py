@@ -9,8 +9,9 @@ import re
 
 from retinue.configs.errors import RetinueError
 from retinue.data.finding import WARNING, Finding
-from retinue.data.readers.class_folders import class_name, files_in, folders_in, looks_like_video
+from retinue.data.readers.class_folders import class_name, files_in, folders_in
 from retinue.data.readers.clip_folders import clip_dataset
+from retinue.data.storage.file_names import looks_like_video
 
 UCF_LIST = re.compile(r"(train|test)list0?([123])\.txt")
 HMDB_LIST = re.compile(r"(.+)_test_split([123])\.txt")

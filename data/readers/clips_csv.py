@@ -6,9 +6,10 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data.finding import NOTE, WARNING, Finding
-from retinue.data.readers.class_folders import SPLIT_NAMES, class_name, looks_like_video
+from retinue.data.readers.class_folders import class_name
 from retinue.data.readers.clip_folders import clip_dataset
 from retinue.data.readers.labels_csv import and_more, file_path, records
+from retinue.data.storage.file_names import SPLIT_NAMES, looks_like_video
 
 COLUMNS = ("file", "label", "start", "end", "split", "group")
 

@@ -12,8 +12,8 @@ import numpy as np
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
-from retinue.data.readers.class_folders import SPLIT_NAMES
 from retinue.data.readers.objects import object_columns, relative_place
+from retinue.data.storage.file_names import SPLIT_NAMES
 
 ROBOFLOW = "_annotations.coco.json"
 OTHER_KINDS = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")  # of COCO's own annotation files

@@ -13,7 +13,7 @@ import numpy as np
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset, Ragged
 from retinue.data.finding import NOTE, WARNING, Finding
-from retinue.data.readers.class_folders import SPLIT_NAMES
+from retinue.data.storage.file_names import SPLIT_NAMES
 
 COLUMNS = ("file", "label", "split", "group")
 OTHER_WORDS = {

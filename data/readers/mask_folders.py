@@ -7,8 +7,8 @@ import numpy as np
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import BAD, WARNING, Finding
-from retinue.data.readers.class_folders import IMAGE_SUFFIXES, SPLIT_NAMES, looks_like_image
 from retinue.data.readers.mask_classes import classes_of
+from retinue.data.storage.file_names import IMAGE_SUFFIXES, SPLIT_NAMES, looks_like_image
 
 IMAGES = ("images", "image", "imgs", "img", "photos", "JPEGImages")
 MASKS = ("masks", "mask", "SegmentationClass", "SegmentationClassPNG", "annotations", "labels", "segmentation", "gt")

@@ -5,10 +5,10 @@ import os
 import numpy as np
 
 from retinue.configs.errors import RetinueError
-from retinue.data.readers.class_folders import SPLIT_NAMES
 from retinue.data.readers.labels_csv import and_more, file_path, records
 from retinue.data.readers.mask_classes import classes_of
 from retinue.data.readers.mask_folders import mask_dataset
+from retinue.data.storage.file_names import SPLIT_NAMES
 
 COLUMNS = ("file", "mask", "split", "group")
 

@@ -5,10 +5,10 @@ import os
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.decoding.image_file import format_of
-from retinue.data.readers.class_folders import SPLIT_NAMES
 from retinue.data.readers.clip_folders import clip_dataset
 from retinue.data.readers.tfds_source import builder_of, label_field, unused_splits, write_once, written_out
 from retinue.data.storage.atomic_files import atomic_write
+from retinue.data.storage.file_names import SPLIT_NAMES
 
 
 def has_video(source):

@@ -8,11 +8,11 @@ from PIL import Image
 
 from retinue.configs.errors import UsageError
 from retinue.data.decoding.image_file import format_of
-from retinue.data.readers.class_folders import SPLIT_NAMES
 from retinue.data.readers.mask_classes import classes_of
 from retinue.data.readers.mask_folders import mask_dataset
 from retinue.data.readers.tfds_source import builder_of, unused_splits, write_once, written_out
 from retinue.data.storage.atomic_files import atomic_path, atomic_write
+from retinue.data.storage.file_names import SPLIT_NAMES
 
 PREFERRED = ("segmentation_mask", "mask", "segmentation_label", "label", "segmentation")
 

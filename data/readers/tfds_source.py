@@ -13,9 +13,9 @@ from retinue.configs.quiet import import_tensorflow
 from retinue.data.dataset import Dataset, Ragged
 from retinue.data.decoding.image_file import format_of, image_size
 from retinue.data.finding import NOTE, Finding
-from retinue.data.readers.class_folders import SPLIT_NAMES
 from retinue.data.readers.objects import object_columns
 from retinue.data.storage.atomic_files import atomic_write
+from retinue.data.storage.file_names import SPLIT_NAMES
 
 PREFERRED = {"image": ("image",), "label": ("label", "labels")}  # where a dataset has several fields of the kind
 

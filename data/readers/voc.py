@@ -8,8 +8,8 @@ import numpy as np
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
-from retinue.data.readers.class_folders import looks_like_image
 from retinue.data.readers.objects import object_columns, object_place, relative_place
+from retinue.data.storage.file_names import looks_like_image
 
 LISTS = ("train", "val", "test", "trainval")  # trainval last: it only adds what is in none of the others
 

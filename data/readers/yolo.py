@@ -11,8 +11,8 @@ from retinue.configs.machine import usable_cores
 from retinue.data.dataset import Dataset
 from retinue.data.decoding.image_file import image_size
 from retinue.data.finding import BAD, NOTE, Finding
-from retinue.data.readers.class_folders import SPLIT_NAMES, looks_like_image
 from retinue.data.readers.objects import object_columns, object_place, relative_place
+from retinue.data.storage.file_names import SPLIT_NAMES, looks_like_image
 
 USUAL = ("data.yaml", "data.yml")
 MOST_SHARE = 1.5  # a share of a picture above this is none; a box may reach out a little, that is for the check

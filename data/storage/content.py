@@ -52,7 +52,7 @@ def damage(path, content=None):
 def _clip_id(path, _stamp):
     if not packed.is_folder(path):
         return _content_id_of(path)
-    from retinue.data.decoding.clip_file import frame_names
+    from retinue.data.storage.file_names import frame_names
 
     return content_id("".join(map(_content_id_of, frame_names(path))).encode())
 

@@ -51,7 +51,7 @@ def predictions(task, run, columns):
     import tensorflow as tf
 
     from retinue.data import batches
-    from retinue.pipeline.training.step_settings import is_out_of_memory
+    from retinue.pipeline.runtimes.tensorflow_runtime import is_out_of_memory
 
     def example(columns, _):
         return task.read_record(columns), ()
@@ -87,7 +87,7 @@ def predictions(task, run, columns):
 
 def _of_one_size(singles, most):
     """Batches of at most `most` pictures of one size that follow on each other. singles: batches of one."""
-    from retinue.pipeline.prediction.predictor import same_sizes
+    from retinue.pipeline.runtimes.batching import same_sizes
 
     pending = []
     for inputs in singles:

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.explain.layers import layer_output
-from retinue.pipeline.explaining.explainers import predictor
 from retinue.pipeline.explaining.explanation_request import NothingToExplain, Question, class_index, refuse
+from retinue.pipeline.explaining.probabilities import predictor
 from retinue.pipeline.prediction.reader import ClipReader
 from retinue.tasks.video import flow
 from retinue.tasks.video.augment import decode_flow

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from retinue.explain.boxes import OneBox, proposal_of
 from retinue.pipeline.explaining.explanation_request import NothingToExplain, Question, class_index, cover_of, refuse
-from retinue.pipeline.prediction.predictor import stacked
-from retinue.pipeline.runtimes import runtimes
+from retinue.pipeline.runtimes import runtimes, tensorflow_runtime
+from retinue.pipeline.runtimes.batching import stacked
 
 LISTED = 8  # boxes named to a user who asked for one that is not there
 AT_ONCE = 1_500_000  # pixels that the detector sees in one call
@@ -28,7 +28,7 @@ class Detector:
         self._one_box = OneBox(detector)
         self.model = self._one_box.model
         inference = task.inference(detector)
-        self._find = runtimes.TensorFlowRuntime(runtimes.trace(inference), inference)
+        self._find = tensorflow_runtime.TensorFlowRuntime(tensorflow_runtime.trace(inference), inference)
 
     def check(self, wanted):
         """As `Subject.check`."""
@@ -112,7 +112,7 @@ class Detector:
     def _heads(self):
         runtime, precision, _ = runtimes.choose()
         heads = self._one_box.heads
-        return runtimes.start(runtimes.trace(heads), heads, runtime, precision)
+        return runtimes.start(tensorflow_runtime.trace(heads), heads, runtime, precision)
 
     def _said_of_none(self, found, rows, wanted):
         of_class = "" if wanted.class_name is None else f" of the class {wanted.class_name}"

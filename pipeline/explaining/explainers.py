@@ -12,7 +12,7 @@ from retinue import backbones
 from retinue.configs.errors import UsageError
 from retinue.data.decoding.resize import plain_window, resize_image
 from retinue.pipeline.explaining.explanation_request import Question, class_index, refuse
-from retinue.pipeline.prediction.predictor import CPU_BATCH
+from retinue.pipeline.explaining.probabilities import predictor
 from retinue.pipeline.runs.run import Model, open_model
 from retinue.pipeline.runtimes import runtimes
 
@@ -164,41 +164,3 @@ def _single(model, output):
     import keras
 
     return keras.Model(model.input, output, name=model.name)
-
-
-def predictor(model, size, activation):
-    """A function float32 `[n, size, size, c]` -> probabilities of a Keras model of logits, by the fastest runtime; it
-    is made at the first call."""
-    made = []
-
-    def predict(images):
-        if not made:
-            made.append(probabilities(model, size, activation))
-        return made[0](images)
-
-    return predict
-
-
-def probabilities(model, size, activation="softmax", runtime="auto", precision="auto"):
-    """A function float32 `[n, size, size, c]` -> probabilities float32 `[n, classes]` of a Keras model of logits.
-
-    activation: "softmax" or "sigmoid". runtime, precision: see `runtimes.choose`.
-    """
-    import keras
-
-    image = keras.Input((size, size, model.inputs[0].shape[-1]), name="image")
-    logits = keras.tree.flatten(model(image, training=False))[0]
-    scores = getattr(keras.ops, activation)(keras.ops.cast(logits, "float32"))
-    whole = keras.Model({"image": image}, {"scores": scores}, name="probabilities")
-    runtime, precision, _ = runtimes.choose(runtime, precision)
-    running = runtimes.start(runtimes.trace(whole), whole, runtime, precision)
-
-    def predict(images):
-        """Pieces that stay in the cache, several under way: no core waits for another at the end of each."""
-        parts = [
-            running.submit({"image": np.asarray(images[first : first + CPU_BATCH], np.float32)})
-            for first in range(0, len(images), CPU_BATCH)
-        ]
-        return np.concatenate([part.result()["scores"] for part in parts])
-
-    return predict

@@ -10,7 +10,7 @@ from keras import ops
 from retinue import backbones
 from retinue.explain.targets import region
 from retinue.pipeline.explaining.explanation_request import NothingToExplain, Question, class_index, cover_of, refuse
-from retinue.pipeline.runtimes import runtimes
+from retinue.pipeline.runtimes import runtimes, tensorflow_runtime
 
 AT_ONCE = 1_500_000  # pixels that the net sees in one call
 BACKGROUND = "background"
@@ -126,7 +126,7 @@ class Segmenter:
         mean = ops.sum(each * inside, axis=(1, 2)) / ops.sum(inside, axis=(1, 2))
         whole = keras.Model({"image": image, "region": inside}, {"each": each, "mean": mean}, name="scores")
         runtime, precision, _ = runtimes.choose()
-        return runtimes.start(runtimes.trace(whole), whole, runtime, precision)
+        return runtimes.start(tensorflow_runtime.trace(whole), whole, runtime, precision)
 
 
 def _finest(model):

@@ -26,11 +26,18 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.storage.atomic_files import atomic_write
 from retinue.data.storage.scratch import scratch_beside
 from retinue.pipeline.exporting import export_savedmodel, quantize, serving
-from retinue.pipeline.prediction.predictor import stacked
 from retinue.pipeline.runs import run_records
 from retinue.pipeline.runs.model_files import fingerprint
 from retinue.pipeline.runs.run import now, open_model, to_csv, versions
-from retinue.pipeline.runtimes import bf16_bias_correction, litert_runtime, onnx_runtime, openvino_runtime, runtimes
+from retinue.pipeline.runtimes import (
+    bf16_bias_correction,
+    litert_runtime,
+    onnx_runtime,
+    openvino_runtime,
+    runtimes,
+    tensorflow_runtime,
+)
+from retinue.pipeline.runtimes.batching import stacked
 
 NEEDS = {"openvino": "openvino", "onnx": "onnxruntime", "litert": "litert"}  # the runtime that a format's proof runs in
 TOLERANCE = 1e-4  # largest difference of a score between the export and the Keras model
@@ -100,12 +107,13 @@ def _write(model, inference, folder, to, files, say):
     for name in ("config.yaml", "classes.json"):
         shutil.copyfile(model.folder / name, folder / name)
     _write_split(model, folder)
-    function = runtimes.trace(inference)
-    converted = functools.cache(lambda: runtimes.convert(function))  # for OpenVINO's own format and for bf16.npz
+    function = tensorflow_runtime.trace(inference)
+    # for OpenVINO's own format and for bf16.npz
+    converted = functools.cache(lambda: openvino_runtime.convert(function))
     tensors = [run_records.read(model.task, record) for record in files]
     parts = [[place] for place in range(len(files))] if model.task.own_sizes else [list(range(len(files)))]
     batches = [stacked([tensors[place] for place in part], model.task.padding(training=False)) for part in parts]
-    keras_model = runtimes.TensorFlowRuntime(function, inference)
+    keras_model = tensorflow_runtime.TensorFlowRuntime(function, inference)
     truths = [keras_model(batch) for batch in batches]
     paths = [[files[place]["file"] for place in part] for part in parts]
     proofs = {}

@@ -12,7 +12,7 @@ import numpy as np
 from retinue.configs.errors import UsageError
 from retinue.data import packed
 from retinue.data.read_pack import read_pack
-from retinue.data.readers.class_folders import looks_like_image, looks_like_video
+from retinue.data.storage.file_names import looks_like_image, looks_like_video
 from retinue.pipeline.inputs import remote_files
 from retinue.pipeline.inputs.path_names import natural
 from retinue.pipeline.inputs.remote_files import is_remote

@@ -11,8 +11,8 @@ import tensorflow as tf
 from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
 from retinue.data.decoding.decode import decode_image
-from retinue.data.readers.class_folders import looks_like_image
 from retinue.data.storage.atomic_files import atomic_write
+from retinue.data.storage.file_names import looks_like_image
 from retinue.pipeline.inputs.remote_files import picture_bytes
 
 AHEAD = 16  # pictures that are being drawn at a time; bounds the memory

@@ -7,13 +7,11 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
-
 from retinue.configs.machine import usable_cores
-from retinue.pipeline.runtimes import runtimes
+from retinue.pipeline.runtimes import runtimes, tensorflow_runtime
+from retinue.pipeline.runtimes.batching import CPU_BATCH, same_sizes, stacked
 from retinue.pipeline.runtimes.concurrent_requests import finished
 
-CPU_BATCH = 8  # what a layer makes of so many pictures stays in the cache: a tenth faster than 32 on both runtimes
 BATCHES_AHEAD = 3  # decoded or being decoded while the model works; bounds the memory
 
 
@@ -54,7 +52,9 @@ class Predictor:
         """A Predictor for a Keras model in memory, with its weights as they are now."""
         inference = task.inference(model)
         predictor = cls.__new__(cls)
-        predictor._set_up(task, runtimes.start(runtimes.trace(inference), inference, runtime, precision), batch)
+        predictor._set_up(
+            task, runtimes.start(tensorflow_runtime.trace(inference), inference, runtime, precision), batch
+        )
         return predictor
 
     def _set_up(self, task, runtime, batch):
@@ -145,29 +145,6 @@ def outputs_function(model, runtime="auto", precision="auto"):
     """What runs a `Model` of run.py: a function from a batch of `task.read`'s tensors to a dict of output arrays."""
     runtime, precision, _ = runtimes.choose_for(model, runtime, precision)
     return runtimes.load(model, runtime, precision)
-
-
-def stacked(tensors, padding=None):
-    """A list of what `task.read` gives, as arrays, -> a batch. padding: what `task.padding` says of tensors that differ
-    in size; they are filled up at their ends to the largest."""
-    if padding is None:
-        return {name: np.stack([one[name] for one in tensors]) for name in tensors[0]}
-    batch = {}
-    for name in tensors[0]:
-        arrays = [one[name] for one in tensors]
-        largest = np.max([array.shape for array in arrays], axis=0)
-        batch[name] = np.full((len(arrays), *largest), padding[name], arrays[0].dtype)
-        for row, array in enumerate(arrays):
-            batch[name][(row, *map(slice, array.shape))] = array
-    return batch
-
-
-def same_sizes(one, other):
-    """Whether two of what `task.read` gives, as arrays, have the same shapes and the same sizes written in them."""
-    return all(
-        array.shape == other[name].shape and (array.ndim > 1 or np.array_equal(array, other[name]))
-        for name, array in one.items()
-    )
 
 
 def opened(model):

@@ -227,3 +227,14 @@ def _read_json(path):
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise RetinueError(f"{path}: can't be read ({error})") from None
+
+
+def device():
+    """One phrase for what TensorFlow computes on."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return f"CPU, {usable_cores()} cores"
+    names = {tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus}
+    return f"{len(gpus)} x {', '.join(sorted(names))}"

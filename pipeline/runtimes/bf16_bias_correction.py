@@ -61,23 +61,6 @@ def correct(converted, model):
     _correct_biases(converted, layers)
 
 
-def prove(run, task, net, dataset, scores):
-    """What bf16 makes of the score, for `run.json`; None where it can't be told or would be no faster.
-
-    run: `Run` that is done; net: its `TaskModel`; dataset: what it was scored on; scores: its `Scores` in f32.
-    """
-    from retinue.pipeline.evaluation.evaluate import score
-    from retinue.pipeline.runs.run import open_model
-    from retinue.pipeline.runtimes import openvino_runtime, runtimes
-
-    if scores.value is None or len(dataset) < ENOUGH or not runtimes.has_openvino() or not is_native():
-        return None
-    converted = runtimes.convert(runtimes.trace(task.inference(net)))
-    correct(converted, open_model(run.folder))
-    again = score(task, openvino_runtime.OpenVINORuntime(converted, "bf16"), dataset, interval=False)
-    return {"score": scores.headline, "files": len(dataset), "f32": scores.value, "bf16": again.value}
-
-
 def precision_for(proven):
     """("f32" or "bf16", why, to be added to a line): what `prove` speaks for."""
     if not proven:

@@ -35,8 +35,8 @@ class LiteRTRuntime:
 def convert(function, model):
     """A traced `keras.Model` -> the content of a LiteRT file with the same names, as bytes.
 
-    function: what `runtimes.trace` gives of `model`. Batch norm is folded into the convolutions, and the batch size
-    stays open, as do other sizes that were. Only LiteRT's own operations are used, none of TensorFlow's.
+    function: what `tensorflow_runtime.trace` gives of `model`. Batch norm is folded into the convolutions, and the
+    batch size stays open, as do other sizes that were. Only LiteRT's own operations are used, none of TensorFlow's.
     Raises RetinueError for a net that it has no operations for.
     """
     import tensorflow as tf

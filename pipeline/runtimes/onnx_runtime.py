@@ -44,7 +44,7 @@ class OnnxRuntime:
 
 
 def convert(function):
-    """A concrete function, as `runtimes.trace` gives it, -> the content of an ONNX file with the same names, as bytes.
+    """A concrete function of `tensorflow_runtime.trace` -> the content of an ONNX file with the same names, as bytes.
 
     Batch norm is folded into the convolutions, and the batch size stays open, as do other sizes that were.
     Raises RetinueError for a net that ONNX has no operations for.

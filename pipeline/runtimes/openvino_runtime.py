@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from retinue.configs.errors import RetinueError, first_line
 from retinue.configs.machine import usable_cores
 from retinue.pipeline.runtimes.concurrent_requests import call_in_parts
 from retinue.pipeline.runtimes.openvino_roi_align import FILLS, with_own_operation
@@ -108,3 +109,23 @@ def nothing_sent():
             del os.environ["CI"]
         else:
             os.environ["CI"] = before
+
+
+def convert(function):
+    """A concrete function, as `trace` gives it, -> an `openvino.Model` with the same names."""
+    openvino = import_openvino()
+    try:
+        # With shared weights, the default, the model reads TensorFlow's memory after TensorFlow has given it back.
+        with nothing_sent():
+            converted = openvino.convert_model(function, share_weights=False)
+    except Exception as error:  # the converter's own classes are many
+        raise RetinueError(
+            f"OpenVINO can't convert this model ({first_line(error)}); use --runtime tensorflow"
+        ) from error
+    names = sorted(function.structured_outputs)  # TensorFlow flattens a dict by its sorted keys
+    named = set(names) <= {name for output in converted.outputs for name in output.names}
+    for output, name in zip(converted.outputs, names, strict=True):
+        # What was named in the graph, too, has several names, of which any may be given.
+        own = next(known for known in names if known in output.names) if named else name
+        output.get_tensor().set_names({own})
+    return converted

@@ -9,10 +9,10 @@ import contextlib
 import importlib.util
 
 from retinue.configs.choices import PRECISIONS, RUN_IN, RUNTIMES
-from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.errors import RetinueError, UsageError, first_line
 from retinue.pipeline.runtimes import bf16_bias_correction, litert_runtime, onnx_runtime
-from retinue.pipeline.runtimes.concurrent_requests import finished
-from retinue.pipeline.runtimes.openvino_runtime import OpenVINORuntime, import_openvino, nothing_sent
+from retinue.pipeline.runtimes.openvino_runtime import OpenVINORuntime, convert, import_openvino
+from retinue.pipeline.runtimes.tensorflow_runtime import TensorFlowRuntime, trace
 
 SPEED_ON_A_CPU = ("openvino", "onnxruntime", "tensorflow", "litert")  # the fastest first, by `retinue benchmark`
 # In an export's folder:
@@ -20,29 +20,6 @@ SAVED_MODEL_FILE, OPENVINO_FILE, ONNX_FILE, LITERT_FILE = "saved_model.pb", "mod
 MODULES = {"openvino": "openvino", "onnxruntime": "onnxruntime", "litert": "ai_edge_litert"}
 INSTALLED_BY = {"openvino": "openvino", "onnxruntime": onnx_runtime.PACKAGES, "litert": litert_runtime.PACKAGES}
 MODEL_SIGNATURE = "model"  # of an exported SavedModel: from what `task.read` gives to what `task.inference` gives
-
-
-class TensorFlowRuntime:
-    """One traced function.
-
-    function: a concrete TensorFlow function with keyword arguments, as `trace` and the signatures of a SavedModel are.
-    owner: what holds its variables; a function alone does not keep them.
-    """
-
-    name, precision, streams = "tensorflow", "f32", 1
-
-    def __init__(self, function, owner):
-        self._function, self._owner = function, owner
-
-    def submit(self, inputs):
-        """A future of the outputs, already there: TensorFlow takes all cores for one call."""
-        return finished(self(inputs))
-
-    def __call__(self, inputs):
-        import tensorflow as tf
-
-        outputs = self._function(**{name: tf.constant(value) for name, value in inputs.items()})
-        return {name: value.numpy() for name, value in outputs.items()}
 
 
 def start(function, owner, runtime, precision):
@@ -105,7 +82,7 @@ def _explained(path):
         yield
     except Exception as error:
         raise RetinueError(
-            f"{path}: can't be read ({_reason(error)}); it or a file beside it is damaged, export the run again"
+            f"{path}: can't be read ({first_line(error)}); it or a file beside it is damaged, export the run again"
         ) from error
 
 
@@ -126,32 +103,6 @@ def offered(model):
     if not held:
         raise RetinueError(f"{model.folder}: {' or '.join(files)} is missing; export the run again")
     return tuple(dict.fromkeys(held))
-
-
-def trace(model):
-    """A `keras.Model` with named inputs and a dict of outputs -> a concrete function with the batch size open."""
-    import tensorflow as tf
-
-    signature = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in model.inputs}
-    return tf.function(lambda **inputs: model(inputs, training=False)).get_concrete_function(**signature)
-
-
-def convert(function):
-    """A concrete function, as `trace` gives it, -> an `openvino.Model` with the same names."""
-    openvino = import_openvino()
-    try:
-        # With shared weights, the default, the model reads TensorFlow's memory after TensorFlow has given it back.
-        with nothing_sent():
-            converted = openvino.convert_model(function, share_weights=False)
-    except Exception as error:  # the converter's own classes are many
-        raise RetinueError(f"OpenVINO can't convert this model ({_reason(error)}); use --runtime tensorflow") from error
-    names = sorted(function.structured_outputs)  # TensorFlow flattens a dict by its sorted keys
-    named = set(names) <= {name for output in converted.outputs for name in output.names}
-    for output, name in zip(converted.outputs, names, strict=True):
-        # What was named in the graph, too, has several names, of which any may be given.
-        own = next(known for known in names if known in output.names) if named else name
-        output.get_tensor().set_names({own})
-    return converted
 
 
 def ways(model):
@@ -175,7 +126,7 @@ def choose_for(model, runtime="auto", precision="auto"):
 def choose(runtime="auto", precision="auto", offered=("tensorflow", "openvino"), proven=None):
     """(runtime, precision, why): what to run with, and one line that says so.
 
-    offered: the runtimes that the model can be run with. proven: what `bf16_bias_correction.prove` found, or None;
+    offered: the runtimes that the model can be run with. proven: what `bf16_proof.prove` found, or None;
     only with it
     does "auto" take bf16. Raises UsageError for what is unknown, not installed or not possible together.
     """
@@ -230,9 +181,3 @@ def _fastest(precision, offered):
     missing = "openvino" in offered and not has_openvino()
     why = "mostly the fastest on a CPU; `retinue benchmark` measures"
     return fastest, "OpenVINO is not installed" if missing else why
-
-
-def _reason(error):
-    """One line of an error's text: the first that doesn't say where in OpenVINO's sources it comes from."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if not line.startswith(("Exception from", "Check '"))), type(error).__name__)

@@ -22,9 +22,9 @@ def main(folder, size):
     import tensorflow as tf
 
     from retinue.pipeline.runs.run import open_model
+    from retinue.pipeline.runtimes.tensorflow_runtime import is_out_of_memory
     from retinue.pipeline.training.freeze import apply_stage
     from retinue.pipeline.training.optimizer import make_optimizer
-    from retinue.pipeline.training.step_settings import is_out_of_memory
 
     task = open_model(folder).task
     train, base = task.config.train, None

@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
 from retinue.data import batches
-from retinue.pipeline.prediction.predictor import CPU_BATCH
 from retinue.pipeline.runs.run import versions
-from retinue.pipeline.runtimes import runtimes
+from retinue.pipeline.runtimes import runtimes, tensorflow_runtime
+from retinue.pipeline.runtimes.batching import CPU_BATCH
 from retinue.pipeline.runtimes.concurrent_requests import in_turn
 from retinue.pipeline.training.feature_cache import FeatureCache, megabytes, weights_hash
 
@@ -101,7 +101,7 @@ class StageFeatures:
         progress.start("features", -(-missing // CPU_BATCH))
         try:
             for one in work:
-                runtime = runtimes.start(runtimes.trace(one.model), one.model, self.runtime, self.precision)
+                runtime = runtimes.start(tensorflow_runtime.trace(one.model), one.model, self.runtime, self.precision)
                 for view in range(one.cache.views):
                     self._fill(one, view, runtime, progress, stopped)
         finally:

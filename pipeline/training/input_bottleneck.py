@@ -10,8 +10,8 @@ from retinue.configs.machine import usable_cores
 from retinue.data import packed
 from retinue.data.batches import as_written
 from retinue.data.dataset import Ragged
-from retinue.data.decoding.clip_file import frame_names
 from retinue.data.decoding.decode import decode_image, encoded_bytes
+from retinue.data.storage.file_names import frame_names
 
 LIMIT = 0.1  # share of an epoch; more is worth a warning
 SHORTEST = 2.0  # seconds; what is waited less in an epoch is nobody's trouble

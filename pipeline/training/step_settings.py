@@ -2,9 +2,6 @@
 
 from retinue.configs.errors import RetinueError, UsageError
 
-# What TensorFlow's other errors say where a GPU is full: a copy to it, and a library that could not start there.
-SIGNS_OF_FULL = ("Dst tensor is not initialized", "CUDA_ERROR_OUT_OF_MEMORY", "CUDNN_STATUS_ALLOC_FAILED")
-
 
 def refuse_step(train, distribution, count):
     """Raise UsageError for a step that can't be made. train: `TrainConfig`; count: files to learn from."""
@@ -59,13 +56,6 @@ def step_lines(train, batch_size):
             f"{batch_size / train.reference_batch_size:g} (train.reference_batch_size)"
         )
     return lines
-
-
-def is_out_of_memory(error):
-    """Whether one of TensorFlow's errors says that a device has no memory left."""
-    import tensorflow as tf
-
-    return isinstance(error, tf.errors.ResourceExhaustedError) or any(sign in str(error) for sign in SIGNS_OF_FULL)
 
 
 def out_of_memory(train, batch_size, input_size):

@@ -12,12 +12,11 @@ from retinue.configs.quiet import import_tensorflow
 from retinue.data import packed
 from retinue.data.checking.check_report import problem_lines
 from retinue.data.finding import BAD
-from retinue.pipeline.doctor import device
+from retinue.pipeline.evaluation import bf16_proof
 from retinue.pipeline.evaluation.evaluate import headline
 from retinue.pipeline.inputs.prepare import prepare
 from retinue.pipeline.runs.progress import Progress
-from retinue.pipeline.runs.run import Run, next_folder, now, open_model, refuse_existing, to_csv
-from retinue.pipeline.runtimes import bf16_bias_correction
+from retinue.pipeline.runs.run import Run, device, next_folder, now, open_model, refuse_existing, to_csv
 from retinue.pipeline.training import distribute
 from retinue.pipeline.training.step_settings import refuse_step, step_lines
 
@@ -152,7 +151,7 @@ def _train(run, task, model, dataset, report, resume, say, distribution):
     scored = dataset.split("test") if (dataset.splits == "test").any() else held_out
     scores = Evaluation(task, model, scored)(interval=True) if len(scored) else None
     if scores is not None:
-        run.update(proven=bf16_bias_correction.prove(run, task, model, scored, scores))
+        run.update(proven=bf16_proof.prove(run, task, model, scored, scores))
     _report(run, task, model, dataset, scored, scores, history, report)
     return scores
 

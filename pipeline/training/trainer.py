@@ -12,13 +12,14 @@ from retinue.backbones.dropout import Dropout
 from retinue.configs.errors import GoOnError, RetinueError
 from retinue.data import batches
 from retinue.data.storage.atomic_files import atomic_path, remove_leftovers
+from retinue.pipeline.runtimes.tensorflow_runtime import is_out_of_memory
 from retinue.pipeline.training import checkpoint
 from retinue.pipeline.training.distribute import Distribution, is_loss
 from retinue.pipeline.training.ema import MovingAverage
 from retinue.pipeline.training.features import StageFeatures, find_feature_models
 from retinue.pipeline.training.freeze import apply_stage
 from retinue.pipeline.training.optimizer import make_optimizer
-from retinue.pipeline.training.step_settings import is_out_of_memory, out_of_memory, refuse_step, scaled_stage
+from retinue.pipeline.training.step_settings import out_of_memory, refuse_step, scaled_stage
 from retinue.pipeline.training.trainer_callback import EpochLog
 
 READ_AHEAD = 32  # batches that tf.data may have begun beyond the present step

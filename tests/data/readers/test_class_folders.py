@@ -5,7 +5,8 @@ import os
 import pytest
 
 from retinue.configs.errors import RetinueError
-from retinue.data.readers.class_folders import looks_like_image, read_class_folders
+from retinue.data.readers.class_folders import read_class_folders
+from retinue.data.storage.file_names import looks_like_image
 
 
 def make(folder, *names):

@@ -12,10 +12,10 @@ import pytest
 from retinue import tasks
 from retinue.configs.load import load_config, to_yaml
 from retinue.pipeline.exporting.export import TOLERANCE, export
-from retinue.pipeline.prediction.predictor import stacked
 from retinue.pipeline.runs import run_records
 from retinue.pipeline.runs.run import Model
-from retinue.pipeline.runtimes import runtimes
+from retinue.pipeline.runtimes import tensorflow_runtime
+from retinue.pipeline.runtimes.batching import stacked
 
 pytestmark = pytest.mark.slow
 
@@ -114,7 +114,7 @@ def test_each_format_agrees_with_keras_without_retinue(task, tmp_path):
     tensors = [run_records.read(model.task, run_records.whole(file)) for file in files]
     batch = stacked(tensors, model.task.padding(training=False))
     inference = model.task.inference(model.build())
-    truth = runtimes.TensorFlowRuntime(runtimes.trace(inference), inference)(batch)
+    truth = tensorflow_runtime.TensorFlowRuntime(tensorflow_runtime.trace(inference), inference)(batch)
     np.savez(tmp_path / "inputs.npz", **batch)
     for form, program in ELSEWHERE.items():
         command = [sys.executable, "-c", BEFORE + program + AFTER, out, tmp_path / "inputs.npz", tmp_path / form]

@@ -18,7 +18,7 @@ from PIL import Image
 
 from retinue.benchmarks.kill_predict import Job, compare, kill_until_done
 from retinue.configs.errors import UsageError
-from retinue.data.readers.class_folders import looks_like_image
+from retinue.data.storage.file_names import looks_like_image
 from retinue.data.storage.scratch import scratch_folder
 from retinue.pipeline.inputs.remote_files import fetch, find_remote
 from retinue.pipeline.inputs.sources import find_files

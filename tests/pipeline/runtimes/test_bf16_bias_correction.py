@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from retinue.data.readers.read import read
+from retinue.pipeline.evaluation import bf16_proof
 from retinue.pipeline.evaluation.evaluate import score
 from retinue.pipeline.exporting.export import export
 from retinue.pipeline.runs.run import Run, open_model
-from retinue.pipeline.runtimes import bf16_bias_correction, openvino_runtime, runtimes
+from retinue.pipeline.runtimes import bf16_bias_correction, openvino_runtime, runtimes, tensorflow_runtime
 
 # Of bfloat16's 1 and 1 + 2**-7 the nearest: the first goes up by 15/4096, the other down by 1/512.
 UP, DOWN = 1 + 2**-8 + 2**-12, 1 + 2**-9
@@ -63,7 +64,7 @@ def net():
 def test_biases_take_the_mean_shift_out_of_a_net(net):
     random = np.random.default_rng(0)
     pictures = [{"image": np.float32(random.uniform(0.5, 1.5, (16, 16, 3)))} for _ in range(16)]
-    converted = runtimes.convert(runtimes.trace(net))
+    converted = openvino_runtime.convert(tensorflow_runtime.trace(net))
     before = converted.clone()
     layers = bf16_bias_correction.measure(converted, Plain(), pictures[:8])
     assert len(layers) == 5 and sum(layer.shape == (6, 3, 3, 3) for layer in layers) == 2
@@ -92,7 +93,7 @@ def _with_rounded_weights(converted):
 
 def test_what_is_kept_is_what_was_measured(net, tmp_path):
     picture = {"image": np.full((16, 16, 3), 0.7, np.float32)}
-    layers = bf16_bias_correction.measure(runtimes.convert(runtimes.trace(net)), Plain(), [picture])
+    layers = bf16_bias_correction.measure(openvino_runtime.convert(tensorflow_runtime.trace(net)), Plain(), [picture])
     bf16_bias_correction.write(tmp_path / "bf16.npz", layers)
     for one, other in zip(layers, bf16_bias_correction._read(tmp_path / "bf16.npz"), strict=True):
         assert one.shape == other.shape and one.magnitude == other.magnitude
@@ -150,8 +151,8 @@ def test_what_bf16_costs_is_scored_on_enough_files_only(own_model, tmp_path):
     (own_model.folder / "run.json").write_text("{}")
     scores = score(own_model.task, runtimes.load(own_model, "tensorflow", "f32"), dataset, interval=False)
     few = dataset.take(np.arange(bf16_bias_correction.ENOUGH - 1))
-    assert bf16_bias_correction.prove(run, own_model.task, net, few, scores) is None
-    found = bf16_bias_correction.prove(run, own_model.task, net, dataset, scores)
+    assert bf16_proof.prove(run, own_model.task, net, few, scores) is None
+    found = bf16_proof.prove(run, own_model.task, net, dataset, scores)
     if not bf16_bias_correction.is_native():
         assert found is None
         return

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
-from retinue.pipeline.runtimes import litert_runtime, runtimes
+from retinue.pipeline.runtimes import litert_runtime, tensorflow_runtime
 
 
 def test_names_weights_and_open_sizes_are_kept(tmp_path):
@@ -14,7 +14,7 @@ def test_names_weights_and_open_sizes_are_kept(tmp_path):
     weighed = keras.layers.Dense(2, kernel_initializer="identity", bias_initializer=keras.initializers.Constant(5))(a)
     means = 3 * weighed + keras.ops.mean(keras.ops.cast(b, "float32"), axis=1)
     model = keras.Model({"b": b, "a": a}, {"means": means, "copy": keras.ops.cast(b, "int32")})
-    (tmp_path / "model.tflite").write_bytes(litert_runtime.convert(runtimes.trace(model), model))
+    (tmp_path / "model.tflite").write_bytes(litert_runtime.convert(tensorflow_runtime.trace(model), model))
     run = litert_runtime.LiteRTRuntime(tmp_path / "model.tflite")
     for count, length in ((1, 3), (3, 1), (2, 3)):
         numbers = np.arange(count * length * 2, dtype=np.uint8).reshape(count, length, 2)

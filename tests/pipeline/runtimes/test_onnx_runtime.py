@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.pipeline.runtimes import onnx_runtime, runtimes
+from retinue.pipeline.runtimes import onnx_runtime, tensorflow_runtime
 from retinue.tasks.detection.padding import HidePadding
 from retinue.tasks.segmentation.upsampling import PadToMultiple
 
@@ -22,7 +22,7 @@ def net():
 
 def test_names_and_open_sizes_are_kept():
     model = net()
-    content = onnx_runtime.convert(runtimes.trace(model))
+    content = onnx_runtime.convert(tensorflow_runtime.trace(model))
     graph = onnx.load_from_string(content).graph
     sizes = {
         tensor.name: [size.dim_param or size.dim_value for size in tensor.type.tensor_type.shape.dim]
@@ -46,7 +46,7 @@ def test_batch_norm_is_folded():
     image = keras.Input((8, 8, 3), name="image")
     x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3, use_bias=False)(image))
     model = keras.Model({"image": image}, {"y": keras.layers.ReLU()(x)})
-    graph = onnx.load_from_string(onnx_runtime.convert(runtimes.trace(model))).graph
+    graph = onnx.load_from_string(onnx_runtime.convert(tensorflow_runtime.trace(model))).graph
     kinds = {node.op_type for node in graph.node}
     assert "Conv" in kinds and not kinds & {"BatchNormalization", "Mul", "Sub"}
 
@@ -60,7 +60,7 @@ def test_sizes_that_are_rounded_up_come_out_the_same(sides):
     padded = PadToMultiple(32, (1.0, 2.0, 3.0))(pixels)
     outputs = {"padded": padded, "hidden": HidePadding(4, 32)(padded, size)}
     model = keras.Model({"image": image, "size": size}, outputs)
-    run = onnx_runtime.OnnxRuntime(onnx_runtime.convert(runtimes.trace(model)))
+    run = onnx_runtime.OnnxRuntime(onnx_runtime.convert(tensorflow_runtime.trace(model)))
     given = {"image": np.full((2, *sides, 3), 9, np.uint8), "size": np.array([sides, (1, 1)], np.int32)}
     outputs, truth = run(given), model(given)
     for name, value in truth.items():
@@ -77,4 +77,4 @@ def test_what_onnx_has_no_operation_for_is_refused():
 def test_without_the_converter_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx.convert", None)
     with pytest.raises(UsageError, match=r"tf2onnx.convert, which .*pip install 'retinue\[onnx\]'"):
-        onnx_runtime.convert(runtimes.trace(net()))
+        onnx_runtime.convert(tensorflow_runtime.trace(net()))

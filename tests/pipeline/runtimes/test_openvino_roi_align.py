@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from retinue.pipeline.runtimes import runtimes
+from retinue.pipeline.runtimes import openvino_runtime, tensorflow_runtime
 from retinue.pipeline.runtimes.openvino_roi_align import FILLS, with_own_operation
 from retinue.pipeline.runtimes.openvino_runtime import OpenVINORuntime
 from retinue.tasks.detection.roi_align import RoIAlign
@@ -52,8 +52,8 @@ def inputs(images, size):
 def test_answers_are_those_of_tensorflow_and_of_the_converted_graph(function_and_model, size, fills):
     function, model = function_and_model
     given = inputs(len(size), size)
-    truth = runtimes.TensorFlowRuntime(function, model)(given)
-    converted = runtimes.convert(function)
+    truth = tensorflow_runtime.TensorFlowRuntime(function, model)(given)
+    converted = openvino_runtime.convert(function)
     own = with_own_operation(converted)
     kinds = [node.get_type_name() for node in own.get_ops()]
     assert kinds.count("ROIAlign") == len(STRIDES) and "ROIAlign" not in [
@@ -74,4 +74,4 @@ def test_answers_are_those_of_tensorflow_and_of_the_converted_graph(function_and
 def test_other_models_stay_as_they_are():
     image = keras.Input((4, 4, 3), name="image")
     model = keras.Model({"image": image}, {"scores": keras.layers.Conv2D(2, 3)(image)})
-    assert with_own_operation(runtimes.convert(runtimes.trace(model))) is None
+    assert with_own_operation(openvino_runtime.convert(tensorflow_runtime.trace(model))) is None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from retinue.configs.errors import UsageError
-from retinue.pipeline.runtimes import runtimes
+from retinue.pipeline.runtimes import runtimes, tensorflow_runtime
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def model():
 
 @pytest.mark.parametrize("runtime", ["tensorflow", "openvino", "onnxruntime"])
 def test_a_batch_of_any_size_gives_named_outputs(model, runtime):
-    run = runtimes.start(runtimes.trace(model), model, runtime, "f32")
+    run = runtimes.start(tensorflow_runtime.trace(model), model, runtime, "f32")
     images = np.arange(5 * 12, dtype=np.uint8).reshape(5, 2, 2, 3)
     for count in (5, 1, 3):
         outputs = run({"image": images[:count]})
@@ -33,7 +33,7 @@ def test_a_batch_of_any_size_gives_named_outputs(model, runtime):
 
 @pytest.mark.parametrize("runtime", ["tensorflow", "openvino", "onnxruntime"])
 def test_earlier_outputs_stay_as_they_were(model, runtime):
-    run = runtimes.start(runtimes.trace(model), model, runtime, "f32")
+    run = runtimes.start(tensorflow_runtime.trace(model), model, runtime, "f32")
     first = run({"image": np.full((1, 2, 2, 3), 3, np.uint8)})["scores"]
     run({"image": np.full((1, 2, 2, 3), 200, np.uint8)})
     np.testing.assert_array_equal(first, [[7, 7, 7]])
@@ -44,7 +44,7 @@ def test_the_model_outlives_its_builder():
         keras.utils.set_random_seed(0)
         image = keras.Input((4,), name="image")
         model = keras.Model({"image": image}, {"scores": keras.layers.Dense(2, kernel_initializer="ones")(image)})
-        return runtimes.start(runtimes.trace(model), model, "tensorflow", "f32")
+        return runtimes.start(tensorflow_runtime.trace(model), model, "tensorflow", "f32")
 
     run = build()
     import gc
@@ -94,8 +94,10 @@ def test_what_can_not_be_had_is_refused(options, words):
 def test_the_converter_sends_nothing(tmp_path):
     """OpenVINO's converter would report to its makers, by a process of its own, and write into the user's home."""
     program = (
-        "import os, sys, keras, retinue.pipeline.runtimes.runtimes as runtimes; x = keras.Input((4,), name='x'); "
-        "model = keras.Model({'x': x}, {'y': keras.layers.Dense(2)(x)}); runtimes.convert(runtimes.trace(model)); "
+        "import os, sys, keras; from retinue.pipeline.runtimes import openvino_runtime, tensorflow_runtime; "
+        "x = keras.Input((4,), name='x'); "
+        "model = keras.Model({'x': x}, {'y': keras.layers.Dense(2)(x)}); "
+        "openvino_runtime.convert(tensorflow_runtime.trace(model)); "
         "print(os.path.exists(os.path.expanduser('~/intel')), os.environ.get('CI'))"
     )
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(sys.path)}

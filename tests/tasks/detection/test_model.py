@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from retinue import backbones
 from retinue.configs.errors import UsageError
-from retinue.pipeline.runtimes import runtimes
+from retinue.pipeline.runtimes import runtimes, tensorflow_runtime
 from retinue.tasks.detection import model
 from retinue.tasks.detection.padding import HidePadding
 
@@ -77,7 +77,7 @@ def test_no_gradient_flows_through_proposals(built):
 
 
 def answers(config, detector):
-    return runtimes.trace(model.inference(detector, config.detection))
+    return tensorflow_runtime.trace(model.inference(detector, config.detection))
 
 
 def pictures(sizes):

@@ -11,7 +11,7 @@ from retinue.backbones.weights import TORCH_VARIABLES
 from retinue.benchmarks.parity import detection_golden as golden
 from retinue.configs.errors import RetinueError
 from retinue.configs.load import load_config
-from retinue.pipeline.runtimes import runtimes
+from retinue.pipeline.runtimes import runtimes, tensorflow_runtime
 from retinue.tasks.detection import model, torchvision
 
 FOLDER = Path(__file__).parent / "golden"
@@ -83,7 +83,7 @@ def check(net):
     records = json.loads((FOLDER / f"{net}_fpn.json").read_text())
     sizes = golden.SIZES[net]
     inference = model.inference(detector, config.detection)
-    run = runtimes.trace(inference)
+    run = tensorflow_runtime.trace(inference)
     together = run(**tensors_of(sizes))
     for row, (height, width) in enumerate(sizes):
         key = f"{height}x{width}"
@@ -102,7 +102,7 @@ def check(net):
 
 def test_resnet18_answers_and_loses_as_torchvision_and_openvino_answers_the_same():
     inference, together, sizes = check("resnet18")
-    runtime = runtimes.start(runtimes.trace(inference), inference, "openvino", "f32")
+    runtime = runtimes.start(tensorflow_runtime.trace(inference), inference, "openvino", "f32")
     answered = runtime(batch_of(sizes))
     for name, tolerance in (("boxes", 0.01), ("scores", 1e-4), ("labels", 0), ("count", 0)):
         np.testing.assert_allclose(answered[name], together[name], atol=tolerance)

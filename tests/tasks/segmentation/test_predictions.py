@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from retinue.configs.load import load_config
 from retinue.configs.schema import SegmentationConfig
-from retinue.pipeline.runtimes import openvino_runtime, runtimes
+from retinue.pipeline.runtimes import openvino_runtime, tensorflow_runtime
 from retinue.tasks.segmentation.predictions import inference
 from retinue.tasks.segmentation.task import Segmentation
 
@@ -86,10 +86,10 @@ def test_views_are_means_of_probabilities():
 @pytest.mark.parametrize("settings", [{}, {"flip": True, "scales": (1.0, 2.0), "scores": True}])
 def test_openvino_gives_the_same(settings):
     answer = inference(net(np.random.default_rng(6).normal(0, 0.02, (3, 3, 3, 3))), SegmentationConfig(**settings))
-    function = runtimes.trace(answer)
+    function = tensorflow_runtime.trace(answer)
     inputs = {"image": blobs(7), "original_size": np.array([[25, 31]] * 2, np.int32)}
-    one = runtimes.TensorFlowRuntime(function, answer)(inputs)
-    other = openvino_runtime.OpenVINORuntime(runtimes.convert(function))(inputs)
+    one = tensorflow_runtime.TensorFlowRuntime(function, answer)(inputs)
+    other = openvino_runtime.OpenVINORuntime(openvino_runtime.convert(function))(inputs)
     assert set(one) == set(other) and (one["mask"] == other["mask"]).mean() > 0.999
     np.testing.assert_allclose(one["confidence"], other["confidence"], atol=1e-5)
 
