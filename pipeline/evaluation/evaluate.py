@@ -9,6 +9,8 @@ from retinue.data.checking.check_report import problem_lines
 from retinue.pipeline.inputs.prepare import inspect, refuse_unfit
 from retinue.pipeline.runs.run import open_model
 
+LARGEST_SIDE = 1024  # pixels of the longer side of an image in worst/
+
 
 class Evaluation:
     """Scores of a Keras model on one dataset, again and again as the model learns.
@@ -138,7 +140,6 @@ def headline(scores):
 
 def worst_pictures(task, model, dataset, rows):
     """For the report: the pictures of `rows`, dicts of file, image, and the truth and what was said of `task.judge`."""
-    from retinue.pipeline.reports.report import LARGEST
     from retinue.tasks import drawing
 
     if not len(rows):
@@ -156,7 +157,7 @@ def worst_pictures(task, model, dataset, rows):
         image = task.picture(record)
         if task.draws_places:
             image = task.draw(image, prediction, truth)
-        items.append({"file": record["file"], "truth": names, "said": said, "image": drawing.shrink(image, LARGEST)})
+        items.append({"file": record["file"], "truth": names, "said": said, "image": drawing.shrink(image, LARGEST_SIDE)})
     return items
 
 

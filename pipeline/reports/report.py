@@ -8,6 +8,7 @@ import jinja2
 from PIL import Image
 
 from retinue.data.storage.atomic_files import atomic_path, atomic_write
+from retinue.pipeline.evaluation.evaluate import LARGEST_SIDE
 from retinue.pipeline.reports import detection_sections, plots, sections, segmentation_sections, video_sections
 from retinue.pipeline.runs.run import to_csv
 from retinue.tasks import drawing
@@ -15,7 +16,6 @@ from retinue.tasks.fonts import printable
 from retinue.tasks.scores import counted
 
 MOST_WORST = 20  # pictures in worst/ and on the page
-LARGEST = 1024  # pixels of a side of a picture in worst/
 NO_SCORE = "No files were held out, so there is no score."
 WORST_NAME = re.compile(r"\d\d_truth-.*_said-.*\.jpg")
 
@@ -181,7 +181,7 @@ def _write_worst(folder, images):
         names = [label["label"] for label in given]
         file = f"{rank:02d}_truth-{_file_part(truth)}_said-{_file_part(names)}.jpg"
         with atomic_path(folder / file) as path:
-            Image.fromarray(drawing.with_panel(drawing.shrink(item["image"], LARGEST), lines)).save(path, quality=90)
+            Image.fromarray(drawing.with_panel(drawing.shrink(item["image"], LARGEST_SIDE), lines)).save(path, quality=90)
         scored = ";".join("" if label["score"] is None else f"{label['score']:.4f}" for label in given)
         rows.append(
             {"picture": file, "file": item["file"], "truth": ";".join(truth), "said": ";".join(names), "score": scored}
