@@ -157,7 +157,9 @@ def worst_pictures(task, model, dataset, rows):
         image = task.picture(record)
         if task.draws_places:
             image = task.draw(image, prediction, truth)
-        items.append({"file": record["file"], "truth": names, "said": said, "image": drawing.shrink(image, LARGEST_SIDE)})
+        items.append(
+            {"file": record["file"], "truth": names, "said": said, "image": drawing.shrink(image, LARGEST_SIDE)}
+        )
     return items
 
 

@@ -181,7 +181,9 @@ def _write_worst(folder, images):
         names = [label["label"] for label in given]
         file = f"{rank:02d}_truth-{_file_part(truth)}_said-{_file_part(names)}.jpg"
         with atomic_path(folder / file) as path:
-            Image.fromarray(drawing.with_panel(drawing.shrink(item["image"], LARGEST_SIDE), lines)).save(path, quality=90)
+            Image.fromarray(drawing.with_panel(drawing.shrink(item["image"], LARGEST_SIDE), lines)).save(
+                path, quality=90
+            )
         scored = ";".join("" if label["score"] is None else f"{label['score']:.4f}" for label in given)
         rows.append(
             {"picture": file, "file": item["file"], "truth": ";".join(truth), "said": ";".join(names), "score": scored}
