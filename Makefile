@@ -2,7 +2,7 @@ PYTHON ?= python3.11
 VENV = .venv
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo test test-all gpu-check lint parity clean
+.PHONY: demo test test-all gpu-check lint types parity clean
 
 $(INSTALLED): setup.py pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
@@ -25,6 +25,14 @@ gpu-check: $(INSTALLED)
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(MAKE) --no-print-directory types
+
+# The repository is the package, so mypy finds `retinue` through a link to this folder.
+types: $(INSTALLED)
+	mkdir -p $(VENV)/types && ln -sfn "$(CURDIR)" $(VENV)/types/retinue
+	cd $(VENV)/types && MYPYPATH=. ../bin/mypy --config-file retinue/pyproject.toml --cache-dir .mypy_cache \
+	  -p retinue.configs -p retinue.data -p retinue.backbones -p retinue.tasks -p retinue.explain -p retinue.pipeline \
+	  -m retinue.cli -m retinue.cli_model
 
 # Golden numbers anew from the peers' own code, in an environment of its own (see benchmarks/parity/README.md).
 parity: $(INSTALLED)

@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 DEPENDENCIES = [
     "tensorflow>=2.21,<2.22",  # data, training, strategies, SavedModels; without CUDA (see the cuda extra)
-    "keras>=3.15",  # layers and models; 3.15 is the first whose `fit` we have tested throughout
+    "keras>=3.15,<3.16",  # layers and models; other versions are not tested
     "numpy",
     "opencv-python-headless",  # TIFF, video, optical flow
     "Pillow",  # `check` reads files without importing TensorFlow
@@ -36,7 +36,8 @@ EXTRAS = {
     # lets anybody on the network use it, without a token.
     "ray": ["ray>=2.60", "fsspec[http]"],
     "quantize": ["nncf>=3.4"],  # int8 exports: OpenVINO's own quantiser
-    "dev": ["pytest", "pytest-xdist", "ruff"],  # xdist: tests keep one core busy, so two processes take half as long
+    # xdist: tests keep one core busy, so two processes take half as long. mypy and PyYAML's types: `make lint`.
+    "dev": ["pytest", "pytest-xdist", "ruff", "mypy>=2.4", "types-PyYAML"],
 }
 
 ROOMS = find_packages(exclude=["tests*", "benchmarks*", "docs*"])
@@ -52,6 +53,7 @@ setup(
     package_dir={"retinue": "."},
     packages=["retinue", *(f"retinue.{room}" for room in ROOMS)],
     package_data={
+        "retinue": ["py.typed"],
         "retinue.configs": ["*.yaml"],
         "retinue.pipeline.reports": ["*.html.j2"],
         "retinue.pipeline.explaining": ["*.html.j2"],
