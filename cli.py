@@ -62,29 +62,6 @@ def check(data, task, out, settings, as_json):
     sys.exit(1 if report.would_fail else 0)
 
 
-@commands.command(short_help="Pack your data into TFRecord shards.")
-@click.argument("data")
-@click.option("--out", help="Folder for the shards and their index.")
-@click.option("--task", type=TASK_OF_DATA, default="auto", show_default=True)
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a configuration key.")
-@click.option("--verify", is_flag=True, help="Instead read every byte of DATA, a pack, and compare.")
-def pack(data, out, task, settings, verify):
-    """Check DATA and write it as TFRecord shards into --out: a few large files instead of many small ones.
-
-    Every command takes that folder as DATA, also from gs://, and gives the same as from the loose files. A pack that
-    was broken off goes on with the same command. Ends with code 3 when something bad in DATA was left out.
-    """
-    from retinue.pipeline import pack as packing
-    from retinue.pipeline.inputs.prepare import config_for
-
-    if verify:
-        sys.exit(0 if packing.verify(data, say=click.echo) else 1)
-    if not out:
-        raise UsageError(f"retinue pack needs --out, a folder for the pack (and --verify looks through one: {data})")
-    config = config_for(data, None if task == "auto" else task, settings=settings)
-    sys.exit(3 if packing.pack(data, config, out, task=task, say=click.echo) else 0)
-
-
 @commands.command(short_help="Fine-tune a pretrained model on your data.")
 @click.argument("data")
 @click.option("--task", type=TASK_OF_DATA, default="auto", show_default=True)

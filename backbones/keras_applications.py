@@ -7,7 +7,6 @@ from pathlib import Path
 import h5py
 import keras
 
-from retinue.backbones import tfjs
 from retinue.backbones.preprocess_layer import Preprocess
 from retinue.configs.errors import RetinueError
 
@@ -56,19 +55,6 @@ def _classes_in(path):
         kernel = group[last][group[last].attrs["weight_names"][0]]
         is_classifier = kernel.ndim == 2 or last in CONVOLUTION_CLASSIFIERS
         return kernel.shape[-1] if is_classifier else None
-
-
-def read_tfjs(path, application, size):
-    """The same for a file of TensorFlow.js (see tfjs.py)."""
-    arrays = tfjs.read(path, application)
-    found = {}
-    for name, copy in paired({key.split("/")[0] for key in arrays}, application, size):
-        for variable in copy.weights:
-            kind = variable.path.rsplit("/", 1)[-1]
-            theirs = "depthwise_kernel" if kind == "kernel" and f"{name}/depthwise_kernel" in arrays else kind
-            if f"{name}/{theirs}" in arrays:
-                found[f"{copy.name}/{kind}"] = arrays[f"{name}/{theirs}"]
-    return found
 
 
 def paired(names, application, size):

@@ -54,8 +54,7 @@ def load_weights(model, source, name):
     """Load weights into a model that `build(name, ...)` made (it may have grown a head), and give a `WeightsReport`.
 
     source: "imagenet"; `hf://owner/name`; or a path: .pth or .safetensors of torchvision or timm, .h5 of
-    keras.applications or its trunks in nsfwjs-4.3.0.tgz (npm), or .weights.h5 or .keras that Keras saved from one of
-    our own models.
+    keras.applications, or .weights.h5 or .keras that Keras saved from one of our own models.
     Layers of the model that the file does not know keep their values and are reported as missing. Where the model has
     other than three input channels, the first kernel is the file's averaged over RGB and copied (Wang et al. 2016,
     section 3.2, TSN), or summed for a single channel.
@@ -72,7 +71,7 @@ def load_weights(model, source, name):
         found, unexpected = _from_torch(path, name, variables)
     elif path.name.endswith((".weights.h5", ".keras")):
         found, unexpected = _from_keras(path, name, model)
-    elif name.startswith("keras/") and path.suffix in (".h5", ".hdf5", ".tgz"):
+    elif name.startswith("keras/") and path.suffix in (".h5", ".hdf5"):
         found, unexpected = _from_keras_applications(path, name, variables)
     else:
         raise UsageError(f"{path}: weights of {name} are read from .pth, .safetensors, .weights.h5 and .keras files")
@@ -84,10 +83,7 @@ def _from_keras_applications(path, name, variables):
 
     row = BACKBONES[name]
     application, size = row.arguments["application"], row.input_size
-    if path.suffix == ".tgz":
-        found = keras_applications.read_tfjs(path, application, size)
-    else:
-        found = keras_applications.read(path, application, size)
+    found = keras_applications.read(path, application, size)
     unexpected = [key for key in found if key not in variables]  # a classifier that the model has no place for
     return {key: array for key, array in found.items() if key in variables}, unexpected
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from retinue.data.storage.content import content_ids
+
 SPLITS = ("train", "val", "test")
 NAMES = {"mask", "image_id", "place"}  # columns that say where something is, not what (mask_id says what a mask holds)
 
@@ -153,8 +155,6 @@ class Dataset:
         Names and ids play no part, so that a folder that was moved or renamed keeps its fingerprint. Without
         `content_ids` every file is read for it.
         """
-        from retinue.data.storage.content import content_ids  # which opens packs, and those hold a Dataset
-
         digest = hashlib.sha256(repr((self.task, self.classes)).encode())
         identities = content_ids(self.files) if self.content_ids is None else self.content_ids
         for identity, split in zip(identities, self.splits, strict=True):

@@ -55,8 +55,15 @@ def test_help_and_check_import_no_tensorflow(photos, tmp_path):
 
 def test_commands_import_tensorflow_by_themselves():
     """It greets on the screen when something else imports it first, and a wrong path would wait for it."""
-    rooms = ("train", "predict", "evaluate", "launch", "pack", "flow", "doctor")
-    assert "tensorflow" not in imported_by("import " + ", ".join(f"retinue.pipeline.{room}" for room in rooms))
+    modules = (
+        "training.train",
+        "prediction.predict",
+        "evaluation.evaluate",
+        "training.launch",
+        "flow",
+        "doctor",
+    )
+    assert "tensorflow" not in imported_by("import " + ", ".join(f"retinue.pipeline.{name}" for name in modules))
 
 
 def test_opening_a_run_imports_no_tensorflow(tmp_path):

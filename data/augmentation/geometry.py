@@ -12,7 +12,6 @@ from retinue.data.decoding.resize import (
     height_and_width,
     inner_size,
     pad_to,
-    plain_window,
     round_pixels,
     size_of,
 )
@@ -83,12 +82,6 @@ class Geometry:
             pixels = tf.raw_ops.Reverse(tensor=pixels, dims=flips)  # takes which axes as a tensor, so no branches
             pixels.set_shape(shape)
         return pad_to(pixels, self.canvas, padding)
-
-
-def plain_geometry(old, size, resize_mode="stretch", crop_fraction=1.0):
-    """The `Geometry` of `resize_image`, for boxes and masks in evaluation. old: int32 `[2]`, (height, width)."""
-    window, inner = plain_window(old, size, resize_mode, crop_fraction)
-    return Geometry(window, inner, height_and_width(size))
 
 
 def draw_geometry(old, augment, size, resize_mode="stretch", seed=(0, 0)):

@@ -10,11 +10,10 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
-from retinue.data import packed
 from retinue.data.dataset import Ragged
 from retinue.data.decoding.mask_file import COLOR, VOID, fitted, mask_values, to_ids, value_name
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
-from retinue.data.storage.content import content_ids, damage
+from retinue.data.storage.content import content_ids
 
 RARE = 0.0001  # share of the pixels; of a class with fewer, that is worth a word
 
@@ -92,11 +91,7 @@ def _look(path, values, classes, image):
         return None, None, False
     size = (image.width, image.height) if image.orientation >= 5 else (image.height, image.width)
     try:
-        if why := damage(path):
-            return None, ("damaged pack", why, packed.AGAIN), False
         raw = mask_values(path, values[0] >= COLOR)
-    except OSError as error:
-        return None, ("mask unreadable", error.strerror, "look at the pack's folder"), False
     except RetinueError as error:
         return None, _problem(path, error), False
     found = dict(zip(*(part.tolist() for part in np.unique(raw, return_counts=True)), strict=True))

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from retinue.configs.errors import RetinueError
-from retinue.data import packed
 from retinue.data.checking.box_sheet import box_sheet
 from retinue.data.checking.contact_sheet import contact_sheet
 from retinue.data.checking.mask_sheet import mask_sheet
@@ -157,7 +156,7 @@ def summary_lines(report):
     dataset = report.dataset
     noun = "clips" if dataset.task == "video" else "photos"
     lines = [
-        _line("data", f"{dataset.source} ({_format(dataset)}), {len(dataset):,} {noun}{_splits(report)}"),
+        _line("data", f"{dataset.source} ({dataset.format}), {len(dataset):,} {noun}{_splits(report)}"),
         _line("classes", _classes(report)),
         _line("sizes", _sizes(report)),
         *(_line("length", text) for text in _lengths(report)),
@@ -201,11 +200,6 @@ def _line(word, text):
 def _printable(text):
     """The text with escapes for file names that are not Unicode."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _format(dataset):
-    is_pack = len(dataset) and packed.is_packed(dataset.files[0])
-    return f"a pack, of {dataset.format}" if is_pack else dataset.format
 
 
 def _splits(report):
@@ -297,7 +291,7 @@ def _is_inside(file, folder):
 def _next_command(report):
     dataset = report.dataset
     by_itself = TASKS_OF_FORMAT.get(dataset.format, (dataset.task,))[0]
-    if os.path.exists(dataset.source) or packed.is_address(dataset.source):
+    if os.path.exists(dataset.source):
         by_itself = tasks_of(dataset.source)[0]
     is_default = by_itself == dataset.task
     data = shlex.quote(dataset.source) + ("" if is_default else f" --task {dataset.task}")

@@ -1,12 +1,9 @@
 """A contact sheet: small pictures of a dataset with their labels, to see at a glance what was read."""
 
-import io
 import warnings
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
-
-from retinue.data import packed
 
 TILE, CAPTION, COLUMNS, MOST = 160, 18, 8, 48
 
@@ -47,7 +44,7 @@ def thumbnail(file, side):
     """The picture, upright, RGB, with no side longer than `side`; a grey tile for what Pillow can't read."""
     try:
         # The warnings are of many pixels and odd metadata; the check has looked at both.
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(packed.read_bytes(file))) as opened:
+        with warnings.catch_warnings(action="ignore"), Image.open(file) as opened:
             opened.draft("RGB", (side, side))
             picture = ImageOps.exif_transpose(opened)
             if picture.mode.startswith(("I", "F")):

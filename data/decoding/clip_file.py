@@ -6,10 +6,8 @@ import re
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg writes of every damaged packet; the check counts them
 
 import cv2
-import numpy as np
 
 from retinue.configs.errors import RetinueError
-from retinue.data import packed
 from retinue.data.storage.file_names import IMAGE_SUFFIXES, frame_names
 
 PICTURES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".gif")
@@ -31,9 +29,9 @@ class Clip:
     def __init__(self, path):
         self.path = str(path)
         self._names, self._capture, self._place = None, None, 0
-        if packed.is_folder(self.path):
+        if os.path.isdir(self.path):
             self._names = frame_names(self.path)
-            first = _picture(self._names[0]) if self._names else None
+            first = cv2.imread(self._names[0], cv2.IMREAD_COLOR) if self._names else None
             if first is None:
                 raise RetinueError(
                     f"{self.path}: has no frames that can be read; looked for {' '.join(IMAGE_SUFFIXES)}"
@@ -41,9 +39,9 @@ class Clip:
             self.frames, self.rate = len(self._names), FOLDER_RATE
             self.height, self.width = first.shape[:2]
             return
-        if self.path.lower().endswith(PICTURES) and packed.is_file(self.path):
+        if self.path.lower().endswith(PICTURES) and os.path.isfile(self.path):
             raise RetinueError(f"{self.path}: is a picture, not a clip; give the folder of a clip's frames")
-        if not is_stream(self.path) and not packed.is_file(self.path):
+        if not is_stream(self.path) and not os.path.isfile(self.path):
             raise RetinueError(f"{self.path}: there is no such clip")
         self._capture = _opened(self.path)
         if not self._capture.isOpened():
@@ -78,7 +76,8 @@ class Clip:
         if self._names is None:
             _, frame = self._capture.read()
         else:
-            frame = _picture(self._names[self._place - 1]) if self._place <= len(self._names) else None
+            names = self._names[self._place - 1 : self._place]
+            frame = cv2.imread(names[0], cv2.IMREAD_COLOR) if names else None
         if frame is None:
             return None
         return resized(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), size)
@@ -152,35 +151,12 @@ def resized(frame, size):
 
 def is_stream(path):
     """Whether a source is a camera's number or a stream's address, and no file of that name is there."""
-    could_be = path.isdigit() or ADDRESS.fullmatch(path) and not packed.is_packed(path)
+    could_be = path.isdigit() or ADDRESS.fullmatch(path)
     return bool(could_be) and not os.path.lexists(path)
 
 
 def _opened(path):
-    if packed.is_packed(path):
-        return _opened_in_memory(path)
     if path.isdigit() and not os.path.isfile(path):
         return cv2.VideoCapture(int(path))
     # One thread a clip: several clips are read at a time, and a decoder that waits for its own threads is slower.
     return cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-
-
-def _opened_in_memory(path):
-    """A packed clip: OpenCV wants a file, so its bytes become one that lies in memory."""
-    try:
-        content = packed.read_bytes(path)
-    except OSError as error:
-        raise RetinueError(f"{path}: {error.strerror}") from None
-    with open(os.memfd_create("clip"), "wb") as memory:
-        memory.write(content)
-        memory.flush()
-        return cv2.VideoCapture(f"/proc/self/fd/{memory.fileno()}", cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-
-
-def _picture(path):
-    if not packed.is_packed(path):
-        return cv2.imread(path, cv2.IMREAD_COLOR)
-    try:
-        return cv2.imdecode(np.frombuffer(packed.read_bytes(path), np.uint8), cv2.IMREAD_COLOR)
-    except OSError as error:
-        raise RetinueError(f"{path}: {error.strerror}") from None

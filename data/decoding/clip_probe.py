@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from retinue.configs.errors import RetinueError
-from retinue.data import packed
 from retinue.data.decoding.clip_file import Clip, span
-from retinue.data.storage.content import clip_id, damage
-from retinue.data.storage.file_names import frame_names
+from retinue.data.storage.content import clip_id
 
 SHORT = 11  # frames; with fewer, the ten flow fields of a stack repeat the last one
 VARIES = 0.25  # of the usual time from frame to frame; more makes a rate a variable one
@@ -42,16 +40,13 @@ class ClipFile:
 
 def probe_clip(path, start=0.0, end=0.0, max_pixels=200_000_000):
     """The `ClipFile` of the clip at `path`, or of its part from `start` to `end` seconds (0 is the clip's own end)."""
-    form = "frames" if packed.is_folder(path) else os.path.splitext(path)[1].lstrip(".").lower()
-    if not packed.exists(path):
+    form = "frames" if os.path.isdir(path) else os.path.splitext(path)[1].lstrip(".").lower()
+    if not os.path.exists(path):
         return ClipFile(form, bad=("missing", "there is no such file", "correct the path"))
     try:
         size = _bytes(path)
         if not size:
             return ClipFile(form, bad=("empty", "the file has no content", COPY_AGAIN))
-        why = next(filter(None, map(damage, _files(path))), None)
-        if why:
-            return ClipFile(form, bad=("damaged pack", why, packed.AGAIN))
         identity = clip_id(path) + (f"@{start:g}-{end:g}" if start or end else "")
         with Clip(path) as clip:
             first, expected = span(clip, start, end)
@@ -98,10 +93,6 @@ def remarks(frames, lost, declared, times):
 
 
 def _bytes(path):
-    if packed.is_folder(path) and not packed.is_packed(path):
+    if os.path.isdir(path):
         return sum(entry.stat().st_size for entry in os.scandir(path) if entry.is_file())
-    return sum(map(packed.size, _files(path)))
-
-
-def _files(path):
-    return frame_names(path) if packed.is_folder(path) else [path]
+    return os.path.getsize(path)

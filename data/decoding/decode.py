@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
-from retinue.data import packed
 from retinue.data.decoding.exif import apply_orientation, exif_orientation
 
 TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # the last two are BigTIFF
@@ -54,17 +53,11 @@ def starts_with(encoded, signature):
 def read_encoded(path):
     """Read a file in the graph: its bytes, or, for a TIFF (told by its first bytes), the same picture as PNG bytes.
 
-    path: string scalar, of a file that is loose or in a pack. Returns string scalar. Raises tf.errors.OpError when it
-    can't be read.
-    Packs and TIFFs are read with Python, so this function is for input pipelines, not for a SavedModel.
+    path: string scalar. Returns string scalar. Raises tf.errors.OpError when it can't be read.
+    TIFFs are transcoded with Python, so this function is for input pipelines, not for a SavedModel.
     """
     path = tf.convert_to_tensor(path)
-    encoded = tf.cond(
-        tf.strings.regex_full_match(path, packed.IN_GRAPH),
-        lambda: tf.numpy_function(_read_packed, (path,), tf.string),
-        lambda: tf.io.read_file(path),
-    )
-    encoded.set_shape([])
+    encoded = tf.io.read_file(path)
     head = tf.strings.substr(encoded, 0, 4)
     is_tiff = tf.reduce_any(head == tf.constant(TIFF_SIGNATURES))
     encoded = tf.cond(
@@ -76,7 +69,8 @@ def read_encoded(path):
 
 def encoded_bytes(path):
     """The Python twin of `read_encoded`: path (str) -> bytes. Raises OSError, or RetinueError for a broken TIFF."""
-    encoded = packed.read_bytes(path)
+    with open(path, "rb") as file:
+        encoded = file.read()
     return _transcode(encoded, path) if encoded[:4] in TIFF_SIGNATURES else encoded
 
 
@@ -131,16 +125,8 @@ def _little(values):
     return tf.bitcast(tf.concat([values, tf.zeros([4 - values.shape[0]], tf.uint8)], 0), tf.int32)
 
 
-def _read_packed(path):
-    # TensorFlow hands strings over as bytes in a graph, as arrays of no dimensions when eager.
-    path = path if isinstance(path, bytes) else path.item()
-    try:
-        return packed.read_bytes(path.decode("utf-8", "surrogateescape"))
-    except OSError as error:
-        raise RetinueError(f"{error.filename}: {error.strerror}") from None
-
-
 def _transcode_tensors(encoded, path):
+    # TensorFlow hands strings over as bytes in a graph, as arrays of no dimensions when eager.
     encoded, path = (value if isinstance(value, bytes) else value.item() for value in (encoded, path))
     return _transcode(encoded, path.decode("utf-8", "replace"))
 

@@ -21,8 +21,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from retinue.data import packed
-from retinue.data.storage.content import content_id, damage
+from retinue.data.storage.content import content_id
 
 # Pillow's classes are called directly: Image.open would warn of, or refuse, what max_pixels allows.
 OPENERS = {
@@ -99,8 +98,6 @@ def _probe(path, max_pixels, found):
     if not _is_unicode(path):
         raise _Unusable("file name", "its name is not valid UTF-8", "rename it")
     content = _content(path, found)
-    if why := damage(path, content):
-        raise _Unusable("damaged pack", why, packed.AGAIN)
     found["format"] = format_of(content)
     if not found["format"]:
         raise _Unusable(*_what_else(content))
@@ -151,14 +148,7 @@ def format_of(content):
 
 
 def _content(path, found):
-    """All bytes of a file that begins like an image, else its first ones; of a packed file all."""
-    if packed.is_packed(path):
-        try:
-            content = packed.read_bytes(path)
-        except OSError as error:
-            raise _Unusable("unreadable", error.strerror, "look at the pack's folder") from None
-        found["bytes"] = len(content)
-        return content
+    """All bytes of a file that begins like an image, else its first ones."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -194,13 +184,9 @@ def image_size(path):
 def read_header(path):
     """(width, height, orientation, format): what `image_size` gives, the stored picture's EXIF orientation, 1 to 8, and
     the name that `format_of` gives."""
-    if packed.is_packed(path):
-        opened = io.BytesIO(packed.read_bytes(path))
-    elif stat.S_ISREG(os.stat(path).st_mode):
-        opened = open(path, "rb")
-    else:  # opening a pipe would wait for its writer
+    if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for its writer
         raise ValueError("not a regular file")
-    with opened as stream:
+    with open(path, "rb") as stream:
         found = {"format": format_of(stream.read(16))}
         if not found["format"]:
             raise ValueError("no image format that is known")

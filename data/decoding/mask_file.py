@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from retinue.configs.errors import RetinueError
-from retinue.data import packed
 from retinue.data.decoding.image_file import format_of
 
 VOID = 255
@@ -52,7 +51,8 @@ def mask_values(path, as_colors=False):
     a JPEG, whose ids are blurred, and for colours where ids are wanted.
     """
     try:
-        content = packed.read_bytes(path)
+        with open(path, "rb") as file:
+            content = file.read()
     except OSError as error:
         raise RetinueError(
             f"{path}: the mask can't be read ({error.strerror}); give it, or take the photo out"

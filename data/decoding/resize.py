@@ -31,12 +31,6 @@ def size_of(image):
     return image.size if isinstance(image, EncodedPhoto) else tf.shape(image)[:2]
 
 
-def resize_mask(mask, size):
-    """Resize class ids by the nearest pixel centre: uint8 `[height, width]` to `size` (int or (height, width))."""
-    size = height_and_width(size)
-    return tf.ensure_shape(tf.image.resize(mask[:, :, None], size, method="nearest")[:, :, 0], size)
-
-
 def plain_window(old, size, resize_mode="stretch", crop_fraction=1.0):
     """The part of a picture that `resize_mode` keeps, and the size it gets: what `resize_image` does, in numbers.
 

@@ -4,8 +4,6 @@ import difflib
 import os
 
 from retinue.configs.errors import UsageError
-from retinue.data import packed
-from retinue.data.read_pack import read_pack
 from retinue.data.readers.boxes_csv import is_boxes_csv, read_boxes_csv, refuse_sides
 from retinue.data.readers.class_folders import read_class_folders
 from retinue.data.readers.clip_folders import has_videos, read_clip_folders
@@ -33,8 +31,8 @@ TASKS_OF_FORMAT = {
     "mask folders": ("segmentation",),
     "mask csv": ("segmentation",),
     "tfds": ("classification", "detection", "segmentation", "video"),
-    "pack": ("classification", "detection", "segmentation", "video"),
 }
+OLD_PACK = "pack.index"  # the file in a folder of TFRecord shards that an earlier version wrote
 READERS = {
     "class folders": read_class_folders,
     "clip folders": read_clip_folders,
@@ -50,7 +48,7 @@ READERS = {
 
 
 def read(source, task="auto", say=print, fold=1):
-    """Read `source`, a folder, a .csv, .json or .yaml file, a pack or `tfds:NAME`, into a `Dataset`.
+    """Read `source`, a folder, a .csv, .json or .yaml file or `tfds:NAME`, into a `Dataset`.
 
     task: what the data is for; "auto" takes what the format can give. say: called with a line of text when something
     takes long or is downloaded. fold: of UCF-101 and HMDB-51, which of the three splits. Raises UsageError when the
@@ -59,8 +57,6 @@ def read(source, task="auto", say=print, fold=1):
     """
     source = os.fspath(source)
     form = detect(source)
-    if form == "pack":
-        return read_pack(source, task, say, fold)
     if task not in ("auto", *TASKS_OF_FORMAT[form]):
         possible = " or ".join(TASKS_OF_FORMAT[form])
         raise UsageError(f"{source}: {form} can't be read for {task}; it is data for {possible}")
@@ -88,23 +84,25 @@ def read(source, task="auto", say=print, fold=1):
 
 def tasks_of(source):
     """The tasks that `source` may be for, the likeliest first."""
-    form = detect(source)
-    return (packed.open_pack(source).index.dataset.task,) if form == "pack" else TASKS_OF_FORMAT[form]
+    return TASKS_OF_FORMAT[detect(source)]
 
 
 def detect(source):
     """The format of `source`, a key of `TASKS_OF_FORMAT`."""
     if source.startswith("tfds:"):
         return "tfds"
-    if packed.is_address(source):
-        packed.open_pack(source)
-        return "pack"
     if not os.path.exists(source):
+        if "://" in source:
+            raise UsageError(
+                f"{source}: is an address, and data is read from local files; copy it to a local disk or mount it, and "
+                "give that folder"
+            )
         raise UsageError(f"{source}: no such file or folder{_nearest(source)}")
     if os.path.isdir(source):
-        if packed.is_pack(source):
-            return "pack"
-        packed.refuse_unfinished(source)
+        if os.path.isfile(os.path.join(source, OLD_PACK)):
+            raise UsageError(
+                f"{source}: is a pack, which retinue no longer reads; give the folder of images that it was made from"
+            )
         if coco_files(source):
             return "coco"
         if voc_folders(source):

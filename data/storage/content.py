@@ -6,7 +6,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 from retinue.configs.machine import usable_cores
-from retinue.data import packed
 
 LENGTH = 16  # hex digits, 64 bits: among a million files two share one by accident once in 30 million datasets
 
@@ -31,26 +30,14 @@ def clip_id(path):
 
     Raises OSError when it can't be read.
     """
-    path = packed.absolute(path)
-    return _clip_id(path, packed.stamp(path))
-
-
-def damage(path, content=None):
-    """None, or why a file of a pack is not what was packed, in words; None for loose files. Raises OSError.
-
-    content: its bytes, where they have been read.
-    """
-    if not packed.is_packed(path):
-        return None
-    content = packed.read_bytes(path) if content is None else content
-    if content_id(content) == packed.expected_id(path):
-        return None
-    return f"{packed.place(path)} does not hold what was packed"
+    path = os.path.abspath(path)
+    status = os.stat(path)
+    return _clip_id(path, (status.st_mtime_ns, status.st_size))
 
 
 @functools.lru_cache(maxsize=100_000)
 def _clip_id(path, _stamp):
-    if not packed.is_folder(path):
+    if not os.path.isdir(path):
         return _content_id_of(path)
     from retinue.data.storage.file_names import frame_names
 
@@ -59,8 +46,6 @@ def _clip_id(path, _stamp):
 
 def _content_id_of(name):
     try:
-        if packed.is_packed(name):
-            return content_id(packed.read_bytes(name))
         if not os.path.isfile(name):  # opening a pipe would wait for its writer
             return ""
         with open(name, "rb") as file:

@@ -3,8 +3,6 @@
 import os
 import re
 
-from retinue.data import packed
-
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 
@@ -41,6 +39,6 @@ NUMBER = re.compile(r"\d+")
 
 def frame_names(folder):
     """The paths of the pictures in a folder, by the numbers in their names."""
-    names = [name for name in packed.names_in(folder) if name.lower().endswith(IMAGE_SUFFIXES) and name[0] != "."]
+    names = [name for name in os.listdir(folder) if name.lower().endswith(IMAGE_SUFFIXES) and name[0] != "."]
     names.sort(key=lambda name: (NUMBER.sub(lambda digits: digits.group().zfill(20), name), name))
     return [os.path.join(folder, name) for name in names]

@@ -10,8 +10,6 @@ import re
 import numpy as np
 
 from retinue.configs.errors import UsageError
-from retinue.data import packed
-from retinue.data.read_pack import read_pack
 from retinue.data.storage.file_names import looks_like_image, looks_like_video
 from retinue.pipeline.inputs import remote_files
 from retinue.pipeline.inputs.path_names import natural
@@ -28,7 +26,6 @@ def find_files(sources, shard=None, skip=None, say=None, clips=False, remote=Fal
     sources: paths, each of them
       a file: always taken, whatever its name;
       a folder: the images at any depth below it (by extension), hidden files and folders passed over;
-      a pack: all that it holds;
       a pattern with * ? [...] or **: matching images, and the images below matching folders; a name that is there
       as it is written is taken as that name;
       @list.txt: a file, folder or pattern a line, as seen from the current folder (not from the list's). Empty lines
@@ -106,7 +103,7 @@ def _refuse_missing(source):
     if source.startswith("@"):
         if not os.path.exists(source[1:]) or os.path.isdir(source[1:]):
             raise UsageError(f"{source}: there is no list {source[1:]}")
-    elif not (os.path.lexists(source) or packed.exists(source)) and not WILDCARDS.search(source):
+    elif not os.path.lexists(source) and not WILDCARDS.search(source):
         hint = "; files at an address are for --engine ray" if is_remote(source) else ""
         raise UsageError(f"{source}: no such file or folder{hint}")
 
@@ -156,11 +153,9 @@ def _expand(source, look):
 def _expand_path(path, look):
     if look.remote and is_remote(path):
         yield from remote_files.find_remote(path, look.wants)
-    elif os.path.isdir(path) and packed.is_pack(path):
-        yield from dict.fromkeys(read_pack(path).files)
     elif os.path.isdir(path):
         yield from _files_below(path, look)
-    elif os.path.lexists(path) or packed.exists(path):
+    elif os.path.lexists(path):
         yield path
     elif WILDCARDS.search(path):
         yield from _matching(path, look)

@@ -2,12 +2,12 @@
 
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from retinue.configs.machine import usable_cores
-from retinue.data import packed
 from retinue.data.batches import as_written
 from retinue.data.dataset import Ragged
 from retinue.data.decoding.decode import decode_image, encoded_bytes
@@ -38,7 +38,7 @@ def warning(share, task, columns, input_size):
     if not task.takes_clips:
         parts.append(f"{decode * 1e3:.1f} to decode")
     parts.append(f"{change * 1e3:.1f} to {'decode' if task.takes_clips else 'change'}")
-    cure = _cure(task, str(files[0]), (read, decode, change), sides, input_size)
+    cure = _cure(task, (read, decode, change), sides, input_size)
     return (
         f"warning: {share:.0%} of this epoch went to waiting for data. A file takes {', '.join(parts)}, on "
         f"{usable_cores()} cores. What helps: {cure}"
@@ -72,7 +72,8 @@ def _times(task, columns, rows, input_size):
 def _content(task, file):
     if not task.takes_clips:
         return encoded_bytes(file)
-    return b"".join(map(packed.read_bytes, frame_names(file) if packed.is_folder(file) else [file]))
+    names = frame_names(file) if os.path.isdir(file) else [file]
+    return b"".join(Path(name).read_bytes() for name in names)
 
 
 def _spec(column):
@@ -85,16 +86,12 @@ def _tensor(value):
     return tf.constant(os.fsencode(value) if isinstance(value, str) else value)
 
 
-def _cure(task, file, times, sides, input_size):
+def _cure(task, times, sides, input_size):
     """What helps, in words; `times` as from `_times`."""
     config = task.config
     longest = int(np.argmax(times))
     if longest == 0:
-        if packed.is_address(file):
-            return "copy the pack to a local disk"
-        if packed.is_packed(file):
-            return "move the pack to a faster disk"
-        return "pack the files (`retinue pack DATA --out PACKED`) and train from that, or move them to a faster disk"
+        return "move the files to a faster disk"
     if task.takes_clips:
         if "temporal" in task.streams and not config.video.flow_folder:
             return "compute the flow once: `retinue flow CLIPS --out FLOW`, then --set video.flow_folder=FLOW"

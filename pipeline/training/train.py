@@ -9,7 +9,6 @@ from retinue import backbones, tasks
 from retinue.configs.errors import GoOnError, RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.configs.quiet import import_tensorflow
-from retinue.data import packed
 from retinue.data.checking.check_report import problem_lines
 from retinue.data.finding import BAD
 from retinue.pipeline.evaluation import bf16_proof
@@ -24,7 +23,7 @@ from retinue.pipeline.training.step_settings import refuse_step, step_lines
 def train(source, config=None, out=None, *, resume=False, command="", say=print):
     """Fine-tune a model on `source` and leave everything in the run folder `out`.
 
-    source: folder, pack, CSV file or tfds:NAME. config: `Config`, by default the default one. out: the run folder, by
+    source: folder, CSV file or tfds:NAME. config: `Config`, by default the default one. out: the run folder, by
     default the next free one under runs/. resume: go on with the run in `out`, by its own configuration; `config` must
     then be None. command: kept in `run.json`. say: prints a line.
     Returns (`Run`, `Scores`, or None when no files were held out); in workers other than the chief two Nones.
@@ -213,7 +212,7 @@ def _first_line(run, config, dataset):
 def _split_rows(task, dataset):
     return [
         {
-            "file": packed.absolute(record["file"]),
+            "file": os.path.abspath(record["file"]),
             "label": ";".join(task.names(dataset, record)),
             "split": record["split"],
             "content": content,

@@ -127,15 +127,6 @@ def inference(model, settings):
     return keras.Model(inputs, found | {"on_map": on_map}, name="inference")
 
 
-def proposal_model(model, settings):
-    """Image and size -> the proposals of prediction, boxes float32 `[n, r, 4]` in pixels of the image, and scores."""
-    image, size = model.get_layer("image").output, model.get_layer("size").output
-    proposals, scores = Proposals(
-        settings.rpn_pre_nms_top_n_test, settings.rpn_post_nms_top_n_test, settings.rpn_min_size
-    )(*_grid(model), size)
-    return keras.Model({"image": image, "size": size}, {"boxes": proposals, "scores": scores}, name="proposals")
-
-
 def box_classifier(model):
     """The detector as a classifier of given boxes, a flat `keras.Model` with the layers of `model`.
 

@@ -27,18 +27,6 @@ HEADS = {
 }
 OF_CLASSES = ("head_classes", "head_boxes")  # left out where the file has other classes
 
-# What the outputs of the COCO checkpoint mean, in its order; 10 of COCO's 90 ids were never used.
-COCO_NAMES = (
-    "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, unused 12, "
-    "stop sign, parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, unused 26, "
-    "backpack, umbrella, unused 29, unused 30, handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, "
-    "baseball bat, baseball glove, skateboard, surfboard, tennis racket, bottle, unused 45, wine glass, cup, fork, "
-    "knife, spoon, bowl, banana, apple, sandwich, orange, broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, "
-    "potted plant, bed, unused 66, dining table, unused 68, unused 69, toilet, unused 71, tv, laptop, mouse, remote, "
-    "keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, unused 83, book, clock, vase, scissors, "
-    "teddy bear, hair drier, toothbrush"
-).split(", ")
-
 
 def is_detector(path):
     """Whether a file is a .pth checkpoint of one of torchvision's Faster R-CNNs."""

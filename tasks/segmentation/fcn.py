@@ -42,27 +42,3 @@ def fcn_head(maps, classes, finest, at_once=False, aligned=True):
 def score(x, classes, name):
     """A 1x1 convolution to class scores that starts at zero: `[n, h, w, c]` to `[n, h, w, classes]`."""
     return layers.Conv2D(classes, 1, kernel_initializer="zeros", name=name)(x)
-
-
-def continue_from(model, previous):
-    """Give `model` the weights of `previous` wherever a layer has the same name and shapes: 16s from 32s, 8s from 16s.
-
-    Both: `keras.Model`. What `model` has beyond, its new skip, keeps its zeros. Returns the names of the layers that
-    found no partner.
-    """
-    known = {layer.name: layer for layer in previous.layers}
-    alone = []
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        partner = known.get(layer.name)
-        if partner is None or [weight.shape for weight in partner.weights] != [w.shape for w in layer.weights]:
-            alone.append(layer.name)
-        else:
-            layer.set_weights(partner.get_weights())
-    return alone
-
-
-def silent_layers(finest):
-    """Names of the score layers that stay at zero while a net of 8s learns as one of `finest` (32, 16 or 8)."""
-    return tuple(f"score_{stride}" for stride in (16, 8) if stride < finest)

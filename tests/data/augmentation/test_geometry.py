@@ -1,14 +1,13 @@
 """Geometry drawn once: image, boxes and mask must tell the same story, after each operation and all together."""
 
 import dataclasses
-import itertools
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from retinue.data.augmentation.geometry import Geometry, augment_image, draw_geometry, plain_geometry
-from retinue.data.decoding.resize import resize_image, resize_mask
+from retinue.data.augmentation.geometry import Geometry, augment_image, draw_geometry
+from retinue.data.decoding.resize import resize_image
 from retinue.data.seeds import example_seed
 
 
@@ -172,18 +171,6 @@ def test_with_nothing_drawn_training_sees_what_evaluation_sees(resize_mode):
     np.testing.assert_array_equal(
         augment_image(image, Augment(), 40, resize_mode), resize_image(image, 40, resize_mode)
     )
-
-
-def test_the_plain_geometry_is_that_of_resize():
-    image = tf.constant(np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8))
-    for resize_mode, size in itertools.product(("stretch", "center_crop", "letterbox"), (40, (30, 50))):
-        geometry = plain_geometry(tf.constant([HEIGHT, WIDTH]), size, resize_mode, crop_fraction=0.9)
-        expected = resize_image(image, size, resize_mode, crop_fraction=0.9)
-        np.testing.assert_array_equal(geometry.apply_to_image(image), expected)
-    squash = plain_geometry(tf.constant([HEIGHT, WIDTH]), 40)
-    np.testing.assert_array_equal(squash.apply_to_mask(image[:, :, 0]), resize_mask(image[:, :, 0], 40))
-    boxes, _ = squash.apply_to_boxes(tf.constant([[12.0, 9.0, 60.0, 90.0]]))
-    np.testing.assert_allclose(boxes, [[4, 4, 20, 40]], rtol=1e-6)
 
 
 def test_boxes_are_clipped_and_those_whose_centre_is_lost_are_flagged():

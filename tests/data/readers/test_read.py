@@ -47,6 +47,15 @@ def test_a_file_that_is_no_source(folder):
         read(folder / "photos/cat/1.jpg")
 
 
+def test_packs_and_addresses_are_refused_with_what_to_do(folder):
+    (folder / "photos" / "pack.index").touch()
+    with pytest.raises(UsageError, match="photos: is a pack, .* no longer reads; give the folder of images"):
+        read(folder / "photos")
+    for address in ("gs://bucket/photos", "s3://bucket/photos/labels.csv"):
+        with pytest.raises(UsageError, match=f"{address}: is an address, .* copy it to a local disk or mount it"):
+            read(address)
+
+
 def test_the_task_must_fit_the_format(folder):
     assert read(folder / "photos", task="classification").task == "classification"
     with pytest.raises(UsageError, match="class folders can't be read for detection; it is data for classification"):
