@@ -6,6 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 from retinue.configs.machine import usable_cores
+from retinue.data.storage.file_names import frame_names
 
 LENGTH = 16  # hex digits, 64 bits: among a million files two share one by accident once in 30 million datasets
 
@@ -39,8 +40,6 @@ def clip_id(path):
 def _clip_id(path, _stamp):
     if not os.path.isdir(path):
         return _content_id_of(path)
-    from retinue.data.storage.file_names import frame_names
-
     return content_id("".join(map(_content_id_of, frame_names(path))).encode())
 
 
