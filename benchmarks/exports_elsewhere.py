@@ -46,7 +46,7 @@ def main():
                 command = [sys.executable, "-c", BEFORE + program + AFTER, scratch / "export", scratch / "inputs.npz"]
                 subprocess.run([*command, scratch / form], check=True, capture_output=True, cwd="/")
                 given = dict(np.load(scratch / f"{form}.npz"))
-                found[form].append(model.task.compare(given, truth, TOLERANCE))
+                found[form].append(model.task.compare_outputs(given, truth, TOLERANCE))
         for form, told in found.items():
             same, ties = (sum(one[name] for one in told) for name in ("same", "near_ties"))
             largest = max(one["largest_difference"] for one in told)

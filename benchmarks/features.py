@@ -99,7 +99,7 @@ def run_retinue(folder, options, views):
     from retinue.pipeline.evaluation.evaluate import Evaluation
     from retinue.pipeline.runs.progress import Progress
     from retinue.pipeline.runs.run import Run
-    from retinue.pipeline.training.trainer import Fitting
+    from retinue.pipeline.training.trainer import Trainer
 
     changes = "vertical_flip=true crop_scale=[1,1] crop_aspect=[1,1] brightness=0 contrast=0 saturation=0"
     config = load_config(
@@ -124,9 +124,9 @@ def run_retinue(folder, options, views):
     held_out = data.split("val")
     with tempfile.TemporaryDirectory() as scratch:
         run = Run.create(Path(scratch) / "run", task, "benchmarks/features.py")
-        fitting = Fitting(run, task, model, data.split("train"), Evaluation(task, model, held_out), Progress(_nothing))
+        trainer = Trainer(run, task, model, data.split("train"), Evaluation(task, model, held_out), Progress(_nothing))
         started = time.perf_counter()
-        history = fitting.run_all()
+        history = trainer.run_all()
         return time.perf_counter() - started, [row["val_accuracy"] for row in history]
 
 

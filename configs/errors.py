@@ -13,7 +13,7 @@ class UsageError(RetinueError):
     exit_code = 2
 
 
-class GoOnError(RetinueError):
+class PreemptedError(RetinueError):
     """The job ended early by no fault of the data or the user; what was saved goes on with --resume.
 
     The exit code is the one that Kubeflow's TFJob takes for "start it again" (its restartPolicy ExitCode).

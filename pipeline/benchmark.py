@@ -37,12 +37,12 @@ def benchmark(model_path, sources, *, count=FILES, say=print):
     Raises UsageError as `predict` does, and RetinueError when a way fails or no file can be read.
     """
     model = open_model(model_path)
-    found = find_files(sources, say=say, clips=model.task.takes_clips)
+    found = find_files(sources, say=say, clips=model.task.is_video)
     files = list(itertools.islice(found, count))
     ways = [(model.folder, *way) for way in runtimes.ways(model)]
     if model.precision == "int8":
         ways = _ways_of_its_run(model, say) + ways
-    noun = "clip" if model.task.takes_clips else "file"
+    noun = "clip" if model.task.is_video else "file"
     say(f"{model_path}: {counted(len(ways), 'way')} over {counted(len(files), noun)}, each in a process of its own")
     rows, truths = [], None
     for folder, runtime, precision in ways:
@@ -52,7 +52,7 @@ def benchmark(model_path, sources, *, count=FILES, say=print):
         if truths is None:
             row["same_answers"] = row["largest_difference"] = None
             continue
-        agreed = [model.task.compare(one, truth, TOLERANCE) for one, truth in zip(outputs, truths, strict=True)]
+        agreed = [model.task.compare_outputs(one, truth, TOLERANCE) for one, truth in zip(outputs, truths, strict=True)]
         row["same_answers"] = sum(one["same"] + one["near_ties"] for one in agreed) / len(agreed)
         row["largest_difference"] = max(one["largest_difference"] for one in agreed)
     return rows

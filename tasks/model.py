@@ -19,14 +19,14 @@ class TaskModel(keras.Model):
     backbone_layers: names of the layers that came from the backbone; the others are the head.
     parts: of a net whose parts can learn apart: {a loss's name: names of the layers that it is of}.
     learns: the part whose loss is minimised, or "all".
-    seconds_waiting: time that training steps have waited for data, in seconds.
+    input_wait_seconds: time that training steps have waited for data, in seconds.
     batch_size: examples of a whole batch, or None where all replicas have equal shares.
     accumulate: a replica's share of a batch goes through the net in so many parts, whose gradients are added.
     precision: "float32", "mixed_float16" or "mixed_bfloat16", what training steps compute in; float16 needs an
     optimizer that
         scales the loss. All three are read when the first step after `compile` is traced.
     epoch_sums: of this epoch so far and of all replicas: {a loss's name: its sum, "examples": their number}.
-    stop_asked, stop_agreed: set the first to stop; after each step the second says whether any process has.
+    stop_requested, stop_confirmed: set the first to stop; after each step the second says whether any process has.
     """
 
     def __init__(self, inputs, outputs, loss, loss_names, backbone_layers, name=None, parts=None):
@@ -34,11 +34,11 @@ class TaskModel(keras.Model):
         self._loss_by_name, self._loss_names = loss, tuple(loss_names)
         self.backbone_layers = frozenset(backbone_layers)
         self.parts = {part: frozenset(layers) for part, layers in (parts or {}).items()}
-        self.learns = "all"
-        self.seconds_waiting = 0.0
-        self.batch_size, self.accumulate, self.precision = None, 1, "float32"
+        self.trained_stream = "all"
+        self.input_wait_seconds = 0.0
+        self.batch_size, self.gradient_accumulation_steps, self.precision = None, 1, "float32"
         self.epoch_sums = {}
-        self.stop_asked, self.stop_agreed = False, False
+        self.stop_requested, self.stop_confirmed = False, False
 
     def behind(self, layer):
         """The part of the net behind a layer as a `TaskModel` of its own, on the same layers and with the same losses.
@@ -50,9 +50,9 @@ class TaskModel(keras.Model):
         return TaskModel(start, self.output, self._loss_by_name, self._loss_names, names, name=f"behind_{layer}")
 
     @property
-    def learned_losses(self):
+    def trained_losses(self):
         """Names of the losses that are minimised."""
-        return self._loss_names if self.learns == "all" else (self.learns,)
+        return self._loss_names if self.trained_stream == "all" else (self.trained_stream,)
 
     def train_step(self, data):
         """One replica's part of a step: data is its (inputs, targets). Float32 `[losses + 1]`: sums, and the examples.
@@ -64,15 +64,15 @@ class TaskModel(keras.Model):
         count = tf.cast(tf.shape(keras.tree.flatten(inputs)[0])[0], tf.float32)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         whole = self.batch_size or count * replicas
-        if self.accumulate == 1:
+        if self.gradient_accumulation_steps == 1:
             gradients, sums = self._gradients(inputs, targets, whole)
         else:
             gradients, sums = accumulated(
                 lambda *some: self._gradients(*some, whole),
                 self.trainable_weights,
-                len(self.learned_losses),
+                len(self.trained_losses),
                 (inputs, targets),
-                self.accumulate,
+                self.gradient_accumulation_steps,
             )
         self.optimizer.apply(gradients, self.trainable_weights)
         return tf.stack([*(tf.cast(part, tf.float32) for part in sums), count])
@@ -82,7 +82,7 @@ class TaskModel(keras.Model):
         with tf.GradientTape() as tape:
             parts = self._loss_by_name(targets, self(inputs, training=True))
             # Of the losses that are not learned nothing is used, so that TensorFlow doesn't compute them.
-            sums = [keras.ops.sum(parts[name]) for name in self.learned_losses]
+            sums = [keras.ops.sum(parts[name]) for name in self.trained_losses]
             loss = sum(sums) / whole
             scaled = self.optimizer.scale_loss(loss)
         return tape.gradient(scaled, self.trainable_weights), sums
@@ -95,7 +95,7 @@ class TaskModel(keras.Model):
         """
         if self.train_function is not None and not force:
             return
-        strategy, names = self.distribute_strategy, self.learned_losses
+        strategy, names = self.distribute_strategy, self.trained_losses
 
         def of_replica(data, stop):
             return tf.concat([self.train_step(data), [stop]], axis=0)
@@ -108,9 +108,9 @@ class TaskModel(keras.Model):
         def next_step(iterator):
             started = time.perf_counter()
             data = next(iterator)
-            self.seconds_waiting += time.perf_counter() - started
-            *sums, count, stop = step(data, tf.constant(float(self.stop_asked))).numpy().tolist()
-            self.stop_agreed = stop > 0
+            self.input_wait_seconds += time.perf_counter() - started
+            *sums, count, stop = step(data, tf.constant(float(self.stop_requested))).numpy().tolist()
+            self.stop_confirmed = stop > 0
             for name, value in zip((*names, "examples"), (*sums, count), strict=True):
                 self.epoch_sums[name] = self.epoch_sums.get(name, 0.0) + value
             return self.get_metrics_result()

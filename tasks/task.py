@@ -17,9 +17,9 @@ class Task(abc.ABC):
     """
 
     name = ""
-    draws_places = False  # whether `draw` shows where in the picture things are, so that the report needs the drawing
-    takes_clips = False  # whether a record is a clip: a video, a part of one, or a folder of frames
-    own_sizes = False  # whether only pictures that `read` gives the same sizes may share a batch
+    draws_on_image = False  # whether `draw` shows where in the picture things are, so that the report needs the drawing
+    is_video = False  # whether a record is a clip: a video, a part of one, or a folder of frames
+    variable_size = False  # whether only pictures that `read` gives the same sizes may share a batch
     serve_padding = {}  # of outputs of `serve` whose pictures differ in size: what fills them up; otherwise zeros
 
     def __init__(self, config, classes, multi_label=False):
@@ -53,15 +53,15 @@ class Task(abc.ABC):
         if size < smallest:
             raise UsageError(f"{key}: {name} can't be built for {size} px; the smallest is {smallest}")
 
-    def look_at(self, dataset, say):
+    def prepare_dataset(self, dataset, say):
         """Look at what lies beside the files and is needed with them, and say what there is. Raises UsageError."""
         return
 
-    def hold_back(self, dataset):
+    def split_calibration(self, dataset):
         """(what the net learns from, what `finish` is given) of the training files. By default all, and none."""
         return dataset, dataset.take([])
 
-    def finish(self, model, predictions, dataset):
+    def calibrate(self, model, predictions, dataset):
         """Fit what is fitted after training, from predictions of what was held back. Gives a line for the screen."""
         raise NotImplementedError(f"{self.name} holds nothing back")
 
@@ -83,18 +83,18 @@ class Task(abc.ABC):
         return None
 
     @abc.abstractmethod
-    def mix(self):
+    def batch_mixing(self):
         """The function over a training batch (inputs, targets, seeds) -> (inputs, targets), or None."""
 
-    def photo(self, encoded, upright_jpeg=False):
+    def read_image(self, encoded, upright_jpeg=False):
         """One encoded file (string tensor) as `prepare` takes it, decoded or yet to be, by `data.jpeg_dct_scaling`.
-        upright_jpeg: whether it is known to be that, see `EncodedPhoto`."""
+        upright_jpeg: whether it is known to be that, see `EncodedImage`."""
         from retinue.data.decoding.decode import decode_image
-        from retinue.data.decoding.encoded_image import EncodedPhoto
+        from retinue.data.decoding.encoded_image import EncodedImage
 
         if not self.config.data.jpeg_dct_scaling:
             return decode_image(encoded)
-        return EncodedPhoto(encoded, upright_jpeg)
+        return EncodedImage(encoded, upright_jpeg)
 
     @abc.abstractmethod
     def read(self, encoded):
@@ -114,7 +114,7 @@ class Task(abc.ABC):
     def inference(self, model):
         """A `keras.Model` from a batch of what `read` gives to a dict of named outputs; what the runtimes compile."""
 
-    def around(self, run):
+    def wrap_inference(self, run):
         """What the stages call in place of `run`, a function from a batch of `read`'s tensors to a dict of outputs."""
         return run
 
@@ -136,14 +136,14 @@ class Task(abc.ABC):
         names, string `[classes]`, -> a dict of tensors that start with the batch's axis."""
 
     @abc.abstractmethod
-    def compare(self, given, truth, tolerance):
+    def compare_outputs(self, given, truth, tolerance):
         """How far a batch of outputs (dict of numpy arrays) is from the Keras model's, for the proof of an export.
 
         Gives a dict: largest_difference, float; same, how many files get the same answer; near_ties, how many others
         differ only where the Keras model itself is within `tolerance` of another answer; of masks and boxes, iou, too.
         """
 
-    def accept(self, dataset):
+    def check_classes(self, dataset):
         """The dataset as this task scores it. Raises RetinueError for examples of a class that the model can't know."""
         counts = zip(dataset.classes, dataset.class_counts(), strict=True)
         unknown = [name for name, count in counts if count and name not in self.classes]
@@ -155,23 +155,23 @@ class Task(abc.ABC):
         return dataset
 
     @abc.abstractmethod
-    def names(self, dataset, record):
+    def class_names_of_record(self, dataset, record):
         """The class names that a record of `dataset` holds, as a list, each once."""
 
     @abc.abstractmethod
-    def truth(self, dataset, record):
+    def ground_truth(self, dataset, record):
         """What `draw` and `judge` take as the truth of a record."""
 
     @abc.abstractmethod
-    def judge(self, prediction, truth):
+    def summarize_errors(self, prediction, truth):
         """A prediction beside the truth, in words for the report: (list of str, list of dicts with label, a str; score,
         a float or None; right, a bool)."""
 
     @abc.abstractmethod
-    def shown(self, inputs, targets):
+    def visualize_batch(self, inputs, targets):
         """A batch of `example`'s results (numpy arrays) as one looks at it: (list of uint8 `[h, w, 3]`, captions)."""
 
-    def picture(self, record):
+    def image_of_record(self, record):
         """A record of a dataset as a person looks at it, uint8 `[h, w, 3]`."""
         from retinue.data.decoding import decode
 

@@ -21,7 +21,7 @@ def augment_boxes_image(image, boxes, labels, changes, shorter, longest, seed):
     [1, 1] turns both off. A box is clipped to the crop, and dropped when less than 0.3 of its area is left; a crop that
     would drop all is not made.
 
-    image: uint8 `[h, w, 3]`, or an `EncodedPhoto`. boxes: float32 `[m, 4]`, x1, y1, x2, y2 in its pixels; labels: int32
+    image: uint8 `[h, w, 3]`, or an `EncodedImage`. boxes: float32 `[m, 4]`, x1, y1, x2, y2 in its pixels; labels: int32
     `[m]`, kept along with the boxes (negative ones, as of crowds, are no objects: no crop is made for them, and all
     that is seen stays).
     changes: the section `augment` of the configuration; shorter, longest: int, of the resized picture's sides;
@@ -39,7 +39,7 @@ def augment_boxes_image(image, boxes, labels, changes, shorter, longest, seed):
 def resize_boxes_image(image, boxes, shorter, longest):
     """The picture and its boxes resized by `size_by_rule`, nothing random: for evaluation.
 
-    image: uint8 `[h, w, 3]` or an `EncodedPhoto`, boxes: float32 `[m, 4]` -> pixels and boxes in the new size.
+    image: uint8 `[h, w, 3]` or an `EncodedImage`, boxes: float32 `[m, 4]` -> pixels and boxes in the new size.
     """
     old = size_of(image)
     geometry = Geometry(_whole(old), size_by_rule(old, shorter, longest), None)

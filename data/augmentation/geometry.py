@@ -120,7 +120,7 @@ def draw_geometry(old, augment, size, resize_mode="stretch", seed=(0, 0)):
 def augment_image(image, augment, size, resize_mode="stretch", seed=(0, 0)):
     """All random changes to one training picture that concern it alone: geometry, colours, RandAugment.
 
-    image: uint8 `[height, width, 3]`, or an `EncodedPhoto`; augment: the `augment` section of the configuration; size:
+    image: uint8 `[height, width, 3]`, or an `EncodedImage`; augment: the `augment` section of the configuration; size:
     int or (height, width); resize_mode: as for `resize_image`; seed: int32 `[2]`. Returns uint8 `[*size, 3]`.
     """
     geometry = draw_geometry(size_of(image), augment, size, resize_mode, sub_seed(seed, 0))

@@ -19,7 +19,7 @@ def augment_mask_image(image, mask, changes, size, seed, *, scale=(1.0, 1.0), ro
     the picture is smaller than the square, grey is put below and to the right of it, and void in the mask. Then flips,
     quarter turns and a turn by up to `rotation` degrees, whose corners are grey and void. Colours change at last.
 
-    image: uint8 `[h, w, 3]`, or an `EncodedPhoto`; mask: uint8 `[h, w]`; changes: the section `augment` of the
+    image: uint8 `[h, w, 3]`, or an `EncodedImage`; mask: uint8 `[h, w]`; changes: the section `augment` of the
     configuration; size: int; seed: int32 `[2]`, which alone decides; longest: int, what a larger picture is made
     smaller to before `scale`.
     Returns uint8 `[size, size, 3]`, uint8 `[size, size]`; the mask by the nearest pixel.
@@ -34,7 +34,7 @@ def augment_mask_image(image, mask, changes, size, seed, *, scale=(1.0, 1.0), ro
 
 
 def resize_for_net(image, longest):
-    """The picture (pixels or an `EncodedPhoto`) with its longer side at `longest` or, where it is smaller, as it is:
+    """The picture (pixels or an `EncodedImage`) with its longer side at `longest` or, where it is smaller, as it is:
     uint8 `[h', w', 3]`."""
     old = size_of(image)
     return round_pixels(Geometry(_whole(old), bounded_size(old, longest), None).cut(image))

@@ -9,7 +9,7 @@ RATIOS = (1, 2, 4, 8)
 SPARE = 1.5  # a decoded side has at least so many times the pixels that the resize makes of it
 
 
-class EncodedPhoto:
+class EncodedImage:
     """The bytes of a picture, of which only the size is known until it is said what of it is needed, and how large.
 
     A JPEG whose pixels are to be averaged to fewer anyway is decoded at 1/2, 1/4 or 1/8 of its size, as long as each

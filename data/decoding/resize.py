@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from retinue.data.decoding.encoded_image import EncodedPhoto
+from retinue.data.decoding.encoded_image import EncodedImage
 
 RESIZE_MODES = ("stretch", "center_crop", "letterbox")
 
@@ -14,7 +14,7 @@ def resize_image(image, size, resize_mode="stretch", crop_fraction=1.0, padding=
     linearly between pixel centres. Results are rounded to the nearest level, halves to the even one. A picture that
     already has the size is returned as it is.
 
-    image: uint8 `[height, width, channels]`, or an `EncodedPhoto`; size: int, or (height, width).
+    image: uint8 `[height, width, channels]`, or an `EncodedImage`; size: int, or (height, width).
     resize_mode: "stretch" ignores the aspect; "center_crop" takes the largest centred window of the new aspect, its
     sides times
     `crop_fraction` (0.875 is a crop of 224 from a shorter side of 256); "letterbox" fits the picture inside and fills
@@ -27,8 +27,8 @@ def resize_image(image, size, resize_mode="stretch", crop_fraction=1.0, padding=
 
 
 def size_of(image):
-    """(height, width), int32 `[2]`, of pixels `[height, width, ...]` or of an `EncodedPhoto`."""
-    return image.size if isinstance(image, EncodedPhoto) else tf.shape(image)[:2]
+    """(height, width), int32 `[2]`, of pixels `[height, width, ...]` or of an `EncodedImage`."""
+    return image.size if isinstance(image, EncodedImage) else tf.shape(image)[:2]
 
 
 def plain_window(old, size, resize_mode="stretch", crop_fraction=1.0):
@@ -52,10 +52,10 @@ def plain_window(old, size, resize_mode="stretch", crop_fraction=1.0):
 def cut_and_resize(image, window, size):
     """The pixels of `window` (int32 `[4]`: x1, y1, x2, y2) resized to `size`, ints or int32 `[2]`: (height, width).
 
-    image: uint8 `[height, width, channels]`, or an `EncodedPhoto`, which is decoded no larger than is needed for this.
+    image: uint8 `[height, width, channels]`, or an `EncodedImage`, which is decoded no larger than is needed for this.
     Returns float32 `[height, width, channels]`, unrounded, by the method that `resize_image` describes.
     """
-    if isinstance(image, EncodedPhoto):
+    if isinstance(image, EncodedImage):
         image, edges = image.decode_for(window, size)
         window = tf.cast(edges, tf.int32)
         resized = tf.cond(

@@ -61,14 +61,14 @@ def predictions(task, run, columns):
     data = batches.batches(
         columns,
         example,
-        batch_size=1 if task.own_sizes else task.config.evaluate.batch_size,
+        batch_size=1 if task.variable_size else task.config.evaluate.batch_size,
         training=False,
         seed=task.config.seed,
         padding=(padding, ()) if (padding := task.padding(training=False)) else None,
     )
-    run = task.around(run)
+    run = task.wrap_inference(run)
     inputs_of_batches = (inputs for inputs, _ in data)
-    if task.own_sizes:
+    if task.variable_size:
         inputs_of_batches = _of_one_size(inputs_of_batches, task.config.evaluate.batch_size)
     try:
         for inputs in inputs_of_batches:
@@ -119,7 +119,7 @@ def evaluate(model_path, source, split=None, say=print, *, runtime="auto", preci
     model = open_model(model_path)
     runtime, precision, why = runtimes.choose_for(model, runtime, precision)
     dataset, chosen = choose_files(model, source, split, say)
-    model.task.look_at(dataset, say)
+    model.task.prepare_dataset(dataset, say)
     if model.warning:
         say(model.warning)
     say(f"{model_path} on {len(dataset)} files of {source} ({chosen})")
@@ -139,7 +139,7 @@ def headline(scores):
 
 
 def worst_pictures(task, model, dataset, rows):
-    """For the report: the pictures of `rows`, dicts of file, image, and the truth and what was said of `task.judge`."""
+    """For the report: the pictures of `rows`, dicts of file, image, and the truth and what was said of `task.summarize_errors`."""
     from retinue.tasks import drawing
 
     if not len(rows):
@@ -152,10 +152,10 @@ def worst_pictures(task, model, dataset, rows):
     ]
     items = []
     for record, prediction in zip(chosen, found, strict=True):
-        truth = task.truth(dataset, record)
-        names, said = task.judge(prediction, truth)
-        image = task.picture(record)
-        if task.draws_places:
+        truth = task.ground_truth(dataset, record)
+        names, said = task.summarize_errors(prediction, truth)
+        image = task.image_of_record(record)
+        if task.draws_on_image:
             image = task.draw(image, prediction, truth)
         items.append(
             {"file": record["file"], "truth": names, "said": said, "image": drawing.shrink(image, LARGEST_SIDE)}
@@ -175,7 +175,7 @@ def choose_files(model, source, split=None, say=print):
     dataset, chosen = _choose(model, report.usable()[0], split)
     if not len(dataset):
         raise UsageError(f"{source}: has no files in split {chosen}")
-    return model.task.accept(dataset), chosen
+    return model.task.check_classes(dataset), chosen
 
 
 def _choose(model, dataset, split):

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.explain.layers import layer_output
-from retinue.pipeline.explaining.explanation_request import NothingToExplain, Question, class_index, refuse
+from retinue.pipeline.explaining.explanation_request import ExplanationRequest, NothingToExplain, class_index, refuse
 from retinue.pipeline.explaining.probabilities import predictor
 from retinue.pipeline.prediction.reader import ClipReader
 from retinue.tasks.video import flow
@@ -33,14 +33,14 @@ class Stream:
 class Part:
     """A stream in one clip. stream: its name; seen: "frames" or "motion"; images: float32 `[k, s, s, c]`, the snippets
     that are explained, as it takes them; shown: uint8 `[k, H, W, 3]`, the same as pictures; scores: float `[k]`, of the
-    class in each; question: `Question`."""
+    class in each; question: `ExplanationRequest`."""
 
     stream: str
     seen: str
     images: np.ndarray
     shown: np.ndarray
     scores: np.ndarray
-    question: Question
+    question: ExplanationRequest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +59,13 @@ class ClipQuestion:
 
 
 class ClipModel:
-    """Explains the score that each stream gives a class, snippet by snippet; else as `explained.Subject`.
+    """Explains the score that each stream gives a class, snippet by snippet; else as `explained.ClassifierExplainer`.
 
     name: what it is called on the screen; task: `Video`; net: its `TaskModel`. The net looks at the centre of each
     frame, as it does with `evaluate.tta=none`.
     """
 
-    makes_class_images, takes_clips = False, True
+    makes_class_images, is_video = False, True
 
     def __init__(self, name, task, net):
         self.name, self.classes, self._task, self.model = name, task.classes, task, net
@@ -76,7 +76,7 @@ class ClipModel:
             self.streams[stream] = Stream(model, predict)
 
     def check(self, wanted):
-        """As `Subject.check`."""
+        """As `ClassifierExplainer.check`."""
         refuse(self.name, "video", box=wanted.box, point=wanted.point)
         if wanted.class_name is not None:
             class_index(wanted.class_name, self.classes, self.name)
@@ -113,7 +113,7 @@ class ClipModel:
         for name, predict in ((name, stream.predict) for name, stream in self.streams.items()):
             # What is covered in the flow stands still; the mean, which covers else, would be the camera's own motion.
             cover = {"fill": 0.0} if name == "temporal" else {}
-            question = Question(target=target, predict=predict, column=target, cover=cover)
+            question = ExplanationRequest(target=target, predict=predict, column=target, cover=cover)
             shown = self._shown(name, record, places)
             taken = self._cut(images[name])[places]
             parts.append(Part(name, SEEN[name], taken, shown, each[name][places, target], question))

@@ -7,7 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.explain.boxes import OneBox, proposal_of
-from retinue.pipeline.explaining.explanation_request import NothingToExplain, Question, class_index, cover_of, refuse
+from retinue.pipeline.explaining.explanation_request import (
+    ExplanationRequest,
+    NothingToExplain,
+    class_index,
+    cover_of,
+    refuse,
+)
 from retinue.pipeline.runtimes import runtimes, tensorflow_runtime
 from retinue.pipeline.runtimes.batching import stacked
 
@@ -16,12 +22,12 @@ AT_ONCE = 1_500_000  # pixels that the detector sees in one call
 
 
 class Detector:
-    """Explains one box, by `explain.boxes.OneBox`; else as `explained.Subject`.
+    """Explains one box, by `explain.boxes.OneBox`; else as `explained.ClassifierExplainer`.
 
     name: what it is called on the screen; task: `Detection`; detector: its `TaskModel`.
     """
 
-    makes_class_images = takes_clips = False
+    makes_class_images = is_video = False
 
     def __init__(self, name, task, detector):
         self.name, self.classes, self._task = name, task.classes, task
@@ -31,7 +37,7 @@ class Detector:
         self._find = tensorflow_runtime.TensorFlowRuntime(tensorflow_runtime.trace(inference), inference)
 
     def check(self, wanted):
-        """As `Subject.check`."""
+        """As `ClassifierExplainer.check`."""
         refuse(self.name, "detection", point=wanted.point)
         if wanted.class_name is not None:
             class_index(wanted.class_name, self.classes, self.name)
@@ -43,7 +49,7 @@ class Detector:
         return prepared["image"].numpy()[:height, :width].astype(np.float32)
 
     def ask(self, photo, image, wanted):
-        """The `Question` about one box: the best that is found, or the N-th of all or of the class that is wanted.
+        """The `ExplanationRequest` about one box: the best that is found, or the N-th of all or of the class that is wanted.
 
         Raises NothingToExplain where there is no such box.
         """
@@ -64,7 +70,7 @@ class Detector:
         name = self.classes[label]
         words = f"{name}, {score:.1%}, at ({own[0]:.0f}, {own[1]:.0f})-({own[2]:.0f}, {own[3]:.0f})"
         words += f", box {number} of {len(rows)}"
-        return Question(
+        return ExplanationRequest(
             name,
             score,
             words,

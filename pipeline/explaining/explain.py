@@ -17,8 +17,8 @@ from retinue.data.decoding.decode import decode_image, encoded_bytes
 from retinue.data.storage.atomic_files import atomic_write
 from retinue.explain import METHODS, checks, images
 from retinue.explain.layers import layer_output, map_output
-from retinue.pipeline.explaining.explainers import open_subject
-from retinue.pipeline.explaining.explanation_request import NothingToExplain, Wanted, class_index
+from retinue.pipeline.explaining.explainers import open_explainer
+from retinue.pipeline.explaining.explanation_request import ExplanationOptions, NothingToExplain, class_index
 from retinue.pipeline.explaining.methods import GIVES_MAP, Methods, drawn, of_model, outlined
 from retinue.pipeline.inputs.sources import find_files
 from retinue.pipeline.prediction.reader import reason_of
@@ -74,19 +74,19 @@ def explain(
         raise UsageError(f"{', '.join(needing)}: needs a photo; give one after MODEL")
     if box is not None and box < 1:
         raise UsageError(f"--box {box}: boxes are counted from 1, the best first")
-    subject, wanted = open_subject(model, weights), Wanted(class_name, box, point)
-    subject.check(wanted)
-    files = list(find_files(images, say=say, clips=subject.takes_clips)) if images else []
-    if subject.takes_clips:
-        methods = _of_clips(subject, methods, layer, channel, check, say)
-    _refuse_impossible(subject, methods, class_name, channel)
-    if check and subject.classes is None:
-        raise UsageError(f"--check: follows a class, and the weights of {subject.name} have no classifier")
-    if subject.model is not None and not subject.takes_clips:  # wrong names are told before anything is done
-        _refuse_layer(subject.model, methods, layer, channel)
+    explainer, wanted = open_explainer(model, weights), ExplanationOptions(class_name, box, point)
+    explainer.check(wanted)
+    files = list(find_files(images, say=say, clips=explainer.is_video)) if images else []
+    if explainer.is_video:
+        methods = _of_clips(explainer, methods, layer, channel, check, say)
+    _refuse_impossible(explainer, methods, class_name, channel)
+    if check and explainer.classes is None:
+        raise UsageError(f"--check: follows a class, and the weights of {explainer.name} have no classifier")
+    if explainer.model is not None and not explainer.is_video:  # wrong names are told before anything is done
+        _refuse_layer(explainer.model, methods, layer, channel)
     if "class-image" in methods and class_name is None and channel is None and not files:
         raise UsageError("class-image without a photo needs --class NAME")
-    return _Job(subject, methods, wanted, layer, channel, check, Path(out), say).run(files)
+    return _Job(explainer, methods, wanted, layer, channel, check, Path(out), say).run(files)
 
 
 def _chosen(methods, with_images):
@@ -103,41 +103,43 @@ def _chosen(methods, with_images):
     return tuple(dict.fromkeys(chosen))
 
 
-def _of_clips(subject, methods, layer, channel, check, say):
+def _of_clips(explainer, methods, layer, channel, check, say):
     """The methods that a video model can be explained by; what it can't is told."""
     from retinue.pipeline.explaining import clip_model
 
     others = [name for name in methods if name not in clip_model.METHODS]
     if len(others) == len(methods):
         can = ", ".join(clip_model.METHODS)
-        raise UsageError(f"{', '.join(others)}: is for photos, and {subject.name} is a video model; what can be: {can}")
+        raise UsageError(
+            f"{', '.join(others)}: is for photos, and {explainer.name} is a video model; what can be: {can}"
+        )
     for option, given in (("--channel", channel is not None), ("--check", check)):
         if given:
-            raise UsageError(f"{option}: is for photos, and {subject.name} is a video model")
+            raise UsageError(f"{option}: is for photos, and {explainer.name} is a video model")
     if others:
         say(f"left out {', '.join(others)}: for photos, not for clips")
     if layer is not None:
-        layer_output(subject.model, layer)
+        layer_output(explainer.model, layer)
     return tuple(name for name in methods if name in clip_model.METHODS)
 
 
-def _refuse_impossible(subject, methods, class_name, channel):
+def _refuse_impossible(explainer, methods, class_name, channel):
     others = [name for name in methods if name != "occlusion"]
-    if subject.model is None and others:
+    if explainer.model is None and others:
         raise UsageError(
-            f"{subject.name}: is an export, which holds no Keras model, so {', '.join(others)} can't be done; give the "
+            f"{explainer.name}: is an export, which holds no Keras model, so {', '.join(others)} can't be done; give the "
             "run folder that it came from, or --method occlusion"
         )
     of_class = [name for name in methods if METHODS[name][2] and not (name == "class-image" and channel is not None)]
-    if subject.classes is None and (of_class or class_name):
+    if explainer.classes is None and (of_class or class_name):
         can = ", ".join(name for name in METHODS if not METHODS[name][2])
         raise UsageError(
-            f"{subject.name}: its weights have no classifier, so {', '.join(of_class) or '--class'} can't be done; "
+            f"{explainer.name}: its weights have no classifier, so {', '.join(of_class) or '--class'} can't be done; "
             f"what can: {can}, and class-image with --layer and --channel"
         )
-    if methods == ("class-image",) and not subject.makes_class_images:
+    if methods == ("class-image",) and not explainer.makes_class_images:
         raise UsageError(
-            f"class-image: is for classifiers, and {subject.name} is none; {DEFAULT[0]} shows where it looks"
+            f"class-image: is for classifiers, and {explainer.name} is none; {DEFAULT[0]} shows where it looks"
         )
 
 
@@ -157,16 +159,16 @@ def _refuse_layer(model, methods, layer, channel):
 class _Job:
     """One call of `explain`."""
 
-    def __init__(self, subject, methods, wanted, layer, channel, check, out, say):
-        self.subject, self.methods, self.wanted, self.layer, self.channel = subject, methods, wanted, layer, channel
+    def __init__(self, explainer, methods, wanted, layer, channel, check, out, say):
+        self.explainer, self.methods, self.wanted, self.layer, self.channel = explainer, methods, wanted, layer, channel
         self.check, self.out, self.say = check, out, say
         self.rows, self.names, self.said, self.of_model = [], set(), set(), {}
-        if subject.takes_clips:
+        if explainer.is_video:
             self.method = {
-                name: Methods(stream, subject.layer_of(name, layer)) for name, stream in subject.streams.items()
+                name: Methods(stream, explainer.layer_of(name, layer)) for name, stream in explainer.streams.items()
             }
         else:
-            self.method = Methods(subject, layer, channel)
+            self.method = Methods(explainer, layer, channel)
 
     def run(self, files):
         reasons = []
@@ -174,7 +176,7 @@ class _Job:
             self._without_photo()
         for file in files:
             try:
-                if self.subject.takes_clips:
+                if self.explainer.is_video:
                     self._explain_clip(file)
                 else:
                     self._explain(file, _read(file))
@@ -190,17 +192,17 @@ class _Job:
         return len(reasons)
 
     def _without_photo(self):
-        label, name = None, self.subject.name
+        label, name = None, self.explainer.name
         if self.wanted.class_name is not None:
-            label = class_index(self.wanted.class_name, self.subject.classes, name)
-            name = self.subject.classes[label]
+            label = class_index(self.wanted.class_name, self.explainer.classes, name)
+            name = self.explainer.classes[label]
         cells, arrays = self._of_model(label)
         self._write(name, cells, arrays, {"file": None, "class": None if label is None else name})
 
     def _explain(self, file, photo):
-        subject = self.subject
-        image, shown = subject.prepare(photo), images.fitted(photo, SHOWN)
-        question = subject.ask(photo, image, self.wanted)
+        explainer = self.explainer
+        image, shown = explainer.prepare(photo), images.fitted(photo, SHOWN)
+        question = explainer.ask(photo, image, self.wanted)
         entry, caption = {"file": str(file)}, [printable(Path(file).name)]
         if question.label is not None:
             entry |= {"class": question.label, "score": question.score} | question.facts
@@ -215,7 +217,7 @@ class _Job:
             except UsageError as error:
                 self._skip(method, error)
                 continue
-            placed = found if method == "dream" else subject.place(found, photo.shape)
+            placed = found if method == "dream" else explainer.place(found, photo.shape)
             arrays[method] = placed
             picture = drawn(method, shown, placed)
             cells.append((outlined(picture, question.region) if METHODS[method][2] else picture, [method, words]))
@@ -227,7 +229,7 @@ class _Job:
         self._write(Path(file).stem, cells + more, arrays | more_arrays, entry)
 
     def _explain_clip(self, file):
-        clip = self.subject.ask(file, self.wanted)
+        clip = self.explainer.ask(file, self.wanted)
         self.say(f"{file}: explaining {clip.words}")
         cells, arrays, columns = [], {}, len(clip.snippets)
         for part in clip.streams:
@@ -242,7 +244,7 @@ class _Job:
                     except UsageError as error:
                         self._skip(method, error)
                         break
-                    placed.append(self.subject.place(found))
+                    placed.append(self.explainer.place(found))
                     cells.append((drawn(method, picture, placed[-1]), [f"{method}, {part.seen}", words]))
                 if placed:
                     arrays[f"{part.stream}-{method}"] = np.stack(placed)
@@ -255,13 +257,13 @@ class _Job:
         for method in self.methods:
             if METHODS[method][1]:
                 continue
-            if method == "class-image" and not self.subject.makes_class_images:
+            if method == "class-image" and not self.explainer.makes_class_images:
                 self._skip(method, "is for classifiers")
                 continue
             key = (method, label if METHODS[method][2] else None)
             try:
                 if key not in self.of_model:
-                    self.of_model[key] = of_model(method, self.subject, label, self.layer, self.channel)
+                    self.of_model[key] = of_model(method, self.explainer, label, self.layer, self.channel)
             except UsageError as error:
                 self._skip(method, error)
                 continue
@@ -331,7 +333,7 @@ class _Job:
         loader = jinja2.FileSystemLoader(Path(__file__).parent)
         environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
         page = environment.get_template("explain.html.j2").render(
-            model=self.subject.name, rows=self.rows, methods={name: METHODS[name][0] for name in self.methods}
+            model=self.explainer.name, rows=self.rows, methods={name: METHODS[name][0] for name in self.methods}
         )
         atomic_write(self.out / "index.html", page.encode("utf-8", "backslashreplace"))
         atomic_write(self.out / "explained.json", json.dumps(self.rows, indent=1) + "\n")

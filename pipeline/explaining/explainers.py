@@ -11,7 +11,7 @@ import numpy as np
 from retinue import backbones
 from retinue.configs.errors import UsageError
 from retinue.data.decoding.resize import plain_window, resize_image
-from retinue.pipeline.explaining.explanation_request import Question, class_index, refuse
+from retinue.pipeline.explaining.explanation_request import ExplanationRequest, class_index, refuse
 from retinue.pipeline.explaining.probabilities import predictor
 from retinue.pipeline.runs.run import Model, open_model
 from retinue.pipeline.runtimes import runtimes
@@ -20,7 +20,7 @@ log = logging.getLogger("retinue")
 
 
 @dataclasses.dataclass(frozen=True)
-class Subject:
+class ClassifierExplainer:
     """A classifier to explain, or a backbone without one.
 
     name: what it is called on the screen. model: `keras.Model` from float32 `[n, s, s, 3]` in 0..255 to logits, or None
@@ -37,10 +37,10 @@ class Subject:
     resize_mode: str
     predict: object
 
-    makes_class_images, takes_clips = True, False
+    makes_class_images, is_video = True, False
 
     def check(self, wanted):
-        """Raise UsageError for a `Wanted` that this kind of model has no answer to."""
+        """Raise UsageError for a `ExplanationOptions` that this kind of model has no answer to."""
         refuse(self.name, "classification", box=wanted.box, point=wanted.point)
         if wanted.class_name is not None:
             class_index(wanted.class_name, self.classes, self.name)
@@ -50,9 +50,9 @@ class Subject:
         return np.asarray(resize_image(photo, self.size, self.resize_mode), np.float32)
 
     def ask(self, photo, image, wanted):
-        """The `Question` about a photo; image: what `prepare` made of it."""
+        """The `ExplanationRequest` about a photo; image: what `prepare` made of it."""
         if self.classes is None:
-            return Question()
+            return ExplanationRequest()
         scores = self.predict(image[None])[0]
         best = int(scores.argmax())
         target = best if wanted.class_name is None else class_index(wanted.class_name, self.classes, self.name)
@@ -60,7 +60,7 @@ class Subject:
         words = f"{label}, {score:.1%}"
         if target != best:
             words += f"; its answer is {self.classes[best]}, {scores[best]:.1%}"
-        return Question(label, score, words, target, self.predict, target)
+        return ExplanationRequest(label, score, words, target, self.predict, target)
 
     def place(self, found, shape):
         """A map of the model's picture, `[s, s]` or `[s, s, c]`, on the photo of `shape`: float32 `[h, w, ...]`.
@@ -76,8 +76,8 @@ class Subject:
         return placed
 
 
-def open_subject(name, weights=None):
-    """What MODEL means: a `Subject`, `explained_boxes.Detector`, `explained_regions.Segmenter` or
+def open_explainer(name, weights=None):
+    """What MODEL means: a `ClassifierExplainer`, `explained_boxes.Detector`, `explained_regions.Segmenter` or
     `explained_clips.ClipModel`.
 
     name: a run folder, an export folder, or the name of a backbone. A folder goes before a name. A `Model` of run.py
@@ -98,16 +98,18 @@ def open_subject(name, weights=None):
     return _of_backbone(name, "imagenet" if weights is None else weights)
 
 
-def subject_of(task, model, name="model"):
-    """The `Subject` of a classification `Task` and its Keras model in memory."""
+def explainer_of_model(task, model, name="model"):
+    """The `ClassifierExplainer` of a classification `Task` and its Keras model in memory."""
     size = task.config.model.input_size
     predict = predictor(model, size, "sigmoid" if task.multi_label else "softmax")
-    return Subject(name, model, task.classes, size, task.config.data.resize_mode, predict)
+    return ClassifierExplainer(name, model, task.classes, size, task.config.data.resize_mode, predict)
 
 
 def _of_folder(opened, name):
     if opened.task.name == "classification":
-        return subject_of(opened.task, opened.build(), name) if opened.kind == "run" else _of_export(opened, name)
+        return (
+            explainer_of_model(opened.task, opened.build(), name) if opened.kind == "run" else _of_export(opened, name)
+        )
     if opened.kind == "export":
         raise UsageError(
             f"{name}: is an export, which holds no Keras model; to explain a {opened.task.name} model give the run "
@@ -135,7 +137,7 @@ def _of_export(opened, name):
 
     # Of ten crops the export makes its own; the picture that it takes is then the larger one that they are cut from.
     side = opened.task.prepare(np.zeros((8, 8, 3), np.uint8))["image"].shape[0]
-    return Subject(name, None, opened.classes, int(side), opened.config.data.resize_mode, predict)
+    return ClassifierExplainer(name, None, opened.classes, int(side), opened.config.data.resize_mode, predict)
 
 
 def _of_backbone(name, weights):
@@ -153,11 +155,13 @@ def _of_backbone(name, weights):
         trunk = backbones.build(name, weights="none", input_size=size)
         backbones.load_weights(trunk, weights, name)
         last = trunk.output[max(trunk.output)]
-        return Subject(name, _single(trunk, last), None, row.input_size, "stretch", None)
+        return ClassifierExplainer(name, _single(trunk, last), None, row.input_size, "stretch", None)
     model = _single(model, model.output["logits"])
     count = model.output.shape[-1]
     classes = IMAGENET_CLASSES if count == len(IMAGENET_CLASSES) else tuple(map(str, range(count)))  # LeNet-5's digits
-    return Subject(name, model, classes, row.input_size, "stretch", predictor(model, row.input_size, "softmax"))
+    return ClassifierExplainer(
+        name, model, classes, row.input_size, "stretch", predictor(model, row.input_size, "softmax")
+    )
 
 
 def _single(model, output):

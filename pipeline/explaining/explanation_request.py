@@ -7,7 +7,7 @@ from retinue.configs.errors import RetinueError, UsageError
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class ExplanationOptions:
     """What the command asks for. class_name: a class; box: the N-th of a detector's boxes, from 1, the best first;
     point: (x, y) in pixels of the photo, in the region that a segmentation is asked about. None: the default of each.
     """
@@ -18,11 +18,11 @@ class Wanted:
 
 
 @dataclasses.dataclass(frozen=True)
-class Question:
+class ExplanationRequest:
     """What is explained of one photo; label is None for a model without classes.
 
     label, score: the class and how sure the model is of it; words: the same and more, for the screen.
-    target: of the subject's model, a class index or a function of its outputs (see explain/targets.py).
+    target: of the explainer's model, a class index or a function of its outputs (see explain/targets.py).
     predict: function float32 `[m, h, w, 3]` -> float32 `[m, k]` by the fastest runtime, of which `column` is the score.
     layer: the one for grad-cam and others where the user names none, or None for the last map.
     cover: further arguments of `occlusion.occlusion`, where its defaults do not fit a small box or region.
@@ -63,7 +63,7 @@ def class_index(name, classes, model):
 
 
 def refuse(model, task, **options):
-    """Raise UsageError for an option of `Wanted` that is for models of another task."""
+    """Raise UsageError for an option of `ExplanationOptions` that is for models of another task."""
     homes = {"box": "detection", "point": "segmentation"}
     for option, value in options.items():
         if value is not None:

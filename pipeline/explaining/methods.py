@@ -42,21 +42,21 @@ DRAWN = {
 class Methods:
     """The methods for one model: what can be traced once is, and serves all photos.
 
-    subject: see explainers.py; layer: name of the layer for those that look at one, or None for the question's own;
+    explainer: see explainers.py; layer: name of the layer for those that look at one, or None for the question's own;
     channel: the layer's channel for hidden, deconvnet, guided and dream, or None for the strongest, or all.
     """
 
-    def __init__(self, subject, layer=None, channel=None):
-        self.subject, self.layer, self.channel = subject, layer, channel
+    def __init__(self, explainer, layer=None, channel=None):
+        self.explainer, self.layer, self.channel = explainer, layer, channel
         self._hidden, self._grad_cams = {}, {}
 
     def __call__(self, method, image, photo, question):
         """(what a method found, words about it) for one picture.
 
         image: float32 `[h, w, 3]`, as the model takes it; photo: uint8 `[h', w', 3]`, of which only "dream" makes use;
-        question: `Question`. What is found is float32 `[h, w]` or `[h, w, c]`, a dream `[h', w', 3]`.
+        question: `ExplanationRequest`. What is found is float32 `[h, w]` or `[h, w, c]`, a dream `[h', w', 3]`.
         """
-        model, images, target = self.subject.model, image[None], question.target
+        model, images, target = self.explainer.model, image[None], question.target
         layer = self.layer or question.layer
         if method == "occlusion":
             found = occlusion.occlusion(question.predict, images, question.column, **question.cover)
@@ -82,7 +82,7 @@ class Methods:
             return units(images, self.channel)[0], f"back from {units.layer}, channel {channel}"
         name = layer or dream_.default_map(model)[0]
         seen = name if self.channel is None else f"channel {self.channel} of {name}"
-        return _dreamed(self.subject, photo, name, self.channel), f"more of what {seen} sees"
+        return _dreamed(self.explainer, photo, name, self.channel), f"more of what {seen} sees"
 
     def forgetful(self, method, image, question):
         """What `checks.randomisation` takes for a method, or None.
@@ -92,9 +92,9 @@ class Methods:
         """
         images, layer = image[None], self.layer or question.layer
         if method == "saliency":
-            return self.subject.model, lambda: saliency.saliency(self._gradient, images, question.target)
+            return self.explainer.model, lambda: saliency.saliency(self._gradient, images, question.target)
         if method == "grad-cam":
-            return self.subject.model, lambda: self._grad_cam(question)(images, question.target)
+            return self.explainer.model, lambda: self._grad_cam(question)(images, question.target)
         if method in RULES:
             units = self._units(method, layer)
             return units.model, lambda: GIVES_MAP[method](units(images, self.channel)[0])[None]
@@ -102,28 +102,28 @@ class Methods:
 
     @functools.cached_property
     def _gradient(self):
-        return Gradient(self.subject.model)
+        return Gradient(self.explainer.model)
 
     def _grad_cam(self, question):
         layer, local = self.layer or question.layer, question.region is not None
         if layer not in self._grad_cams:
-            self._grad_cams[layer] = grad_cam.GradCam(self.subject.model, layer, local)
+            self._grad_cams[layer] = grad_cam.GradCam(self.explainer.model, layer, local)
         return self._grad_cams[layer]
 
     def _units(self, method, layer):
-        name, _ = layer_output(self.subject.model, layer)
+        name, _ = layer_output(self.explainer.model, layer)
         if (method, name) not in self._hidden:
-            self._hidden[method, name] = hidden_units.Hidden(self.subject.model, name, RULES[method])
+            self._hidden[method, name] = hidden_units.Hidden(self.explainer.model, name, RULES[method])
         return self._hidden[method, name]
 
 
-def _dreamed(subject, photo, layer, channel):
+def _dreamed(explainer, photo, layer, channel):
     """The dream of a photo, in its own size. A model of one size gets the photo at least so large."""
     side = min(DREAMED, max(photo.shape[:2]))
-    fixed = subject.model.inputs[0].shape[1]
+    fixed = explainer.model.inputs[0].shape[1]
     if fixed:
         side = max(side, int(np.ceil(fixed * max(photo.shape[:2]) / min(photo.shape[:2]))))
-    found = dream_.dream(subject.model, images.fitted(photo, side)[None], channel, layer)[0]
+    found = dream_.dream(explainer.model, images.fitted(photo, side)[None], channel, layer)[0]
     return cv2.resize(found, (photo.shape[1], photo.shape[0]), interpolation=cv2.INTER_CUBIC)
 
 
@@ -150,28 +150,28 @@ def outlined(picture, region):
     return picture
 
 
-def of_model(method, subject, label, layer, channel):
+def of_model(method, explainer, label, layer, channel):
     """(cells, arrays) of a method that needs no photo: its pictures with captions, and {name: float32 array}.
 
     label: the class of a class-image; with a channel, it is that channel of the layer which its picture fits best.
     """
     if method == "filters":
-        name, kernels = filters_.filters(subject.model, layer)
+        name, kernels = filters_.filters(explainer.model, layer)
         shape = " x ".join(map(str, kernels.shape))
         cells = [
             (filters_.draw(kernels), [f"filters of {name}: {shape}", "each on its own scale"]),
             (filters_.draw(kernels, each=False), [f"filters of {name}: {shape}", "all on one scale"]),
         ]
         return cells, {"filters": kernels}
-    cells, arrays, model, target = [], {}, subject.model, label
+    cells, arrays, model, target = [], {}, explainer.model, label
     if channel is not None:
-        model, target = class_image_.of_channel(subject.model, layer, channel)
+        model, target = class_image_.of_channel(explainer.model, layer, channel)
     for regulariser in class_image_.REGULARISERS:
-        picture, reached = class_image_.class_image(model, target, subject.size, regulariser)
+        picture, reached = class_image_.class_image(model, target, explainer.size, regulariser)
         if channel is None:  # of a model with several labels the probability is no softmax
-            name, words = subject.classes[label], f"probability {subject.predict(picture[None])[0, label]:.1%}"
+            name, words = explainer.classes[label], f"probability {explainer.predict(picture[None])[0, label]:.1%}"
         else:
-            name, words = f"channel {channel} of {map_output(subject.model, layer)[0]}", f"its mean is {reached:.2f}"
+            name, words = f"channel {channel} of {map_output(explainer.model, layer)[0]}", f"its mean is {reached:.2f}"
         cells.append((class_image_.draw(picture), [f"{name}: {regulariser}", words]))
         arrays[f"class-image-{regulariser}"] = picture
     return cells, arrays

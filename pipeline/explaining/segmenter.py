@@ -9,7 +9,13 @@ from keras import ops
 
 from retinue import backbones
 from retinue.explain.targets import region
-from retinue.pipeline.explaining.explanation_request import NothingToExplain, Question, class_index, cover_of, refuse
+from retinue.pipeline.explaining.explanation_request import (
+    ExplanationRequest,
+    NothingToExplain,
+    class_index,
+    cover_of,
+    refuse,
+)
 from retinue.pipeline.runtimes import runtimes, tensorflow_runtime
 
 AT_ONCE = 1_500_000  # pixels that the net sees in one call
@@ -18,13 +24,13 @@ STRIDE = 8  # of the map that grad-cam looks at: fine enough for small regions
 
 
 class Segmenter:
-    """Explains the mean score of one class over a region of its pixels; else as `explained.Subject`.
+    """Explains the mean score of one class over a region of its pixels; else as `explained.ClassifierExplainer`.
 
     name: what it is called on the screen; task: `Segmentation`; model: its `TaskModel`. The picture is seen at the
     scale of `segmentation.tta_scales` that is nearest to 1, and not mirrored.
     """
 
-    makes_class_images = takes_clips = False
+    makes_class_images = is_video = False
 
     def __init__(self, name, task, model):
         self.name, self.classes, self._task, self.model = name, task.classes, task, model
@@ -32,7 +38,7 @@ class Segmenter:
         self._scale = min(task.config.segmentation.tta_scales, key=lambda scale: abs(np.log(scale)))
 
     def check(self, wanted):
-        """As `Subject.check`."""
+        """As `ClassifierExplainer.check`."""
         refuse(self.name, "segmentation", box=wanted.box)
         if wanted.class_name is not None:
             class_index(wanted.class_name, self.classes, self.name)
@@ -53,7 +59,7 @@ class Segmenter:
         return cv2.resize(image, size, interpolation=kind).astype(np.float32)
 
     def ask(self, photo, image, wanted):
-        """The `Question` about a region: the pixels that the net gives the class that is wanted, or those around the
+        """The `ExplanationRequest` about a region: the pixels that the net gives the class that is wanted, or those around the
         point that have one class; by default all pixels of the largest class that is not called background.
 
         With class and point, how much the region around the point speaks for that class. Raises NothingToExplain where
@@ -82,7 +88,7 @@ class Segmenter:
         if own != label:
             words += f", which it says to be {self.classes[own]}"
         given = cv2.resize(mask.astype(np.uint8), photo.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-        return Question(
+        return ExplanationRequest(
             self.classes[label],
             score,
             words,

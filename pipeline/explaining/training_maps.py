@@ -13,13 +13,13 @@ def with_places(task, model, items):
     if task.name != "classification" or not shown:
         return items
     from retinue.explain import grad_cam
-    from retinue.pipeline.explaining.explainers import subject_of
+    from retinue.pipeline.explaining.explainers import explainer_of_model
 
-    subject = subject_of(task, model)
+    explainer = explainer_of_model(task, model)
     labels = np.array([task.classes.index(item["said"][0]["label"]) for item in shown])
-    maps = grad_cam.grad_cam(model, np.stack([subject.prepare(item["image"]) for item in shown]), labels)
+    maps = grad_cam.grad_cam(model, np.stack([explainer.prepare(item["image"]) for item in shown]), labels)
     looked = {
-        id(item): grad_cam.draw(item["image"], subject.place(found, item["image"].shape))
+        id(item): grad_cam.draw(item["image"], explainer.place(found, item["image"].shape))
         for item, found in zip(shown, maps, strict=True)
     }
     return [item | ({"looked": looked[id(item)]} if id(item) in looked else {}) for item in items]
@@ -34,10 +34,10 @@ def maps_callback(task, held_out, folder):
 
     from retinue.data.decoding import decode
     from retinue.explain.callback import MapsCallback
-    from retinue.pipeline.explaining.explainers import subject_of
+    from retinue.pipeline.explaining.explainers import explainer_of_model
 
     rows = np.unique(np.linspace(0, len(held_out) - 1, WATCHED).round().astype(int))
-    subject, images, labels, names = subject_of(task, None), [], [], []
+    explainer, images, labels, names = explainer_of_model(task, None), [], [], []
     for row, record in zip(rows, held_out.take(rows), strict=True):
         true = np.atleast_1d(record["labels"] if held_out.multi_label else record["label"])
         try:
@@ -45,7 +45,7 @@ def maps_callback(task, held_out, folder):
         except (OSError, tf.errors.OpError):  # evaluation will name it
             continue
         if len(true):
-            images.append(np.uint8(subject.prepare(photo)))
+            images.append(np.uint8(explainer.prepare(photo)))
             labels.append(int(true[0]))
             names.append(f"{row} {task.classes[int(true[0])]}")
     return [MapsCallback(folder, np.stack(images), labels, names)] if images else []

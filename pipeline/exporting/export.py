@@ -86,7 +86,7 @@ def export(
                 described |= {"precision": "int8", "int8": _make_int8(model, unproven, accept_loss, say)}
             described["fingerprint"] = fingerprint(unproven)
             atomic_write(unproven / "export.json", json.dumps(described, indent=1, ensure_ascii=False))
-            if versioned and "savedmodel" in to and not model.task.takes_clips:
+            if versioned and "savedmodel" in to and not model.task.is_video:
                 serving.write_example(unproven, [record["file"] for record in files])
             os.replace(unproven, out)
     except BaseException as error:
@@ -111,7 +111,7 @@ def _write(model, inference, folder, to, files, say):
     # for OpenVINO's own format and for bf16.npz
     converted = functools.cache(lambda: openvino_runtime.convert(function))
     tensors = [run_records.read(model.task, record) for record in files]
-    parts = [[place] for place in range(len(files))] if model.task.own_sizes else [list(range(len(files)))]
+    parts = [[place] for place in range(len(files))] if model.task.variable_size else [list(range(len(files)))]
     batches = [stacked([tensors[place] for place in part], model.task.padding(training=False)) for part in parts]
     keras_model = tensorflow_runtime.TensorFlowRuntime(function, inference)
     truths = [keras_model(batch) for batch in batches]
@@ -124,7 +124,7 @@ def _write(model, inference, folder, to, files, say):
         layers = bf16_bias_correction.of_run(model, converted())
         if layers:
             bf16_bias_correction.write(folder / bf16_bias_correction.FILE, layers)
-    noun = "clips" if model.task.takes_clips else "photos"
+    noun = "clips" if model.task.is_video else "photos"
     for form, proof in proofs.items():
         ties = f" ({proof['near_ties']} others are as good as tied)" if proof["near_ties"] else ""
         say(
@@ -198,8 +198,8 @@ def _write_and_ask(form, model, inference, function, converted, folder, paths, b
 
 
 def _agreement(task, given, truths):
-    """`task.compare` over several batches; iou, where a task has it, is the mean over the files."""
-    found = [task.compare(*pair, TOLERANCE) for pair in zip(given, truths, strict=True)]
+    """`task.compare_outputs` over several batches; iou, where a task has it, is the mean over the files."""
+    found = [task.compare_outputs(*pair, TOLERANCE) for pair in zip(given, truths, strict=True)]
     largest = max(one["largest_difference"] for one in found)
     told = {"largest_difference": largest} | {name: sum(one[name] for one in found) for name in ("same", "near_ties")}
     if "iou" in found[0]:
@@ -230,7 +230,7 @@ def proof_records(model, images):
         usable = (record for record in known if not run_records.trouble(model, record))
         records = list(itertools.islice(usable, PROOF_IMAGES))
         if not records and (model.folder / "split.csv").is_file():
-            noun = "clips" if model.task.takes_clips else "photos"
+            noun = "clips" if model.task.is_video else "photos"
             raise UsageError(
                 f"{model.folder / 'split.csv'}: none of its {noun} is left to prove the export with; name some with "
                 "--images"

@@ -28,7 +28,7 @@ def write(model, inference, folder):
             return task.serve(run(inputs), names)
 
         def from_bytes(encoded):
-            if not task.own_sizes:
+            if not task.variable_size:
                 return answer(_map(task.read, encoded, kinds, padding))
 
             def answer_one(element):  # by itself, since others of its batch may have other sizes
@@ -51,7 +51,7 @@ def write(model, inference, folder):
         signatures = {
             runtimes.MODEL_SIGNATURE: tf.function(lambda **inputs: run(inputs)).get_concrete_function(**batches)
         }
-        if task.takes_clips:
+        if task.is_video:
             arrays = task.array_specs()
             from_arrays = tf.function(lambda **arrays: answer(task.from_arrays(arrays)))
             signatures["serving_default"] = from_arrays.get_concrete_function(**arrays)
@@ -118,7 +118,7 @@ def answers(folder, task, files, batches):
     serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
     given = []
     for paths, batch in zip(files, batches, strict=True):
-        if task.takes_clips:
+        if task.is_video:
             asked = {name: tf.constant(part) for name, part in task.to_arrays(batch).items()}
         else:
             asked = {"bytes": tf.constant([_bytes(path) for path in paths])}

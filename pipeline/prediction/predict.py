@@ -96,7 +96,7 @@ def predict(
     streams, window = _streams(model, sources, window, step, overlay, engine)
     others = [source for source in sources if source not in streams]
     files = (
-        find_files(others, shard, skip=out, say=say, clips=model.task.takes_clips, remote=engine == "ray")
+        find_files(others, shard, skip=out, say=say, clips=model.task.is_video, remote=engine == "ray")
         if others
         else ()
     )
@@ -123,7 +123,7 @@ def predict(
         image_ids=_image_ids(model) if "coco" in formats else None,
         classes=model.classes,
     )
-    summary = Summary(noun="windows" if window else "clips" if model.task.takes_clips else "images")
+    summary = Summary(noun="windows" if window else "clips" if model.task.is_video else "images")
     try:
         todo = itertools.chain(first, files) if window else _not_done(itertools.chain(first, files), results, summary)
         first = list(itertools.islice(todo, 1))
@@ -184,7 +184,7 @@ def _streams(model, sources, window, step, overlay, engine):
     from retinue.pipeline.prediction.sliding_windows import check_window
 
     check_window(window, step)
-    if not model.task.takes_clips:
+    if not model.task.is_video:
         if window:
             raise UsageError(f"--window: {model.folder} is no model for video")
         return [], None

@@ -61,12 +61,12 @@ class Predictor:
         from retinue.pipeline.prediction.reader import ClipReader, Reader
 
         self.task, self.runtime = task, runtime
-        self._run = task.around(runtime)
+        self._run = task.wrap_inference(runtime)
         self.batch = batch or _best_batch(runtime, task)
         if self._run is not runtime:  # what a task calls in pieces is large: few should be decoded ahead
             self.batch = 1
         self.decode_seconds = self.model_seconds = 0.0
-        self._reader = ClipReader(task) if task.takes_clips else Reader(task)
+        self._reader = ClipReader(task) if task.is_video else Reader(task)
 
     def __call__(self, files):
         """Yield a `Result` a file, in the order of `files` (iterable of paths), which is read as it is needed.
@@ -95,7 +95,7 @@ class Predictor:
         while decoding and len(read) < self.batch:
             file, future = decoding[0]
             result = future.result()
-            if self.task.own_sizes and result[0]:
+            if self.task.variable_size and result[0]:
                 if first and not same_sizes(first, result[0]):
                     break
                 first = result[0]

@@ -23,7 +23,7 @@ class Reader:
         if task.config.data.jpeg_dct_scaling:
             # Most photos are JPEGs without need of turning, which the header has said: a quarter of the work is spared.
             self._read_upright = tf.function(
-                lambda encoded: task.prepare(task.photo(encoded, upright_jpeg=True)),
+                lambda encoded: task.prepare(task.read_image(encoded, upright_jpeg=True)),
                 input_signature=signature,
                 autograph=False,
             )

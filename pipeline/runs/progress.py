@@ -54,12 +54,12 @@ class Progress:
             self._bar.start()
             self._row = self._bar.add_task(description, total=total, completed=done, rate=0.0, waiting=0.0)
 
-    def step(self, images, seconds_waiting):
-        """One step of `images` is done; `seconds_waiting` since the epoch's start went to waiting for data."""
+    def step(self, images, input_wait_seconds):
+        """One step of `images` is done; `input_wait_seconds` since the epoch's start went to waiting for data."""
         self._done += images
         if self._bar:
             seconds = max(time.perf_counter() - self._started, 1e-6)
-            self._bar.update(self._row, advance=1, rate=self._done / seconds, waiting=seconds_waiting / seconds)
+            self._bar.update(self._row, advance=1, rate=self._done / seconds, waiting=input_wait_seconds / seconds)
 
     def stop(self):
         """The epoch has ended."""

@@ -34,7 +34,7 @@ def spread(model, split, count):
 
 def trouble(model, record):
     """None, or (kind, reason, cure): why a record can't be used."""
-    if model.task.takes_clips:
+    if model.task.is_video:
         return probe_clip(record["file"], record["start"], record["end"], model.config.data.max_pixels).bad
     return image_file.probe(record["file"], model.config.data.max_pixels).bad
 

@@ -120,7 +120,7 @@ def measure(converted, task, pictures):
         calls += 1
         return {output.get_any_name(): found[index] for index, output in enumerate(compiled.outputs[:outputs])}
 
-    run = task.around(run)
+    run = task.wrap_inference(run)
     for picture in pictures:
         run({name: value[None] for name, value in picture.items()})
     marks = [_mark(weights) for _, weights in linear]

@@ -35,7 +35,7 @@ def main(folder, size):
                 batch = unpacked({name: np.resize(arrays[name], (size, *arrays[name].shape[1:])) for name in arrays})
             base = base or peak_memory()
             apply_stage(net, stage, train)
-            net.precision, net.batch_size, net.accumulate = (
+            net.precision, net.batch_size, net.gradient_accumulation_steps = (
                 train.precision,
                 size,
                 min(train.gradient_accumulation_steps, size),

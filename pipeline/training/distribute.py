@@ -9,7 +9,7 @@ import json
 import os
 import re
 
-from retinue.configs.errors import GoOnError, RetinueError, UsageError
+from retinue.configs.errors import PreemptedError, RetinueError, UsageError
 from retinue.configs.quiet import import_tensorflow
 
 FIRST_PORT, JOBS, PORTS_OF_JOB = 12000, 2000, 16  # of SLURM's jobs
@@ -116,7 +116,7 @@ def start(name, say=print):
 
 @contextlib.contextmanager
 def losses_told(distribution):
-    """Turns what TensorFlow says when another worker is gone into a GoOnError."""
+    """Turns what TensorFlow says when another worker is gone into a PreemptedError."""
     import tensorflow as tf
 
     try:
@@ -125,7 +125,7 @@ def losses_told(distribution):
         if distribution.workers == 1 or not is_loss(error):
             raise
         here = distribution.worker
-        raise GoOnError(
+        raise PreemptedError(
             f"worker {here} of {distribution.workers}: another worker is gone ({_who(str(error), here)}); its own "
             "output says why"
         ) from error

@@ -37,7 +37,7 @@ def find_feature_models(task, model, number, replicas=1):
         return None, ""
     if replicas > 1:
         return None, "several replicas learn"
-    if task.mix() is not None:
+    if task.batch_mixing() is not None:
         return None, "mixup and cutmix mix photos, not features"
     if train.ema_decay and any(stage.epochs and stage.backbone_lr_multiplier for stage in stages[:number]):
         return None, "what is scored (the average, train.ema_decay) has another backbone than the net"

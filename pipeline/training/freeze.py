@@ -23,9 +23,9 @@ def apply_stage(model, stage, train):
         # of the backbone alone: a pyramid on a fine map, and what is shared by all maps, is the head's
         frozen = set(backbones.layers_below(model, stage.freeze_until_stride)) & model.backbone_layers
     frozen |= _named(model, stage.freeze_layers)
-    model.learns = _learning_part(model, stage)
-    if model.learns != "all":
-        frozen |= {layer.name for layer in model.layers} - model.parts[model.learns]
+    model.trained_stream = _learning_part(model, stage)
+    if model.trained_stream != "all":
+        frozen |= {layer.name for layer in model.layers} - model.parts[model.trained_stream]
     normalisations = 0
     for layer in model.layers:
         layer.trainable = layer.name not in frozen
@@ -54,8 +54,8 @@ def apply_stage(model, stage, train):
         if 0 < stage.backbone_lr_multiplier < 1
         else ""
     )
-    if model.learns != "all":
-        which = f"of the {model.learns} stream {which}"
+    if model.trained_stream != "all":
+        which = f"of the {model.trained_stream} stream {which}"
     return f"{which} learn{'s' if stage.backbone_lr_multiplier == 0 else ''} ({weights:,} weights{rate}{statistics})"
 
 

@@ -35,9 +35,9 @@ def warning(share, task, columns, input_size):
     rows = np.unique(np.linspace(0, len(files) - 1, FILES).astype(int))
     read, decode, change, sides = _times(task, columns, rows, input_size)
     parts = [f"{read * 1e3:.1f} ms to read"]
-    if not task.takes_clips:
+    if not task.is_video:
         parts.append(f"{decode * 1e3:.1f} to decode")
-    parts.append(f"{change * 1e3:.1f} to {'decode' if task.takes_clips else 'change'}")
+    parts.append(f"{change * 1e3:.1f} to {'decode' if task.is_video else 'change'}")
     cure = _cure(task, (read, decode, change), sides, input_size)
     return (
         f"warning: {share:.0%} of this epoch went to waiting for data. A file takes {', '.join(parts)}, on "
@@ -59,7 +59,7 @@ def _times(task, columns, rows, input_size):
             marks = [time.perf_counter()]
             content = _content(task, str(columns["file"][row]))
             marks.append(time.perf_counter())
-            if not task.takes_clips:
+            if not task.is_video:
                 sides.append(min(picture(tf.constant(content)).shape[:2]))
             marks.append(time.perf_counter())
             whole(record)
@@ -70,7 +70,7 @@ def _times(task, columns, rows, input_size):
 
 
 def _content(task, file):
-    if not task.takes_clips:
+    if not task.is_video:
         return encoded_bytes(file)
     names = frame_names(file) if os.path.isdir(file) else [file]
     return b"".join(Path(name).read_bytes() for name in names)
@@ -92,7 +92,7 @@ def _cure(task, times, sides, input_size):
     longest = int(np.argmax(times))
     if longest == 0:
         return "move the files to a faster disk"
-    if task.takes_clips:
+    if task.is_video:
         if "temporal" in task.streams and not config.video.flow_folder:
             return "compute the flow once: `retinue flow CLIPS --out FLOW`, then --set video.flow_folder=FLOW"
         return f"clips of about {config.video.frame_size[0]} pixels' height, or more cores"

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from retinue.configs.errors import GoOnError, UsageError
+from retinue.configs.errors import PreemptedError, UsageError
 
 GRACE = 15.0  # seconds that the others have to notice that one is gone; TensorFlow takes 10
 WATCH = 0.2  # seconds between two looks at the workers
@@ -42,15 +42,15 @@ def launch(workers, data, arguments, out, *, restarts=0, say=print):
                 return codes[0]
             if signals.got:
                 say(f"go on with: {resume}")
-                return GoOnError.exit_code if signals.got == signal.SIGTERM else 1
+                return PreemptedError.exit_code if signals.got == signal.SIGTERM else 1
             _tell(failed, codes[failed], logs, say)
-            can_go_on = codes[failed] < 0 or codes[failed] == GoOnError.exit_code
+            can_go_on = codes[failed] < 0 or codes[failed] == PreemptedError.exit_code
             if not can_go_on:
                 return codes[failed]
             if attempt < restarts:
                 say(f"restart {attempt + 1} of {restarts}: going on from the last checkpoint")
     say(f"go on with: {resume}")
-    return GoOnError.exit_code
+    return PreemptedError.exit_code
 
 
 def _run(workers, command, logs, signals, say):
@@ -120,7 +120,7 @@ def _start(number, addresses, command, logs):
 def _cause(codes, first):
     """Which worker's end was the cause: one that did not merely miss another. None when all went well."""
     failed = [number for number, code in enumerate(codes) if code not in (0, 3)]
-    causes = [number for number in failed if codes[number] not in (GoOnError.exit_code, -signal.SIGKILL)]
+    causes = [number for number in failed if codes[number] not in (PreemptedError.exit_code, -signal.SIGKILL)]
     return first if first is not None and (first in causes or not causes) else next(iter(causes or failed), None)
 
 

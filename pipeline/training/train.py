@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from retinue import backbones, tasks
-from retinue.configs.errors import GoOnError, RetinueError, UsageError
+from retinue.configs.errors import PreemptedError, RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.configs.quiet import import_tensorflow
 from retinue.data.checking.check_report import problem_lines
@@ -27,7 +27,7 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     default the next free one under runs/. resume: go on with the run in `out`, by its own configuration; `config` must
     then be None. command: kept in `run.json`. say: prints a line.
     Returns (`Run`, `Scores`, or None when no files were held out); in workers other than the chief two Nones.
-    Raises RetinueError or UsageError; when it could not start, no folder is left. GoOnError, a RetinueError, says
+    Raises RetinueError or UsageError; when it could not start, no folder is left. PreemptedError, a RetinueError, says
     that what is saved goes on with `resume`.
     """
     began = time.perf_counter()
@@ -56,7 +56,7 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
         config = _with_batch_size(config, dataset, distribution, say)
     with distribution.scope():
         task, model = _build(config, dataset)
-    task.look_at(dataset, say)
+    task.prepare_dataset(dataset, say)
     refuse_step(config.train, distribution, len(dataset.split("train")))  # before there is a folder
     if not resume:
         folder = Path(out) if out else next_folder("runs", config.task)
@@ -70,15 +70,15 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     try:
         with distribute.losses_told(distribution):
             scores = _train(run, task, model, dataset, report, resume, say, distribution)
-    except (KeyboardInterrupt, GoOnError) as error:
+    except (KeyboardInterrupt, PreemptedError) as error:
         if distribution.is_chief:
             run.add_time(time.perf_counter() - began, status="interrupted")
         cure = "start all workers again with --resume"
         if distribution.workers == 1:
             source, folder = shlex.quote(str(source)), shlex.quote(str(run.folder))
             cure = f"go on with: retinue train {source} --out {folder} --resume"
-        if isinstance(error, GoOnError):
-            raise GoOnError(f"{error}; {cure}") from error
+        if isinstance(error, PreemptedError):
+            raise PreemptedError(f"{error}; {cure}") from error
         say(f"interrupted; {cure}")
         raise
     except Exception as error:
@@ -118,35 +118,35 @@ def _train(run, task, model, dataset, report, resume, say, distribution):
     """The `Scores`, or None without files held out, and of workers other than the chief."""
     from retinue.pipeline.evaluation.evaluate import Evaluation, predictions
     from retinue.pipeline.explaining.training_maps import maps_callback
-    from retinue.pipeline.training.trainer import Fitting
+    from retinue.pipeline.training.trainer import Trainer
 
     held_out = dataset.split("val")
     looks = len(held_out) and distribution.is_chief
     validate = Evaluation(task, model, held_out) if looks else None
     callbacks = maps_callback(task, held_out, run.folder / "tensorboard") if looks else []
     config = task.config
-    learning, held_back = task.hold_back(dataset.split("train"))
-    progress = Progress(say, "clips" if task.takes_clips else "images", bar=distribution.is_chief)
-    fitting = Fitting(run, task, model, learning, validate, progress, callbacks, distribution)
-    for line in [*distribution.lines(fitting.batch_size), *step_lines(config.train, fitting.batch_size)]:
+    learning, held_back = task.split_calibration(dataset.split("train"))
+    progress = Progress(say, "clips" if task.is_video else "images", bar=distribution.is_chief)
+    trainer = Trainer(run, task, model, learning, validate, progress, callbacks, distribution)
+    for line in [*distribution.lines(trainer.batch_size), *step_lines(config.train, trainer.batch_size)]:
         say(line)
-    if resume and not fitting.can_resume:
+    if resume and not trainer.can_resume:
         say("nothing was saved yet: starting from the beginning")
         resume = False
     if not distribution.is_chief:
-        fitting.run_all(resume)
+        trainer.run_all(resume)
         return None
     report.write(run.folder / "check")
     run.update(status="running")
-    _write_batch_pictures(run, fitting, task, held_out)
-    history = fitting.run_all(resume)
+    _write_batch_pictures(run, trainer, task, held_out)
+    history = trainer.run_all(resume)
     run.update(waiting=_share_waiting(history))
     model.load_weights(run.folder / "best.weights.h5")
     if len(held_back):
         batches = predictions(task, Evaluation(task, model, held_back).run, task.sources(held_back))
         said = [prediction for batch in batches for prediction in batch]
-        say(task.finish(model, said, held_back))
-        fitting.save_best()
+        say(task.calibrate(model, said, held_back))
+        trainer.save_best()
     scored = dataset.split("test") if (dataset.splits == "test").any() else held_out
     scores = Evaluation(task, model, scored)(interval=True) if len(scored) else None
     if scores is not None:
@@ -155,15 +155,15 @@ def _train(run, task, model, dataset, report, resume, say, distribution):
     return scores
 
 
-def _write_batch_pictures(run, fitting, task, held_out):
+def _write_batch_pictures(run, trainer, task, held_out):
     """`batch_train.jpg` and `batch_val.jpg`: what the net sees."""
     from retinue.pipeline.reports.batch_images import write_batch_pictures
 
-    batches = {"batch_train.jpg": fitting.first_batch(training=True)}
+    batches = {"batch_train.jpg": trainer.first_batch(training=True)}
     if len(held_out):
-        batches["batch_val.jpg"] = fitting.first_batch(training=False, dataset=held_out)
+        batches["batch_val.jpg"] = trainer.first_batch(training=False, dataset=held_out)
     for name, batch in batches.items():
-        write_batch_pictures(run.folder / name, *task.shown(*batch))
+        write_batch_pictures(run.folder / name, *task.visualize_batch(*batch))
 
 
 def _open_for_resume(out, config):
@@ -213,7 +213,7 @@ def _split_rows(task, dataset):
     return [
         {
             "file": os.path.abspath(record["file"]),
-            "label": ";".join(task.names(dataset, record)),
+            "label": ";".join(task.class_names_of_record(dataset, record)),
             "split": record["split"],
             "content": content,
         }
@@ -269,6 +269,6 @@ def _say_result(run, task, scores, say):
         for line in scores.worst_classes:
             say(line)
     say(f"report:  {run.folder / 'report.html'}")
-    yours = "YOUR_CLIPS" if task.takes_clips else "YOUR_PHOTOS"
+    yours = "YOUR_CLIPS" if task.is_video else "YOUR_PHOTOS"
     say(f"next:    retinue predict {folder} {yours}/ --out results")
     say(f"         retinue export {folder} --out exported")

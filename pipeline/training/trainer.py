@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from retinue.backbones.dropout import Dropout
-from retinue.configs.errors import GoOnError, RetinueError
+from retinue.configs.errors import PreemptedError, RetinueError
 from retinue.data import batches
 from retinue.data.storage.atomic_files import atomic_path, remove_leftovers
 from retinue.pipeline.runtimes.tensorflow_runtime import is_out_of_memory
@@ -20,12 +20,12 @@ from retinue.pipeline.training.features import StageFeatures, find_feature_model
 from retinue.pipeline.training.freeze import apply_stage
 from retinue.pipeline.training.optimizer import make_optimizer
 from retinue.pipeline.training.step_settings import out_of_memory, refuse_step, scaled_stage
-from retinue.pipeline.training.trainer_callback import EpochLog
+from retinue.pipeline.training.trainer_callback import TrainerCallback
 
 READ_AHEAD = 32  # batches that tf.data may have begun beyond the present step
 
 
-class Fitting:
+class Trainer:
     """A training job.
 
     run: `Run`; task: `Task`; model: `TaskModel`, built; train: `Dataset` to learn from; progress: `Progress`;
@@ -85,7 +85,7 @@ class Fitting:
                 asked_elsewhere = self.interrupted is None and self.distribution.workers > 1
                 if self.interrupted != "SIGTERM" and not asked_elsewhere:
                     raise
-                raise GoOnError("stopped by SIGTERM; everything is saved") from None
+                raise PreemptedError("stopped by SIGTERM; everything is saved") from None
         return self.state["history"]
 
     @property
@@ -102,7 +102,7 @@ class Fitting:
     @property
     def must_stop(self):
         """Whether this step is the last one because this process or another was asked to stop."""
-        return self.interrupted if self.distribution.workers == 1 else self.learner.stop_agreed
+        return self.interrupted if self.distribution.workers == 1 else self.learner.stop_confirmed
 
     def _find_checkpoint(self):
         chief = self.distribution.is_chief
@@ -120,7 +120,7 @@ class Fitting:
 
     def stop_soon(self, reason):
         """Save and stop at the end of the present step."""
-        self.interrupted, self.learner.stop_asked = reason, True
+        self.interrupted, self.learner.stop_requested = reason, True
         self.progress.line(f"{reason}: saving at the end of this step")
 
     def first_batch(self, training, dataset=None):
@@ -133,7 +133,7 @@ class Fitting:
             batch_size=min(self.batch_size, 16),
             training=training,
             seed=self.config.seed,
-            mix=self.task.mix() if training else None,
+            mix=self.task.batch_mixing() if training else None,
             padding=self.task.padding(training=True),
         )
         return tf.nest.map_structure(lambda value: value.numpy(), next(iter(data)))
@@ -202,15 +202,15 @@ class Fitting:
         self.learner = self.feature_models.head if self.feature_models else self.model
         if self.average:
             self.average.follow(self.learner.weights)
-        self.learner.batch_size, self.learner.stop_asked = self.batch_size, bool(self.interrupted)
+        self.learner.batch_size, self.learner.stop_requested = self.batch_size, bool(self.interrupted)
         if not self.feature_models:  # a head on features takes little time and memory
-            self.learner.precision, self.learner.accumulate = (
+            self.learner.precision, self.learner.gradient_accumulation_steps = (
                 self.settings.precision,
                 self.settings.gradient_accumulation_steps,
             )
         for layer in self.learner.layers:
             if isinstance(layer, Dropout):  # parts of a share have no place in the whole batch's mask
-                layer.batch_size = self.batch_size if self.learner.accumulate == 1 else None
+                layer.batch_size = self.batch_size if self.learner.gradient_accumulation_steps == 1 else None
         with self.distribution.scope():
             optimizer = make_optimizer(self.settings, stage, self.learner, self.steps_per_epoch)
             self.learner.compile(optimizer=optimizer)
@@ -233,7 +233,7 @@ class Fitting:
         last = self.state["stage_first_epoch"] + stage.epochs
         if self.feature_models and self.state["epoch"] < last and not self.state["stage_ended"]:
             self._find_features(stage)
-        log = EpochLog(self, stage, last)
+        log = TrainerCallback(self, stage, last)
         within = self.state["step"] - self.state["epoch"] * self.steps_per_epoch
         if within and not self.state["stage_ended"]:  # stopped in the middle of an epoch: its rest first
             self._fit(stage, log, self.state["epoch"] + 1, self.steps_per_epoch - within)
@@ -264,7 +264,7 @@ class Fitting:
                 seed=self.config.seed,
                 order=self.order,
                 first_step=self.state["step"],
-                mix=self.task.mix(),
+                mix=self.task.batch_mixing(),
                 padding=self.task.padding(training=True),
                 shares=shares,
                 whole=self._sees_padding,
@@ -314,8 +314,8 @@ def _assign(model, values):
 class _signals_noted:
     """Ctrl-C and SIGTERM save and stop at the end of a step; a second Ctrl-C stops at once."""
 
-    def __init__(self, fitting):
-        self.fitting, self.before = fitting, {}
+    def __init__(self, trainer):
+        self.trainer, self.before = trainer, {}
 
     def __enter__(self):
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -329,6 +329,6 @@ class _signals_noted:
             signal.signal(number, handler)
 
     def _note(self, number, _):
-        if self.fitting.interrupted:
+        if self.trainer.interrupted:
             raise KeyboardInterrupt
-        self.fitting.stop_soon(signal.Signals(number).name)
+        self.trainer.stop_soon(signal.Signals(number).name)

@@ -18,77 +18,77 @@ MANY_SKIPPED = 0.1  # share of an epoch's steps that float16 leaves out
 SAVE_SECONDS = 10.0  # between two saves at the ends of epochs that learn from features
 
 
-class EpochLog(keras.callbacks.Callback):
+class TrainerCallback(keras.callbacks.Callback):
     """Watches for not-a-number, saves, validates, keeps the best, writes `metrics.csv` and TensorBoard, stops early.
 
-    fitting: the `Fitting`; stage: `Stage`; last_epoch: the global epoch after which the stage ends.
+    trainer: the `Trainer`; stage: `Stage`; last_epoch: the global epoch after which the stage ends.
     """
 
-    def __init__(self, fitting, stage, last_epoch):
+    def __init__(self, trainer, stage, last_epoch):
         super().__init__()
-        self.fitting, self.stage, self.last_epoch = fitting, stage, last_epoch
-        self.settings = fitting.settings
-        self.schedule = make_schedule(fitting.settings, stage, fitting.steps_per_epoch)
+        self.trainer, self.stage, self.last_epoch = trainer, stage, last_epoch
+        self.settings = trainer.settings
+        self.schedule = make_schedule(trainer.settings, stage, trainer.steps_per_epoch)
         self.saved = time.perf_counter()
-        self.is_chief, self.writer = fitting.distribution.is_chief, None
+        self.is_chief, self.writer = trainer.distribution.is_chief, None
         if self.is_chief:
-            self.writer = tf.summary.create_file_writer(str(fitting.run.folder / "tensorboard"))
+            self.writer = tf.summary.create_file_writer(str(trainer.run.folder / "tensorboard"))
 
     def on_epoch_begin(self, epoch, logs=None):
-        state, fitting = self.fitting.state, self.fitting
-        within = state["step"] - epoch * fitting.steps_per_epoch
+        state, trainer = self.trainer.state, self.trainer
+        within = state["step"] - epoch * trainer.steps_per_epoch
         if within:  # resumed within this epoch: its mean loss so far, which fit has just reset
             self.model.epoch_sums = dict(state["sums"])
         self.started = time.perf_counter()
-        self.waited = self.model.seconds_waiting
+        self.waited = self.model.input_wait_seconds
         self.first_step = within
-        self.skipped = fitting.skipped_steps if self.model.precision == "mixed_float16" else 0
+        self.skipped = trainer.skipped_steps if self.model.precision == "mixed_float16" else 0
         self.traced = None
-        fitting.progress.start(f"epoch {epoch + 1}/{self.last_epoch}", fitting.steps_per_epoch, within)
+        trainer.progress.start(f"epoch {epoch + 1}/{self.last_epoch}", trainer.steps_per_epoch, within)
 
     def on_train_batch_end(self, batch, logs=None):
-        fitting, state = self.fitting, self.fitting.state
+        trainer, state = self.trainer, self.trainer.state
         loss = float(logs["loss"])
         if not math.isfinite(loss):
-            files = fitting.files_of_step(state["step"])
-            within = state["step"] - state["epoch"] * fitting.steps_per_epoch
-            rate = self.settings.stages[fitting.stage_name].learning_rate / 10
+            files = trainer.files_of_step(state["step"])
+            within = state["step"] - state["epoch"] * trainer.steps_per_epoch
+            rate = self.settings.stages[trainer.stage_name].learning_rate / 10
             hint = ""
             if self.model.precision == "mixed_float16":
                 hint = "; or the net's numbers are too large for float16 (--set train.precision=mixed_bfloat16)"
             raise RetinueError(
                 f"the loss is not a number any more at epoch {state['epoch'] + 1}, step {within + 1}. "
                 f"The batch held: {', '.join(files)}. Look at these files; if they are fine, start a new run with a "
-                f"lower rate (--set train.stages.{fitting.stage_name}.learning_rate={rate:g}){hint}"
+                f"lower rate (--set train.stages.{trainer.stage_name}.learning_rate={rate:g}){hint}"
             )
         state["step"] += 1
         if self.traced is None:
             self.traced = time.perf_counter()
-        if fitting.average:
-            fitting.average.update()
-        fitting.progress.step(fitting.batch_size, self.model.seconds_waiting - self.waited)
-        within = state["step"] - state["epoch"] * fitting.steps_per_epoch
-        if within == fitting.steps_per_epoch:
+        if trainer.average:
+            trainer.average.update()
+        trainer.progress.step(trainer.batch_size, self.model.input_wait_seconds - self.waited)
+        within = state["step"] - state["epoch"] * trainer.steps_per_epoch
+        if within == trainer.steps_per_epoch:
             return  # the epoch's end saves
         minutes = self.settings.checkpoint_minutes
         due = minutes and time.perf_counter() - self.saved > 60 * minutes
-        if due or fitting.must_stop:
+        if due or trainer.must_stop:
             state["sums"] = dict(self.model.epoch_sums)
             self._write()
-            if fitting.must_stop:
+            if trainer.must_stop:
                 raise KeyboardInterrupt
 
     def on_epoch_end(self, epoch, logs=None):
-        fitting, state = self.fitting, self.fitting.state
+        trainer, state = self.trainer, self.trainer.state
         self.ended = time.perf_counter()
         seconds = self.ended - self.started
-        waited = self.model.seconds_waiting - self.waited
-        steps = fitting.steps_per_epoch - self.first_step
-        fitting.progress.stop()
-        row = {"epoch": epoch + 1, "stage": fitting.stage_name}
+        waited = self.model.input_wait_seconds - self.waited
+        steps = trainer.steps_per_epoch - self.first_step
+        trainer.progress.stop()
+        row = {"epoch": epoch + 1, "stage": trainer.stage_name}
         row |= {name: float(value) for name, value in logs.items()}
-        first = (epoch - state["stage_first_epoch"]) * fitting.steps_per_epoch
-        steps_of_epoch = np.arange(first, first + fitting.steps_per_epoch)
+        first = (epoch - state["stage_first_epoch"]) * trainer.steps_per_epoch
+        steps_of_epoch = np.arange(first, first + trainer.steps_per_epoch)
         row |= {"learning_rate": float(np.mean(self.schedule(steps_of_epoch)))}
         better = self._validate(row) if self.is_chief else False
         row |= {
@@ -108,53 +108,53 @@ class EpochLog(keras.callbacks.Callback):
                 and state["stale"] >= self.settings.early_stopping_patience
                 and epoch + 1 < self.last_epoch
             ):
-                fitting.progress.line(f"no better score for {state['stale']} epochs: stage {row['stage']} ends early")
+                trainer.progress.line(f"no better score for {state['stale']} epochs: stage {row['stage']} ends early")
                 self.model.stop_training = True
         # Here the other workers wait for the chief, who alone knows the scores.
-        self.model.stop_training = fitting.distribution.total(float(self.model.stop_training)) > 0
-        interrupted = fitting.distribution.total(float(bool(fitting.interrupted))) > 0
+        self.model.stop_training = trainer.distribution.total(float(self.model.stop_training)) > 0
+        interrupted = trainer.distribution.total(float(bool(trainer.interrupted))) > 0
         self._save(interrupted, ended=self.model.stop_training or epoch + 1 == self.last_epoch)
         if interrupted:
             raise KeyboardInterrupt
 
     def _show(self, row, waited):
-        fitting, workers = self.fitting, self.fitting.distribution.workers
+        trainer, workers = self.trainer, self.trainer.distribution.workers
         with self.writer.as_default(step=row["epoch"]):
             for name, value in row.items():
                 if isinstance(value, float):
                     tf.summary.scalar(name, value)
         self.writer.flush()
-        fitting.progress.line(describe(row, self.last_epoch, fitting.progress.noun))
+        trainer.progress.line(describe(row, self.last_epoch, trainer.progress.noun))
         if self.model.precision == "mixed_float16":
-            steps, skipped = fitting.steps_per_epoch - self.first_step, fitting.skipped_steps - self.skipped
+            steps, skipped = trainer.steps_per_epoch - self.first_step, trainer.skipped_steps - self.skipped
             if skipped > MANY_SKIPPED * steps:
-                fitting.progress.line(
+                trainer.progress.line(
                     f"{skipped} of {steps} steps were left out, since their gradients were too large for float16: some "
                     "are at the start, until the scale of the loss is found; if it goes on, "
                     "train.precision=mixed_bfloat16"
                 )
         seconds = time.perf_counter() - self.ended
-        if fitting.validate and workers > 1 and seconds > WORTH_A_LINE:
+        if trainer.validate and workers > 1 and seconds > WORTH_A_LINE:
             others = "the other worker" if workers == 2 else f"{workers - 1} others"
-            fitting.progress.line(f"the chief scored alone for {seconds:.0f} s, while {others} waited")
-        if not fitting.features and input_bottleneck.is_due(fitting.state["history"], waited):
-            size = self.stage.input_size or fitting.config.model.input_size
-            fitting.progress.line(input_bottleneck.warning(row["waiting"], fitting.task, fitting.columns, size))
+            trainer.progress.line(f"the chief scored alone for {seconds:.0f} s, while {others} waited")
+        if not trainer.features and input_bottleneck.is_due(trainer.state["history"], waited):
+            size = self.stage.input_size or trainer.config.model.input_size
+            trainer.progress.line(input_bottleneck.warning(row["waiting"], trainer.task, trainer.columns, size))
 
     def _speed(self, steps):
         """Images a second, without the first step, in which TensorFlow builds its graph."""
         if steps < 2:
-            return steps * self.fitting.batch_size / max(self.ended - self.started, 1e-6)
-        return (steps - 1) * self.fitting.batch_size / max(self.ended - self.traced, 1e-6)
+            return steps * self.trainer.batch_size / max(self.ended - self.started, 1e-6)
+        return (steps - 1) * self.trainer.batch_size / max(self.ended - self.traced, 1e-6)
 
     def _validate(self, row):
         """Score the model (its average, if one is kept), keep it if it is the best. Returns whether it was."""
-        fitting, state = self.fitting, self.fitting.state
-        if fitting.average:
-            fitting.average.swap()
+        trainer, state = self.trainer, self.trainer.state
+        if trainer.average:
+            trainer.average.swap()
         try:
             value = None
-            if scores := fitting.score():
+            if scores := trainer.score():
                 value = scores.value
                 row["val_loss"] = scores.numbers.get("log_loss")
                 row |= {f"val_{name}": scores.numbers.get(name) for name in (scores.headline, *scores.followed)}
@@ -162,28 +162,28 @@ class EpochLog(keras.callbacks.Callback):
             better = value is None or state["best"] is None or value > state["best"]
             if better:
                 state["best"] = value
-                fitting.save_best()
+                trainer.save_best()
         finally:
-            if fitting.average:
-                fitting.average.swap()
+            if trainer.average:
+                trainer.average.swap()
         return better
 
     def _save(self, interrupted, ended):
         """The checkpoint at an epoch's end. One at a stage's end says that the next stage is to begin."""
-        state = self.fitting.state
+        state = self.trainer.state
         state.pop("sums", None)
         state["stage_ended"] = ended
         waited = time.perf_counter() - self.saved > SAVE_SECONDS
-        if ended or waited or interrupted or not self.fitting.features:
+        if ended or waited or interrupted or not self.trainer.features:
             self._write()
 
     def _write(self):
         """The checkpoint and what follows from it. Of several workers the chief alone writes."""
         if not self.is_chief:
             return
-        if history := self.fitting.state["history"]:
-            atomic_write(self.fitting.run.folder / "metrics.csv", to_csv(history))
-        self.fitting.save()
+        if history := self.trainer.state["history"]:
+            atomic_write(self.trainer.run.folder / "metrics.csv", to_csv(history))
+        self.trainer.save()
         self.saved = time.perf_counter()
 
 

@@ -81,7 +81,7 @@ class Classification(Task):
         changes = self.config.augment
 
         def make(columns, seed):
-            image = self.photo(decode.read_encoded(columns["file"]))
+            image = self.read_image(decode.read_encoded(columns["file"]))
             if training:
                 image = geometry.augment_image(image, changes, size, fit, seed)
             else:
@@ -94,7 +94,7 @@ class Classification(Task):
         """`columns` of a record, or of many -> float32 `[..., classes]`."""
         return columns["labels"] if self.multi_label else tf.one_hot(columns["label"], len(self.classes))
 
-    def mix(self):
+    def batch_mixing(self):
         """Mixup and cutmix over a training batch, or None when both are off."""
         mixup, cutmix = self.config.augment.mixup, self.config.augment.cutmix
         if not mixup and not cutmix:
@@ -103,10 +103,10 @@ class Classification(Task):
 
     def read(self, encoded):
         """Encoded bytes of one picture -> `{"image": uint8 [s, s, 3]}`."""
-        return self.prepare(self.photo(encoded))
+        return self.prepare(self.read_image(encoded))
 
     def prepare(self, image):
-        """One picture, uint8 `[h, w, 3]` or an `EncodedPhoto` -> `{"image": uint8 [s, s, 3]}`."""
+        """One picture, uint8 `[h, w, 3]` or an `EncodedImage` -> `{"image": uint8 [s, s, 3]}`."""
         size = test_time_augmentation.read_size(self.config.model.input_size, self.config.evaluate.tta)
         return {"image": resize.resize_image(image, size, self.config.data.resize_mode)}
 
@@ -163,7 +163,7 @@ class Classification(Task):
         best = tf.argmax(scores, axis=-1)
         return given | {"label": tf.gather(names, best), "score": tf.reduce_max(scores, axis=-1)}
 
-    def compare(self, given, truth, tolerance):
+    def compare_outputs(self, given, truth, tolerance):
         """By the scores `[n, classes]`; the answer is the best label, or all labels from the threshold on."""
         given, truth = given["scores"], truth["scores"]
         if self.multi_label:
@@ -178,9 +178,9 @@ class Classification(Task):
             "near_ties": int((~same & as_good).sum()),
         }
 
-    def accept(self, dataset):
+    def check_classes(self, dataset):
         """The dataset with as many labels a file as the model gives. Raises RetinueError where that can't be."""
-        dataset = super().accept(dataset)
+        dataset = super().check_classes(dataset)
         if self.multi_label == dataset.multi_label:
             return dataset
         if not self.multi_label:
@@ -189,23 +189,23 @@ class Classification(Task):
         labels = Ragged(label, np.arange(len(label) + 1, dtype=np.int64))
         return dataclasses.replace(dataset, columns={"labels": labels})
 
-    def names(self, dataset, record):
+    def class_names_of_record(self, dataset, record):
         """The class of a record, or its classes."""
         labels = record["labels"] if dataset.multi_label else [record["label"]]
         return [dataset.classes[label] for label in labels]
 
-    def truth(self, dataset, record):
+    def ground_truth(self, dataset, record):
         """The class name of a record, or the list of its names with several labels a file."""
-        names = self.names(dataset, record)
+        names = self.class_names_of_record(dataset, record)
         return names if dataset.multi_label else names[0]
 
-    def judge(self, prediction, truth):
+    def summarize_errors(self, prediction, truth):
         """The true names, and the best label, or with several labels a file all from the threshold on."""
         truth, labels = [truth] if isinstance(truth, str) else list(truth), prediction["labels"]
         said = [label for label in labels if label["score"] >= THRESHOLD] if self.multi_label else labels[:1]
         return truth, [label | {"right": label["label"] in truth} for label in said]
 
-    def shown(self, inputs, targets):
+    def visualize_batch(self, inputs, targets):
         """The pictures as they are, and their classes: "cat"; "70% cat, 30% dog" of a mixed one; "no label"."""
         return list(inputs), [draw.caption(target, self.classes, self.multi_label) for target in targets]
 

@@ -20,7 +20,7 @@ class Detection(Task):
     """
 
     name = "detection"
-    draws_places = True
+    draws_on_image = True
 
     def build(self, weights=None, class_counts=None):
         """The untrained `TaskModel`; see model.py for its inputs and outputs.
@@ -50,7 +50,7 @@ class Detection(Task):
         changes, multiple = self.config.augment, model.largest_stride(self.config.detection.architecture)
 
         def make(columns, seed):
-            image = self.photo(decode.read_encoded(columns["file"]))
+            image = self.read_image(decode.read_encoded(columns["file"]))
             boxes = tf.cast(columns["boxes"], tf.float32)
             labels = tf.where(columns["crowd"] | columns["difficult"], IGNORED, tf.cast(columns["labels"], tf.int32))
             if training:
@@ -70,16 +70,16 @@ class Detection(Task):
         boxes = {"boxes": tf.constant(0.0), "labels": tf.constant(PADDING), "seed": tf.constant(0)}
         return {"image": read["image"], "size": read["size"]} | boxes, ()
 
-    def mix(self):
+    def batch_mixing(self):
         """None: detection mixes no pictures."""
         return None
 
     def read(self, encoded):
         """Encoded bytes of one picture -> what `prepare` gives."""
-        return self.prepare(self.photo(encoded))
+        return self.prepare(self.read_image(encoded))
 
     def prepare(self, image):
-        """Pixels, uint8 `[h, w, 3]`, or an `EncodedPhoto` -> image uint8 `[h', w', 3]`, resized and padded, size int32
+        """Pixels, uint8 `[h, w, 3]`, or an `EncodedImage` -> image uint8 `[h', w', 3]`, resized and padded, size int32
         `[2]`, the height and width of what is picture in it, and original_size int32 `[2]`."""
         shorter, longest = self.config.model.input_size, self.config.detection.max_size
         resized, _ = boxes.resize_boxes_image(image, tf.zeros([0, 4]), shorter, longest)
@@ -114,24 +114,24 @@ class Detection(Task):
         found = {name: outputs[name] for name in ("boxes", "scores", "labels", "count")}
         return found | {"names": tf.where(labels >= 0, tf.gather(names, tf.maximum(labels, 0)), "")}
 
-    def compare(self, given, truth, tolerance):
+    def compare_outputs(self, given, truth, tolerance):
         """By the detections; see export_agreement.py."""
         settings = self.config.detection
         return export_agreement.compare(given, truth, tolerance, settings.score_threshold, settings.nms_threshold)
 
-    def names(self, dataset, record):
+    def class_names_of_record(self, dataset, record):
         """The classes of a record's objects."""
         return [dataset.classes[label] for label in np.unique(record["labels"])]
 
-    def truth(self, dataset, record):
+    def ground_truth(self, dataset, record):
         """Boxes, labels and ignored; see draw.py."""
         return draw.truth_of_record(dataset, record)
 
-    def judge(self, prediction, truth):
+    def summarize_errors(self, prediction, truth):
         """What was found, missed and seen where nothing is; see draw.py."""
         return draw.in_words(prediction, truth)
 
-    def shown(self, inputs, targets):
+    def visualize_batch(self, inputs, targets):
         """The pictures without their padding, with the objects that are learned."""
         pictures, captions = [], []
         for image, (height, width), objects, labels in zip(

@@ -7,7 +7,7 @@ from retinue.configs.errors import UsageError
 from retinue.data.augmentation import masks
 from retinue.data.checking.mask_sheet import blend, class_colors
 from retinue.data.decoding import decode
-from retinue.data.decoding.encoded_image import EncodedPhoto
+from retinue.data.decoding.encoded_image import EncodedImage
 from retinue.data.decoding.exif import exif_orientation
 from retinue.data.decoding.mask_file import VOID, read_mask
 from retinue.data.decoding.resize import pad_to, size_of
@@ -29,8 +29,8 @@ class Segmentation(Task):
     """
 
     name = "segmentation"
-    draws_places = True
-    own_sizes = True
+    draws_on_image = True
+    variable_size = True
     serve_padding = {"mask": VOID}
 
     def build(self, weights=None, class_counts=None):
@@ -72,7 +72,7 @@ class Segmentation(Task):
 
         def make(columns, seed):
             encoded = decode.read_encoded(columns["file"])
-            image = self.photo(encoded)
+            image = self.read_image(encoded)
             given = (columns["mask"], columns["values"], size_of(image), exif_orientation(encoded))
             mask = tf.numpy_function(lambda *arrays: _read(classes, *arrays), given, tf.uint8)
             mask.set_shape([None, None])
@@ -93,20 +93,20 @@ class Segmentation(Task):
 
         return make
 
-    def mix(self):
+    def batch_mixing(self):
         """None: segmentation mixes no pictures."""
         return None
 
     def read(self, encoded):
         """Encoded bytes of one picture -> what `prepare` gives."""
-        return self.prepare(self.photo(encoded))
+        return self.prepare(self.read_image(encoded))
 
     def prepare(self, image):
-        """Pixels, uint8 `[h, w, 3]`, or an `EncodedPhoto` -> image uint8 `[h', w', 3]`, smaller where it is larger than
+        """Pixels, uint8 `[h, w, 3]`, or an `EncodedImage` -> image uint8 `[h', w', 3]`, smaller where it is larger than
         `segmentation.max_size` (unless it is to be looked at in windows), and original_size int32 `[2]`."""
         settings = self.config.segmentation
         if settings.tile_size:  # every pixel counts
-            small = image.decode() if isinstance(image, EncodedPhoto) else image
+            small = image.decode() if isinstance(image, EncodedImage) else image
         else:
             small = masks.resize_for_net(image, settings.max_size)
         return {"image": small, "original_size": size_of(image)}
@@ -115,7 +115,7 @@ class Segmentation(Task):
         """See `predictions.inference`."""
         return predictions.inference(net, self.config.segmentation)
 
-    def around(self, run):
+    def wrap_inference(self, run):
         """`run` in overlapping windows where `segmentation.tile_size` is set and a picture is larger."""
         settings = self.config.segmentation
         return in_windows(run, settings.tile_size, settings.tile_overlap) if settings.tile_size else run
@@ -145,7 +145,7 @@ class Segmentation(Task):
         }
         return given | ({"scores": outputs["scores"]} if "scores" in outputs else {})
 
-    def compare(self, given, truth, tolerance):
+    def compare_outputs(self, given, truth, tolerance):
         """By the confidences, where both have them, and the ids. An answer is a mask; as good as the same is one that
         differs in no more than a thousandth of its pixels while the confidences agree. iou: of the two masks, the
         mean over the classes in either, and over the files."""
@@ -162,21 +162,21 @@ class Segmentation(Task):
             "near_ties": int(((wrong > 0) & (wrong <= TIES)).sum()),
         }
 
-    def names(self, dataset, record):
+    def class_names_of_record(self, dataset, record):
         """The classes that a record's mask has."""
         return [dataset.classes[label] for label in record["labels"]]
 
-    def truth(self, dataset, record):
+    def ground_truth(self, dataset, record):
         """The true mask, uint8 `[H, W]`, in the model's ids."""
         return read_truth(dataset, record, self.classes)
 
-    def judge(self, prediction, truth):
+    def summarize_errors(self, prediction, truth):
         """The classes of the truth, and each class of either mask with its IoU; right from a half on."""
         shares = draw.class_shares(prediction["mask"], truth, self.classes)
         true = [name for label, name in enumerate(self.classes) if (truth == label).any()]
         return true, [{"label": name, "score": iou, "right": iou >= 0.5} for name, _, iou in shares]
 
-    def shown(self, inputs, targets):
+    def visualize_batch(self, inputs, targets):
         """The pictures under their masks, and the classes in them."""
         colors = class_colors(self.classes)
         pictures = [blend(image, ids, colors) for image, ids in zip(inputs, targets, strict=True)]

@@ -23,7 +23,7 @@ class Video(Classification):
     """One class a clip. The net looks at snippets of it; see snippets.py and model.py."""
 
     name = "video"
-    takes_clips = True
+    is_video = True
 
     def build(self, weights=None, class_counts=None):
         """The untrained `TaskModel`; see model.py."""
@@ -35,7 +35,7 @@ class Video(Classification):
         """The streams that the net has: ("spatial", "temporal"), or one of them."""
         return model.streams_of(self.config.video.architecture)
 
-    def look_at(self, dataset, say):
+    def prepare_dataset(self, dataset, say):
         """The stored flow of the clips. Raises UsageError where it was made in another way than the net takes."""
         settings = self.config.video
         if not settings.flow_folder or "temporal" not in self.streams:
@@ -51,16 +51,16 @@ class Video(Classification):
         rest = "" if stored == len(files) else "; the others' is computed as it is needed"
         say(f"flow of {stored:,} of {len(files):,} clips is in {settings.flow_folder}{rest}")
 
-    def hold_back(self, dataset):
+    def split_calibration(self, dataset):
         """For fusion by an SVM, a share of the training clips, by group, which the streams never see."""
         settings = self.config.video
         if settings.fusion != "svm":
-            return super().hold_back(dataset)
+            return super().split_calibration(dataset)
         unsplit = dataset.with_splits(np.full(len(dataset), "", dtype=object))
         parted = split(unsplit, val_fraction=settings.svm_holdout_fraction, seed=self.config.seed)
         return tuple(dataset.take(parted.splits == name) for name in ("train", "val"))
 
-    def finish(self, net, predictions, dataset):
+    def calibrate(self, net, predictions, dataset):
         """Fit the SVM of fusion.py and put it into the net."""
         scores = [np.stack([prediction[name] for prediction in predictions]) for name in ("spatial", "temporal")]
         kernel, bias, penalty = fusion.fit(*scores, dataset.columns["label"])
@@ -98,7 +98,7 @@ class Video(Classification):
 
         return make
 
-    def mix(self):
+    def batch_mixing(self):
         """None: clips are not mixed."""
         return None
 
@@ -178,13 +178,13 @@ class Video(Classification):
             given["flow"] = flow.from_bytes(given["flow"], self.config.video.flow_bound)
         return given
 
-    def shown(self, inputs, targets):
+    def visualize_batch(self, inputs, targets):
         """Each clip as a strip: its frames above its flow; and its class."""
         clips = zip(*(inputs.get(name, [None] * len(targets)) for name in ("frames", "flow")), strict=True)
         pictures = [clip_image.of_inputs(frames, fields, self.config.video.flow_bound) for frames, fields in clips]
         return pictures, [self.classes[int(np.argmax(target))] for target in targets]
 
-    def picture(self, record):
+    def image_of_record(self, record):
         """A strip of a record's clip: frames above flow, uint8 `[h, w, 3]`."""
         places = np.full(clip_image.SHOWN, MIDDLE)
         settings = self.config.video

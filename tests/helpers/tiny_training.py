@@ -21,7 +21,7 @@ from retinue.data.readers.read import read
 from retinue.pipeline.evaluation.evaluate import Evaluation
 from retinue.pipeline.runs.progress import Progress
 from retinue.pipeline.runs.run import Run
-from retinue.pipeline.training.trainer import Fitting
+from retinue.pipeline.training.trainer import Trainer
 from retinue.tasks.classification.task import Classification
 from retinue.tasks.model import TaskModel
 
@@ -68,8 +68,8 @@ def make_photos(folder, count=14):
     return Path(folder)
 
 
-def make_fitting(folder, photos, settings=(), resume=False, say=lambda line: None):
-    """A `Fitting` in the run folder `folder`, everything built anew, as a new process would."""
+def make_trainer(folder, photos, settings=(), resume=False, say=lambda line: None):
+    """A `Trainer` in the run folder `folder`, everything built anew, as a new process would."""
     config = load_config(settings=[*SETTINGS, *settings])
     dataset = read(str(photos))
     keras.utils.set_random_seed(config.seed)
@@ -78,39 +78,39 @@ def make_fitting(folder, photos, settings=(), resume=False, say=lambda line: Non
     held_out = dataset.take(np.arange(0, len(dataset), 4))
     learning = dataset.take(np.setdiff1d(np.arange(len(dataset)), np.arange(0, len(dataset), 4)))
     run = Run(folder) if resume else Run.create(folder, task, "test")
-    return Fitting(run, task, model, learning, Evaluation(task, model, held_out), Progress(say))
+    return Trainer(run, task, model, learning, Evaluation(task, model, held_out), Progress(say))
 
 
 def run_with_stops(folder, photos, stops, settings=()):
-    """Train in `folder`, stopped after each of the steps in `stops` and resumed by a new `Fitting`. Gives the last."""
+    """Train in `folder`, stopped after each of the steps in `stops` and resumed by a new `Trainer`. Gives the last."""
     for number, stop in enumerate([*stops, None]):
-        fitting = make_fitting(folder, photos, settings, resume=number > 0)
-        original = fitting.progress.step
+        trainer = make_trainer(folder, photos, settings, resume=number > 0)
+        original = trainer.progress.step
 
-        def step(images, waiting, fitting=fitting, stop=stop, original=original):
+        def step(images, waiting, trainer=trainer, stop=stop, original=original):
             original(images, waiting)
-            if fitting.state["step"] == stop:
-                fitting.stop_soon("test")
+            if trainer.state["step"] == stop:
+                trainer.stop_soon("test")
 
-        fitting.progress.step = step
+        trainer.progress.step = step
         if stop is None:
-            fitting.run_all(resume=True)
+            trainer.run_all(resume=True)
         else:
             with pytest.raises(KeyboardInterrupt):
-                fitting.run_all(resume=number > 0)
-    return fitting
+                trainer.run_all(resume=number > 0)
+    return trainer
 
 
-def final_state(fitting):
+def final_state(trainer):
     """All that must be equal at the end: weights, averages and optimizer, and the history without its timings."""
-    groups = fitting._groups()
+    groups = trainer._groups()
     values = [np.array(variable.numpy()) for group in groups.values() for variable in group]
     timings = ("seconds", "images_per_second", "waiting")
-    return values, [{k: v for k, v in row.items() if k not in timings} for row in fitting.state["history"]]
+    return values, [{k: v for k, v in row.items() if k not in timings} for row in trainer.state["history"]]
 
 
 if __name__ == "__main__":
     resume = any(Path(sys.argv[1]).glob("last/checkpoint-*.npz"))
-    job = make_fitting(sys.argv[1], sys.argv[2], sys.argv[3:], resume=(Path(sys.argv[1]) / "run.json").exists())
+    job = make_trainer(sys.argv[1], sys.argv[2], sys.argv[3:], resume=(Path(sys.argv[1]) / "run.json").exists())
     job.run_all(resume=resume)
     np.savez(Path(sys.argv[1]) / "final.npz", *final_state(job)[0])

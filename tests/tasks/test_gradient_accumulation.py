@@ -57,7 +57,7 @@ def test_steps_in_parts_equal_whole_steps_of_a_classifier():
     results = []
     for parts in (1, 2):
         model = dense_net()
-        model.accumulate, model.batch_size = parts, 5
+        model.gradient_accumulation_steps, model.batch_size = parts, 5
         model.compile(SGD(0.5, momentum=0.9, rate_of=lambda v: 1.0, decay_of=lambda v: 0.0, clip_norm=0.1))
         model.optimizer.build(model.trainable_variables)
         history = model.fit(tf.data.Dataset.from_tensors((x, y)).repeat(), epochs=4, steps_per_epoch=1, verbose=0)
@@ -75,7 +75,7 @@ def test_steps_in_parts_equal_whole_steps_of_a_detector():
         keras.utils.set_random_seed(0)
         config, net = small.detector(settings=["train.batch_norm=frozen", "train.optimizer=sgd"])
         apply_stage(net, stage := Stage(epochs=10, learning_rate=1e-2, backbone_lr_multiplier=1.0), config.train)
-        net.accumulate, net.batch_size = parts, 2
+        net.gradient_accumulation_steps, net.batch_size = parts, 2
         net.compile(optimizer=make_optimizer(config.train, stage, net, 1))
         history = net.fit(small.stream(small.batch()), epochs=2, steps_per_epoch=1, verbose=0, shuffle=False).history
         results.append((net.get_weights(), history))
@@ -112,7 +112,7 @@ def train(parts, precision="float32", norm=False):
         outputs = keras.layers.Dense(2, name="head")(hidden)
         model = TaskModel(inputs, outputs, lambda t, o: {"loss": keras.losses.categorical_crossentropy(t, o, True)},
                           ("loss",), ["trunk"])
-        model.accumulate, model.batch_size, model.precision = parts, 5, precision
+        model.gradient_accumulation_steps, model.batch_size, model.precision = parts, 5, precision
         model.compile(SGD(0.5, momentum=0.9, rate_of=lambda v: 1.0, decay_of=lambda v: 0.0, clip_norm=0.1))
         model.optimizer.build(model.trainable_variables)
     kinds = tf.TensorSpec((None, 3), tf.float32), tf.TensorSpec((None, 2), tf.float32)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from retinue.data.decoding.decode import decode_image
-from retinue.data.decoding.encoded_image import SPARE, EncodedPhoto
+from retinue.data.decoding.encoded_image import SPARE, EncodedImage
 from retinue.data.decoding.resize import cut_and_resize, resize_image
 
 BYTES, WINDOW, SIZE = (tf.TensorSpec(*spec) for spec in (([], tf.string), ([4], tf.int32), ([2], tf.int32)))
@@ -16,7 +16,7 @@ BYTES, WINDOW, SIZE = (tf.TensorSpec(*spec) for spec in (([], tf.string), ([4], 
 
 @tf.function(input_signature=[BYTES, WINDOW, SIZE])
 def from_bytes(encoded, window, size):
-    photo = EncodedPhoto(encoded)
+    photo = EncodedImage(encoded)
     pixels, edges = photo.decode_for(window, size)
     return cut_and_resize(photo, window, size), photo.size, tf.shape(pixels)[:2], edges
 
@@ -86,9 +86,9 @@ def test_a_side_keeps_half_as_many_pixels_again_as_are_asked_for():
 def test_a_picture_that_is_not_made_much_smaller_keeps_every_pixel(resize_mode):
     encoded = tf.constant(encode(np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8), orientation=6))
     np.testing.assert_array_equal(
-        resize_image(EncodedPhoto(encoded), 64, resize_mode), resize_image(decode_image(encoded), 64, resize_mode)
+        resize_image(EncodedImage(encoded), 64, resize_mode), resize_image(decode_image(encoded), 64, resize_mode)
     )
-    np.testing.assert_array_equal(EncodedPhoto(encoded).decode(), decode_image(encoded))
+    np.testing.assert_array_equal(EncodedImage(encoded).decode(), decode_image(encoded))
 
 
 PHOTO = Image.fromarray(waves(320, 480))
@@ -113,7 +113,7 @@ def test_every_kind_of_jpeg(encoded):
 @pytest.mark.parametrize("window", [[0, 0, 480, 320], [3, 5, 477, 310], [100, 50, 130, 90]])
 def test_knowing_that_a_jpeg_is_upright_changes_nothing(window):
     encoded = tf.constant(encode(PHOTO))
-    known, unknown = EncodedPhoto(encoded, upright_jpeg=True), EncodedPhoto(encoded)
+    known, unknown = EncodedImage(encoded, upright_jpeg=True), EncodedImage(encoded)
     np.testing.assert_array_equal(known.size, unknown.size)
     np.testing.assert_array_equal(known.decode(), unknown.decode())
     for side in (10, 30, 60, 300):

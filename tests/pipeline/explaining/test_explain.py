@@ -12,7 +12,7 @@ from retinue import backbones, cli
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.explain import METHODS
 from retinue.pipeline.explaining.explain import explain
-from retinue.pipeline.explaining.explainers import Subject, open_subject
+from retinue.pipeline.explaining.explainers import ClassifierExplainer, open_explainer
 from retinue.pipeline.prediction.predictor import Predictor
 
 
@@ -164,7 +164,7 @@ def test_photos_of_one_name_and_an_out_that_exists(tiny_model, wide, tmp_path):
 )
 def test_maps_come_back_to_where_the_model_saw_them(resize_mode, shape, expected):
     found = np.repeat(np.arange(4.0)[None] + 1, 4, axis=0).astype(np.float32)
-    placed = Subject("", None, (), 4, resize_mode, None).place(found, shape)
+    placed = ClassifierExplainer("", None, (), 4, resize_mode, None).place(found, shape)
     if resize_mode == "stretch":  # twice as wide: columns 1, 3, 5 and 7 have the values of the pixel centres in between
         assert placed.shape == (4, 8)
         np.testing.assert_allclose(placed[0], [1, 1.25, 1.75, 2.25, 2.75, 3.25, 3.75, 4])
@@ -182,8 +182,8 @@ def test_the_command(tiny_model, exported, wide, tmp_path):
 
 
 def test_a_subject_predicts_what_the_run_predicts(tiny_model, wide):
-    subject = open_subject(tiny_model)
+    explainer = open_explainer(tiny_model)
     (result,) = Predictor(tiny_model)([wide])
     photo = np.asarray(Image.open(wide))
-    scores = subject.predict(subject.prepare(photo)[None])[0]
+    scores = explainer.predict(explainer.prepare(photo)[None])[0]
     np.testing.assert_allclose(scores, result.prediction["scores"], atol=0.02)  # Pillow decodes a little differently

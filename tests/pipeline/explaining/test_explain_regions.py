@@ -12,8 +12,8 @@ from retinue import cli
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config, to_yaml
 from retinue.pipeline.explaining.explain import explain
-from retinue.pipeline.explaining.explainers import open_subject
-from retinue.pipeline.explaining.explanation_request import NothingToExplain, Wanted, cover_of
+from retinue.pipeline.explaining.explainers import open_explainer
+from retinue.pipeline.explaining.explanation_request import ExplanationOptions, NothingToExplain, cover_of
 from retinue.pipeline.prediction.predictor import Predictor
 from retinue.pipeline.runs.run import Model
 from retinue.tasks.detection.task import Detection
@@ -159,7 +159,7 @@ def test_one_box_is_the_best_and_its_score_the_predictions(detector, scene, tmp_
 
 @pytest.fixture(scope="session")
 def opened(detector):
-    return open_subject(detector)
+    return open_explainer(detector)
 
 
 @pytest.mark.slow
@@ -167,14 +167,14 @@ def test_another_box_and_the_boxes_of_a_class(detector, opened, scene):
     (result,) = Predictor(detector)([scene])
     found, photo = result.prediction["detections"], np.array(Image.open(scene))
     image = opened.prepare(photo)
-    third = opened.ask(photo, image, Wanted(box=3))
+    third = opened.ask(photo, image, ExplanationOptions(box=3))
     np.testing.assert_allclose(third.facts["box"], found[2]["box"], atol=0.1)
     label = found[-1]["label"]
     of_class = [one for one in found if one["label"] == label]
-    best = opened.ask(photo, image, Wanted(class_name=label.upper()))
+    best = opened.ask(photo, image, ExplanationOptions(class_name=label.upper()))
     assert best.label == label and best.score == pytest.approx(of_class[0]["score"], abs=1e-4)
     with pytest.raises(NothingToExplain, match="has no box 6; it has 5, from 1 to 5"):
-        opened.ask(photo, image, Wanted(box=6))
+        opened.ask(photo, image, ExplanationOptions(box=6))
 
 
 def test_a_photo_without_the_box_does_not_cost_the_others_theirs(segmenter, scene, tmp_path):
@@ -188,7 +188,7 @@ def test_a_photo_without_the_box_does_not_cost_the_others_theirs(segmenter, scen
 def test_occluding_a_box_is_what_the_fast_runtime_says_of_the_covered_picture(opened, scene):
     photo = np.array(Image.open(scene))
     image = opened.prepare(photo)
-    question = opened.ask(photo, image, Wanted())
+    question = opened.ask(photo, image, ExplanationOptions())
     by_keras = keras.ops.softmax(opened.model(image[None]))
     np.testing.assert_allclose(question.predict(np.stack([image] * 3)), np.repeat(by_keras, 3, axis=0), atol=1e-4)
 

@@ -124,7 +124,7 @@ def test_a_near_tie_is_no_disagreement():
 
     def compare(given, truth, multi_label=False):
         task = Classification(load_config(), ("a", "b"), multi_label)
-        return task.compare({"scores": given}, {"scores": truth}, 1e-4)
+        return task.compare_outputs({"scores": given}, {"scores": truth}, 1e-4)
 
     proof = compare(given, truth)
     assert proof["largest_difference"] == pytest.approx(1.1e-4)

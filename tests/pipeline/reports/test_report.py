@@ -306,7 +306,7 @@ def test_several_labels_a_file(tmp_path):
     predictions = task.postprocess({"scores": rows})
     worst = []
     for row in scores.worst:
-        true_names, said = task.judge(predictions[row], [names[label] for label in truth[row]])
+        true_names, said = task.summarize_errors(predictions[row], [names[label] for label in truth[row]])
         worst.append({"file": dataset.files[row], "truth": true_names, "said": said, "image": picture(50)})
     page = write(tmp_path, dataset, scores, worst, history=[], run_info={})
     captions = page.words[page.words.index("The most wrong pictures") :]

@@ -45,7 +45,7 @@ def test_the_shift_of_each_kind_by_hand():
 class Plain:
     """As much of a task as `measure` asks for."""
 
-    def around(self, run):
+    def wrap_inference(self, run):
         return run
 
 

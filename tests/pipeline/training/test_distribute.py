@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from retinue.configs.errors import GoOnError, UsageError
+from retinue.configs.errors import PreemptedError, UsageError
 from retinue.data.batches import batches
 from retinue.pipeline.training import distribute
 from retinue.pipeline.training.distribute import Distribution
@@ -150,11 +150,11 @@ def test_wrong_strategies_are_said(monkeypatch):
 def test_a_lost_worker_is_told_from_other_errors():
     several = Distribution(Fake(2), 0, 2)
     heard = "Collective ops is aborted by: ... unhealthy (stopped sending heartbeats):\n/job:worker/replica:0/task:1"
-    with pytest.raises(GoOnError, match="worker 1 stopped answering") as error, distribute.losses_told(several):
+    with pytest.raises(PreemptedError, match="worker 1 stopped answering") as error, distribute.losses_told(several):
         raise tf.errors.UnavailableError(None, None, heard)
     assert error.value.exit_code == 138
     placed = "heartbeat timeout at /job:worker/replica:0/task:0/device:CPU:0, of /job:worker/replica:0/task:1"
-    with pytest.raises(GoOnError, match="worker 1 stopped answering"), distribute.losses_told(several):
+    with pytest.raises(PreemptedError, match="worker 1 stopped answering"), distribute.losses_told(several):
         raise tf.errors.UnavailableError(None, None, placed)
     with pytest.raises(tf.errors.InvalidArgumentError), distribute.losses_told(several):
         raise tf.errors.InvalidArgumentError(None, None, "shapes do not fit")

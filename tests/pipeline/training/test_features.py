@@ -32,56 +32,56 @@ def cache(tmp_path, monkeypatch):
 
 
 def make_features(folder, photos, settings=(), first_epoch=0):
-    """(`Fitting`, its computed `StageFeatures`, the lines that were said)."""
+    """(`Trainer`, its computed `StageFeatures`, the lines that were said)."""
     lines = []
-    fitting = tiny.make_fitting(folder, photos, [*HEAD, *settings], say=lines.append)
-    features = stage_features(fitting, first_epoch)
-    features.compute(fitting.progress, stopped=lambda: False)
-    return fitting, features, lines
+    trainer = tiny.make_trainer(folder, photos, [*HEAD, *settings], say=lines.append)
+    features = stage_features(trainer, first_epoch)
+    features.compute(trainer.progress, stopped=lambda: False)
+    return trainer, features, lines
 
 
-def stage_features(fitting, first_epoch=0):
-    models, _ = find_feature_models(fitting.task, fitting.model, 0)
-    stage, held_out = fitting.config.train.stages["head"], fitting.validate.dataset
-    return StageFeatures(fitting.task, models, stage, first_epoch, fitting.train, held_out, fitting.order)
+def stage_features(trainer, first_epoch=0):
+    models, _ = find_feature_models(trainer.task, trainer.model, 0)
+    stage, held_out = trainer.config.train.stages["head"], trainer.validate.dataset
+    return StageFeatures(trainer.task, models, stage, first_epoch, trainer.train, held_out, trainer.order)
 
 
-def pooled(fitting, images):
+def pooled(trainer, images):
     """The backbone's answer, the plain way."""
-    trunk = keras.Model(fitting.model.input, fitting.model.get_layer("head_pool").output)
+    trunk = keras.Model(trainer.model.input, trainer.model.get_layer("head_pool").output)
     return trunk(np.stack(images).astype(np.float32), training=False).numpy()
 
 
-def head_weights(fitting):
-    return [weight.numpy() for weight in fitting.model.get_layer("head_logits").weights]
+def head_weights(trainer):
+    return [weight.numpy() for weight in trainer.model.get_layer("head_logits").weights]
 
 
 @pytest.mark.parametrize(("views", "changed"), [(3, True), (1, False)])
 def test_features_are_those_of_the_pictures_that_training_would_see(photos, tmp_path, views, changed):
     settings = [f"train.cached_feature_views={views}"]
-    fitting, features, _ = make_features(tmp_path / "run", photos, settings, first_epoch=5)
-    example = fitting.task.example(training=changed)
+    trainer, features, _ = make_features(tmp_path / "run", photos, settings, first_epoch=5)
+    example = trainer.task.example(training=changed)
     for view in range(views):
-        rows = np.arange(len(fitting.train))
-        records = [{name: column[row] for name, column in fitting.columns.items()} for row in rows]
+        rows = np.arange(len(trainer.train))
+        records = [{name: column[row] for name, column in trainer.columns.items()} for row in rows]
         images = [example(record, example_seed(0, 5 + view, row))[0] for row, record in zip(rows, records, strict=True)]
         found = features.learned.cache.take(np.full(len(rows), view), rows)
-        np.testing.assert_allclose(found, pooled(fitting, images), atol=1e-5)
+        np.testing.assert_allclose(found, pooled(trainer, images), atol=1e-5)
     assert features.views == views
 
 
 @pytest.mark.parametrize("views", ["none", "dihedral"])
 def test_scores_of_held_out_files_are_those_of_the_whole_net(photos, tmp_path, views):
-    fitting, features, _ = make_features(tmp_path / "run", photos, [f"evaluate.tta={views}"])
-    plain, found = fitting.validate(), features.scores()
+    trainer, features, _ = make_features(tmp_path / "run", photos, [f"evaluate.tta={views}"])
+    plain, found = trainer.validate(), features.scores()
     assert found.value == plain.value and found.count == plain.count
     assert found.numbers["log_loss"] == pytest.approx(plain.numbers["log_loss"], abs=1e-5)
 
 
 @pytest.mark.parametrize("settings", [[], ["train.optimizer=sgd", "train.early_stopping_patience=1"]])
 def test_the_head_is_the_one_that_learns_from_the_photos(photos, tmp_path, settings):
-    slow = tiny.make_fitting(tmp_path / "slow", photos, [*HEAD, *settings, "train.cached_feature_views=0"])
-    fast = tiny.make_fitting(tmp_path / "fast", photos, [*HEAD, *settings])
+    slow = tiny.make_trainer(tmp_path / "slow", photos, [*HEAD, *settings, "train.cached_feature_views=0"])
+    fast = tiny.make_trainer(tmp_path / "fast", photos, [*HEAD, *settings])
     expected, history = slow.run_all(), fast.run_all()
     for mine, theirs in zip(head_weights(fast), head_weights(slow), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
@@ -89,7 +89,7 @@ def test_the_head_is_the_one_that_learns_from_the_photos(photos, tmp_path, setti
     for mine, theirs in zip(history, expected, strict=True):
         assert mine["loss"] == pytest.approx(theirs["loss"], abs=1e-5)
         assert mine["val_accuracy"] == theirs["val_accuracy"] and mine["best"] == theirs["best"]
-    best = [fitting.task.build() for fitting in (slow, fast)]
+    best = [trainer.task.build() for trainer in (slow, fast)]
     for model, name in zip(best, ("slow", "fast"), strict=True):
         model.load_weights(tmp_path / name / "best.weights.h5")
     for mine, theirs in zip(best[1].weights, best[0].weights, strict=True):
@@ -106,15 +106,15 @@ def test_fewer_views_than_epochs_come_in_turn(photos, tmp_path):
 
 
 def test_a_file_drawn_twice_in_an_epoch_has_two_looks(photos, tmp_path):
-    fitting, features, _ = make_features(tmp_path / "run", photos, ["train.class_balance=sampler"])
+    trainer, features, _ = make_features(tmp_path / "run", photos, ["train.class_balance=sampler"])
     batch = next(iter(features.batches(21, first_step=0)))[0].numpy()
-    labels = fitting.train.columns["label"]
+    labels = trainer.train.columns["label"]
     drawn = batch_rows(len(labels), labels, batch_size=21, seed=0, order="balanced", step=0)
     assert len(np.unique(batch, axis=0)) > len(np.unique(drawn))
 
 
-def final(fitting):
-    return [np.array(array) for array in tiny.final_state(fitting)[0]]
+def final(trainer):
+    return [np.array(array) for array in tiny.final_state(trainer)[0]]
 
 
 SLOW = pytest.mark.slow
@@ -124,19 +124,19 @@ SLOW = pytest.mark.slow
 def test_stopped_and_resumed_equals_unbroken_bit_for_bit(photos, tmp_path, stops):
     """5 steps an epoch: 15 from features, then the whole net."""
     settings = ["train.cached_feature_views=2", "train.stages.head.epochs=3", "train.stages.all.epochs=1"]
-    unbroken = tiny.make_fitting(tmp_path / "unbroken", photos, settings)
+    unbroken = tiny.make_trainer(tmp_path / "unbroken", photos, settings)
     unbroken.run_all()
-    fitting = tiny.run_with_stops(tmp_path / "run", photos, stops, settings)
-    for mine, theirs in zip(final(fitting), final(unbroken), strict=True):
+    trainer = tiny.run_with_stops(tmp_path / "run", photos, stops, settings)
+    for mine, theirs in zip(final(trainer), final(unbroken), strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    assert tiny.final_state(fitting)[1] == tiny.final_state(unbroken)[1]
+    assert tiny.final_state(trainer)[1] == tiny.final_state(unbroken)[1]
 
 
 def test_stopped_while_computing_keeps_whole_shards(photos, tmp_path, cache):
-    fitting = tiny.make_fitting(tmp_path / "run", photos, HEAD)
-    fitting.progress.step = lambda images, waiting: fitting.stop_soon("test")
+    trainer = tiny.make_trainer(tmp_path / "run", photos, HEAD)
+    trainer.progress.step = lambda images, waiting: trainer.stop_soon("test")
     with pytest.raises(KeyboardInterrupt):
-        fitting.run_all()
+        trainer.run_all()
     (kept,) = cache.glob("*/*.npy")
     assert kept.name == "view-000-0000.npy"
     written = kept.stat().st_mtime_ns
@@ -150,10 +150,10 @@ def test_the_cache_is_that_of_weights_data_and_augmentation(photos, tmp_path):
     mine, held_out = features.learned.cache.folder, features.scored.cache.folder
 
     def folder_of(name, photos=photos, settings=(), shift=0.0, first_epoch=0):
-        fitting = tiny.make_fitting(tmp_path / name, photos, [*HEAD, *settings])
-        kernel = fitting.model.get_layer("trunk").kernel
+        trainer = tiny.make_trainer(tmp_path / name, photos, [*HEAD, *settings])
+        kernel = trainer.model.get_layer("trunk").kernel
         kernel.assign(kernel.numpy() + shift)
-        features = stage_features(fitting, first_epoch)
+        features = stage_features(trainer, first_epoch)
         assert (features.learned.cache.missing == 0) == (features.learned.cache.folder == mine)
         assert (features.scored.cache.missing == 0) == (features.scored.cache.folder == held_out)
         return features.learned.cache.folder
@@ -183,23 +183,23 @@ def test_a_damaged_shard_is_computed_again(photos, tmp_path):
 
 def test_a_file_that_broke_meanwhile_is_named(tmp_path):
     mine = tiny.make_photos(tmp_path / "photos")
-    fitting = tiny.make_fitting(tmp_path / "run", mine, HEAD)
-    broken = Path(fitting.files[5])
+    trainer = tiny.make_trainer(tmp_path / "run", mine, HEAD)
+    broken = Path(trainer.files[5])
     broken.write_bytes(broken.read_bytes()[:60])
     with pytest.raises(RetinueError, match=broken.name):
-        fitting.run_all()
+        trainer.run_all()
 
 
 def test_several_labels_a_file_learn_from_features_too(photos, tmp_path):
-    fitting, _, _ = make_features(tmp_path / "run", photos)
-    label = fitting.train.columns["label"]
+    trainer, _, _ = make_features(tmp_path / "run", photos)
+    label = trainer.train.columns["label"]
     labels = Ragged(np.repeat(label, 2) % 2, np.arange(0, 2 * len(label) + 1, 2, dtype=np.int64))
-    dataset = dataclasses.replace(fitting.train, columns={"labels": labels})
-    task = tiny.Tiny(fitting.config, ("blue", "red"), multi_label=True)
-    models, _ = find_feature_models(task, fitting.model, 0)
-    stage = fitting.config.train.stages["head"]
+    dataset = dataclasses.replace(trainer.train, columns={"labels": labels})
+    task = tiny.Tiny(trainer.config, ("blue", "red"), multi_label=True)
+    models, _ = find_feature_models(task, trainer.model, 0)
+    stage = trainer.config.train.stages["head"]
     features = StageFeatures(task, models, stage, 0, dataset, None, "shuffle")
-    features.compute(fitting.progress, stopped=lambda: False)
+    features.compute(trainer.progress, stopped=lambda: False)
     given, targets = next(iter(features.batches(4, first_step=0)))
     assert given.shape == (4, 4)
     rows = batch_rows(len(dataset), batch_size=4, seed=0, step=0)
@@ -229,8 +229,8 @@ def test_several_labels_a_file_learn_from_features_too(photos, tmp_path):
     ],
 )
 def test_where_features_are_kept_and_where_not(photos, tmp_path, settings, number, reason):
-    fitting = tiny.make_fitting(tmp_path / "run", photos, ["train.cached_feature_views=2", *settings])
-    models, why_not = find_feature_models(fitting.task, fitting.model, number)
+    trainer = tiny.make_trainer(tmp_path / "run", photos, ["train.cached_feature_views=2", *settings])
+    models, why_not = find_feature_models(trainer.task, trainer.model, number)
     assert (models is None) == (reason is not None)
     assert (reason or "") in why_not and bool(why_not) == bool(reason)
 

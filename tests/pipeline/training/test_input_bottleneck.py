@@ -8,7 +8,7 @@ from retinue.configs.load import load_config
 from retinue.data.dataset import Dataset
 from retinue.pipeline.training import input_bottleneck
 from retinue.tests.helpers.box_files import photo
-from retinue.tests.helpers.tiny_training import make_fitting, make_photos
+from retinue.tests.helpers.tiny_training import make_photos, make_trainer
 
 
 def rows(*shares):
@@ -59,7 +59,7 @@ def test_it_is_said_after_the_epoch_in_which_it_happened(tmp_path, monkeypatch):
     photos, said = make_photos(tmp_path / "photos", 6), []
     monkeypatch.setattr("retinue.pipeline.training.input_bottleneck.is_due", lambda history, seconds: len(history) == 1)
     settings = ["train.stages.head.epochs=1", "train.stages.all.epochs=1"]
-    make_fitting(tmp_path / "run", photos, settings, say=said.append).run_all()
+    make_trainer(tmp_path / "run", photos, settings, say=said.append).run_all()
     epochs = [line for line in said if line.startswith("epoch")]
     assert len(epochs) == 2 and all("of it waiting for data" in line for line in epochs)
     assert [place for place, line in enumerate(said) if "went to waiting for data" in line] == [

@@ -11,7 +11,7 @@ from retinue.pipeline.demos.tree_crowns import write_tiles
 from retinue.pipeline.evaluation.evaluate import Evaluation
 from retinue.pipeline.runs.progress import Progress
 from retinue.pipeline.runs.run import Run
-from retinue.pipeline.training.trainer import Fitting
+from retinue.pipeline.training.trainer import Trainer
 from retinue.tasks.detection.task import Detection
 
 # The demo's recipe without what makes it general: no random changes, no average of the weights.
@@ -35,7 +35,7 @@ def test_eight_real_tiles_are_learned_by_heart(tmp_path):
     task = Detection(config, data.classes)
     model = task.build()
     run = Run.create(tmp_path / "run", task, "test")
-    history = Fitting(run, task, model, tiles, None, Progress(lambda line: None)).run_all()
+    history = Trainer(run, task, model, tiles, None, Progress(lambda line: None)).run_all()
     assert history[-1]["loss"] < 0.5 * history[10]["loss"]
     scores = Evaluation(task, model, tiles)()
     assert scores.numbers["ap50"] > 0.95

@@ -17,13 +17,13 @@ def photos(tmp_path_factory):
 
 
 def trained(folder, photos, *settings, say=lambda line: None):
-    fitting = tiny.make_fitting(folder, photos, settings, say=say)
-    fitting.run_all()
-    return fitting
+    trainer = tiny.make_trainer(folder, photos, settings, say=say)
+    trainer.run_all()
+    return trainer
 
 
-def losses(fitting):
-    return np.array([row["loss"] for row in fitting.state["history"]])
+def losses(trainer):
+    return np.array([row["loss"] for row in trainer.state["history"]])
 
 
 @pytest.mark.slow
@@ -55,7 +55,7 @@ def test_float16_accumulated_and_averaged_goes_on_bit_for_bit(photos, tmp_path):
 
 def test_the_scale_of_the_loss_is_in_the_checkpoint(photos, tmp_path):
     settings = ["train.precision=mixed_float16"]
-    first = tiny.make_fitting(tmp_path / "run", photos, settings)
+    first = tiny.make_trainer(tmp_path / "run", photos, settings)
     step = first.progress.step
 
     def lower(images, waiting):
@@ -67,7 +67,7 @@ def test_the_scale_of_the_loss_is_in_the_checkpoint(photos, tmp_path):
     first.progress.step = lower
     with pytest.raises(KeyboardInterrupt):
         first.run_all()
-    again = tiny.make_fitting(tmp_path / "run", photos, settings, resume=True)
+    again = tiny.make_trainer(tmp_path / "run", photos, settings, resume=True)
     again.stop_soon("test")  # after one step more, which changes no scale
     with pytest.raises(KeyboardInterrupt):
         again.run_all(resume=True)
@@ -78,21 +78,21 @@ def test_the_scale_of_the_loss_is_in_the_checkpoint(photos, tmp_path):
 def test_steps_that_are_left_out_are_counted_and_told(photos, tmp_path):
     said = []
     settings = ["train.precision=mixed_float16", "train.stages.all.epochs=0"]
-    fitting = tiny.make_fitting(tmp_path / "run", photos, settings, say=said.append)
-    step = fitting.progress.step
+    trainer = tiny.make_trainer(tmp_path / "run", photos, settings, say=said.append)
+    step = trainer.progress.step
 
     def raise_scale(images, waiting):
         step(images, waiting)
-        if fitting.state["step"] == 1:
-            fitting.learner.optimizer.dynamic_scale.assign(float("inf"))
-            fitting.before = [weight.numpy() for weight in fitting.model.trainable_weights]
-        if fitting.state["step"] == 2:
-            fitting.after = [weight.numpy() for weight in fitting.model.trainable_weights]
-            fitting.learner.optimizer.dynamic_scale.assign(1.0)
+        if trainer.state["step"] == 1:
+            trainer.learner.optimizer.dynamic_scale.assign(float("inf"))
+            trainer.before = [weight.numpy() for weight in trainer.model.trainable_weights]
+        if trainer.state["step"] == 2:
+            trainer.after = [weight.numpy() for weight in trainer.model.trainable_weights]
+            trainer.learner.optimizer.dynamic_scale.assign(1.0)
 
-    fitting.progress.step = raise_scale
-    fitting.run_all()
-    for before, after in zip(fitting.before, fitting.after, strict=True):
+    trainer.progress.step = raise_scale
+    trainer.run_all()
+    for before, after in zip(trainer.before, trainer.after, strict=True):
         np.testing.assert_array_equal(before, after)
     assert any(line.startswith("1 of 5 steps were left out") for line in said)
     assert sum("were left out" in line for line in said) == 1
@@ -101,14 +101,14 @@ def test_steps_that_are_left_out_are_counted_and_told(photos, tmp_path):
 def test_scores_do_not_hang_on_the_precision_of_training(photos, tmp_path):
     """The same weights have the same scores and the same answers, bit for bit, in a net that learns in 16 bits."""
     fittings = [
-        tiny.make_fitting(tmp_path / name, photos, [f"train.precision={name}"]) for name in ("float32", "mixed_float16")
+        tiny.make_trainer(tmp_path / name, photos, [f"train.precision={name}"]) for name in ("float32", "mixed_float16")
     ]
-    for fitting in fittings:
-        fitting._prepare_stage()
-        fitting._fit(fitting.stages[0][1], _nothing(), 1, 1)
+    for trainer in fittings:
+        trainer._prepare_stage()
+        trainer._fit(trainer.stages[0][1], _nothing(), 1, 1)
     fittings[0].model.set_weights(fittings[1].model.get_weights())
     image = np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 3)).astype(np.float32)
-    answers = [fitting.model(image, training=False).numpy() for fitting in fittings]
+    answers = [trainer.model(image, training=False).numpy() for trainer in fittings]
     assert answers[0].dtype == np.float32
     np.testing.assert_array_equal(answers[0], answers[1])
     assert fittings[0].score().numbers == fittings[1].score().numbers
@@ -122,17 +122,17 @@ def _nothing():
 
 
 def test_memory_that_is_too_small_is_told_with_what_to_try(photos, tmp_path):
-    fitting = tiny.make_fitting(tmp_path / "run", photos)
-    kept = fitting.model._loss_by_name
+    trainer = tiny.make_trainer(tmp_path / "run", photos)
+    kept = trainer.model._loss_by_name
 
     def hungry(targets, outputs):
         size = tf.cast(tf.shape(outputs)[0], tf.int64) * 2**50  # bytes that no machine has
         noise = tf.reduce_sum(tf.random.uniform([size]))
         return {name: value + noise for name, value in kept(targets, outputs).items()}
 
-    fitting.model._loss_by_name = hungry
+    trainer.model._loss_by_name = hungry
     with pytest.raises(RetinueError, match=r"batch of 4 at 8 px.*accumulate=2 .*train.batch_size=2"):
-        fitting.run_all()
+        trainer.run_all()
 
 
 def test_what_to_try_is_always_less():
@@ -165,10 +165,10 @@ def test_a_large_batch_with_its_recipe_trains(photos, tmp_path):
         "train.gradient_accumulation_steps=4",
         "train.warmup_epochs=1",
     ]
-    fitting = trained(tmp_path / "run", photos, *settings, "train.stages.all.epochs=20", say=said.append)
+    trainer = trained(tmp_path / "run", photos, *settings, "train.stages.all.epochs=20", say=said.append)
     assert any(line.startswith("stage head: 2 epochs at rate 0.004") for line in said)
-    assert max(row["rate"] for row in fitting.state["history"]) == pytest.approx(0.004)
-    assert losses(fitting)[-1] < 0.9 * losses(fitting)[0]
+    assert max(row["rate"] for row in trainer.state["history"]) == pytest.approx(0.004)
+    assert losses(trainer)[-1] < 0.9 * losses(trainer)[0]
 
 
 class Two:

@@ -16,9 +16,9 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def unbroken(photos, tmp_path_factory):
-    fitting = tiny.make_fitting(tmp_path_factory.mktemp("unbroken") / "run", photos)
-    fitting.run_all()
-    return tiny.final_state(fitting)
+    trainer = tiny.make_trainer(tmp_path_factory.mktemp("unbroken") / "run", photos)
+    trainer.run_all()
+    return tiny.final_state(trainer)
 
 
 def assert_equal(first, second):
@@ -29,10 +29,10 @@ def assert_equal(first, second):
 
 
 def test_two_runs_with_one_seed_are_equal_and_two_seeds_differ(photos, unbroken, tmp_path):
-    again = tiny.make_fitting(tmp_path / "again", photos)
+    again = tiny.make_trainer(tmp_path / "again", photos)
     again.run_all()
     assert_equal(tiny.final_state(again), unbroken)
-    other = tiny.make_fitting(tmp_path / "other", photos, ["seed=1"])
+    other = tiny.make_trainer(tmp_path / "other", photos, ["seed=1"])
     other.run_all()
     assert any((a != b).any() for a, b in zip(tiny.final_state(other)[0], unbroken[0], strict=True))
 
@@ -42,23 +42,23 @@ def test_two_runs_with_one_seed_are_equal_and_two_seeds_differ(photos, unbroken,
     "stops", [[10], *(pytest.param(each, marks=pytest.mark.slow) for each in ([3], [12, 13], [25]))]
 )
 def test_stopped_and_resumed_equals_unbroken_bit_for_bit(photos, unbroken, tmp_path, stops):
-    fitting = tiny.run_with_stops(tmp_path / "run", photos, stops)
-    assert_equal(tiny.final_state(fitting), unbroken)
+    trainer = tiny.run_with_stops(tmp_path / "run", photos, stops)
+    assert_equal(tiny.final_state(trainer), unbroken)
 
 
 def test_head_stage_leaves_the_backbone_and_its_statistics_alone(photos, tmp_path):
-    fitting = tiny.make_fitting(tmp_path / "run", photos, ["train.stages.all.epochs=0", "train.ema_decay=0"])
-    before = [weight.numpy() for weight in fitting.model.get_layer("trunk").weights]
-    statistics = [weight.numpy() for weight in fitting.model.get_layer("trunk_norm").weights]
-    head = fitting.model.get_layer("head_logits").get_weights()[0]
-    fitting.run_all()
+    trainer = tiny.make_trainer(tmp_path / "run", photos, ["train.stages.all.epochs=0", "train.ema_decay=0"])
+    before = [weight.numpy() for weight in trainer.model.get_layer("trunk").weights]
+    statistics = [weight.numpy() for weight in trainer.model.get_layer("trunk_norm").weights]
+    head = trainer.model.get_layer("head_logits").get_weights()[0]
+    trainer.run_all()
     for old, weight in zip(
         before + statistics,
-        fitting.model.get_layer("trunk").weights + fitting.model.get_layer("trunk_norm").weights,
+        trainer.model.get_layer("trunk").weights + trainer.model.get_layer("trunk_norm").weights,
         strict=True,
     ):
         np.testing.assert_array_equal(old, weight.numpy())
-    assert (head != fitting.model.get_layer("head_logits").get_weights()[0]).any()
+    assert (head != trainer.model.get_layer("head_logits").get_weights()[0]).any()
 
 
 @pytest.mark.parametrize(("policy", "moves"), [("update", True), ("frozen", False)])
@@ -69,22 +69,22 @@ def test_batch_norm_policy(photos, tmp_path, policy, moves):
         f"train.batch_norm={policy}",
         "train.ema_decay=0",
     ]
-    fitting = tiny.make_fitting(tmp_path / "run", photos, settings)
-    norm = fitting.model.get_layer("trunk_norm")
+    trainer = tiny.make_trainer(tmp_path / "run", photos, settings)
+    norm = trainer.model.get_layer("trunk_norm")
     mean = norm.moving_mean.numpy()
-    fitting.run_all()
+    trainer.run_all()
     assert (norm.moving_mean.numpy() != mean).any() == moves
     assert norm.momentum == 0.9
 
 
 def test_not_a_number_stops_and_names_the_files_of_the_batch(photos, tmp_path):
-    fitting = tiny.make_fitting(tmp_path / "run", photos)
-    kernel = fitting.model.get_layer("head_logits").kernel
+    trainer = tiny.make_trainer(tmp_path / "run", photos)
+    kernel = trainer.model.get_layer("head_logits").kernel
     kernel.assign(kernel.numpy() * np.nan)
     with pytest.raises(RetinueError, match="not a number") as error:
-        fitting.run_all()
-    named = [name for name in fitting.files if name in str(error.value)]
-    assert len(named) == 4 and set(named) == set(fitting.files_of_step(0))
+        trainer.run_all()
+    named = [name for name in trainer.files if name in str(error.value)]
+    assert len(named) == 4 and set(named) == set(trainer.files_of_step(0))
     assert not (tmp_path / "run" / "best.weights.h5").exists()
 
 
@@ -96,32 +96,32 @@ def test_early_stop_ends_a_stage(photos, tmp_path):
         "train.stages.all.epochs=1",
         "train.early_stopping_patience=2",
     ]
-    fitting = tiny.make_fitting(tmp_path / "run", photos, settings, say=lines.append)
-    history = fitting.run_all()
+    trainer = tiny.make_trainer(tmp_path / "run", photos, settings, say=lines.append)
+    history = trainer.run_all()
     assert [row["stage"] for row in history] == ["head"] * 3 + ["all"]
     assert any("ends early" in line for line in lines)
 
 
 def test_a_file_that_breaks_during_training_is_named(photos, tmp_path):
     mine = tiny.make_photos(tmp_path / "photos")
-    fitting = tiny.make_fitting(tmp_path / "run", mine)
-    broken = Path(fitting.files[5])
+    trainer = tiny.make_trainer(tmp_path / "run", mine)
+    broken = Path(trainer.files[5])
     broken.write_bytes(broken.read_bytes()[:60])
     with pytest.raises(RetinueError, match=broken.name):
-        fitting.run_all()
+        trainer.run_all()
 
 
 def test_best_weights_are_the_averaged_ones_and_hold_no_optimizer(photos, tmp_path):
     import h5py
 
-    fitting = tiny.make_fitting(tmp_path / "run", photos)
-    history = fitting.run_all()
+    trainer = tiny.make_trainer(tmp_path / "run", photos)
+    history = trainer.run_all()
     with h5py.File(tmp_path / "run" / "best.weights.h5") as file:
         names = []
         file.visit(names.append)
     assert not [name for name in names if "optimizer" in name]
-    model = fitting.task.build()
+    model = trainer.task.build()
     model.load_weights(tmp_path / "run" / "best.weights.h5")
-    fitting.validate.__init__(fitting.task, model, fitting.validate.dataset)
+    trainer.validate.__init__(trainer.task, model, trainer.validate.dataset)
     best = max(row["val_accuracy"] for row in history)
-    assert fitting.validate().value == best
+    assert trainer.validate().value == best

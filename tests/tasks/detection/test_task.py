@@ -67,7 +67,7 @@ def test_examples_are_padded_into_batches(dataset):
     np.testing.assert_array_equal(inputs["boxes"][0, :2], [[5, 10, 25, 30], [32, 32, 64, 64]])
     np.testing.assert_array_equal(inputs["labels"], [[2, 0, -2, -2], [-1, -1, -1, -1]])
     assert (inputs["boxes"][1].numpy() == 0).all() and inputs["seed"].shape == (2, 2)
-    pictures, captions = one.shown({name: value.numpy() for name, value in inputs.items()}, targets)
+    pictures, captions = one.visualize_batch({name: value.numpy() for name, value in inputs.items()}, targets)
     assert captions == ["2 objects", "0 objects"] and [picture.dtype for picture in pictures] == [np.uint8] * 2
 
 

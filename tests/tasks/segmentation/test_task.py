@@ -30,7 +30,7 @@ def test_serve_is_made_of_graph_operations(task):
 def test_judge_says_what_each_class_is_worth(task):
     said = IDS.copy()
     said[:20, 30:] = 2  # a quarter: half of the cats are called dogs
-    names, found = task.judge({"mask": said}, IDS)
+    names, found = task.summarize_errors({"mask": said}, IDS)
     assert names == ["background", "cat", "dog"]
     assert {one["label"]: (one["score"], one["right"]) for one in found} == {
         "background": (1.0, True),
@@ -44,16 +44,18 @@ def test_compare_takes_the_same_ids_ties_and_differences_apart(task):
     truth = {"mask": np.stack([IDS] * 3), "confidence": sure}
     given = {"mask": truth["mask"].copy(), "confidence": sure + np.float32(1e-5)}
     given["mask"][1, 0, 0] = 2  # one of 2,400 pixels
-    found = task.compare(given, truth, 1e-4)
+    found = task.compare_outputs(given, truth, 1e-4)
     assert (
         found["same"] == 2 and found["near_ties"] == 1 and found["largest_difference"] == pytest.approx(1e-5, rel=0.1)
     )
     assert 0.99 < found["iou"] < 1
-    assert task.compare(truth, truth, 1e-4)["iou"] == 1
+    assert task.compare_outputs(truth, truth, 1e-4)["iou"] == 1
     given["mask"][2, :10] = 2
-    found = task.compare(given, truth, 1e-4)
+    found = task.compare_outputs(given, truth, 1e-4)
     assert found["same"] + found["near_ties"] == 2 and found["largest_difference"] == 1.0
-    assert task.compare({"mask": truth["mask"]}, truth, 1e-4)["largest_difference"] == 0.0  # a signature without it
+    assert (
+        task.compare_outputs({"mask": truth["mask"]}, truth, 1e-4)["largest_difference"] == 0.0
+    )  # a signature without it
 
 
 def test_drawing_shows_the_mask_the_truth_and_the_mistakes():
@@ -79,6 +81,6 @@ def test_shares_leave_void_out():
 
 def test_pictures_of_a_batch_show_the_masks(task):
     images = np.zeros((2, *IDS.shape, 3), np.uint8)
-    pictures, captions = task.shown(images, np.stack([IDS, np.full_like(IDS, 255)]))
+    pictures, captions = task.visualize_batch(images, np.stack([IDS, np.full_like(IDS, 255)]))
     assert captions == ["background, cat, dog", "all void"]
     assert not pictures[0][0, 0].any() and pictures[0][0, 40].any() and pictures[1].any()
