@@ -5,7 +5,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from retinue.explain import images
+from retinue.explain import visualization
 from retinue.explain.gradients import checked
 from retinue.explain.layers import map_output
 
@@ -30,5 +30,5 @@ def activations(model, images, layer=None, most=9):
 def draw(image, found):
     """A grid of the maps `[h, w, k]` over the photo, all on one scale. Gives uint8 `[h', w', 3]`."""
     top = found.max()
-    shown = [images.overlay(image, found[..., index], top=top) for index in range(found.shape[-1])]
-    return images.grid(np.stack(shown), max(image.shape[:2]), smooth=True)
+    shown = [visualization.overlay(image, found[..., index], top=top) for index in range(found.shape[-1])]
+    return visualization.grid(np.stack(shown), max(image.shape[:2]), smooth=True)

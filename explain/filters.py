@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from retinue.configs.errors import UsageError
-from retinue.explain import images
+from retinue.explain import visualization
 from retinue.explain.layers import layer_output
 
 
@@ -39,4 +39,4 @@ def draw(kernels, each=True, most=144, side=512):
         kernels = kernels.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
     axes = (1, 2, 3) if each else None
     low, high = kernels.min(axis=axes, keepdims=True), kernels.max(axis=axes, keepdims=True)
-    return images.grid(np.uint8(255 * (kernels - low) / np.maximum(high - low, 1e-12) + 0.5), side)
+    return visualization.grid(np.uint8(255 * (kernels - low) / np.maximum(high - low, 1e-12) + 0.5), side)

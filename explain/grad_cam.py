@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.configs.errors import UsageError
-from retinue.explain import images
+from retinue.explain import visualization
 from retinue.explain.gradients import batch_of, checked
 from retinue.explain.layers import map_output
 from retinue.explain.targets import resolve, score_of
@@ -68,4 +68,4 @@ def grad_cam(model, images, target, layer=None, local=False):
 
 def draw(image, found):
     """The map as heat over the photo. image: uint8 `[h, w, 3]`. Gives uint8 `[h, w, 3]`."""
-    return images.overlay(image, found)
+    return visualization.overlay(image, found)

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from retinue.configs.errors import UsageError
-from retinue.explain import images
+from retinue.explain import visualization
 from retinue.explain.gradients import Gradient
 from retinue.explain.layers import before_relu
 from retinue.explain.rectifiers import with_rule
@@ -70,4 +70,4 @@ def strongest(model, images, layer):
 
 def draw(image, found):
     """The gradient as a picture: grey is none, the strongest is full colour. Gives uint8 `[h, w, 3]`."""
-    return images.gradient_picture(found)
+    return visualization.gradient_picture(found)

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from retinue.configs.errors import UsageError
-from retinue.explain import images
+from retinue.explain import visualization
 from retinue.explain.gradients import checked
 from retinue.explain.targets import resolve, scores_of
 
@@ -99,4 +99,4 @@ def _prepared(model, images, target):
 
 def draw(image, found):
     """The fall as heat over the photo. image: uint8 `[h, w, 3]`. Gives uint8 `[h, w, 3]`."""
-    return images.overlay(image, np.maximum(found, 0))
+    return visualization.overlay(image, np.maximum(found, 0))

@@ -6,7 +6,7 @@ SmoothGrad averages the gradient over noisy copies (Smilkov et al. 2017, arXiv 1
 import keras
 import numpy as np
 
-from retinue.explain import images
+from retinue.explain import visualization
 from retinue.explain.gradients import checked, prepared
 
 
@@ -42,4 +42,4 @@ def of_row(target, row):
 
 def draw(image, found):
     """The map as heat: black is none. image: uint8 `[h, w, 3]`, found: `[h, w]`. Gives uint8 `[h, w, 3]`."""
-    return images.heat(found)
+    return visualization.heat(found)

@@ -139,7 +139,8 @@ def headline(scores):
 
 
 def worst_pictures(task, model, dataset, rows):
-    """For the report: the pictures of `rows`, dicts of file, image, and the truth and what was said of `task.summarize_errors`."""
+    """For the report: the pictures of `rows`, dicts of file, image, and the truth and what was said
+    of `task.summarize_errors`."""
     from retinue.tasks import drawing
 
     if not len(rows):

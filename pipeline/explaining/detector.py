@@ -49,7 +49,7 @@ class Detector:
         return prepared["image"].numpy()[:height, :width].astype(np.float32)
 
     def ask(self, photo, image, wanted):
-        """The `ExplanationRequest` about one box: the best that is found, or the N-th of all or of the class that is wanted.
+        """The `ExplanationRequest` about one box: the best one, or the N-th of all or of a class.
 
         Raises NothingToExplain where there is no such box.
         """

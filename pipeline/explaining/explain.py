@@ -15,7 +15,7 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.schema import DataConfig
 from retinue.data.decoding.decode import decode_image, encoded_bytes
 from retinue.data.storage.atomic_files import atomic_write
-from retinue.explain import METHODS, checks, images
+from retinue.explain import METHODS, checks, visualization
 from retinue.explain.layers import layer_output, map_output
 from retinue.pipeline.explaining.explainers import open_explainer
 from retinue.pipeline.explaining.explanation_request import ExplanationOptions, NothingToExplain, class_index
@@ -127,7 +127,8 @@ def _refuse_impossible(explainer, methods, class_name, channel):
     others = [name for name in methods if name != "occlusion"]
     if explainer.model is None and others:
         raise UsageError(
-            f"{explainer.name}: is an export, which holds no Keras model, so {', '.join(others)} can't be done; give the "
+            f"{explainer.name}: is an export, which holds no Keras model, so {', '.join(others)} can't be done; "
+            "give the "
             "run folder that it came from, or --method occlusion"
         )
     of_class = [name for name in methods if METHODS[name][2] and not (name == "class-image" and channel is not None)]
@@ -201,7 +202,7 @@ class _Job:
 
     def _explain(self, file, photo):
         explainer = self.explainer
-        image, shown = explainer.prepare(photo), images.fitted(photo, SHOWN)
+        image, shown = explainer.prepare(photo), visualization.fitted(photo, SHOWN)
         question = explainer.ask(photo, image, self.wanted)
         entry, caption = {"file": str(file)}, [printable(Path(file).name)]
         if question.label is not None:
@@ -318,7 +319,7 @@ class _Job:
             if rows:
                 atomic_write(folder / "forgotten.csv", to_csv(rows))
         sheet = io.BytesIO()
-        Image.fromarray(images.contact_sheet(cells, columns)).save(sheet, "PNG")
+        Image.fromarray(visualization.contact_sheet(cells, columns)).save(sheet, "PNG")
         atomic_write(self.out / f"{name}.png", sheet.getvalue())
         self.rows.append(entry | {"sheet": f"{name}.png"})
 

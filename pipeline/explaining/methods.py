@@ -9,7 +9,7 @@ from retinue.explain import activations as activations_
 from retinue.explain import class_image as class_image_
 from retinue.explain import deep_dream as dream_
 from retinue.explain import filters as filters_
-from retinue.explain import grad_cam, hidden_units, images, integrated_gradients, occlusion, saliency
+from retinue.explain import grad_cam, hidden_units, integrated_gradients, occlusion, saliency, visualization
 from retinue.explain.gradients import Gradient
 from retinue.explain.layers import layer_output, map_output
 
@@ -123,7 +123,7 @@ def _dreamed(explainer, photo, layer, channel):
     fixed = explainer.model.inputs[0].shape[1]
     if fixed:
         side = max(side, int(np.ceil(fixed * max(photo.shape[:2]) / min(photo.shape[:2]))))
-    found = dream_.dream(explainer.model, images.fitted(photo, side)[None], channel, layer)[0]
+    found = dream_.dream(explainer.model, visualization.fitted(photo, side)[None], channel, layer)[0]
     return cv2.resize(found, (photo.shape[1], photo.shape[0]), interpolation=cv2.INTER_CUBIC)
 
 

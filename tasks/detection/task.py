@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.configs.errors import UsageError
-from retinue.data.augmentation import boxes
+from retinue.data.augmentation.boxes import augment_boxes_image, resize_boxes_image
 from retinue.data.decoding import decode
 from retinue.data.decoding.resize import size_of
 from retinue.tasks.detection import draw, export_agreement, model, scores, torchvision
@@ -54,9 +54,9 @@ class Detection(Task):
             boxes = tf.cast(columns["boxes"], tf.float32)
             labels = tf.where(columns["crowd"] | columns["difficult"], IGNORED, tf.cast(columns["labels"], tf.int32))
             if training:
-                image, boxes, labels = boxes.augment_boxes_image(image, boxes, labels, changes, shorter, longest, seed)
+                image, boxes, labels = augment_boxes_image(image, boxes, labels, changes, shorter, longest, seed)
             else:
-                image, boxes = boxes.resize_boxes_image(image, boxes, shorter, longest)
+                image, boxes = resize_boxes_image(image, boxes, shorter, longest)
             inputs = {"image": _padded(image, multiple), "size": tf.shape(image)[:2]}
             return inputs | {"boxes": boxes, "labels": labels, "seed": seed}, ()
 
@@ -82,7 +82,7 @@ class Detection(Task):
         """Pixels, uint8 `[h, w, 3]`, or an `EncodedImage` -> image uint8 `[h', w', 3]`, resized and padded, size int32
         `[2]`, the height and width of what is picture in it, and original_size int32 `[2]`."""
         shorter, longest = self.config.model.input_size, self.config.detection.max_size
-        resized, _ = boxes.resize_boxes_image(image, tf.zeros([0, 4]), shorter, longest)
+        resized, _ = resize_boxes_image(image, tf.zeros([0, 4]), shorter, longest)
         multiple = model.largest_stride(self.config.detection.architecture)
         sizes = {"size": tf.shape(resized)[:2], "original_size": size_of(image)}
         return {"image": _padded(resized, multiple)} | sizes

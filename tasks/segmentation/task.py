@@ -11,7 +11,7 @@ from retinue.data.decoding.encoded_image import EncodedImage
 from retinue.data.decoding.exif import exif_orientation
 from retinue.data.decoding.mask_file import VOID, read_mask
 from retinue.data.decoding.resize import pad_to, size_of
-from retinue.tasks.segmentation import draw, model, predictions, scores, torchvision
+from retinue.tasks.segmentation import draw, model, postprocessing, scores, torchvision
 from retinue.tasks.segmentation.tiling import in_windows
 from retinue.tasks.segmentation.truth import read_truth
 from retinue.tasks.task import Task
@@ -112,8 +112,8 @@ class Segmentation(Task):
         return {"image": small, "original_size": size_of(image)}
 
     def inference(self, net):
-        """See `predictions.inference`."""
-        return predictions.inference(net, self.config.segmentation)
+        """See `postprocessing.inference`."""
+        return postprocessing.inference(net, self.config.segmentation)
 
     def wrap_inference(self, run):
         """`run` in overlapping windows where `segmentation.tile_size` is set and a picture is larger."""

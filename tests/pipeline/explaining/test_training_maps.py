@@ -7,7 +7,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from retinue.configs.errors import UsageError
 from retinue.explain import checks, grad_cam, hidden_units, integrated_gradients, occlusion, saliency
-from retinue.explain import images as drawing
+from retinue.explain import visualization as drawing
 from retinue.explain.activations import activations
 from retinue.explain.activations import draw as draw_activations
 from retinue.explain.callback import MapsCallback

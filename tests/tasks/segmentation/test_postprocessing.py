@@ -8,7 +8,7 @@ import tensorflow as tf
 from retinue.configs.load import load_config
 from retinue.configs.schema import SegmentationConfig
 from retinue.pipeline.runtimes import openvino_runtime, tensorflow_runtime
-from retinue.tasks.segmentation.predictions import inference
+from retinue.tasks.segmentation.postprocessing import inference
 from retinue.tasks.segmentation.task import Segmentation
 
 
