@@ -41,7 +41,7 @@ def write_report(
         source, fingerprint, split (the one that was scored).
     history: rows of metrics.csv as numbers, empty when there was no training.
     worst_images: dicts with file, image uint8 `[h, w, 3]`, truth (list of str) and said [{"label", "score", "right"}],
-        as `Task.summarize_errors` gives them, and perhaps looked, uint8 `[h, w, 3]` as `looking.with_places` gives it;
+        as `Task.summarize_errors` gives, and perhaps looked, uint8 `[h, w, 3]` as `looking.with_places` gives it;
         the most wrong first; the first 20 are used.
     check_summary: sentences on what `check` found; empty for no problems, None when the data was not checked.
     batch_pictures: {"training": path, "validation": path}, either or both, of sheets that batch_images.py wrote.
