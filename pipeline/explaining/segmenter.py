@@ -60,7 +60,7 @@ class Segmenter:
 
     def ask(self, photo, image, wanted):
         """The `ExplanationRequest` about a region: the pixels that the net gives the class that is wanted, or
-        those around the point that have one class; by default all pixels of the largest class that is not called background.
+        those around the point that have one class; by default the largest class but the background.
 
         With class and point, how much the region around the point speaks for that class. Raises NothingToExplain where
         no pixel is of the class, and for a point outside of the photo.
