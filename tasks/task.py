@@ -1,94 +1,322 @@
-"""`Task`: what the stages of the pipeline may ask of a task, and nothing more.
+"""`Task`: the contract between a task (classification, detection, ...) and the stages of the pipeline.
 
-A prediction is a plain dict, ready for a line of `predictions.jsonl` (less the file and its size), and has for
-classification `{"labels": [{"label", "score"}, ...], "scores": float32 [classes]}`; `scores` is not written out.
+A stage (training, evaluation, prediction, export, ...) never asks which task it works for. It calls the methods of
+`Task`, and nothing else of a task. To add a task, derive a class from `Task`, implement its abstract methods, and
+override the others where their default does not fit.
+
+Four kinds of data go through the methods:
+
+* A *record* is one row of a `Dataset`: a dict with `file`, `split` and the task's columns, for example `label`.
+* *Outputs* are a dict of arrays whose first axis is the batch: what the model of `Task.inference` returns.
+* A *prediction* is a dict for one record, made from the outputs by `Task.postprocess`. It is ready to become a line of
+  `predictions.jsonl` (the stage adds the file and its size). Entries whose values are NumPy arrays are for the
+  evaluator and are not written. Classification: `{"labels": [{"label": str, "score": float}, ...], "scores": float32
+  [classes]}`.
+* The *ground truth* is what `Task.ground_truth` returns for a record: whatever `draw` and `summarize_errors` of the
+  same task need.
 """
 
 import abc
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from retinue import backbones
 from retinue.configs.errors import RetinueError, UsageError
 
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from retinue.configs.schema import Config
+    from retinue.data.dataset import Dataset
+    from retinue.data.decoding.encoded_image import EncodedImage
+    from retinue.tasks.feature_models import FeatureModels
+    from retinue.tasks.model import TaskModel
+    from retinue.tasks.scores import Scores
+
+Record = Mapping[str, Any]
+Prediction = dict[str, Any]
+
+
+class Evaluator(Protocol):
+    """Collects predictions and computes scores from them."""
+
+    def update(self, predictions: Sequence[Prediction], dataset: "Dataset") -> None:
+        """Add the predictions of all records of `dataset`, in its order. Further calls append.
+
+        Args:
+            predictions: what `Task.postprocess` returned, one for each record.
+            dataset: the records with their ground truth.
+        """
+
+    def scores(self) -> "Scores":
+        """Compute the `Scores` of everything that was added."""
+
 
 class Task(abc.ABC):
-    """One job that a backbone can learn. Instances hold the configuration and the class names, and no weights.
+    """A kind of prediction that a backbone can be trained for.
 
-    config: `Config`; classes: tuple of names; multi_label: whether a file may have several labels.
+    An instance holds the configuration and the class names, and no weights.
+
+    Attributes:
+        name: the task's name in `config.task`.
+        draws_on_image: whether `draw` marks where in the image things are. The report then shows the drawing instead
+            of the plain image.
+        is_video: whether a record is a clip: a video, a part of one, or a folder of frames.
+        variable_size: whether images of different sizes must not share a batch, because padding would change the
+            outputs. Batches then hold only images to which `read` gives the same size.
+        serve_padding: fill values for those outputs of `serve` that differ in size within a batch, by name. An output
+            that is not listed is filled up with zeros.
+        config: the configuration.
+        classes: the class names. A label is an index into them.
+        multi_label: whether a file may have several labels.
     """
 
-    name = ""
-    draws_on_image = False  # whether `draw` shows where in the picture things are, so that the report needs the drawing
-    is_video = False  # whether a record is a clip: a video, a part of one, or a folder of frames
-    variable_size = False  # whether only pictures that `read` gives the same sizes may share a batch
-    serve_padding = {}  # of outputs of `serve` whose pictures differ in size: what fills them up; otherwise zeros
+    name: str = ""
+    draws_on_image: bool = False
+    is_video: bool = False
+    variable_size: bool = False
+    serve_padding: Mapping[str, int] = {}
 
-    def __init__(self, config, classes, multi_label=False):
+    def __init__(self, config: "Config", classes: Sequence[str], multi_label: bool = False) -> None:
+        """Initialize the task.
+
+        Args:
+            config: the configuration.
+            classes: the class names, in the order of the labels.
+            multi_label: whether a file may have several labels.
+        """
         self.config = config
         self.classes = tuple(classes)
         self.multi_label = multi_label
 
-    @abc.abstractmethod
-    def build(self, weights=None, class_counts=None):
-        """The untrained `TaskModel`: backbone with `weights` (default: the configuration's) and a fresh head.
+    # The model.
 
-        class_counts: files of each class in training, for losses that weigh classes.
+    @abc.abstractmethod
+    def build(self, weights: str | None = None, class_counts: "np.ndarray | None" = None) -> "TaskModel":
+        """Build the model: a backbone with pretrained weights and a freshly initialized head.
+
+        Args:
+            weights: what the backbone loads ("imagenet", "none", a file, ...). By default `config.model.weights`.
+            class_counts: int `[classes]`, what `class_counts` returns for the training set, for losses that weight
+                classes. None when a trained model is rebuilt.
+
+        Returns:
+            The untrained `TaskModel`.
+
+        Raises:
+            UsageError: the configuration does not fit the task or the backbone.
         """
 
     @abc.abstractmethod
-    def columns(self, dataset):
-        """The dict of arrays that `data.batches` slices into records: `file` and what `example` needs."""
+    def inference(self, model: "TaskModel") -> "keras.Model":
+        """Build the model that predicts. It is what every runtime compiles and every export contains.
 
-    def input_sizes(self):
-        """{key of the configuration: pixels} of every input size that is set, the model's and those of stages."""
+        Args:
+            model: what `build` returned, trained or not. The new model shares its layers.
+
+        Returns:
+            A model from a batch of what `read` returns to a dict of named outputs, whose first axis is the batch.
+        """
+
+    def wrap_inference(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap the inference function, for example for sliding windows. By default it is returned unchanged.
+
+        Args:
+            run: function from a batch of what `read` returns (a dict of arrays) to a dict of outputs.
+
+        Returns:
+            A function with the same arguments and results. The stages call it instead of `run`.
+        """
+        return run
+
+    def feature_models(self, model: "TaskModel", input_size: int | None = None) -> "FeatureModels | None":
+        """Split the model into its frozen backbone and its head, so that features can be computed once and cached.
+
+        Args:
+            model: what `build` returned.
+            input_size: side of the training images in pixels. By default `config.model.input_size`.
+
+        Returns:
+            The two parts, or None where caching would need too much disk space, because the head reads large feature
+            maps. None is the default.
+        """
+        return None
+
+    # Input sizes.
+
+    def input_sizes(self) -> dict[str, int]:
+        """Collect every input size that is configured, of the model and of the training stages.
+
+        Returns:
+            A dict from the configuration key (for example `train.stages.all.input_size`) to a size in pixels.
+        """
         sizes = {"model.input_size": self.config.model.input_size}
         for name, stage in self.config.train.stages.items():
             if stage.input_size:
                 sizes[f"train.stages.{name}.input_size"] = stage.input_size
         return sizes
 
-    def refuse_small(self, key, size):
-        """Raise UsageError for one of these that is too small for the backbone."""
+    def check_input_size(self, key: str, size: int) -> None:
+        """Check that an input size is large enough for the backbone.
+
+        Args:
+            key: the configuration key that sets the size, for the message.
+            size: in pixels.
+
+        Raises:
+            UsageError: the backbone needs larger images.
+        """
         name = self.config.model.backbone
         smallest = backbones.find(name).smallest
         if size < smallest:
-            raise UsageError(f"{key}: {name} can't be built for {size} px; the smallest is {smallest}")
+            raise UsageError(
+                f"{key}: {name} can't be built for images of {size} px; set {key} to at least {smallest}, the smallest "
+                "size that this backbone takes"
+            )
 
-    def prepare_dataset(self, dataset, say):
-        """Look at what lies beside the files and is needed with them, and say what there is. Raises UsageError."""
+    # Datasets.
+
+    def prepare_dataset(self, dataset: "Dataset", say: Callable[[str], None]) -> None:
+        """Look for files that belong to the dataset (for example stored optical flow), and report what is there.
+
+        By default nothing is done.
+
+        Args:
+            dataset: all records that the stage will read.
+            say: is called with each line to report.
+
+        Raises:
+            UsageError: a file that the configuration names is missing, or was made with other settings.
+        """
         return
 
-    def split_calibration(self, dataset):
-        """(what the net learns from, what `finish` is given) of the training files. By default all, and none."""
+    def check_classes(self, dataset: "Dataset") -> "Dataset":
+        """Check that the model knows all classes of a dataset, before the dataset is scored.
+
+        Args:
+            dataset: the records to score.
+
+        Returns:
+            The dataset in the form that `evaluator` takes. By default it is unchanged.
+
+        Raises:
+            RetinueError: there are records of a class that the model does not know.
+        """
+        counts = zip(dataset.classes, dataset.class_counts(), strict=True)
+        unknown = [name for name, count in counts if count and name not in self.classes]
+        if unknown:
+            raise RetinueError(
+                f"{dataset.source}: the model does not know the class {', '.join(unknown[:5])}; it knows "
+                f"{', '.join(self.classes[:20])}. Rename or remove what it does not know"
+            )
+        return dataset
+
+    def split_calibration(self, dataset: "Dataset") -> "tuple[Dataset, Dataset]":
+        """Split the training set into records for training and records for `calibrate`.
+
+        Args:
+            dataset: the training set.
+
+        Returns:
+            The records for training, and those for calibration. By default all of them, and none.
+        """
         return dataset, dataset.take([])
 
-    def calibrate(self, model, predictions, dataset):
-        """Fit what is fitted after training, from predictions of what was held back. Gives a line for the screen."""
-        raise NotImplementedError(f"{self.name} holds nothing back")
+    def calibrate(self, model: "TaskModel", predictions: Sequence[Prediction], dataset: "Dataset") -> str:
+        """Fit, after training, what is fitted to predictions on records that were not used for training.
 
-    def class_counts(self, dataset):
-        """What `build` is told of each class in training, int `[classes]`."""
+        It is called only where `split_calibration` returned records for it.
+
+        Args:
+            model: the trained model, which is changed in place.
+            predictions: the model's predictions for `dataset`, in its order.
+            dataset: the records for calibration.
+
+        Returns:
+            One line that describes the result, for the log.
+        """
+        raise NotImplementedError(f"the task {self.name} reserves no training files for calibration")
+
+    def class_counts(self, dataset: "Dataset") -> "np.ndarray":
+        """Count the examples of each class in the training set, for `build`.
+
+        Args:
+            dataset: the training set.
+
+        Returns:
+            int `[classes]`. By default the number of files; segmentation counts pixels.
+        """
         return dataset.class_counts()
 
-    def sources(self, dataset):
-        """The part of `columns` that `read_record` needs, for data without answers too."""
+    @abc.abstractmethod
+    def class_names_of_record(self, dataset: "Dataset", record: Record) -> list[str]:
+        """List the names of the classes that a record of `dataset` shows, each once."""
+
+    # Input pipelines.
+
+    @abc.abstractmethod
+    def columns(self, dataset: "Dataset") -> dict[str, Any]:
+        """Select the columns that `example` needs. `data.batches` slices them into records.
+
+        Returns:
+            A dict from names to arrays or `Ragged`s with one row for each record. `file` is always among them.
+        """
+
+    def input_columns(self, dataset: "Dataset") -> dict[str, Any]:
+        """Select the columns that `read_record` needs: `columns` without annotations, so that they exist for new data.
+
+        Returns:
+            A dict as in `columns`. By default `{"file": ...}` alone.
+        """
         return {"file": dataset.files}
 
     @abc.abstractmethod
-    def example(self, training, input_size=None):
-        """The function (columns of one record, int32 `[2]` seed) -> (inputs, targets), in TensorFlow operations."""
+    def example(self, training: bool, input_size: int | None = None) -> Callable[..., tuple[Any, Any]]:
+        """Make the function that reads one training example.
 
-    def padding(self, training):
-        """What fills up pictures of a batch that differ in size: a value for each part of `example`'s (inputs, targets)
-        in training, of `read`'s dict otherwise. None where all have one size."""
+        Args:
+            training: whether the examples are augmented.
+            input_size: side of the images in pixels. By default `config.model.input_size`.
+
+        Returns:
+            A function from the columns of one record (a dict of tensors) and a seed, int32 `[2]`, to (inputs, targets).
+            It consists of TensorFlow operations, and its result depends on its arguments alone.
+        """
+
+    def padding(self, training: bool) -> Any:
+        """Give the values that fill up the images of a batch when they differ in size.
+
+        Args:
+            training: whether the batch consists of `example`'s results, or of `read`'s.
+
+        Returns:
+            A scalar for each tensor, in the structure of `example`'s (inputs, targets) if training, else of `read`'s
+            dict. None, the default, where all images have one size.
+        """
         return None
 
     @abc.abstractmethod
-    def batch_mixing(self):
-        """The function over a training batch (inputs, targets, seeds) -> (inputs, targets), or None."""
+    def batch_mixing(self) -> Callable[..., tuple[Any, Any]] | None:
+        """Make the function that mixes the images of a training batch (mixup, CutMix).
 
-    def read_image(self, encoded, upright_jpeg=False):
-        """One encoded file (string tensor) as `prepare` takes it, decoded or yet to be, by `data.jpeg_dct_scaling`.
-        upright_jpeg: whether it is known to be that, see `EncodedImage`."""
+        Returns:
+            A function (inputs, targets, seeds) -> (inputs, targets) over a batch, with seeds int32 `[batch, 2]`, or
+            None where nothing is mixed.
+        """
+
+    def read_image(self, encoded: "tf.Tensor", upright_jpeg: bool = False) -> "tf.Tensor | EncodedImage":
+        """Make an image file ready for `prepare`.
+
+        Args:
+            encoded: string scalar, the bytes of the file.
+            upright_jpeg: whether the file is known to be a JPEG without EXIF rotation (see `EncodedImage`).
+
+        Returns:
+            With `data.jpeg_dct_scaling` an `EncodedImage`, which is decoded later and no larger than necessary.
+            Otherwise the pixels, uint8 `[h, w, 3]`.
+        """
         from retinue.data.decoding.decode import decode_image
         from retinue.data.decoding.encoded_image import EncodedImage
 
@@ -97,93 +325,134 @@ class Task(abc.ABC):
         return EncodedImage(encoded, upright_jpeg)
 
     @abc.abstractmethod
-    def read(self, encoded):
-        """One encoded file (string tensor) -> the dict of tensors that `inference` takes, without the batch axis."""
+    def prepare(self, image: "tf.Tensor | np.ndarray | EncodedImage") -> "dict[str, tf.Tensor]":
+        """Resize one image to what the model takes.
 
-    def read_record(self, columns):
-        """`sources` of one record, as tensors -> what `read` gives, in an input pipeline."""
+        Args:
+            image: what `read_image` returns, or pixels: uint8 `[h, w, 3]`, RGB, upright.
+
+        Returns:
+            The dict of tensors that `inference` takes, without the batch axis.
+        """
+
+    @abc.abstractmethod
+    def read(self, encoded: "tf.Tensor") -> "dict[str, tf.Tensor]":
+        """Decode and resize one image file.
+
+        Args:
+            encoded: string scalar, the bytes of the file.
+
+        Returns:
+            What `prepare` returns.
+        """
+
+    def read_record(self, columns: Mapping[str, "tf.Tensor"]) -> "dict[str, tf.Tensor]":
+        """Read one record for inference, in an input pipeline.
+
+        Args:
+            columns: the `input_columns` of one record, as tensors.
+
+        Returns:
+            What `read` returns.
+        """
         from retinue.data.decoding import decode
 
         return self.read(decode.read_encoded(columns["file"]))
 
-    @abc.abstractmethod
-    def prepare(self, image):
-        """The same from what `photo` gives, or from pixels, uint8 `[h, w, 3]`, RGB and upright."""
+    # Predictions.
 
     @abc.abstractmethod
-    def inference(self, model):
-        """A `keras.Model` from a batch of what `read` gives to a dict of named outputs; what the runtimes compile."""
-
-    def wrap_inference(self, run):
-        """What the stages call in place of `run`, a function from a batch of `read`'s tensors to a dict of outputs."""
-        return run
-
-    def feature_models(self, model, input_size=None):
-        """The net in two, a `FeatureModels`: what a frozen backbone says, and the head that learns from it. None where
-        that is not worth its place on the disk, because the head stands on large maps.
-
-        input_size: that of the training pictures in pixels, by default the model's.
-        """
-        return
+    def postprocess(self, outputs: "Mapping[str, np.ndarray]") -> list[Prediction]:
+        """Convert a batch of outputs to predictions, one for each image (see the module's docstring)."""
 
     @abc.abstractmethod
-    def postprocess(self, outputs):
-        """A batch of `inference`'s outputs (dict of numpy arrays) -> a list of predictions."""
+    def serve(self, outputs: "Mapping[str, tf.Tensor]", names: "tf.Tensor") -> "dict[str, tf.Tensor]":
+        """Convert outputs to what an exported model returns, in TensorFlow operations.
 
-    @abc.abstractmethod
-    def serve(self, outputs, names):
-        """What an exported model answers, in TensorFlow operations: a batch of `inference`'s outputs and the class
-        names, string `[classes]`, -> a dict of tensors that start with the batch's axis."""
+        Args:
+            outputs: a batch of `inference`'s outputs.
+            names: string `[classes]`, the class names.
 
-    @abc.abstractmethod
-    def compare_outputs(self, given, truth, tolerance):
-        """How far a batch of outputs (dict of numpy arrays) is from the Keras model's, for the proof of an export.
-
-        Gives a dict: largest_difference, float; same, how many files get the same answer; near_ties, how many others
-        differ only where the Keras model itself is within `tolerance` of another answer; of masks and boxes, iou, too.
+        Returns:
+            A dict of tensors whose first axis is the batch.
         """
 
-    def check_classes(self, dataset):
-        """The dataset as this task scores it. Raises RetinueError for examples of a class that the model can't know."""
-        counts = zip(dataset.classes, dataset.class_counts(), strict=True)
-        unknown = [name for name, count in counts if count and name not in self.classes]
-        if unknown:
-            raise RetinueError(
-                f"{dataset.source}: the model does not know the class {', '.join(unknown[:5])}; it knows "
-                f"{', '.join(self.classes[:20])}. Rename or leave out what it does not know"
-            )
-        return dataset
+    @abc.abstractmethod
+    def compare_outputs(
+        self, outputs: "Mapping[str, np.ndarray]", reference: "Mapping[str, np.ndarray]", tolerance: float
+    ) -> dict[str, Any]:
+        """Measure how far the outputs of an exported model are from the Keras model's, to verify the export.
+
+        Args:
+            outputs: a batch of outputs of the exported model.
+            reference: the Keras model's outputs for the same batch.
+            tolerance: largest difference between scores that counts as rounding.
+
+        Returns:
+            A dict with
+
+            * largest_difference: float, the largest difference between scores.
+            * same: int, the number of files with the same prediction.
+            * near_ties: int, the number of other files, whose prediction differs only where the Keras model itself is
+              within `tolerance` of another prediction.
+            * iou: float, for masks and boxes only, the mean IoU of what was predicted.
+        """
+
+    # Evaluation.
 
     @abc.abstractmethod
-    def class_names_of_record(self, dataset, record):
-        """The class names that a record of `dataset` holds, as a list, each once."""
+    def evaluator(self, interval: bool = True) -> Evaluator:
+        """Make the object that scores predictions.
+
+        Args:
+            interval: whether to compute the confidence interval of the primary metric, which takes time.
+        """
 
     @abc.abstractmethod
-    def ground_truth(self, dataset, record):
-        """What `draw` and `judge` take as the truth of a record."""
+    def ground_truth(self, dataset: "Dataset", record: Record) -> Any:
+        """Return the ground truth of a record of `dataset`, as `draw` and `summarize_errors` take it."""
 
     @abc.abstractmethod
-    def summarize_errors(self, prediction, truth):
-        """A prediction beside the truth, in words for the report: (list of str, list of dicts with label, a str; score,
-        a float or None; right, a bool)."""
+    def summarize_errors(self, prediction: Prediction, truth: Any) -> tuple[list[str], list[dict[str, Any]]]:
+        """Describe a prediction beside the ground truth, for the report.
+
+        Args:
+            prediction: what `postprocess` returned for a record.
+            truth: what `ground_truth` returned for it.
+
+        Returns:
+            The ground truth in words, and one dict for each part of the prediction: label, a str; score, a float or
+            None; right, a bool.
+        """
+
+    # Images for people.
 
     @abc.abstractmethod
-    def visualize_batch(self, inputs, targets):
-        """A batch of `example`'s results (numpy arrays) as one looks at it: (list of uint8 `[h, w, 3]`, captions)."""
+    def draw(self, image: "np.ndarray", prediction: Prediction, truth: Any = None) -> "np.ndarray":
+        """Draw a prediction.
 
-    def image_of_record(self, record):
-        """A record of a dataset as a person looks at it, uint8 `[h, w, 3]`."""
+        Args:
+            image: uint8 `[h, w, 3]`, RGB, in its original size.
+            prediction: what `postprocess` returned for it.
+            truth: what `ground_truth` returned for it. With it the drawing shows what is right and what is wrong.
+
+        Returns:
+            uint8 `[h', w', 3]`, RGB.
+        """
+
+    @abc.abstractmethod
+    def visualize_batch(self, inputs: Any, targets: Any) -> "tuple[list[np.ndarray], list[str]]":
+        """Draw a training batch, to check augmentation and labels by eye.
+
+        Args:
+            inputs, targets: a batch of `example`'s results, as NumPy arrays.
+
+        Returns:
+            An image, uint8 `[h, w, 3]`, and a caption for each example.
+        """
+
+    def image_of_record(self, record: Record) -> "np.ndarray":
+        """Load the image that represents a record, uint8 `[h, w, 3]`. By default the decoded file."""
         from retinue.data.decoding import decode
 
         return decode.decode_image(decode.read_encoded(record["file"])).numpy()
-
-    @abc.abstractmethod
-    def evaluator(self, interval=True):
-        """An object with `update(predictions, dataset)` and `scores() -> Scores` (see tasks/scores.py).
-
-        interval: whether the headline gets its interval, which takes time.
-        """
-
-    @abc.abstractmethod
-    def draw(self, image, prediction, truth=None):
-        """Picture of a prediction, and of a known truth: uint8 `[h, w, 3]` in, uint8 `[h', w', 3]` out."""

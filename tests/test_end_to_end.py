@@ -150,7 +150,7 @@ def test_evaluation_refuses_labels_of_another_kind(run, photos, tmp_path):
     ("settings", "message"),
     [
         ({"model__weights": "none.h5"}, "none.h5"),
-        ({"model__backbone": "keras/VGG16", "model__input_size": 16}, "the smallest is 32"),
+        ({"model__backbone": "keras/VGG16", "model__input_size": 16}, "at least 32"),
         (
             {
                 "model__backbone": "keras/VGG16",

@@ -39,7 +39,7 @@ def score(task, run, dataset, interval=True):
     """
     evaluator = task.evaluator(interval)
     first = 0
-    for batch in predictions(task, run, task.sources(dataset)):
+    for batch in predictions(task, run, task.input_columns(dataset)):
         evaluator.update(batch, dataset.take(np.arange(first, first + len(batch))))
         first += len(batch)
     return evaluator.scores()
@@ -48,7 +48,7 @@ def score(task, run, dataset, interval=True):
 def predictions(task, run, columns):
     """Yield predictions, a list a batch, in order. Raises RetinueError that names a broken file.
 
-    columns: what `task.sources` gives: the files, as an array of str objects, and of clips which part is meant.
+    columns: what `task.input_columns` gives: the files, as an array of str objects, and of clips which part is meant.
     """
     import tensorflow as tf
 
@@ -148,7 +148,7 @@ def worst_pictures(task, model, dataset, rows):
     chosen = dataset.take(rows)
     found = [
         prediction
-        for batch in predictions(task, Evaluation(task, model, chosen).run, task.sources(chosen))
+        for batch in predictions(task, Evaluation(task, model, chosen).run, task.input_columns(chosen))
         for prediction in batch
     ]
     items = []

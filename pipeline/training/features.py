@@ -75,7 +75,7 @@ class StageFeatures:
             self.scored = _Work(
                 FeatureCache(self._about(), len(held_out), models.held_out.output["features"].shape[1:], 1),
                 models.held_out,
-                task.sources(held_out),
+                task.input_columns(held_out),
                 lambda columns, _: (task.read_record(columns), ()),
             )
         self._answer = tf.function(lambda inputs: models.answer(inputs, training=False))

@@ -143,7 +143,7 @@ def _train(run, task, model, dataset, report, resume, say, distribution):
     run.update(waiting=_share_waiting(history))
     model.load_weights(run.folder / "best.weights.h5")
     if len(held_back):
-        batches = predictions(task, Evaluation(task, model, held_back).run, task.sources(held_back))
+        batches = predictions(task, Evaluation(task, model, held_back).run, task.input_columns(held_back))
         said = [prediction for batch in batches for prediction in batch]
         say(task.calibrate(model, said, held_back))
         trainer.save_best()

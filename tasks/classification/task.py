@@ -62,7 +62,7 @@ class Classification(Task):
         """Raise UsageError for an input size, of the model or of a stage, that the backbone can't take."""
         name, row = self.config.model.backbone, backbones.find(self.config.model.backbone)
         for key, size in self.input_sizes().items():
-            self.refuse_small(key, size)
+            self.check_input_size(key, size)
             if not row.any_size and size != self.config.model.input_size:
                 raise UsageError(f"{key}: {name} has one size for all stages, that of model.input_size")
 

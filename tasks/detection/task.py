@@ -154,7 +154,7 @@ class Detection(Task):
     def _check_sizes(self):
         """Raise UsageError for a shorter side above the longest, or below what the backbone takes."""
         for key, size in self.input_sizes().items():
-            self.refuse_small(key, size)
+            self.check_input_size(key, size)
             if size > self.config.detection.max_size:
                 raise UsageError(
                     f"{key}: the shorter side, {size}, is above detection.max_size, {self.config.detection.max_size}"

@@ -201,7 +201,7 @@ class Segmentation(Task):
             if getattr(self.config.augment, key):
                 raise UsageError(f"augment.{key}: is not for segmentation, since masks can't follow; set it to 0")
         for key, size in self.input_sizes().items():
-            self.refuse_small(key, size)
+            self.check_input_size(key, size)
 
 
 def _read(classes, path, values, size, orientation):

@@ -69,9 +69,9 @@ class Video(Classification):
 
     def columns(self, dataset):
         """`file`, `start` and `end` in seconds, and `label` int64 `[n]`."""
-        return self.sources(dataset) | {"label": dataset.columns["label"]}
+        return self.input_columns(dataset) | {"label": dataset.columns["label"]}
 
-    def sources(self, dataset):
+    def input_columns(self, dataset):
         """`file`, `start` and `end` in seconds (an end of 0 is the clip's own)."""
         return {"file": dataset.files} | {name: dataset.columns[name] for name in ("start", "end")}
 
@@ -107,8 +107,8 @@ class Video(Classification):
         return self.read_record({"file": encoded, "start": tf.constant(0.0), "end": tf.constant(0.0)})
 
     def read_record(self, columns):
-        """`sources` of one record -> `{"frames": uint8 [K, H, W, 3 t], "flow": uint8 [K, H, W, 2 L]}`, the flow as
-        `flow.to_bytes` keeps it."""
+        """`input_columns` of one record -> `{"frames": uint8 [K, H, W, 3 t], "flow": uint8 [K, H, W, 2 L]}`, the flow
+        as `flow.to_bytes` keeps it."""
         count = self.config.video.test_segments
         return self._inputs(*self._read(columns, tf.fill([count], MIDDLE), count))
 
@@ -232,7 +232,7 @@ class Video(Classification):
         for key, size in self.input_sizes().items():
             if size != config.model.input_size:
                 raise UsageError(f"{key}: a net for video has one size for all stages, that of model.input_size")
-            self.refuse_small(key, size)
+            self.check_input_size(key, size)
             if size > min(settings.frame_size):
                 raise UsageError(
                     f"{key}: {size} px can't be cut from frames of {settings.frame_size[0]} x "

@@ -108,7 +108,7 @@ def test_serve_gives_names():
 def test_sizes_that_can_not_be_are_refused():
     with pytest.raises(UsageError, match="model.input_size: the shorter side, 128, is above detection.max_size, 100"):
         task("model.input_size=128").build()
-    with pytest.raises(UsageError, match="train.stages.all.input_size: .* the smallest is 32"):
+    with pytest.raises(UsageError, match="train.stages.all.input_size: .* at least 32"):
         task("train.stages.all.input_size=16").build()
 
 
