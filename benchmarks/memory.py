@@ -32,11 +32,12 @@ def make_task(task, scratch):
     if task == "classification":
         make_photos(scratch / "distinct", 500, 160, 120)
         return make_run(scratch / "run", input_size=32).folder, sorted((scratch / "distinct").iterdir())
+    from retinue.pipeline.runs.split_file import read_split_file
+
     data, out = scratch / "distinct", scratch / "run"
     with open(scratch / "log", "w") as log:
         train(task, "one", "onednn", make_data(task, data), out, log)
-    with open(out / "split.csv") as file:
-        return out, [data / row["file"] for row in csv.DictReader(file)]
+    return out, [data / row.file for row in read_split_file(out)]
 
 
 def work(task, count, runtime):

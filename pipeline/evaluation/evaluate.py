@@ -1,13 +1,12 @@
 """Scoring a model on files with known answers, by the same functions that predict and export use."""
 
-import csv
-
 import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.checking.check_report import problem_lines
 from retinue.pipeline.inputs.prepare import inspect, refuse_unfit
 from retinue.pipeline.runs.run import open_model
+from retinue.pipeline.runs.split_file import read_split_file
 
 LARGEST_SIDE = 1024  # pixels of the longer side of an image in worst/
 
@@ -196,14 +195,8 @@ def _choose(model, dataset, split):
 
 def _splits_of_run(model):
     """{content id: split} of the files that the run knew: a photo is known again wherever it lies."""
-    listed = model.folder / "split.csv"
-    if not listed.is_file():
-        return {}
     known = {}
-    with open(listed, encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if (
-                row.get("content") and known.get(row["content"]) != "train"
-            ):  # of two copies, one of which was learned from, that one counts
-                known[row["content"]] = row["split"]
+    for row in read_split_file(model.folder):
+        if row.content_id and known.get(row.content_id) != "train":  # a copy in the training set counts as trained on
+            known[row.content_id] = row.split
     return known

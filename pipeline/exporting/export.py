@@ -12,7 +12,6 @@ The folder of an export:
 """
 
 import contextlib
-import csv
 import functools
 import itertools
 import json
@@ -28,7 +27,8 @@ from retinue.data.storage.scratch import scratch_beside
 from retinue.pipeline.exporting import export_savedmodel, quantize, serving
 from retinue.pipeline.runs import run_records
 from retinue.pipeline.runs.model_files import fingerprint
-from retinue.pipeline.runs.run import now, open_model, to_csv, versions
+from retinue.pipeline.runs.run import now, open_model, versions
+from retinue.pipeline.runs.split_file import SPLIT_FILE, anonymous_split_csv, read_split_file, split_path
 from retinue.pipeline.runtimes import (
     bf16_bias_correction,
     litert_runtime,
@@ -210,11 +210,8 @@ def _agreement(task, given, truths):
 
 def _write_split(model, folder):
     """Which contents it learned from and which were held out, without names, so that `evaluate` can tell them apart."""
-    listed = model.folder / "split.csv"
-    if listed.is_file():
-        with listed.open(encoding="utf-8", newline="") as file:
-            rows = [{"content": row.get("content", ""), "split": row["split"]} for row in csv.DictReader(file)]
-        atomic_write(folder / "split.csv", to_csv(rows))
+    if split_path(model.folder).is_file():
+        atomic_write(folder / SPLIT_FILE, anonymous_split_csv(read_split_file(model.folder)))
 
 
 def proof_records(model, images):
@@ -229,10 +226,10 @@ def proof_records(model, images):
         known = (record for split in PROOF_SPLITS for record in run_records.listed(model, split))
         usable = (record for record in known if not run_records.trouble(model, record))
         records = list(itertools.islice(usable, PROOF_IMAGES))
-        if not records and (model.folder / "split.csv").is_file():
+        if not records and split_path(model.folder).is_file():
             noun = "clips" if model.task.is_video else "photos"
             raise UsageError(
-                f"{model.folder / 'split.csv'}: none of its {noun} is left to prove the export with; name some with "
+                f"{split_path(model.folder)}: none of its {noun} is left to prove the export with; name some with "
                 "--images"
             )
     if not records:

@@ -1,7 +1,6 @@
 """A model over files: read and decoded in threads, run in batches, written as they are done."""
 
 import contextlib
-import csv
 import itertools
 import os
 import time
@@ -14,6 +13,7 @@ from retinue.pipeline.inputs.sources import find_files, parse_shard
 from retinue.pipeline.prediction.predictor import Predictor, opened
 from retinue.pipeline.prediction.results import FAILURES, Results, identity
 from retinue.pipeline.runs.progress import failure_lines
+from retinue.pipeline.runs.split_file import read_split_file
 from retinue.pipeline.runtimes import runtimes
 
 LABEL_COLUMNS = 5  # of the CSV
@@ -215,12 +215,7 @@ def _not_done(files, results, summary):
 
 def _image_ids(model):
     """{absolute path: id} of the pictures that the run's data had ids for."""
-    listed = model.folder / "split.csv"
-    if not listed.is_file():
-        return {}
-    with open(listed, encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("file") and row.get("image_id")]
-    return {row["file"]: int(row["image_id"]) if row["image_id"].isdigit() else row["image_id"] for row in rows}
+    return {row.file: row.image_id for row in read_split_file(model.folder) if row.file and row.image_id is not None}
 
 
 def _write_all(predictor, files, results, summary, overlay, crops, progress):

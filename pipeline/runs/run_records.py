@@ -1,12 +1,12 @@
 """The photos or clips that a run was made with, as they are listed in its folder, and still there."""
 
-import csv
 import os
 
 import numpy as np
 
 from retinue.data.decoding import image_file
 from retinue.data.decoding.clip_probe import probe_clip
+from retinue.pipeline.runs.split_file import read_split_file
 
 
 def whole(file):
@@ -16,12 +16,9 @@ def whole(file):
 
 def listed(model, split):
     """The records of one split of a `Model` of run.py, in the order of its split.csv; none where there is no list."""
-    path = model.folder / "split.csv"
-    if path.is_file():
-        with open(path, encoding="utf-8", newline="") as opened:
-            for row in csv.DictReader(opened):
-                if row["split"] == split and row.get("file"):
-                    yield {"file": row["file"]} | {name: float(row.get(name) or 0) for name in ("start", "end")}
+    for row in read_split_file(model.folder):
+        if row.split == split and row.file:
+            yield {"file": row.file, "start": row.start, "end": row.end}
 
 
 def spread(model, split, count):

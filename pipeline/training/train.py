@@ -15,7 +15,8 @@ from retinue.pipeline.evaluation import bf16_proof
 from retinue.pipeline.evaluation.evaluate import headline
 from retinue.pipeline.inputs.prepare import prepare
 from retinue.pipeline.runs.progress import Progress
-from retinue.pipeline.runs.run import Run, device, next_folder, now, open_model, refuse_existing, to_csv
+from retinue.pipeline.runs.run import Run, device, next_folder, now, open_model, refuse_existing
+from retinue.pipeline.runs.split_file import SPLIT_FILE, split_csv
 from retinue.pipeline.training import distribute
 from retinue.pipeline.training.step_settings import refuse_step, step_lines
 
@@ -60,7 +61,7 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     refuse_step(config.train, distribution, len(dataset.split("train")))  # before there is a folder
     if not resume:
         folder = Path(out) if out else next_folder("runs", config.task)
-        files = {"split.csv": to_csv(_split_rows(task, dataset))}
+        files = {SPLIT_FILE: split_csv(task, dataset)}
         described = _describe(source, dataset, report)
         if distribution.is_chief:
             run = Run.create(folder, task, command, files, dataset.class_ids, data=described)
@@ -207,19 +208,6 @@ def _first_line(run, config, dataset):
         f"{config.task}: {config.model.backbone} with {weights} weights, {len(dataset.classes)} classes, {counted}; "
         f"seed {config.seed}; folder {run.folder}"
     )
-
-
-def _split_rows(task, dataset):
-    return [
-        {
-            "file": os.path.abspath(record["file"]),
-            "label": ";".join(task.class_names_of_record(dataset, record)),
-            "split": record["split"],
-            "content": content,
-        }
-        | {name: record[name] for name in ("image_id", "start", "end") if name in record}
-        for record, content in zip(dataset, dataset.content_ids, strict=True)
-    ]
 
 
 def _share_waiting(history):

@@ -84,13 +84,13 @@ def test_the_proof_is_printed_and_takes_photos_of_the_run(tiny_model, photos, tm
     assert described["photos"] == [files[1], files[2], files[0]]
     assert said[0].startswith("openvino: 3 photos, largest difference ") and said[0].endswith("same answer 3 of 3")
     assert {"model.xml", "model.bin", "config.yaml"} <= set(os.listdir(tmp_path / "out"))
-    assert (tmp_path / "out" / "split.csv").read_text() == "content,split\n000,train\n001,test\n002,test\n003,test\n"
+    assert (tmp_path / "out" / "split.csv").read_text() == "content_id,split\n000,train\n001,test\n002,test\n003,test\n"
     assert "saved_model.pb" not in os.listdir(tmp_path / "out")
 
 
 def write_split(model, rows):
     """rows: texts of file and split, with a comma."""
-    lines = ["file,split,content", *(f"{row},{number:03d}" for number, row in enumerate(rows))]
+    lines = ["file,split,content_id", *(f"{row},{number:03d}" for number, row in enumerate(rows))]
     (model.folder / "split.csv").write_text("\n".join(lines), encoding="utf-8")
 
 

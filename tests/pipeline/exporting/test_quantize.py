@@ -20,7 +20,7 @@ quiet = {"say": lambda line: None}
 def run(own_model, tmp_path):
     """The tiny model as a run on 24 pictures, a third of them held out, with the net's own answers for labels."""
     random, predict = np.random.default_rng(0), runtimes.load(own_model, "tensorflow", "f32")
-    rows, root = ["file,split,content"], tmp_path / "data"
+    rows, root = ["file,split,content_id"], tmp_path / "data"
     for name in own_model.classes:
         (root / name).mkdir(parents=True)
     for number in range(24):
