@@ -17,6 +17,7 @@ from pathlib import Path
 from retinue import tasks
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_recorded, to_yaml
+from retinue.configs.machine import usable_cores
 from retinue.data.storage.atomic_files import atomic_write
 from retinue.pipeline.runs.model_files import EXPORTED, fingerprint
 
