@@ -3,12 +3,10 @@
 Everything here is imported when it is first used, so that `import retinue` is quick and needs no TensorFlow.
 """
 
-import os
+import logging
 from importlib import import_module
 
-# TensorFlow asks this when it is imported. By itself it takes oneDNN's layers on some processors only, those with
-# VNNI or AMX; a training step of a ResNet-50 is a fifth shorter with them on one that has AVX2 alone.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # it prints nothing unless it is asked to
 
 _PUBLIC = {
     "check": ("retinue.pipeline.api", "check"),
@@ -21,6 +19,7 @@ _PUBLIC = {
     "backbone": ("retinue.backbones", "build"),
     "build": ("retinue.pipeline.api", "build"),
     "load": ("retinue.pipeline.api", "load"),
+    "enable_logging": ("retinue.configs.logs", "enable_console"),
     "RetinueError": ("retinue.configs.errors", "RetinueError"),
     "UsageError": ("retinue.configs.errors", "UsageError"),
 }

@@ -9,7 +9,8 @@ import sys
 
 import click
 
-from retinue.cli_model import MODEL_COMMANDS, say_error
+from retinue.cli_model import MODEL_COMMANDS
+from retinue.configs import logs
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.quiet import import_tensorflow
 
@@ -24,7 +25,10 @@ PASSED_ON = {"allow_interspersed_args": False}  # what follows is the options of
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="retinue")
-def commands():
+@click.option("-v", "--verbose", is_flag=True, help="Print more, each line with the name of its module.")
+@click.option("-q", "--quiet", is_flag=True, help="Print warnings, errors and results alone.")
+@click.pass_context
+def commands(context, verbose, quiet):
     """From your own photos to a model that works.
 
     \b
@@ -34,6 +38,9 @@ def commands():
     PHOTOS/ holds a folder for each class; or give a CSV file with the columns file,label; or tfds:NAME.
     Boxes are read as COCO JSON, Pascal VOC, YOLO, or a CSV file with the columns file,x1,y1,x2,y2,label.
     """
+    if verbose and quiet:
+        raise click.UsageError("-v and -q: give one of them")
+    context.with_resource(logs.console(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO))
 
 
 @commands.command(short_help="Look for trouble in your data.")
@@ -50,7 +57,9 @@ def check(data, task, out, settings, as_json):
     from retinue.pipeline.inputs.prepare import config_for, inspect
 
     config = config_for(data, None if task == "auto" else task, settings=settings)
-    report = inspect(data, config, task=task, say=say_error if as_json else click.echo)
+    if as_json:
+        logs.use_stderr()
+    report = inspect(data, config, task=task)
     if out or not as_json:
         report.write(out or "check")
     if as_json:
@@ -92,7 +101,7 @@ def train(data, task, recipe, backbone, weights, out, settings, resume, auto_res
     config = None if begun or (resume and not changed) else config_for(data, task, recipe, settings, options)
     from retinue.pipeline.training.train import train
 
-    run, _ = train(data, config, out, resume=resume or begun, command=_command(), say=click.echo)
+    run, _ = train(data, config, out, resume=resume or begun, command=_command())
     sys.exit(3 if run and run.info["data"]["left_out"] else 0)
 
 
@@ -108,7 +117,8 @@ def train(data, task, recipe, backbone, weights, out, settings, resume, auto_res
     help="Go on so often after a killed or hung one.",
 )
 @click.argument("command", nargs=-1, required=True, metavar="-- train DATA --out RUN ...")
-def launch(workers, restarts, command):
+@click.pass_context
+def launch(context, workers, restarts, command):
     """Train with several worker processes on this machine, which share every batch and end with one run folder.
 
     \b
@@ -125,7 +135,8 @@ def launch(workers, restarts, command):
     given = train.make_context("retinue train", list(command[1:])).params
     from retinue.pipeline.training.launch import launch
 
-    sys.exit(launch(workers, given["data"], command[1:], given["out"], restarts=restarts, say=_say_now))
+    flags = [flag for flag, name in (("-v", "verbose"), ("-q", "quiet")) if context.parent.params[name]]
+    sys.exit(launch(workers, given["data"], command[1:], given["out"], restarts=restarts, flags=flags))
 
 
 for command in MODEL_COMMANDS:
@@ -146,7 +157,7 @@ def flow(sources, out, method, bound, size):
     """
     from retinue.pipeline.flow import extract
 
-    summary = extract(list(sources), out, method=method, bound=bound, size=_size(size), say=click.echo)
+    summary = extract(list(sources), out, method=method, bound=bound, size=_size(size))
     sys.exit(summary.exit_code)
 
 
@@ -209,7 +220,7 @@ def doctor(gpu):
     if gpu:
         from retinue.pipeline.training.gpu_check import gpu_check
 
-        raise SystemExit(0 if gpu_check(click.echo) else 1)
+        raise SystemExit(0 if gpu_check() else 1)
     from retinue.pipeline.doctor import doctor
 
     rows = doctor()
@@ -225,16 +236,12 @@ def demo(task, out):
     import_tensorflow()
     from retinue.pipeline.demos.demo import demo
 
-    demo(task, out, say=click.echo)
+    demo(task, out)
 
 
 def main():
     """Entry point. Exit codes: 0 fine, 1 the job failed, 2 wrong use, 3 finished but some inputs were bad, 138 ended
     early through no fault of the user, and what was saved goes on."""
-    logger = logging.getLogger("retinue")  # what the rooms report on their way, such as which weights matched
-    logger.setLevel(logging.INFO)
-    logger.handlers = [logging.StreamHandler(sys.stdout)]
-    logger.propagate = False
     try:
         commands(standalone_mode=False)
     except click.exceptions.Exit as ended:
@@ -268,11 +275,6 @@ def _size(text):
 
 def _command():
     return shlex.join(["retinue", *sys.argv[1:]])
-
-
-def _say_now(line):
-    click.echo(line)
-    sys.stdout.flush()
 
 
 def _table(rows, as_json):

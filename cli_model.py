@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from retinue.configs import logs
 from retinue.configs.choices import ENGINES, EXPORT_FORMATS, EXPORT_PRECISIONS, PRECISIONS, RESULT_FORMATS, RUNTIMES
 from retinue.configs.quiet import import_tensorflow
 
@@ -20,11 +21,6 @@ def _names_among(known):
         return names
 
     return read
-
-
-def say_error(line):
-    """Print a line to the user beside what a program reads."""
-    click.echo(line, err=True)
 
 
 @click.command(short_help="Score a model on data with known answers.")
@@ -43,10 +39,13 @@ def say_error(line):
 def evaluate(model, data, split, runtime, precision, as_json):
     """Score MODEL, a run folder or an export, on DATA with known answers."""
     import_tensorflow()
-    from retinue.pipeline.evaluation.evaluate import evaluate
+    from retinue.pipeline.evaluation.evaluate import evaluate, score_lines
 
-    say = say_error if as_json else click.echo
-    scores = evaluate(model, data, split=split, runtime=runtime, precision=precision, say=say)
+    if as_json:
+        logs.use_stderr()
+    scores = evaluate(model, data, split=split, runtime=runtime, precision=precision)
+    for line in score_lines(scores):
+        click.echo(line, err=as_json)
     if as_json:
         click.echo(json.dumps(scores.as_json(), indent=1, ensure_ascii=False))
 
@@ -94,7 +93,7 @@ def predict(**options):
     import_tensorflow()
     from retinue.pipeline.prediction.predict import predict
 
-    summary = predict(sources=list(options.pop("sources")), say=click.echo, **options)
+    summary = predict(sources=list(options.pop("sources")), **options)
     sys.exit(summary.exit_code)
 
 
@@ -132,7 +131,6 @@ def export(run, out, formats, precision, accept_loss, images, versioned):
         accept_loss=accept_loss,
         images=images or None,
         versioned=versioned,
-        say=click.echo,
     )
 
 
@@ -178,7 +176,6 @@ def explain(model, images, out, methods, class_name, box, point, layer, channel,
         channel=channel,
         weights=weights,
         check=check,
-        say=click.echo,
     )
     sys.exit(3 if failures else 0)
 
@@ -197,7 +194,9 @@ def benchmark(model, sources, count, as_json):
     import_tensorflow()
     from retinue.pipeline import benchmark
 
-    rows = benchmark.benchmark(model, list(sources), count=count, say=say_error if as_json else click.echo)
+    if as_json:
+        logs.use_stderr()
+    rows = benchmark.benchmark(model, list(sources), count=count)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:

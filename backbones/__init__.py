@@ -8,8 +8,9 @@ import logging
 from retinue.backbones.multiply_adds import MULTIPLY_ADDS
 from retinue.backbones.table import BACKBONES
 from retinue.configs.errors import UsageError
+from retinue.configs.quiet import import_tensorflow
 
-log = logging.getLogger("retinue")
+logger = logging.getLogger(__name__)
 
 
 def names(pattern=None):
@@ -82,6 +83,7 @@ def build(name, weights="imagenet", input_size=None, output_stride=32, classifie
     if output_stride not in row.output_strides:
         offered = ", ".join(map(str, row.output_strides))
         raise UsageError(f"{name} cannot be built with output_stride {output_stride}; it offers {offered}")
+    import_tensorflow()
     import keras
 
     from retinue.backbones.preprocess_layer import preprocess_layer
@@ -96,7 +98,7 @@ def build(name, weights="imagenet", input_size=None, output_stride=32, classifie
     outputs = {"logits": x} if classifier else endpoints(keras.Model(image, x))
     model = keras.Model(image, outputs, name=title)
     if weights != "none":
-        log.info("%s", load_weights(model, weights, name))
+        logger.info("%s", load_weights(model, weights, name))
     return model
 
 
@@ -116,4 +118,5 @@ def __getattr__(attribute):
     homes = {"load_weights": "weights", "WeightsReport": "weights", "endpoints": "strides", "layers_below": "strides"}
     if attribute not in homes:
         raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
+    import_tensorflow()
     return getattr(importlib.import_module(f"retinue.backbones.{homes[attribute]}"), attribute)

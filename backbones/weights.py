@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import importlib.util
 import io
-import sys
+import logging
 import zipfile
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from retinue.backbones import torch_checkpoint
 from retinue.backbones.table import BACKBONES
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import cache_folder
+
+logger = logging.getLogger(__name__)
 
 # the layers that hold the classes, ours and those of keras.applications ("_head_dense": ConvNeXt's, after its name)
 CLASSIFIERS = ("logits", "predictions", "conv_preds", "_head_dense")
@@ -255,7 +257,7 @@ def fetch(file, address, folder):
     """
     if (folder / file).is_file():
         return folder / file
-    print(f"downloading {address} to {folder}", file=sys.stderr, flush=True)
+    logger.info(f"downloading {address} to {folder}")
     try:
         return Path(keras.utils.get_file(file, address, cache_dir=str(folder.parent), cache_subdir=folder.name))
     except Exception as error:  # whatever the network's reason is, the cure is the same
@@ -273,7 +275,7 @@ def _from_hub(address):
         from huggingface_hub import hf_hub_download
     except ImportError:
         raise UsageError(f"{address}: needs huggingface_hub; `pip install huggingface_hub`, or give a file") from None
-    print(f"taking {file} of {owner}/{name} from the Hugging Face hub", file=sys.stderr, flush=True)
+    logger.info(f"taking {file} of {owner}/{name} from the Hugging Face hub")
     try:
         return Path(hf_hub_download(f"{owner}/{name}", file))
     except Exception as error:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-AT_THE_START = dict(os.environ)  # before `import retinue`, which chooses oneDNN's layers: a peer has its own defaults
+AT_THE_START = dict(os.environ)  # before retinue chooses oneDNN's layers: a peer has its own defaults
 
 
 def answer(name, command, **environment):

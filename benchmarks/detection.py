@@ -110,7 +110,6 @@ def retinue_predict(folder, runtime, precision):
             out,
             runtime=runtime,
             precision=precision,
-            say=lambda line: None,
             progress=lambda summary: done.append(time.perf_counter()),
         )
     return (len(done) - WARM) / (done[-1] - done[WARM - 1])

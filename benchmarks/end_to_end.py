@@ -76,7 +76,7 @@ def run_torchvision(photos, out):
 def run_retinue(model, photos, out, runtime, precision):
     from retinue.pipeline.prediction.predict import predict
 
-    summary = predict(model, [photos], out / "results", runtime=runtime, precision=precision, say=lambda line: None)
+    summary = predict(model, [photos], out / "results", runtime=runtime, precision=precision)
     assert not summary.failures
     return summary.seconds, summary.images
 

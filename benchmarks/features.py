@@ -124,14 +124,10 @@ def run_retinue(folder, options, views):
     held_out = data.split("val")
     with tempfile.TemporaryDirectory() as scratch:
         run = Run.create(Path(scratch) / "run", task, "benchmarks/features.py")
-        trainer = Trainer(run, task, model, data.split("train"), Evaluation(task, model, held_out), Progress(_nothing))
+        trainer = Trainer(run, task, model, data.split("train"), Evaluation(task, model, held_out), Progress())
         started = time.perf_counter()
         history = trainer.run_all()
         return time.perf_counter() - started, [row["val_accuracy"] for row in history]
-
-
-def _nothing(line):
-    return
 
 
 def work(competitor, folder, options):

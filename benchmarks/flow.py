@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 
 from retinue.configs.load import load_config
+from retinue.configs.logs import enable_console
 from retinue.data.decoding.clip_file import Clip
 from retinue.pipeline.demos.assets import package_data
 from retinue.pipeline.demos.virtual_camera import TAKES
@@ -35,7 +36,7 @@ SIZE, BOUND = (256, 340), 20.0
 
 def clips_like_ucf101(folder):
     """Eight clips of the demo's footage, as UCF-101 has them."""
-    footage = package_data("pose2sim", "0.10.49", "Pose2Sim", "8 clips of two takes in a gym", "BSD-3-Clause", print)
+    footage = package_data("pose2sim", "0.10.49", "Pose2Sim", "8 clips of two takes in a gym", "BSD-3-Clause")
     for file in sorted(path for take in TAKES.values() for path in (footage / take).glob("videos/*.mp4")):
         frames = []
         with Clip(file) as clip:
@@ -58,7 +59,7 @@ def loop(files, out):
 
 
 def ours(files, out):
-    return extract(files, out, bound=BOUND, size=SIZE, say=lambda line: None).fields
+    return extract(files, out, bound=BOUND, size=SIZE).fields
 
 
 def whole_clip(files):
@@ -142,6 +143,7 @@ def main():
     parser.add_argument("--pair", nargs=2)
     parser.add_argument("--repeats", type=int, default=3)
     chosen = parser.parse_args()
+    enable_console()
     if chosen.pair:
         write("flow_methods.csv", compare(*chosen.pair))
         return

@@ -143,14 +143,14 @@ def difference(found, expected):
     return max(worst, 1e-300) if worst == 0.0 and rows != other_rows else worst
 
 
-def kill_jobs(folder, data, workers, kills, each, seed, say=print):
+def kill_jobs(folder, data, workers, kills, each, seed):
     """Rows of the table, one a job, until `kills` were made."""
     began = time.monotonic()
     unbroken = Job(folder / f"{workers}-unbroken", data, workers)
     if unbroken.end() not in (0, 3):
         raise SystemExit(unbroken.log.read_text()[-3000:])
     whole, expected = time.monotonic() - began, state(unbroken)
-    say(f"{workers} workers: a whole job takes {whole:.0f} s")
+    print(f"{workers} workers: a whole job takes {whole:.0f} s")
     drawn, rows, made = random.Random(seed), [], 0
     while made < kills:
         job, victims, done, slowest = Job(folder / f"{workers}-{len(rows)}", data, workers, each), [], 0, 0.0
@@ -181,11 +181,11 @@ def kill_jobs(folder, data, workers, kills, each, seed, say=print):
                 "half_written": len(job.half_written()),
             }
         )
-        say(rows[-1])
+        print(rows[-1])
     return rows
 
 
-def other_faults(folder, data, workers, say=print):
+def other_faults(folder, data, workers):
     """Rows of the table for the other faults."""
     rows = []
     for fault in ("hung", "SIGTERM to one", "SIGTERM to all", "full disk"):
@@ -202,8 +202,8 @@ def other_faults(folder, data, workers, say=print):
         row = {"fault": fault, "workers": workers, "exit_code": job.end()}
         row |= {"seconds_until_all_ended": "" if full else f"{time.monotonic() - began:.1f}", "largest_difference": ""}
         rows.append(row | {"half_written": len(job.half_written())})
-        say(rows[-1])
-        say("".join(f"    {line}\n" for line in job.log.read_text().splitlines()[-4:]))
+        print(rows[-1])
+        print("".join(f"    {line}\n" for line in job.log.read_text().splitlines()[-4:]))
     return rows
 
 

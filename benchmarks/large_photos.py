@@ -69,7 +69,7 @@ def work(competitor, run, photos, out):
     else:
         from retinue.pipeline.prediction.predict import predict
 
-        summary = predict(run, [photos], out / "results", formats=("jsonl", "csv"), say=lambda line: None)
+        summary = predict(run, [photos], out / "results", formats=("jsonl", "csv"))
         assert not summary.failures
         seconds, images = summary.seconds, summary.images
     print(json.dumps(images / seconds))

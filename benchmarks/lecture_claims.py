@@ -25,6 +25,7 @@ from matplotlib.ticker import PercentFormatter
 from retinue.backbones import blocks, lenet, resnet
 from retinue.backbones.initializers import glorot
 from retinue.configs.load import load_config
+from retinue.configs.logs import enable_console
 from retinue.data.storage.atomic_files import atomic_write
 from retinue.pipeline.demos.solar_cells import solar_cell_rows, solar_cells
 from retinue.pipeline.reports.plots import BLUE, GREY, ORANGE, STYLE
@@ -280,6 +281,7 @@ def main():
     parser.add_argument("claims", nargs="*", default=list(CLAIMS), help=f"which of {', '.join(CLAIMS)}  [all]")
     parser.add_argument("--source", default=SOURCE, help="folder of Fashion-MNIST's four .gz files  [%(default)s]")
     options = parser.parse_args()
+    enable_console()
     for name in options.claims:
         began = time.perf_counter()
         CLAIMS[name](options.source)

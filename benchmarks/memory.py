@@ -59,7 +59,7 @@ def work(task, count, runtime):
             file = distinct[number % len(distinct)]
             os.link(file, scratch / "files" / f"{number}{file.suffix}")
         files, out, formats = [scratch / "files"], scratch / "out", ("jsonl", "csv")
-        summary = predict(run, files, out, formats=formats, runtime=runtime, progress=sample, say=print)
+        summary = predict(run, files, out, formats=formats, runtime=runtime, progress=sample)
         assert summary.images == count and not summary.failures, summary
     print(json.dumps(found))
 

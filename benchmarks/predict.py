@@ -83,7 +83,7 @@ def run_retinue(run, photos, out, runtime, precision):
     """`predict` as the command line calls it; its clock starts when the model is loaded."""
     from retinue.pipeline.prediction.predict import predict
 
-    summary = predict(run, [photos], out / "results", runtime=runtime, precision=precision, say=lambda line: None)
+    summary = predict(run, [photos], out / "results", runtime=runtime, precision=precision)
     assert not summary.failures
     return summary.seconds, summary.images
 

@@ -46,6 +46,7 @@ def main():
     options.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "segmentation")
     options.add_argument("--net", choices=list(NETS), help="run this net alone; rows of others in claims.csv are kept")
     given = options.parse_args()
+    retinue.enable_logging()
     given.out.mkdir(parents=True, exist_ok=True)
     rows, masks = kept_rows(given.out / "claims.csv", given.net), {}
     nets = {given.net: NETS[given.net]} if given.net else NETS

@@ -63,12 +63,15 @@ def step_of_torch(net):
 
 
 def step_of_retinue(net):
-    from retinue import tasks  # before TensorFlow, whose layers it chooses
+    from retinue import tasks
     from retinue.configs.load import load_config
-    from retinue.pipeline.training.optimizer import SGD
+    from retinue.configs.quiet import import_tensorflow
 
-    import numpy as np  # isort: skip
-    import tensorflow as tf  # isort: skip
+    import_tensorflow()  # which chooses its layers
+    import numpy as np
+    import tensorflow as tf
+
+    from retinue.pipeline.training.optimizer import SGD
 
     settings = [f"model.backbone={net}", "model.weights=none", f"model.input_size={SIZE}", "model.dropout=0"]
     config = load_config(settings=[*settings, "train.label_smoothing=0"])

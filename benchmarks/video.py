@@ -27,7 +27,7 @@ def main():
     for _ in range(chosen.repeats):
         for way in ways:
             with tempfile.TemporaryDirectory() as out:
-                done = predict(chosen.run, [chosen.clips], out, runtime=way[0], precision=way[1], say=lambda line: None)
+                done = predict(chosen.run, [chosen.clips], out, runtime=way[0], precision=way[1])
             times[way].append(done.seconds)
             clips = done.images
     config = open_model(chosen.run).config

@@ -9,11 +9,17 @@ import tempfile
 def import_tensorflow(devices=True):
     """Import TensorFlow and Keras; what they write on the way is shown only when the import fails.
 
+    Unless TensorFlow is there already, the environment variables by which it chooses oneDNN's layers and writes no
+    greetings are set, where the user has not set them.
+
     devices: also start its devices, after which it can't join other machines any more.
     """
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # By itself TensorFlow takes oneDNN's layers on some processors only, those with VNNI or AMX; a training step of a
+    # ResNet-50 is a fifth shorter with them on one that has AVX2 alone.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with stderr_kept():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401

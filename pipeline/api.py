@@ -1,6 +1,7 @@
 """The Python interface: the commands as functions. Options that the command line gives to `--set` are keywords here."""
 
 from retinue.configs.load import load_config
+from retinue.configs.quiet import import_tensorflow
 
 
 def check(data, task="auto", **settings):
@@ -32,6 +33,7 @@ def train(data, out=None, recipe=None, resume=False, **settings):
 
 def evaluate(model, data, split=None, runtime="auto", precision="auto"):
     """`Scores` of a run folder or an export on data with known answers; see pipeline/evaluation/evaluate.py."""
+    import_tensorflow()
     from retinue.pipeline.evaluation.evaluate import evaluate
 
     return evaluate(model, data, split=split, runtime=runtime, precision=precision)
@@ -39,6 +41,7 @@ def evaluate(model, data, split=None, runtime="auto", precision="auto"):
 
 def predict(model, sources, out, **options):
     """Run a model over files; see pipeline/prediction/predict.py for the options."""
+    import_tensorflow()
     from retinue.pipeline.prediction.predict import predict
 
     return predict(model, sources, out, **options)
@@ -46,6 +49,7 @@ def predict(model, sources, out, **options):
 
 def export(run, out, **options):
     """Export a run; see pipeline/exporting/export.py for the options."""
+    import_tensorflow()
     from retinue.pipeline.exporting.export import export
 
     return export(run, out, **options)
@@ -53,6 +57,7 @@ def export(run, out, **options):
 
 def explain_photos(model, images=(), out=None, **options):
     """Show what a classifier looks at; see pipeline/explaining/explain.py for the options."""
+    import_tensorflow()
     from retinue.pipeline.explaining.explain import explain
 
     return explain(model, images, out, **options)
@@ -67,6 +72,7 @@ def flow(sources, out, **options):
 
 def build(task, classes, recipe=None, multi_label=False, **settings):
     """The untrained `TaskModel` of a task for the class names `classes`."""
+    import_tensorflow()
     from retinue import tasks
 
     return tasks.create(_config(recipe, {"task": task, **settings}), classes, multi_label).build()
@@ -74,6 +80,7 @@ def build(task, classes, recipe=None, multi_label=False, **settings):
 
 def load(path):
     """The trained Keras `TaskModel` of a run folder."""
+    import_tensorflow()
     from retinue.pipeline.runs.run import open_model
 
     return open_model(path).build()

@@ -1,6 +1,7 @@
 """`retinue benchmark`: every runtime and precision that a model can have, measured on a user's own files."""
 
 import itertools
+import logging
 import multiprocessing
 import resource
 import tempfile
@@ -19,13 +20,15 @@ from retinue.pipeline.runtimes import runtimes
 from retinue.pipeline.runtimes.concurrent_requests import in_turn
 from retinue.tasks.scores import counted
 
+logger = logging.getLogger(__name__)
+
 FILES = 200  # that the end-to-end speed is taken over
 COMPARED = 16  # files whose answers are compared
 CALLS = 50  # of one file each, for the latency
 SECONDS = 5.0  # that the model alone is run for
 
 
-def benchmark(model_path, sources, *, count=FILES, say=print):
+def benchmark(model_path, sources, *, count=FILES):
     """Measure each runtime and precision, one after the other, each in a process of its own.
 
     model_path: a run folder or an export. sources: see `sources.find_files`; the first `count` files are taken.
@@ -37,13 +40,15 @@ def benchmark(model_path, sources, *, count=FILES, say=print):
     Raises UsageError as `predict` does, and RetinueError when a way fails or no file can be read.
     """
     model = open_model(model_path)
-    found = find_files(sources, say=say, clips=model.task.is_video)
+    found = find_files(sources, clips=model.task.is_video)
     files = list(itertools.islice(found, count))
     ways = [(model.folder, *way) for way in runtimes.ways(model)]
     if model.precision == "int8":
-        ways = _ways_of_its_run(model, say) + ways
+        ways = _ways_of_its_run(model) + ways
     noun = "clip" if model.task.is_video else "file"
-    say(f"{model_path}: {counted(len(ways), 'way')} over {counted(len(files), noun)}, each in a process of its own")
+    logger.info(
+        f"{model_path}: {counted(len(ways), 'way')} over {counted(len(files), noun)}, each in a process of its own"
+    )
     rows, truths = [], None
     for folder, runtime, precision in ways:
         row, outputs = _in_own_process(str(folder), files, runtime, precision)
@@ -58,7 +63,7 @@ def benchmark(model_path, sources, *, count=FILES, say=print):
     return rows
 
 
-def _ways_of_its_run(model, say):
+def _ways_of_its_run(model):
     """(folder, runtime, precision) for the run that an export came from, none where that is not there as it was."""
     try:
         run = open_model(model.came_from)
@@ -66,9 +71,11 @@ def _ways_of_its_run(model, say):
     except RetinueError:
         usable = False
     if not usable:
-        say(f"{model.folder}: the run it came from is not at {model.came_from}, so there is no f32 to compare with")
+        logger.warning(
+            f"{model.folder}: the run it came from is not at {model.came_from}, so there is no f32 to compare with"
+        )
         return []
-    say(f"f32 and bf16: of {run.folder}, which it came from")
+    logger.info(f"f32 and bf16: of {run.folder}, which it came from")
     return [(run.folder, *way) for way in runtimes.ways(run)]
 
 
@@ -114,7 +121,7 @@ def _measure(model_path, files, runtime, precision):
     """(row, outputs of the first files), or the reason why not. Runs in a process of its own."""
     try:
         with tempfile.TemporaryDirectory() as out:
-            done = predict(model_path, files, out, runtime=runtime, precision=precision, say=lambda line: None)
+            done = predict(model_path, files, out, runtime=runtime, precision=precision)
         row = {"runtime": runtime, "precision": precision, "images_per_second": done.rate}
         row["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         predictor = Predictor(model_path, runtime, precision)

@@ -3,6 +3,7 @@
 import collections
 import csv
 import io
+import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,8 @@ from retinue.data.storage.atomic_files import atomic_write
 from retinue.pipeline.inputs.sources import find_files
 from retinue.pipeline.runs.progress import failure_lines
 from retinue.tasks.video import flow, stored_flow
+
+logger = logging.getLogger(__name__)
 
 AHEAD = 4  # clips a core that have been handed out; bounds what a list of a million files holds
 
@@ -42,7 +45,7 @@ class FlowSummary:
         return f"{self.clips:,} clips{done}, {self.fields:,} flow fields, {rate:,.0f} a second, {failed:,} failures"
 
 
-def extract(sources, out, *, method="dis", bound=8.0, size=(128, 170), say=print):
+def extract(sources, out, *, method="dis", bound=8.0, size=(128, 170)):
     """Compute and store the flow of every clip that `sources` name (see `sources.find_files`) into the folder `out`.
 
     A file a clip, written whole or not at all (see tasks/video/stored_flow.py); what is whole is not done again.
@@ -54,7 +57,7 @@ def extract(sources, out, *, method="dis", bound=8.0, size=(128, 170), say=print
     flow.refuse_missing(method)
     if bound <= 0 or min(size) < flow.SMALLEST:
         raise UsageError(f"--bound {bound:g}, --size {size[0]}x{size[1]}: a bound above 0, and sides of 16 or more")
-    files = find_files(sources, skip=out, say=say, clips=True)
+    files = find_files(sources, skip=out, clips=True)
     summary, began, listed = FlowSummary(), time.perf_counter(), []
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # each core has a clip of its own; OpenCV's own threads would wait for each other
@@ -71,9 +74,9 @@ def extract(sources, out, *, method="dis", bound=8.0, size=(128, 170), say=print
         atomic_write(failures, _csv(("file", "reason"), summary.failures))
     elif os.path.exists(failures):
         os.unlink(failures)
-    say(str(summary))
+    logger.info(str(summary))
     for line in failure_lines(summary.failures, failures):
-        say(line)
+        logger.warning(line)
     return summary
 
 

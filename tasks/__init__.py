@@ -1,10 +1,12 @@
 """The tasks, by name. Someone who adds a task adds its folder and one line here."""
 
 from retinue.configs.errors import UsageError
+from retinue.configs.quiet import import_tensorflow
 
 
 def create(config, classes, multi_label=False):
-    """The `Task` that `config.task` names, for the class names `classes`."""
+    """The `Task` that `config.task` names, for the class names `classes`. It imports TensorFlow."""
+    import_tensorflow()
     if config.task == "classification":
         from retinue.tasks.classification.task import Classification
 

@@ -178,14 +178,13 @@ class Task(abc.ABC):
 
     # Datasets.
 
-    def prepare_dataset(self, dataset: "Dataset", say: Callable[[str], None]) -> None:
-        """Look for files that belong to the dataset (for example stored optical flow), and report what is there.
+    def prepare_dataset(self, dataset: "Dataset") -> None:
+        """Look for files that belong to the dataset (for example stored optical flow), and log what is there.
 
         By default nothing is done.
 
         Args:
             dataset: all records that the stage will read.
-            say: is called with each line to report.
 
         Raises:
             UsageError: a file that the configuration names is missing, or was made with other settings.

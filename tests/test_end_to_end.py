@@ -71,13 +71,11 @@ def test_run_folder_is_complete(run):
 
 def test_the_same_answers_from_everything(run, photos, tmp_path):
     folder = run[0].folder
-    retinue.predict(str(folder), [str(photos)], tmp_path / "tf", runtime="tensorflow", say=lambda line: None)
-    summary = retinue.predict(str(folder), [str(photos)], tmp_path / "ov", runtime="openvino", say=lambda line: None)
+    retinue.predict(str(folder), [str(photos)], tmp_path / "tf", runtime="tensorflow")
+    summary = retinue.predict(str(folder), [str(photos)], tmp_path / "ov", runtime="openvino")
     assert summary.exit_code == 3 and summary.failures == 2
-    retinue.export(str(folder), tmp_path / "export", say=lambda line: None)
-    retinue.predict(
-        str(tmp_path / "export"), [str(photos)], tmp_path / "ex", runtime="tensorflow", say=lambda line: None
-    )
+    retinue.export(str(folder), tmp_path / "export")
+    retinue.predict(str(tmp_path / "export"), [str(photos)], tmp_path / "ex", runtime="tensorflow")
     first = predictions(tmp_path / "tf")
     assert len(first) == 30
     served = tf.saved_model.load(str(tmp_path / "export")).signatures["serving_default"]
@@ -108,7 +106,7 @@ def test_several_labels_a_file(photos, tmp_path):
             writer.writerow([path, path.parent.name + (";odd" if number % 2 else "")])
     run, scores = retinue.train(str(table), str(tmp_path / "run"), **SMALL | {"train__class_balance": "weights"})
     assert scores.headline == "mean_average_precision" and 0 <= scores.value <= 1
-    retinue.predict(str(run.folder), [str(files[0])], tmp_path / "out", say=lambda line: None)
+    retinue.predict(str(run.folder), [str(files[0])], tmp_path / "out")
     scores = predictions(tmp_path / "out")[str(files[0])]
     assert set(scores) == {*COLOURS, "odd"}
 
@@ -175,4 +173,4 @@ def test_without_held_out_files_there_is_a_report_and_no_score(photos, tmp_path)
     settings = SMALL | {"model__backbone": "lenet5", "data__val_fraction": 0.0}
     run, scores = retinue.train(str(photos), str(tmp_path / "run"), **settings)
     assert scores is None and (run.folder / "report.html").exists() and not (run.folder / "scores.json").exists()
-    retinue.export(str(run.folder), tmp_path / "export", say=lambda line: None)  # proven on files it learned from
+    retinue.export(str(run.folder), tmp_path / "export")  # proven on files it learned from

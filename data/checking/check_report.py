@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import logging
 import os
 import shlex
 from collections import Counter, defaultdict
@@ -17,6 +18,8 @@ from retinue.data.checking.mask_sheet import mask_sheet
 from retinue.data.finding import BAD, NOTE, WARNING
 from retinue.data.readers.read import TASKS_OF_FORMAT, tasks_of
 from retinue.data.storage.atomic_files import atomic_path, atomic_write
+
+logger = logging.getLogger(__name__)
 
 EXAMPLES = 3  # of each kind of problem on the screen
 CLASSES_SHOWN = 8
@@ -172,6 +175,12 @@ def summary_lines(report):
 def problem_lines(report):
     """A sentence a kind of problem, with its first examples, for the report of a run. Empty when all is well."""
     return [_printable(text) for _, text in _problems(report)]
+
+
+def log_problems(report):
+    """Log each line of `problem_lines`, as a warning unless it is but a note."""
+    for severity, text in _problems(report):
+        logger.log(logging.INFO if severity == NOTE else logging.WARNING, _printable(text))
 
 
 def _problems(report):

@@ -3,18 +3,15 @@
 import os
 import re
 
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg writes of every damaged packet; the check counts them
-
 import cv2
 
 from retinue.configs.errors import RetinueError
+from retinue.data.decoding.opencv import ffmpeg_quiet, opencv_quiet
 from retinue.data.storage.file_names import IMAGE_SUFFIXES, frame_names
 
 PICTURES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".gif")
 FOLDER_RATE = 25.0  # frames a second that a folder of frames is taken to have
 ADDRESS = re.compile(r"[a-z]+://.+")
-
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a file that can't be opened is told by us, once
 
 
 class Clip:
@@ -31,7 +28,7 @@ class Clip:
         self._names, self._capture, self._place = None, None, 0
         if os.path.isdir(self.path):
             self._names = frame_names(self.path)
-            first = cv2.imread(self._names[0], cv2.IMREAD_COLOR) if self._names else None
+            first = _image(self._names[0]) if self._names else None
             if first is None:
                 raise RetinueError(
                     f"{self.path}: has no frames that can be read; looked for {' '.join(IMAGE_SUFFIXES)}"
@@ -64,7 +61,8 @@ class Clip:
         """Pass over the next frame. Returns whether there was one."""
         self._place += 1
         if self._names is None:
-            return self._capture.grab()
+            with opencv_quiet:
+                return self._capture.grab()
         return self._place <= len(self._names)
 
     def read(self, size=None):
@@ -74,10 +72,11 @@ class Clip:
         """
         self._place += 1
         if self._names is None:
-            _, frame = self._capture.read()
+            with opencv_quiet:
+                _, frame = self._capture.read()
         else:
             names = self._names[self._place - 1 : self._place]
-            frame = cv2.imread(names[0], cv2.IMREAD_COLOR) if names else None
+            frame = _image(names[0]) if names else None
         if frame is None:
             return None
         return resized(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), size)
@@ -157,6 +156,17 @@ def is_stream(path):
 
 def _opened(path):
     if path.isdigit() and not os.path.isfile(path):
-        return cv2.VideoCapture(int(path))
+        with opencv_quiet:
+            return cv2.VideoCapture(int(path))
+    return _with_ffmpeg(path)
+
+
+def _with_ffmpeg(path):
     # One thread a clip: several clips are read at a time, and a decoder that waits for its own threads is slower.
-    return cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    with opencv_quiet, ffmpeg_quiet():
+        return cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+
+
+def _image(path):
+    with opencv_quiet:
+        return cv2.imread(path, cv2.IMREAD_COLOR)

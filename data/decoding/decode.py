@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
 from retinue.data.decoding.exif import apply_orientation, exif_orientation
+from retinue.data.decoding.opencv import opencv_quiet
 
 TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # the last two are BigTIFF
 JPEG_SIGNATURE = b"\xff\xd8\xff"
@@ -136,7 +137,8 @@ def _transcode(encoded, path):
     import cv2
     from PIL import Image, ImageOps
 
-    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    with opencv_quiet:
+        pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise RetinueError(f"{path}: this TIFF cannot be decoded; save it as PNG or JPEG, or take it out")
     if pixels.ndim == 3 and pixels.shape[2] == 4 and pixels.dtype == np.uint8:

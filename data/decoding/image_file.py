@@ -21,6 +21,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from retinue.data.decoding.opencv import opencv_quiet
 from retinue.data.storage.content import content_id
 
 # Pillow's classes are called directly: Image.open would warn of, or refuse, what max_pixels allows.
@@ -230,8 +231,9 @@ def _decode_tiff(content):
     import cv2
     import numpy as np
 
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it would print what is reported here
-    if cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) is None:
+    with opencv_quiet:
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
         raise _Unusable("broken", "this TIFF can't be decoded; it may be truncated", RESAVE)
 
 

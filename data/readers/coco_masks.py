@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 
 import numpy as np
@@ -15,16 +16,18 @@ from retinue.data.readers.coco import coco_files, image_place, read_coco
 from retinue.data.readers.mask_folders import mask_dataset
 from retinue.data.storage.atomic_files import atomic_path, atomic_write
 
+logger = logging.getLogger(__name__)
+
 BACKGROUND = "background"
 DONE = "masks.json"
 
 
-def read_coco_masks(source, say=print):
+def read_coco_masks(source):
     """Read a COCO file, or a folder with several, into a `Dataset` for segmentation.
 
     Classes are `background` and the categories. Each picture's objects are painted over one another, the smaller on
     top of the larger, crowds first of all. The masks are written as PNGs into `~/.cache/retinue/masks`
-    ($RETINUE_CACHE), once; `say` is told. Objects that are but a box are left out, with a finding.
+    ($RETINUE_CACHE), once. Objects that are but a box are left out, with a finding.
     Raises RetinueError as `read_coco` does, and when no annotation has a shape.
     """
     source = os.fspath(source)
@@ -35,7 +38,7 @@ def read_coco_masks(source, say=print):
     folder = cache_folder("masks") / _digest(files)
     masks = [folder / f"{row:07d}.png" for row in range(len(boxes))]
     if not (folder / DONE).exists():
-        say(f"{source}: writing {len(boxes):,} masks to {folder}, once")
+        logger.info(f"{source}: writing {len(boxes):,} masks to {folder}, once")
         try:
             without, broken = _write_all(boxes, files, masks)
             atomic_write(folder / DONE, json.dumps({"source": source, "without_shape": without, "broken": broken}))

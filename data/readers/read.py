@@ -47,13 +47,13 @@ READERS = {
 }
 
 
-def read(source, task="auto", say=print, fold=1):
+def read(source, task="auto", fold=1):
     """Read `source`, a folder, a .csv, .json or .yaml file or `tfds:NAME`, into a `Dataset`.
 
-    task: what the data is for; "auto" takes what the format can give. say: called with a line of text when something
-    takes long or is downloaded. fold: of UCF-101 and HMDB-51, which of the three splits. Raises UsageError when the
-    source is not there or of no known format or not for this task, and RetinueError, with file and line, when its
-    contents can't be understood.
+    task: what the data is for; "auto" takes what the format can give. fold: of UCF-101 and HMDB-51, which of the three
+    splits. A line is logged when something takes long or is downloaded. Raises UsageError when the source is not there
+    or of no known format or not for this task, and RetinueError, with file and line, when its contents can't be
+    understood.
     """
     source = os.fspath(source)
     form = detect(source)
@@ -65,18 +65,18 @@ def read(source, task="auto", say=print, fold=1):
         from retinue.data.readers.tfds_source import read_tfds
 
         if task == "video" or task == "auto" and has_video(source):
-            return read_tfds_clips(source, say)
+            return read_tfds_clips(source)
         if task == "segmentation":
             from retinue.data.readers.tfds_masks import read_tfds_masks
 
-            return read_tfds_masks(source, say)
-        return read_tfds(source, say, task)
+            return read_tfds_masks(source)
+        return read_tfds(source, task)
     if form in ("ucf101", "hmdb51"):
         return read_clip_splits(source, fold)
     if task == "video" and form == "class folders":
         return read_clip_folders(source)  # of folders of frames
     if task == "segmentation" and form == "coco":
-        return read_coco_masks(source, say)
+        return read_coco_masks(source)
     if task == "segmentation" and form == "voc":
         return read_mask_folders(source)
     return READERS[form](source)

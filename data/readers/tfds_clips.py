@@ -1,6 +1,7 @@
 """`tfds:NAME` with a video: clips of tensorflow_datasets, written out once as folders of their encoded frames."""
 
 import json
+import logging
 import os
 
 from retinue.configs.errors import RetinueError, UsageError
@@ -10,13 +11,15 @@ from retinue.data.readers.tfds_source import builder_of, label_field, unused_spl
 from retinue.data.storage.atomic_files import atomic_write
 from retinue.data.storage.file_names import SPLIT_NAMES
 
+logger = logging.getLogger(__name__)
+
 
 def has_video(source):
     """Whether the dataset has a field of type `Video`."""
     return _video_field(builder_of(source).info.features) is not None
 
 
-def read_tfds_clips(source, say=print):
+def read_tfds_clips(source):
     """Read `tfds:NAME` into a `Dataset` for video.
 
     The clip is the field of type `Video`, the label that of type `ClassLabel`. The frames are written, their bytes as
@@ -30,7 +33,7 @@ def read_tfds_clips(source, say=print):
         raise UsageError(f"{source}: has no video; its fields are {', '.join(builder.info.features)}")
     label = label_field(source, builder.info.features)
     folder, listed = written_out(
-        source, builder, "clips.json", lambda index: _write_out(source, builder, video, label, index, say), say
+        source, builder, "clips.json", lambda index: _write_out(source, builder, video, label, index)
     )
     if not listed["files"]:
         raise RetinueError(f"{source}: no labelled clips in train, validation or test")
@@ -45,13 +48,13 @@ def _video_field(features):
     return next((name for name, feature in features.items() if isinstance(feature, tfds.features.Video)), None)
 
 
-def _write_out(source, builder, video, label, index, say):
+def _write_out(source, builder, video, label, index):
     import tensorflow_datasets as tfds
 
     folder, rows = index.parent, {"files": [], "labels": [], "splits": []}
     splits = [name for name in builder.info.splits if name in SPLIT_NAMES]
     total = sum(builder.info.splits[name].num_examples for name in splits)
-    say(f"{source}: writing the frames of {total:,} clips to {folder}, once")
+    logger.info(f"{source}: writing the frames of {total:,} clips to {folder}, once")
     for split in splits:
         records = builder.as_dataset(split=split, shuffle_files=False, decoders={video: tfds.decode.SkipDecoding()})
         for number, record in enumerate(records):

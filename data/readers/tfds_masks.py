@@ -1,6 +1,7 @@
 """`tfds:NAME` with a mask: pictures and masks of tensorflow_datasets, written out as files once."""
 
 import json
+import logging
 import os
 
 import numpy as np
@@ -14,10 +15,12 @@ from retinue.data.readers.tfds_source import builder_of, unused_splits, write_on
 from retinue.data.storage.atomic_files import atomic_path, atomic_write
 from retinue.data.storage.file_names import SPLIT_NAMES
 
+logger = logging.getLogger(__name__)
+
 PREFERRED = ("segmentation_mask", "mask", "segmentation_label", "label", "segmentation")
 
 
-def read_tfds_masks(source, say=print):
+def read_tfds_masks(source):
     """Read `tfds:NAME` into a `Dataset` for segmentation.
 
     The picture is the field of type `Image` with three channels, the mask the `Image` or `LabeledImage` with one (of
@@ -29,7 +32,7 @@ def read_tfds_masks(source, say=print):
     builder = builder_of(source)
     image, mask = _fields(source, builder.info.features)
     folder, listed = written_out(
-        source, builder, "masks.json", lambda index: _write_out(source, builder, image, mask, index, say), say
+        source, builder, "masks.json", lambda index: _write_out(source, builder, image, mask, index)
     )
     findings = unused_splits(source, builder)
     masks = [os.path.join(folder, name) for name in listed["masks"]]
@@ -58,13 +61,13 @@ def _fields(source, features):
     return "image" if "image" in pictures else pictures[0], chosen[0]
 
 
-def _write_out(source, builder, image, mask, index, say):
+def _write_out(source, builder, image, mask, index):
     import tensorflow_datasets as tfds
 
     folder, rows = index.parent, {"files": [], "masks": [], "splits": []}
     splits = [name for name in builder.info.splits if name in SPLIT_NAMES]
     total = sum(builder.info.splits[name].num_examples for name in splits)
-    say(f"{source}: writing {total:,} photos and masks to {folder}, once")
+    logger.info(f"{source}: writing {total:,} photos and masks to {folder}, once")
     for split in splits:
         (folder / split).mkdir(parents=True, exist_ok=True)
         records = builder.as_dataset(split=split, shuffle_files=False, decoders={image: tfds.decode.SkipDecoding()})

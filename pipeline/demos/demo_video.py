@@ -1,5 +1,6 @@
 """`retinue demo video`: views and camera moves, from real footage to the answers of an export."""
 
+import logging
 import time
 from pathlib import Path
 
@@ -12,34 +13,36 @@ from retinue.pipeline.prediction.predict import predict
 from retinue.pipeline.runs.run import next_folder, to_csv
 from retinue.pipeline.training.train import train
 
+logger = logging.getLogger(__name__)
 
-def demo(out=None, say=print):
+
+def demo(out=None):
     """Run the demo in the folder `out`: clips, flow, run, export and predictions. Returns the `Scores`."""
     folder = Path(out) if out else next_folder("runs", "demo")
     began = time.perf_counter()
-    clips = camera_clips(folder / "clips", say)
-    say(
+    clips = camera_clips(folder / "clips")
+    logger.info(
         f"{len(VIEWS)} views x {len(MOVES)} moves of a virtual camera over real footage; one take is learned from, "
         f"the other tested on; clips: {clips}"
     )
     config = load_config("camera-moves", options={"video.flow_folder": str((folder / "flow").resolve())})
     video = config.video
-    extract([clips], folder / "flow", method=video.flow_method, bound=video.flow_bound, size=video.frame_size, say=say)
-    run, scores = train(clips, config, folder / "run", command="retinue demo video", say=say)
-    say(f"\n{(time.perf_counter() - began) / 60:.1f} minutes of fetching and training")
-    say(
+    extract([clips], folder / "flow", method=video.flow_method, bound=video.flow_bound, size=video.frame_size)
+    run, scores = train(clips, config, folder / "run", command="retinue demo video")
+    logger.info(f"\n{(time.perf_counter() - began) / 60:.1f} minutes of fetching and training")
+    logger.info(
         "  stream     right   its view   its move   the view where the move is right   the move where the view is right"
     )
     parts = parts_of_classes(scores)
     for row, part in zip(scores.tables["streams"], parts, strict=True):
-        say(
+        logger.info(
             f"  {row['stream']:<9} {row['accuracy']:>6.1%} {part['view']:>10.1%} {part['move']:>10.1%} "
             f"{part['view_of_move']:>22.1%} {part['move_of_view']:>28.1%}"
         )
-    say(f"  chance {1 / len(VIEWS) / len(MOVES):>9.1%} {1 / len(VIEWS):>10.1%} {1 / len(MOVES):>10.1%}")
+    logger.info(f"  chance {1 / len(VIEWS) / len(MOVES):>9.1%} {1 / len(VIEWS):>10.1%} {1 / len(MOVES):>10.1%}")
     atomic_write(run.folder / "view_and_move.csv", to_csv(parts))
-    export(run.folder, folder / "export", to=("savedmodel", "openvino"), say=say)
-    predict(folder / "export", [folder / "clips" / "test"], folder / "predictions", say=say)
+    export(run.folder, folder / "export", to=("savedmodel", "openvino"))
+    predict(folder / "export", [folder / "clips" / "test"], folder / "predictions")
     return scores
 
 

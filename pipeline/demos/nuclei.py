@@ -19,7 +19,7 @@ TILE, STEP = 128, 64  # pixels; training tiles overlap
 HELD_OUT_TILE = 64
 
 
-def nuclei(folder, say=print):
+def nuclei(folder):
     """Fetch the photo, once, and write `folder/<split>/images/*.png`, `masks/*.png` and `folder/classes.txt`.
 
     Returns `folder`. Raises RetinueError when the package can't be fetched.
@@ -30,7 +30,6 @@ def nuclei(folder, say=print):
         "stardist/data/images",
         "a photo of 125 nuclei with their masks, 3 MB",
         "BSD-3-Clause",
-        say,
     )
     photo, objects = (np.asarray(Image.open(photos / f"{name}2d.tif")) for name in ("img", "mask"))
     return write_tiles(photo.astype(np.uint8), (objects > 0).astype(np.uint8), folder)

@@ -15,7 +15,7 @@ HELD_OUT = 0.25
 DEFECTIVE_FROM = 0.5  # of the probability
 
 
-def solar_cells(say=print):
+def solar_cells():
     """Fetch the photos, once; gives the folder with `labels.csv`. Raises RetinueError when they can't be fetched."""
     return package_data(
         "elpv-dataset",
@@ -23,7 +23,6 @@ def solar_cells(say=print):
         "elpv_dataset/data",
         "2,624 photos of solar cells in electroluminescence, 91 MB",
         "CC-BY-NC-SA-4.0",
-        say,
     )
 
 

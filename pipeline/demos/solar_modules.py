@@ -18,12 +18,12 @@ ARRANGEMENTS = 3  # modules that a training cell stands in
 VALIDATION = 160  # cells
 
 
-def solar_modules(folder, say=print):
+def solar_modules(folder):
     """Fetch the cells, once, and write `folder/<split>/images/*.png`, `masks/*.png` and `folder/classes.txt`.
 
     Returns `folder`. Raises RetinueError when the package can't be fetched.
     """
-    return write_modules(solar_cell_rows(solar_cells(say)), folder)
+    return write_modules(solar_cell_rows(solar_cells()), folder)
 
 
 def write_modules(cells, folder, seed=0):

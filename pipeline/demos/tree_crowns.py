@@ -21,7 +21,7 @@ TILE, STEP = 400, 300  # pixels; training tiles overlap, so that few trees are a
 LEAST_VISIBLE = 0.5  # of a crown; less is not annotated in a tile
 
 
-def tree_crowns(folder, say=print):
+def tree_crowns(folder):
     """Fetch the pictures, once, and write the tiles: `folder/images/<split>/*.png` and `folder/annotations/*.json`.
 
     Splits: train and val, the strip, of the first site; test, the other site. Returns `folder`. Raises RetinueError
@@ -33,7 +33,6 @@ def tree_crowns(folder, say=print):
         "deepforest/data",
         "4 pictures of trees from the air with 951 boxes, 21 MB",
         "MIT",
-        say,
     )
     return write_tiles(photos, folder)
 

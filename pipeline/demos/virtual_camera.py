@@ -28,7 +28,7 @@ SLOWEST, FASTEST = 0.5, 1.0
 SPEEDS = {"pan": 3.0, "zoom": 0.025, "roll": 2.0}  # pixels, share and degrees a frame at the fastest
 
 
-def camera_clips(folder, say=print):
+def camera_clips(folder):
     """Fetch the footage, once, and write `folder/<split>/<view>, <move>/*.avi`. Returns `folder`.
 
     Raises RetinueError when the package can't be fetched.
@@ -39,7 +39,6 @@ def camera_clips(folder, say=print):
         "Pose2Sim",
         "8 clips of two takes in a gym, 51 MB",
         "BSD-3-Clause",
-        say,
     )
     for split, take in TAKES.items():
         for number, view in enumerate(VIEWS, 1):

@@ -1,14 +1,18 @@
 """Scoring a model on files with known answers, by the same functions that predict and export use."""
 
+import logging
+
 import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.data.checking.check_report import problem_lines
+from retinue.data.checking.check_report import log_problems
 from retinue.pipeline.inputs.prepare import inspect, refuse_unfit
 from retinue.pipeline.runs.run import open_model
 from retinue.pipeline.runs.split_file import read_split_file
 
 LARGEST_SIDE = 1024  # pixels of the longer side of an image in worst/
+
+logger = logging.getLogger(__name__)
 
 
 class Evaluation:
@@ -104,8 +108,8 @@ def _of_one_size(singles, most):
         yield {name: np.concatenate([one[name] for one in pending]) for name in pending[0]}
 
 
-def evaluate(model_path, source, split=None, say=print, *, runtime="auto", precision="auto"):
-    """`Scores` of a run folder or an export on data with known answers, said on the screen.
+def evaluate(model_path, source, split=None, *, runtime="auto", precision="auto"):
+    """`Scores` of a run folder or an export on data with known answers.
 
     split: "train", "val", "test" or "all"; by default what the run did not learn from: the test split, else the val
     split, else, when the run has never seen these files, all of them. runtime, precision: as for `predict`, so that
@@ -117,17 +121,18 @@ def evaluate(model_path, source, split=None, say=print, *, runtime="auto", preci
 
     model = open_model(model_path)
     runtime, precision, why = runtimes.choose_for(model, runtime, precision)
-    dataset, chosen = choose_files(model, source, split, say)
-    model.task.prepare_dataset(dataset, say)
+    dataset, chosen = choose_files(model, source, split)
+    model.task.prepare_dataset(dataset)
     if model.warning:
-        say(model.warning)
-    say(f"{model_path} on {len(dataset)} files of {source} ({chosen})")
-    say(why)
-    scores = score(model.task, runtimes.load(model, runtime, precision), dataset)
-    say(headline(scores))
-    for line in scores.worst_classes:
-        say(line)
-    return scores
+        logger.warning(model.warning)
+    logger.info(f"{model_path} on {len(dataset)} files of {source} ({chosen})")
+    logger.info(why)
+    return score(model.task, runtimes.load(model, runtime, precision), dataset)
+
+
+def score_lines(scores):
+    """The score and the worst classes, as lines for the screen."""
+    return [headline(scores), *scores.worst_classes]
 
 
 def headline(scores):
@@ -163,15 +168,14 @@ def worst_pictures(task, model, dataset, rows):
     return items
 
 
-def choose_files(model, source, split=None, say=print):
+def choose_files(model, source, split=None):
     """(`Dataset` of the files at `source` that `evaluate` scores, a word for them: their split, "all", or why these).
 
     split: as for `evaluate`, which tells of the errors, too.
     """
-    report = inspect(source, model.config, task=model.config.task, say=say, training=False)
+    report = inspect(source, model.config, task=model.config.task, training=False)
     refuse_unfit(source, report)
-    for line in problem_lines(report):
-        say(line)
+    log_problems(report)
     dataset, chosen = _choose(model, report.usable()[0], split)
     if not len(dataset):
         raise UsageError(f"{source}: has no files in split {chosen}")

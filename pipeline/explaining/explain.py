@@ -4,6 +4,7 @@ import difflib
 import io
 import itertools
 import json
+import logging
 from pathlib import Path
 
 import jinja2
@@ -25,6 +26,8 @@ from retinue.pipeline.prediction.reader import reason_of
 from retinue.pipeline.runs.run import refuse_existing, to_csv
 from retinue.tasks.fonts import printable
 
+logger = logging.getLogger(__name__)
+
 DEFAULT = ("grad-cam", "occlusion", "saliency")
 MAX_PIXELS = DataConfig().max_pixels  # what is larger is said to be too large, as elsewhere
 SHOWN = 720  # pixels of the longer side of what is drawn on
@@ -43,7 +46,6 @@ def explain(
     channel=None,
     weights=None,
     check=False,
-    say=print,
 ):
     """Explain what a model says about photos or clips, and write pictures and arrays into the new folder `out`.
 
@@ -56,7 +58,7 @@ def explain(
     (x, y) in pixels of the photo: the region around it, instead of all pixels of the class.
     layer: the name of the layer for activations, grad-cam, hidden, deconvnet, guided, dream and filters. channel: of
     the layer, for hidden, deconvnet, guided, dream and, instead of a class, class-image. check: also the checks of
-    checks.py, as `NAME/checks.csv`, `NAME/forgotten.csv` and a plot. say: prints a line.
+    checks.py, as `NAME/checks.csv`, `NAME/forgotten.csv` and a plot.
 
     Of a video model each stream is explained, by the methods of `clip_model.METHODS`.
     For each photo `NAME.png`, a sheet of all methods, and `NAME/METHOD.npy`, float32 in the photo's own size, `[h, w]`
@@ -76,9 +78,9 @@ def explain(
         raise UsageError(f"--box {box}: boxes are counted from 1, the best first")
     explainer, wanted = open_explainer(model, weights), ExplanationOptions(class_name, box, point)
     explainer.check(wanted)
-    files = list(find_files(images, say=say, clips=explainer.is_video)) if images else []
+    files = list(find_files(images, clips=explainer.is_video)) if images else []
     if explainer.is_video:
-        methods = _of_clips(explainer, methods, layer, channel, check, say)
+        methods = _of_clips(explainer, methods, layer, channel, check)
     _refuse_impossible(explainer, methods, class_name, channel)
     if check and explainer.classes is None:
         raise UsageError(f"--check: follows a class, and the weights of {explainer.name} have no classifier")
@@ -86,7 +88,7 @@ def explain(
         _refuse_layer(explainer.model, methods, layer, channel)
     if "class-image" in methods and class_name is None and channel is None and not files:
         raise UsageError("class-image without a photo needs --class NAME")
-    return _Job(explainer, methods, wanted, layer, channel, check, Path(out), say).run(files)
+    return _Job(explainer, methods, wanted, layer, channel, check, Path(out)).run(files)
 
 
 def _chosen(methods, with_images):
@@ -103,7 +105,7 @@ def _chosen(methods, with_images):
     return tuple(dict.fromkeys(chosen))
 
 
-def _of_clips(explainer, methods, layer, channel, check, say):
+def _of_clips(explainer, methods, layer, channel, check):
     """The methods that a video model can be explained by; what it can't is told."""
     from retinue.pipeline.explaining import clip_model
 
@@ -117,7 +119,7 @@ def _of_clips(explainer, methods, layer, channel, check, say):
         if given:
             raise UsageError(f"{option}: is for photos, and {explainer.name} is a video model")
     if others:
-        say(f"left out {', '.join(others)}: for photos, not for clips")
+        logger.warning(f"left out {', '.join(others)}: for photos, not for clips")
     if layer is not None:
         layer_output(explainer.model, layer)
     return tuple(name for name in methods if name in clip_model.METHODS)
@@ -160,9 +162,9 @@ def _refuse_layer(model, methods, layer, channel):
 class _Job:
     """One call of `explain`."""
 
-    def __init__(self, explainer, methods, wanted, layer, channel, check, out, say):
+    def __init__(self, explainer, methods, wanted, layer, channel, check, out):
         self.explainer, self.methods, self.wanted, self.layer, self.channel = explainer, methods, wanted, layer, channel
-        self.check, self.out, self.say = check, out, say
+        self.check, self.out = check, out
         self.rows, self.names, self.said, self.of_model = [], set(), set(), {}
         if explainer.is_video:
             self.method = {
@@ -184,12 +186,12 @@ class _Job:
             except NothingToExplain as error:
                 reasons.append(f"{file}: {error}")
                 if len(files) > 1:  # of one file it is the error that the command ends with
-                    self.say(reasons[-1])
+                    logger.warning(reasons[-1])
         if files and len(reasons) == len(files):
             more = f" (and {len(files) - 1:,} more like it)" if len(files) > 1 else ""
             raise RetinueError(f"{reasons[0]}{more}; there is nothing to explain")
         self._write_page()
-        self.say(f"written  {self.out / 'index.html'}, with a PNG and the arrays of each picture beside it")
+        logger.info(f"written  {self.out / 'index.html'}, with a PNG and the arrays of each picture beside it")
         return len(reasons)
 
     def _without_photo(self):
@@ -208,7 +210,7 @@ class _Job:
         if question.label is not None:
             entry |= {"class": question.label, "score": question.score} | question.facts
             caption.append(f"{question.label} {question.score:.1%}")
-            self.say(f"{file}: explaining {question.words}")
+            logger.info(f"{file}: explaining {question.words}")
         cells, arrays, maps = [(outlined(shown, question.region), caption)], {}, {}
         for method in self.methods:
             if not METHODS[method][1]:
@@ -231,7 +233,7 @@ class _Job:
 
     def _explain_clip(self, file):
         clip = self.explainer.ask(file, self.wanted)
-        self.say(f"{file}: explaining {clip.words}")
+        logger.info(f"{file}: explaining {clip.words}")
         cells, arrays, columns = [], {}, len(clip.snippets)
         for part in clip.streams:
             seen = f"{part.seen} of {printable(Path(file).name)}"
@@ -277,7 +279,7 @@ class _Job:
         if len(self.methods) == 1:
             raise error
         if method not in self.said:
-            self.say(f"left out {method}: {error}")
+            logger.warning(f"left out {method}: {error}")
             self.said.add(method)
 
     def _checked(self, image, question, maps, entry):
@@ -297,7 +299,7 @@ class _Job:
             entry["checks"][method]["forgotten"] = round(layers[-1][1], 4)
         for method, areas in entry["checks"].items():
             words = f", all forgotten: correlation {areas['forgotten']:.2f}" if "forgotten" in areas else ""
-            self.say(f"  {method:<22} deletion {areas['deletion']:.3f}, insertion {areas['insertion']:.3f}{words}")
+            logger.info(f"  {method:<22} deletion {areas['deletion']:.3f}, insertion {areas['insertion']:.3f}{words}")
         entry["curves"], entry["layers"] = curves, forgotten
         return checks.draw(curves, forgotten), ["checks", "deletion, insertion, and layers forgotten"]
 

@@ -16,7 +16,7 @@ from retinue.pipeline.explaining.probabilities import predictor
 from retinue.pipeline.runs.run import Model, open_model
 from retinue.pipeline.runtimes import runtimes
 
-log = logging.getLogger("retinue")
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _of_backbone(name, weights):
     missing = ()
     if weights != "none":
         report = backbones.load_weights(model, weights, name)
-        log.info("%s", report)
+        logger.info("%s", report)
         missing = report.missing
     if any(key.startswith(("logits/", "predictions/", "fc6/")) for key in missing):
         trunk = backbones.build(name, weights="none", input_size=size)

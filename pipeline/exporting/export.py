@@ -15,6 +15,7 @@ import contextlib
 import functools
 import itertools
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -39,15 +40,15 @@ from retinue.pipeline.runtimes import (
 )
 from retinue.pipeline.runtimes.batching import stacked
 
+logger = logging.getLogger(__name__)
+
 NEEDS = {"openvino": "openvino", "onnx": "onnxruntime", "litert": "litert"}  # the runtime that a format's proof runs in
 TOLERANCE = 1e-4  # largest difference of a score between the export and the Keras model
 PROOF_IMAGES = 8
 PROOF_SPLITS = ("val", "test", "train")  # where they come from, the later ones filling up
 
 
-def export(
-    model_path, out, *, to=("savedmodel",), precision="f32", accept_loss=0.5, images=None, versioned=False, say=print
-):
+def export(model_path, out, *, to=("savedmodel",), precision="f32", accept_loss=0.5, images=None, versioned=False):
     """Export a run into the folder `out` and prove it on photos. Gives the content of `export.json`.
 
     The SavedModel's signatures, all with the batch size open:
@@ -75,15 +76,15 @@ def export(
         raise UsageError(f"{out}: exists already; give another --out")
     files = proof_records(model, images)
     if model.warning:
-        say(model.warning)
+        logger.warning(model.warning)
     inference = model.task.inference(model.build())
     try:
         with scratch_beside(out) as scratch:
             unproven = scratch / out.name
             unproven.mkdir()
-            described = _write(model, inference, unproven, to, files, say)
+            described = _write(model, inference, unproven, to, files)
             if precision == "int8":
-                described |= {"precision": "int8", "int8": _make_int8(model, unproven, accept_loss, say)}
+                described |= {"precision": "int8", "int8": _make_int8(model, unproven, accept_loss)}
             described["fingerprint"] = fingerprint(unproven)
             atomic_write(unproven / "export.json", json.dumps(described, indent=1, ensure_ascii=False))
             if versioned and "savedmodel" in to and not model.task.is_video:
@@ -98,11 +99,11 @@ def export(
         if not isinstance(error, OSError):
             raise
         raise RetinueError(f"{out}: can't be written ({error.strerror}); make room, or give another --out") from error
-    say(f"Exported to {out}")
+    logger.info(f"Exported to {out}")
     return described
 
 
-def _write(model, inference, folder, to, files, say):
+def _write(model, inference, folder, to, files):
     """Everything that goes into `folder`, and the proof. Gives what `export.json` says."""
     for name in ("config.yaml", "classes.json"):
         shutil.copyfile(model.folder / name, folder / name)
@@ -127,7 +128,7 @@ def _write(model, inference, folder, to, files, say):
     noun = "clips" if model.task.is_video else "photos"
     for form, proof in proofs.items():
         ties = f" ({proof['near_ties']} others are as good as tied)" if proof["near_ties"] else ""
-        say(
+        logger.info(
             f"{form}: {len(files)} {noun}, largest difference {proof['largest_difference']:.1e}, "
             f"same answer {proof['same']} of {len(files)}{ties}"
             + (f", mean IoU {proof['iou']:.4f}" if "iou" in proof else "")
@@ -151,12 +152,12 @@ def _write(model, inference, folder, to, files, say):
     }
 
 
-def _make_int8(model, folder, accept_loss, say):
+def _make_int8(model, folder, accept_loss):
     """Put an int8 model in the place of the proven one in `folder`. Gives what it costs, see `quantize.cost`."""
     openvino, path = openvino_runtime.import_openvino(), folder / runtimes.OPENVINO_FILE
     converted = openvino.Core().read_model(path)
-    learned, held_out = quantize.known_files(model, say)
-    small = quantize.quantized(model, converted, learned, say)
+    learned, held_out = quantize.known_files(model)
+    small = quantize.quantized(model, converted, learned)
     found = quantize.cost(model.task, converted, small, held_out)
     words = "{score} {f32:.2%} in f32, {int8:.2%} in int8, on {files:,} held-out files".format(**found)
     if found["int8"] < found["f32"] - accept_loss / 100:
@@ -165,7 +166,7 @@ def _make_int8(model, folder, accept_loss, say):
             f"int8 costs too much: {words}; nothing was exported. --accept-loss {points + 0.1:.1f} takes it; bf16 is "
             "another way"
         )
-    say(f"int8: {words}")
+    logger.info(f"int8: {words}")
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         openvino.save_model(small, Path(scratch) / path.name, compress_to_fp16=False)
         del converted, small  # which hold the files that are replaced

@@ -15,18 +15,20 @@ from retinue.pipeline.runs import run_records
 from retinue.pipeline.runs.run import Run
 from retinue.pipeline.runtimes import bf16_bias_correction, openvino_runtime
 
+logger = logging.getLogger(__name__)
+
 FILES = 200  # that the ranges are taken from
 ENOUGH = 0.005  # of a score from 0 to 1, to take weights of the whole range
 
 
-def known_files(model, say):
+def known_files(model):
     """(learned, held out): `Dataset`s of the files where the run's `Model` says that they are.
 
     Raises RetinueError where they are gone, or none was held out.
     """
     source = Run(model.folder).info["data"]["source"]
     try:
-        dataset, _ = choose_files(model, source, "all", say=say)
+        dataset, _ = choose_files(model, source, "all")
         held = next((name for name in ("test", "val") if (dataset.splits == name).any()), None)
         if held is None:
             raise RetinueError(f"{source}: has no files that were held out")
@@ -35,7 +37,7 @@ def known_files(model, say):
     return dataset.split("train"), dataset.split(held)
 
 
-def quantized(model, converted, learned, say):
+def quantized(model, converted, learned):
     """The int8 `openvino.Model` of a run's `Model` and its `openvino.Model` in f32.
 
     learned: `Dataset` of the files that it learned from.
@@ -48,7 +50,7 @@ def quantized(model, converted, learned, say):
     records = run_records.spread(model, "train", FILES)
     if not records:
         raise UsageError(f"{model.folder}: none of the files it learned from is left to calibrate int8 with")
-    say(f"int8: calibrating on {len(records)} of the files it learned from")
+    logger.info(f"int8: calibrating on {len(records)} of the files it learned from")
     inputs = [{name: value[None] for name, value in run_records.read(model.task, one).items()} for one in records]
     half, whole = (_quantized(model.task, converted, inputs, weights) for weights in ("half", "whole"))
     learned = learned.take(np.linspace(0, len(learned) - 1, min(FILES, len(learned))).round().astype(int))

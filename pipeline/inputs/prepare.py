@@ -1,5 +1,7 @@
 """From a data source to a checked and split `Dataset`: the part that `check` and `train` share. No TensorFlow."""
 
+import logging
+
 from retinue.configs.errors import RetinueError
 from retinue.configs.load import load_config
 from retinue.data.checking.anchor_iou import AnchorGrid
@@ -7,6 +9,8 @@ from retinue.data.checking.check import check
 from retinue.data.readers.read import read, tasks_of
 from retinue.data.split import split
 from retinue.pipeline.runs.progress import count_files
+
+logger = logging.getLogger(__name__)
 
 WORTH_A_LINE = 5000  # checking fewer files takes no time to speak of
 DEFAULT_RECIPES = {
@@ -27,16 +31,16 @@ def config_for(source, task=None, recipe=None, settings=(), options=None):
     return load_config(recipe, settings, (options or {}) | ({"task": task} if task else {}))
 
 
-def inspect(source, config, *, task="auto", say=print, training=True):
+def inspect(source, config, *, task="auto", training=True):
     """Read and check `source`. Returns the `Report`, which holds the `Dataset`."""
-    return look_at(read_data(source, config, task=task, say=say), config, training=training)
+    return look_at(read_data(source, config, task=task), config, training=training)
 
 
-def read_data(source, config, *, task="auto", say=print):
+def read_data(source, config, *, task="auto"):
     """The `Dataset` at `source`, not checked yet."""
-    dataset = read(source, task, say, config.data.fold)
+    dataset = read(source, task, config.data.fold)
     if len(dataset) >= WORTH_A_LINE:
-        say(f"checking {len(dataset):,} files")
+        logger.info(f"checking {len(dataset):,} files")
     return dataset
 
 
@@ -53,13 +57,13 @@ def look_at(dataset, config, *, training=True):
     )
 
 
-def prepare(source, config, *, say=print):
+def prepare(source, config):
     """Read, check and split `source` for training.
 
     Returns (`Dataset` of usable files, all with a split, `Report`).
     Raises RetinueError, with all reasons, when training would fail.
     """
-    report = inspect(source, config, task=config.task, say=say)
+    report = inspect(source, config, task=config.task)
     refuse_unfit(source, report)
     usable, duplicate_groups = report.usable()
     shares = {"val_fraction": config.data.val_fraction, "test_fraction": config.data.test_fraction}

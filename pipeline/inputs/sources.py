@@ -4,6 +4,7 @@ import codecs
 import fnmatch
 import hashlib
 import io
+import logging
 import os
 import re
 
@@ -15,12 +16,14 @@ from retinue.pipeline.inputs import remote_files
 from retinue.pipeline.inputs.path_names import natural
 from retinue.pipeline.inputs.remote_files import is_remote
 
+logger = logging.getLogger(__name__)
+
 WILDCARDS = re.compile(r"[*?[]")
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # Windows writes such lists
 RECENT = 4096  # paths that `Paths` holds as Python integers before it packs them
 
 
-def find_files(sources, shard=None, skip=None, say=None, clips=False, remote=False):
+def find_files(sources, shard=None, skip=None, clips=False, remote=False):
     r"""Yield the paths (str) that `sources` name, each once, one after the other, without holding them all.
 
     sources: paths, each of them
@@ -36,7 +39,6 @@ def find_files(sources, shard=None, skip=None, say=None, clips=False, remote=Fal
     shard: (number, count) from `parse_shard`, keeps the files whose path hashes to it. The shards are disjoint and
     complete, and a file stays in its shard when others come or go.
     skip: a folder that is not looked into (where the results go).
-    say: called with a line about a source in which there is nothing, while others have files.
     clips: look for videos instead of images, and take a folder in which there are images, but no videos, for a clip
     whose frames they are.
     remote: sources and lines of lists may be addresses, as s3://bucket/photos, of what `remote_files` can look into.
@@ -50,7 +52,7 @@ def find_files(sources, shard=None, skip=None, say=None, clips=False, remote=Fal
         else:
             _refuse_missing(source)
     look = Look(None if skip is None else os.path.realpath(skip), clips, remote)
-    return _kept(sources, shard, look, say)
+    return _kept(sources, shard, look)
 
 
 class Look:
@@ -108,13 +110,13 @@ def _refuse_missing(source):
         raise UsageError(f"{source}: no such file or folder{hint}")
 
 
-def _kept(sources, shard, look, say):
+def _kept(sources, shard, look):
     empty, seen = [], Paths()
     for source in sources:
         path = None
         for path in map(_tidy, _expand(source, look)):
-            if look.clips and say and path == _tidy(source) and os.path.isdir(path):
-                say(f"{path}: has pictures and no videos, so it is taken for one clip, whose frames they are")
+            if look.clips and path == _tidy(source) and os.path.isdir(path):
+                logger.info(f"{path}: has pictures and no videos, so it is taken for one clip, whose frames they are")
             if (shard is None or path_hash(path) % shard[1] == shard[0] - 1) and path not in seen:
                 seen.add(path)
                 yield path
@@ -124,8 +126,8 @@ def _kept(sources, shard, look, say):
         named = ", ".join(sources)
         kinds = ".mp4, .avi, ..." if look.clips else ".jpg, .png, ..."
         raise UsageError(f"{named}: no {look.noun} found; in folders, files are taken by extension ({kinds})")
-    for source in empty if say else ():
-        say(f"{source}: no {look.noun} found")
+    for source in empty:
+        logger.warning(f"{source}: no {look.noun} found")
 
 
 def _tidy(path):

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import logging
 import os
 import time
 from dataclasses import asdict, dataclass
@@ -15,6 +16,8 @@ from retinue.pipeline.prediction.results import FAILURES, Results, identity
 from retinue.pipeline.runs.progress import failure_lines
 from retinue.pipeline.runs.split_file import read_split_file
 from retinue.pipeline.runtimes import runtimes
+
+logger = logging.getLogger(__name__)
 
 LABEL_COLUMNS = 5  # of the CSV
 STREAM_WINDOW = 2.0  # seconds
@@ -71,7 +74,6 @@ def predict(
     engine="local",
     address=None,
     workers=None,
-    say=print,
     progress=None,
 ):
     """Run a model over files and write what it says into the folder `out`, line by line (see results.py).
@@ -95,11 +97,7 @@ def predict(
     model = opened(model)
     streams, window = _streams(model, sources, window, step, overlay, engine)
     others = [source for source in sources if source not in streams]
-    files = (
-        find_files(others, shard, skip=out, say=say, clips=model.task.is_video, remote=engine == "ray")
-        if others
-        else ()
-    )
+    files = find_files(others, shard, skip=out, clips=model.task.is_video, remote=engine == "ray") if others else ()
     files = itertools.chain(streams, files)
     first = list(itertools.islice(files, 1))  # no file, or no such source: said before anything is loaded or made
     runtime, precision, why = runtimes.choose_for(model, runtime, precision)
@@ -129,9 +127,9 @@ def predict(
         first = list(itertools.islice(todo, 1))
         if first:  # else there is nothing left to do, and the model need not be loaded
             if model.warning:
-                say(model.warning)
-            say(why)
-            with _started(engine, model, runtime, precision, batch, address, workers, say) as predictor:
+                logger.warning(model.warning)
+            logger.info(why)
+            with _started(engine, model, runtime, precision, batch, address, workers) as predictor:
                 if window:
                     from retinue.pipeline.prediction.sliding_windows import SlidingPredictor
 
@@ -143,14 +141,14 @@ def predict(
             results.close("interrupted" if interrupted else "failed", **asdict(summary))
         if interrupted:
             done = summary.images + summary.failures
-            say(f"interrupted after {done:,} {summary.noun}; run the same command again to go on")
+            logger.warning(f"interrupted after {done:,} {summary.noun}; run the same command again to go on")
         raise
     results.close(**asdict(summary))
-    say(str(summary))
+    logger.info(str(summary))
     for line in failure_lines(results.failures(), results.folder / FAILURES):
-        say(line)
+        logger.warning(line)
     if overlay and summary.skipped:
-        say(
+        logger.warning(
             f"--overlay draws the files of this run; the {summary.skipped:,} that were done before are not drawn, "
             "give another --out to draw all"
         )
@@ -170,13 +168,13 @@ def _check_engine(engine, address, workers, window):
             raise UsageError(f"{option} {value}: is for --engine ray")
 
 
-def _started(engine, model, runtime, precision, batch, address, workers, say):
+def _started(engine, model, runtime, precision, batch, address, workers):
     """The predictor of an engine, as a context in which it lives."""
     if engine == "local":
         return contextlib.nullcontext(Predictor(model, runtime, precision, batch))
     from retinue.pipeline.prediction.ray_engine import RayPredictor
 
-    return contextlib.closing(RayPredictor(model, runtime, precision, batch, address, workers, say))
+    return contextlib.closing(RayPredictor(model, runtime, precision, batch, address, workers))
 
 
 def _streams(model, sources, window, step, overlay, engine):

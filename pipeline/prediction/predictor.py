@@ -36,15 +36,12 @@ class Predictor:
     runtime: "auto", or one of `choices.RUNTIMES`; precision: "auto", "f32" or "bf16"; see `runtimes.choose`.
     batch: pictures a call of the model, by default the configuration's `evaluate.batch_size`, and at most 8 on a CPU, 1
     for a detector.
-    say: called with the line that tells what was chosen.
     Raises UsageError for a runtime or precision that can't be had.
     """
 
-    def __init__(self, model, runtime="auto", precision="auto", batch=None, say=None):
+    def __init__(self, model, runtime="auto", precision="auto", batch=None):
         model = opened(model)
-        runtime, precision, why = runtimes.choose_for(model, runtime, precision)
-        if say:
-            say(why)
+        runtime, precision, _ = runtimes.choose_for(model, runtime, precision)
         self._set_up(model.task, runtimes.load(model, runtime, precision), batch)
 
     @classmethod

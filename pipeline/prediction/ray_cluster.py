@@ -9,10 +9,12 @@ import socket
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.machine import usable_cores
+from retinue.configs.process_state import environment_variable
 from retinue.data.storage.scratch import scratch_folder
 
 STORE_BYTES = 500_000_000  # of our own Ray, for answers on their way; what does not fit goes to the disk
 KNOCKS_FOR = 10.0  # seconds
+DEATHS = "worker died|worker was killed|died or was killed|running low on memory"  # what Ray prints of them
 INSTALL = "`pip install 'retinue[ray]'`"
 TOKEN = secrets.token_hex(32)  # without which nobody else may use our own Ray; it keeps the first that a process has
 
@@ -32,8 +34,7 @@ class Cluster:
             raise UsageError(f"--engine ray: Ray is not installed; {INSTALL}")
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # or it would tell its makers that it is used
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it would tell the user of its plans
-        import ray
-
+        ray = _import_ray()
         if ray.is_initialized():
             raise UsageError("--engine ray: this process is connected to Ray already; `ray.shutdown()` first")
         self.ray, self.own, self.scratch = ray, address is None, None
@@ -44,7 +45,6 @@ class Cluster:
                 base = os.environ.get("RAY_TMPDIR") or ("/tmp" if os.path.isdir("/tmp") else None)
                 self.scratch = str(opened.enter_context(scratch_folder(base)))
                 opened.enter_context(_our_token())
-            opened.enter_context(_unprinted())
             _connect(ray, address, self.scratch)
             opened.callback(ray.shutdown)
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -97,19 +97,15 @@ def _knock(address):
         socket.create_connection((host.strip("[]"), int(port)), KNOCKS_FOR).close()
 
 
-@contextlib.contextmanager
-def _unprinted():
-    """While we are connected, Ray prints nothing; of every worker that dies it would, a long paragraph, unasked."""
-    from ray._private import worker
+def _import_ray():
+    """The module `ray`, which leaves out a long paragraph of every worker that dies: we report that in a line.
 
-    printing = getattr(worker, "print_to_stdstream", None)
-    if printing:
-        worker.print_to_stdstream = lambda *_, **__: None
-    try:
-        yield
-    finally:
-        if printing:
-            worker.print_to_stdstream = printing
+    Ray reads which messages to leave out when it is imported; where it is imported already, it prints them.
+    """
+    name = "RAY_DEDUP_LOGS_SKIP_REGEX"
+    with contextlib.nullcontext() if name in os.environ else environment_variable(name, DEATHS):
+        import ray
+    return ray
 
 
 def last_line(error):

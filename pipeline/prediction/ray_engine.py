@@ -12,6 +12,7 @@ of files is answered wholly or not at all: of a worker that dies, what it has do
 import collections
 import dataclasses
 import itertools
+import logging
 import os
 
 from retinue.configs.errors import RetinueError, UsageError
@@ -20,6 +21,8 @@ from retinue.pipeline.prediction.ray_worker import Worker
 from retinue.pipeline.runs.model_files import model_bytes
 from retinue.pipeline.runs.run import versions
 from retinue.tasks.scores import counted
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 8  # batches a stream of the runtime that a worker is given at a time: at its end some cores have to wait. Whole
 # ones, so that each is made of the files of a local run
@@ -36,13 +39,13 @@ class RayPredictor:
     model: `Model` of run.py. runtime, precision: as for `Predictor`, chosen already; batch: as there.
     address: of a Ray cluster, see `Cluster`. workers: how many; by default so many as there are GPUs when the runtime
     is TensorFlow and every machine has some, else one a machine, or more on those that have twice the cores of others.
-    say: called with a line about the pool, and about each worker that dies.
+    A line about the pool, and one about each worker that dies, are logged.
     Raises UsageError when there is no Ray, or not enough of it for `workers`, and RetinueError when no worker can load
     the model.
     """
 
-    def __init__(self, model, runtime, precision, batch=None, address=None, workers=None, say=print):
-        self.task, self._say = model.task, say
+    def __init__(self, model, runtime, precision, batch=None, address=None, workers=None):
+        self.task, self._say = model.task
         self.decode_seconds = self.model_seconds = 0.0
         self._cluster = Cluster(address)
         try:
@@ -54,7 +57,7 @@ class RayPredictor:
             self._about = os.path.abspath(model.folder), model.fingerprint, content, runtime, precision, batch
             self._of_worker = cores, gpus, os.getcwd(), self._cluster.scratch
             machines = len(self._cluster.machines)
-            say(
+            logger.info(
                 f"Ray {ray.__version__}: {counted(self._count, 'worker')} with {counted(cores, 'core')} each "
                 f"on {counted(machines, 'machine')}"
             )
@@ -150,7 +153,7 @@ class RayPredictor:
         if not (self._idle or self._running or self._loading):
             raise RetinueError(f"Ray: no worker could load {self._about[0]}: {why}")
         self._count = max(1, self._count - 1)
-        self._say(f"Ray: goes on without a worker that could not load the model: {why}")
+        logger.warning(f"Ray: goes on without a worker that could not load the model: {why}")
 
     def _replace(self, member, chunk):
         self._ray.kill(member.actor)  # where it is the connection that is lost
@@ -165,7 +168,7 @@ class RayPredictor:
         if chunk:
             chunk.give_again()
             happened += f": {chunk.fate}"
-        self._say(f"Ray: {happened}")
+        logger.warning(f"Ray: {happened}")
         self._start()
 
     def _compare(self, machine, there):
@@ -176,7 +179,7 @@ class RayPredictor:
         ]
         if others and (machine, *others) not in self._told:
             self._told.add((machine, *others))
-            self._say(f"warning: {machine} has {', '.join(others)}: answers may differ in their last digits")
+            logger.warning(f"warning: {machine} has {', '.join(others)}: answers may differ in their last digits")
 
 
 @dataclasses.dataclass

@@ -3,6 +3,8 @@
 import sys
 import time
 
+from retinue.configs import logs
+
 SHOWN = 5  # failures on the screen
 
 
@@ -20,7 +22,7 @@ def failure_lines(failures, listed):
 
 def count_files(done, total):
     """Show on a terminal how far the check is; nothing elsewhere."""
-    if sys.stderr.isatty():
+    if logs.shows_progress() and sys.stderr.isatty():
         sys.stderr.write(f"\rchecked {done:,} of {total:,} files" if done < total else "\r\033[K")
         sys.stderr.flush()
 
@@ -28,14 +30,14 @@ def count_files(done, total):
 class Progress:
     """One epoch's progress: steps done, pictures a second, time left, share of time waiting for data.
 
-    say: function that prints one line. noun: what is counted, "images" or "clips". bar: whether to draw one, which is
-    only done when standard output is a terminal.
+    noun: what is counted, "images" or "clips". bar: whether to draw one, which is only done when messages are printed
+    and standard output is a terminal. What is logged while the bar is there is printed above it.
     """
 
-    def __init__(self, say=print, noun="images", bar=True):
-        self.say, self.noun = say, noun
+    def __init__(self, noun="images", bar=True):
+        self.noun = noun
         self._bar = None
-        if bar and sys.stdout.isatty():
+        if bar and logs.shows_progress() and sys.stdout.isatty():
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
             self._bar = Progress(
@@ -52,6 +54,7 @@ class Progress:
         self._started, self._done = time.perf_counter(), 0
         if self._bar:
             self._bar.start()
+            logs.print_lines_with(self._print_above)
             self._row = self._bar.add_task(description, total=total, completed=done, rate=0.0, waiting=0.0)
 
     def step(self, images, input_wait_seconds):
@@ -62,14 +65,11 @@ class Progress:
             self._bar.update(self._row, advance=1, rate=self._done / seconds, waiting=input_wait_seconds / seconds)
 
     def stop(self):
-        """The epoch has ended."""
-        if self._bar:
+        """The epoch has ended, or was broken off."""
+        if self._bar and self._bar.live.is_started:
             self._bar.remove_task(self._row)
             self._bar.stop()
+            logs.print_lines_with(None)
 
-    def line(self, text):
-        """Print one line, above the bar if there is one."""
-        if self._bar:
-            self._bar.console.print(text, highlight=False, markup=False)
-        else:
-            self.say(text)
+    def _print_above(self, text):
+        self._bar.console.print(text, highlight=False, markup=False)

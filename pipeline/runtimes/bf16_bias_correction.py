@@ -16,7 +16,7 @@ import numpy as np
 from retinue.data.storage.atomic_files import atomic_path
 from retinue.pipeline.runs import run_records
 
-log = logging.getLogger("retinue")
+logger = logging.getLogger(__name__)
 
 FILE = "bf16.npz"
 PICTURES = 12  # four gave the same to a hundredth of a point
@@ -53,7 +53,7 @@ def correct(converted, model):
     """
     layers = of_run(model, converted)
     if not layers:
-        log.warning(
+        logger.warning(
             "%s: bf16 as it is: the files it was trained on, by which its rounding is evened out, are gone",
             model.folder,
         )

@@ -1,8 +1,6 @@
 """Running a model with OpenVINO: the fast runtime of a CPU."""
 
-import contextlib
 import functools
-import os
 import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +9,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError, first_line
 from retinue.configs.machine import usable_cores
+from retinue.configs.process_state import ForAWhile, environment_variable
 from retinue.pipeline.runtimes.concurrent_requests import call_in_parts
 from retinue.pipeline.runtimes.openvino_roi_align import FILLS, with_own_operation
 
@@ -94,21 +93,16 @@ def import_openvino():
     return openvino
 
 
-@contextlib.contextmanager
 def nothing_sent():
     """Keep OpenVINO's converter from telling its makers that it is used, which it does unasked but in CI jobs.
 
     It would also write into the user's home, and its forked process would hold our lock on a folder of predictions.
+    Returns a context; it has no other switch than the environment variable CI and a file in the user's home.
     """
-    before = os.environ.get("CI")
-    os.environ["CI"] = "true"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["CI"]
-        else:
-            os.environ["CI"] = before
+    return _as_in_ci
+
+
+_as_in_ci = ForAWhile(lambda: environment_variable("CI", "true"))
 
 
 def convert(function):

@@ -7,6 +7,7 @@ tried when the one before it lets expect that it fits.
 """
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -23,26 +24,28 @@ from retinue.data import batches
 from retinue.data.storage.scratch import scratch_folder
 from retinue.pipeline.training.batch_size_trial import FULL, packed
 
+logger = logging.getLogger(__name__)
+
 FIRST = 8
 MOST = {"CPU": 64, "GPU": 1024}  # larger ones make nothing faster
 SHARE = 0.7  # of the memory that is free, for the steps; the rest is for reading pictures and for scoring
 SAMPLED, SAMPLES = 16, 4  # pictures of a batch that is tried, of which the largest of so many is taken
 
 
-def find_batch_size(config, task, dataset, say):
-    """The number to put in the place of "auto". dataset: what is learned from; say: prints what was found and why.
+def find_batch_size(config, task, dataset):
+    """The number to put in the place of "auto". dataset: what is learned from. What was found, and why, is logged.
 
     Raises RetinueError where not even one picture fits, or where a step fails for another reason.
     """
     device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     allowed = int(SHARE * free_memory())
-    say(f"train.batch_size=auto: trying sizes on the {device}, each in a process of its own")
+    logger.info(f"train.batch_size=auto: trying sizes on the {device}, each in a process of its own")
     with scratch_folder() as folder:
         _describe(folder, config, task, dataset)
         size, why = search(
             lambda size: _try(folder, size), MOST[device], len(dataset), allowed if device == "CPU" else None
         )
-    say(f"train.batch_size=auto: {size}, since {why}")
+    logger.info(f"train.batch_size=auto: {size}, since {why}")
     return size
 
 

@@ -5,6 +5,7 @@ an array) catch a damaged one, and the one before it is taken. Nothing is unpick
 """
 
 import json
+import logging
 import os
 import zipfile
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data.storage.atomic_files import atomic_path
+
+logger = logging.getLogger(__name__)
 
 OTHER_CURE = "put this run's own checkpoint back, or start the run anew in another folder"
 
@@ -46,8 +49,8 @@ def listed(folder):
     return sorted(Path(folder).glob("checkpoint-*.npz"), reverse=True)
 
 
-def newest(folder, say, tidy=True):
-    """(path, progress) of the newest checkpoint in `folder` that is whole. Damaged ones are told by `say`.
+def newest(folder, tidy=True):
+    """(path, progress) of the newest checkpoint in `folder` that is whole. Damaged ones are logged as warnings.
 
     tidy: also put damaged ones aside, as `*.damaged`. Raises RetinueError when there is none.
     """
@@ -58,7 +61,7 @@ def newest(folder, say, tidy=True):
                 progress = json.loads(arrays["progress"].tobytes())
         except RetinueError as error:
             damaged.append(path)
-            say(f"{error}; taking the one before it" if path != paths[-1] else str(error))
+            logger.warning(f"{error}; taking the one before it" if path != paths[-1] else str(error))
             continue
         for other in damaged if tidy else ():
             os.replace(other, other.with_suffix(".damaged"))

@@ -6,11 +6,14 @@ unequal. So the learning rate needs no scaling, and one process learns the same.
 
 import contextlib
 import json
+import logging
 import os
 import re
 
 from retinue.configs.errors import PreemptedError, RetinueError, UsageError
 from retinue.configs.quiet import import_tensorflow
+
+logger = logging.getLogger(__name__)
 
 FIRST_PORT, JOBS, PORTS_OF_JOB = 12000, 2000, 16  # of SLURM's jobs
 # What TensorFlow's errors say when another process is gone; it notices after 10 seconds at the latest.
@@ -101,13 +104,13 @@ def are_several(name):
     return bool(cluster) and len(cluster[0]) > 1
 
 
-def start(name, say=print):
+def start(name):
     """The `Distribution` that `train.strategy` names. For several workers TensorFlow must not have run anything yet.
 
     Waits until all workers are there. Raises UsageError where there is no such thing here.
     """
     if are_several(name):
-        return _multiworker(*_cluster(), say)
+        return _multiworker(*_cluster())
     import_tensorflow()
     if name == "mirrored" or (name == "auto" and _gpus() > 1):
         return _mirrored()
@@ -147,9 +150,9 @@ def _mirrored():
     return Distribution(tf.distribute.MirroredStrategy([device.name for device in devices]))
 
 
-def _multiworker(addresses, worker, say):
+def _multiworker(addresses, worker):
     if worker == 0:
-        say(f"waiting until all {len(addresses)} workers are there")
+        logger.info(f"waiting until all {len(addresses)} workers are there")
     described = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
     os.environ["TF_CONFIG"] = json.dumps(described)
     import_tensorflow(devices=False)

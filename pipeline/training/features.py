@@ -7,6 +7,7 @@ from copy e mod views. With as many views as epochs the head learns from the ver
 """
 
 import dataclasses
+import logging
 import time
 
 import numpy as np
@@ -19,6 +20,8 @@ from retinue.pipeline.runtimes import runtimes, tensorflow_runtime
 from retinue.pipeline.runtimes.batching import CPU_BATCH
 from retinue.pipeline.runtimes.concurrent_requests import in_turn
 from retinue.pipeline.training.feature_cache import FeatureCache, megabytes, weights_hash
+
+logger = logging.getLogger(__name__)
 
 SCORED_BATCH = 1024  # features a call of the head
 
@@ -92,9 +95,9 @@ class StageFeatures:
             what += f" and {len(self.held_out):,} held-out files"
         folder, size = self.learned.cache.folder.parent, megabytes(sum(one.cache.bytes for one in work))
         if not missing:
-            progress.line(f"{what}: in {folder} from before, {size}")
+            logger.info(f"{what}: in {folder} from before, {size}")
             return
-        progress.line(f"{what}, computed once: {self.runtime} {self.precision}, {size} in {folder}")
+        logger.info(f"{what}, computed once: {self.runtime} {self.precision}, {size} in {folder}")
         for one in work:
             one.cache.refuse_full_disk()
         began = time.perf_counter()
@@ -107,7 +110,7 @@ class StageFeatures:
         finally:
             progress.stop()
         seconds = time.perf_counter() - began
-        progress.line(f"features: {missing / seconds:,.0f} images/s, {seconds:.0f} s")
+        logger.info(f"features: {missing / seconds:,.0f} images/s, {seconds:.0f} s")
 
     def batches(self, batch_size, first_step):
         """The training stream from global step `first_step` on: (features float32 `[batch, ...]`, targets), endless.

@@ -4,6 +4,8 @@ The pictures are drawn, the weights random, and both devices begin with the same
 step. `retinue doctor --gpu`.
 """
 
+import logging
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -13,6 +15,8 @@ from retinue.configs.load import load_config
 from retinue.configs.schema import Stage
 from retinue.pipeline.training.freeze import apply_stage
 from retinue.pipeline.training.optimizer import make_optimizer
+
+logger = logging.getLogger(__name__)
 
 RECIPES = {
     "classification": ("fine-tune", 64),
@@ -37,18 +41,20 @@ SCALE = 256.0  # of the loss in float16
 COLORS = np.array([[200, 60, 60], [60, 60, 200]])  # of the two classes
 
 
-def gpu_check(say=print):
+def gpu_check():
     """Compare the first GPU with the CPU. Gives whether all is well; True, with a reason, where there is no GPU."""
     gpus = tf.config.list_logical_devices("GPU")
     if not gpus:
         build = "is built for GPUs" if tf.test.is_built_with_gpu_support() else "is built for the CPU alone"
-        say(f"skipped: TensorFlow sees no GPU here, and so there is nothing to compare (this TensorFlow {build})")
+        logger.warning(
+            f"skipped: TensorFlow sees no GPU here, and so there is nothing to compare (this TensorFlow {build})"
+        )
         return True
-    return compare_devices(gpus[0].name, "/CPU:0", say)
+    return compare_devices(gpus[0].name, "/CPU:0")
 
 
-def compare_devices(device, reference, say=print, names=tuple(RECIPES), settings=()):
-    """Whether `device` has the losses of `reference` in float32, in each precision and task; a line each is said.
+def compare_devices(device, reference, names=tuple(RECIPES), settings=()):
+    """Whether `device` has the losses of `reference` in float32, in each precision and task; a line each is logged.
 
     device, reference: as TensorFlow names them; names: of tasks; settings: more `key=value` for the nets. TF32, which
     rounds products of float32 to 10 bits, is off meanwhile.
@@ -64,9 +70,10 @@ def compare_devices(device, reference, say=print, names=tuple(RECIPES), settings
                 difference = float(np.max(np.abs(found - expected) / np.abs(expected)))
                 well = difference <= tolerance  # not so for what is not a number
                 good &= well
-                say(
+                logger.log(
+                    logging.INFO if well else logging.WARNING,
                     f"{name:<15} {precision:<9} {_shown(found)} on {device}, {_shown(expected)} in float32 on "
-                    f"{reference}: {difference:.2%} apart, {'ok' if well else f'MORE THAN {tolerance:.1%}'}"
+                    f"{reference}: {difference:.2%} apart, {'ok' if well else f'MORE THAN {tolerance:.1%}'}",
                 )
     finally:
         tf.config.experimental.enable_tensor_float_32_execution(rounds)

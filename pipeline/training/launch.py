@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import logging
 import os
 import shlex
 import signal
@@ -13,18 +14,20 @@ from pathlib import Path
 
 from retinue.configs.errors import PreemptedError, UsageError
 
+logger = logging.getLogger(__name__)
+
 GRACE = 15.0  # seconds that the others have to notice that one is gone; TensorFlow takes 10
 WATCH = 0.2  # seconds between two looks at the workers
 TAIL = 5  # lines of a failed worker's log on the screen
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
-def launch(workers, data, arguments, out, *, restarts=0, say=print):
+def launch(workers, data, arguments, out, *, restarts=0, flags=()):
     """Run `retinue train` in `workers` processes that learn together. Returns the exit code of the job.
 
     data, out: those of the train command; arguments: all of that command, without `train`. restarts: how often to go on
     from the last checkpoint by itself when a worker was killed, was hung, or lost another; not after an error that a
-    person must mend. say: prints a line.
+    person must mend. flags: options of `retinue` itself for the workers, such as -q.
     The chief, worker 0, writes on this terminal; the others in `OUT-logs/worker-N.log`. SIGTERM and Ctrl-C are passed
     on once: the workers save and end; a second one ends them at once. Raises UsageError when `out` is not given.
     """
@@ -36,24 +39,24 @@ def launch(workers, data, arguments, out, *, restarts=0, say=print):
         for attempt in range(restarts + 1):
             if attempt and (Path(out) / "run.json").exists():
                 arguments = [data, "--out", str(out), "--resume"]
-            codes, first = _run(workers, ["train", *arguments], logs, signals, say)
+            codes, first = _run(workers, [*flags, "train", *arguments], logs, signals)
             failed = _cause(codes, first)
             if failed is None:
                 return codes[0]
             if signals.got:
-                say(f"go on with: {resume}")
+                logger.warning(f"go on with: {resume}")
                 return PreemptedError.exit_code if signals.got == signal.SIGTERM else 1
-            _tell(failed, codes[failed], logs, say)
+            _tell(failed, codes[failed], logs)
             can_go_on = codes[failed] < 0 or codes[failed] == PreemptedError.exit_code
             if not can_go_on:
                 return codes[failed]
             if attempt < restarts:
-                say(f"restart {attempt + 1} of {restarts}: going on from the last checkpoint")
-    say(f"go on with: {resume}")
+                logger.warning(f"restart {attempt + 1} of {restarts}: going on from the last checkpoint")
+    logger.warning(f"go on with: {resume}")
     return PreemptedError.exit_code
 
 
-def _run(workers, command, logs, signals, say):
+def _run(workers, command, logs, signals):
     """Start all, wait for all. Returns (their exit codes, minus a signal's number; which one failed first, or None)."""
     logs.mkdir(parents=True, exist_ok=True)
     addresses = [f"127.0.0.1:{port}" for port in _free_ports(workers)]
@@ -63,7 +66,7 @@ def _run(workers, command, logs, signals, say):
             processes.append(_start(number, addresses, command, logs))
         if workers > 1:
             others = f"worker-1.log to worker-{workers - 1}.log" if workers > 2 else "worker-1.log"
-            say(f"{workers} workers on this machine; what the others say is in {logs}/{others}")
+            logger.info(f"{workers} workers on this machine; what the others say is in {logs}/{others}")
         first = _watch(processes, signals)
     finally:
         for process in processes:
@@ -124,13 +127,13 @@ def _cause(codes, first):
     return first if first is not None and (first in causes or not causes) else next(iter(causes or failed), None)
 
 
-def _tell(number, code, logs, say):
+def _tell(number, code, logs):
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    say(f"worker {number} {how}; the others were ended too")
+    logger.warning(f"worker {number} {how}; the others were ended too")
     log = logs / f"worker-{number}.log"
     if number and code > 0 and log.exists():
         for line in log.read_text(errors="replace").splitlines()[-TAIL:]:
-            say(f"  {line}")
+            logger.warning(f"  {line}")
 
 
 def _cores(number, workers):

@@ -1,18 +1,21 @@
 """`retinue train`: from a data source to a run folder with a model, its score and a report."""
 
+import contextlib
+import logging
 import os
 import shlex
 import time
 from pathlib import Path
 
 from retinue import backbones, tasks
+from retinue.configs import logs
 from retinue.configs.errors import PreemptedError, RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.configs.quiet import import_tensorflow
-from retinue.data.checking.check_report import problem_lines
+from retinue.data.checking.check_report import log_problems, problem_lines
 from retinue.data.finding import BAD
 from retinue.pipeline.evaluation import bf16_proof
-from retinue.pipeline.evaluation.evaluate import headline
+from retinue.pipeline.evaluation.evaluate import score_lines
 from retinue.pipeline.inputs.prepare import prepare
 from retinue.pipeline.runs.progress import Progress
 from retinue.pipeline.runs.run import Run, device, next_folder, now, open_model, refuse_existing
@@ -20,13 +23,15 @@ from retinue.pipeline.runs.split_file import SPLIT_FILE, split_csv
 from retinue.pipeline.training import distribute
 from retinue.pipeline.training.step_settings import refuse_step, step_lines
 
+logger = logging.getLogger(__name__)
 
-def train(source, config=None, out=None, *, resume=False, command="", say=print):
+
+def train(source, config=None, out=None, *, resume=False, command=""):
     """Fine-tune a model on `source` and leave everything in the run folder `out`.
 
     source: folder, CSV file or tfds:NAME. config: `Config`, by default the default one. out: the run folder, by
     default the next free one under runs/. resume: go on with the run in `out`, by its own configuration; `config` must
-    then be None. command: kept in `run.json`. say: prints a line.
+    then be None. command: kept in `run.json`.
     Returns (`Run`, `Scores`, or None when no files were held out); in workers other than the chief two Nones.
     Raises RetinueError or UsageError; when it could not start, no folder is left. PreemptedError, a RetinueError, says
     that what is saved goes on with `resume`.
@@ -41,12 +46,17 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
             refuse_existing(out)  # and this before others are waited for, without whom no folder is made
     distribution = None
     if distribute.are_several(config.train.strategy):
-        distribution = distribute.start(config.train.strategy, say)  # before TensorFlow has run anything
-    if distribution and not distribution.is_chief:
-        say = _nothing
-    dataset, report = prepare(source, config, say=say)
-    for line in problem_lines(report):
-        say(line)
+        distribution = distribute.start(config.train.strategy)  # before TensorFlow has run anything
+    is_chief = distribution is None or distribution.is_chief
+    with contextlib.nullcontext() if is_chief else logs.errors_only():
+        return _train(source, config, out, run if resume else None, command, distribution, began)
+
+
+def _train(source, config, out, run, command, distribution, began):
+    """The same once it is known with whom. run: the `Run` to go on with, or None."""
+    resume = run is not None
+    dataset, report = prepare(source, config)
+    log_problems(report)
     if resume:
         _same_data(run, dataset)
     if config.train.batch_size == "auto":  # what is tried in other processes needs room on a GPU
@@ -54,10 +64,10 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
     import_tensorflow()  # only now, after the data has been found fit
     distribution = distribution or distribute.start(config.train.strategy)
     if config.train.batch_size == "auto":
-        config = _with_batch_size(config, dataset, distribution, say)
+        config = _with_batch_size(config, dataset, distribution)
     with distribution.scope():
         task, model = _build(config, dataset)
-    task.prepare_dataset(dataset, say)
+    task.prepare_dataset(dataset)
     refuse_step(config.train, distribution, len(dataset.split("train")))  # before there is a folder
     if not resume:
         folder = Path(out) if out else next_folder("runs", config.task)
@@ -67,10 +77,10 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
             run = Run.create(folder, task, command, files, dataset.class_ids, data=described)
         else:
             run = Run(folder)
-    say(_first_line(run, config, dataset))
+    logger.info(_first_line(run, config, dataset))
     try:
         with distribute.losses_told(distribution):
-            scores = _train(run, task, model, dataset, report, resume, say, distribution)
+            scores = _fit(run, task, model, dataset, report, resume, distribution)
     except (KeyboardInterrupt, PreemptedError) as error:
         if distribution.is_chief:
             run.add_time(time.perf_counter() - began, status="interrupted")
@@ -80,7 +90,7 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
             cure = f"go on with: retinue train {source} --out {folder} --resume"
         if isinstance(error, PreemptedError):
             raise PreemptedError(f"{error}; {cure}") from error
-        say(f"interrupted; {cure}")
+        logger.warning(f"interrupted; {cure}")
         raise
     except Exception as error:
         if distribution.is_chief:
@@ -88,12 +98,8 @@ def train(source, config=None, out=None, *, resume=False, command="", say=print)
         raise
     if distribution.is_chief:
         run.add_time(time.perf_counter() - began, status="done", ended=now(), error=None)
-        _say_result(run, task, scores, say)
+        _log_result(run, task, scores)
     return (run, scores) if distribution.is_chief else (None, None)
-
-
-def _nothing(line):
-    """What workers other than the chief say."""
 
 
 def _build(config, dataset):
@@ -105,17 +111,17 @@ def _build(config, dataset):
     return task, task.build(class_counts=task.class_counts(dataset.split("train")))
 
 
-def _with_batch_size(config, dataset, distribution, say):
+def _with_batch_size(config, dataset, distribution):
     """The configuration with a number in the place of "auto", which the run then keeps."""
     from retinue.pipeline.training.batch_size_search import find_batch_size, refuse_auto
 
     refuse_auto(distribution)
     task = tasks.create(config, dataset.classes, dataset.multi_label)
-    size = find_batch_size(config, task, dataset.split("train"), say)
+    size = find_batch_size(config, task, dataset.split("train"))
     return config.model_copy(update={"train": config.train.model_copy(update={"batch_size": size})})
 
 
-def _train(run, task, model, dataset, report, resume, say, distribution):
+def _fit(run, task, model, dataset, report, resume, distribution):
     """The `Scores`, or None without files held out, and of workers other than the chief."""
     from retinue.pipeline.evaluation.evaluate import Evaluation, predictions
     from retinue.pipeline.explaining.training_maps import maps_callback
@@ -127,12 +133,12 @@ def _train(run, task, model, dataset, report, resume, say, distribution):
     callbacks = maps_callback(task, held_out, run.folder / "tensorboard") if looks else []
     config = task.config
     learning, held_back = task.split_calibration(dataset.split("train"))
-    progress = Progress(say, "clips" if task.is_video else "images", bar=distribution.is_chief)
+    progress = Progress("clips" if task.is_video else "images", bar=distribution.is_chief)
     trainer = Trainer(run, task, model, learning, validate, progress, callbacks, distribution)
     for line in [*distribution.lines(trainer.batch_size), *step_lines(config.train, trainer.batch_size)]:
-        say(line)
+        logger.info(line)
     if resume and not trainer.can_resume:
-        say("nothing was saved yet: starting from the beginning")
+        logger.info("nothing was saved yet: starting from the beginning")
         resume = False
     if not distribution.is_chief:
         trainer.run_all(resume)
@@ -146,7 +152,7 @@ def _train(run, task, model, dataset, report, resume, say, distribution):
     if len(held_back):
         batches = predictions(task, Evaluation(task, model, held_back).run, task.input_columns(held_back))
         said = [prediction for batch in batches for prediction in batch]
-        say(task.calibrate(model, said, held_back))
+        logger.info(task.calibrate(model, said, held_back))
         trainer.save_best()
     scored = dataset.split("test") if (dataset.splits == "test").any() else held_out
     scores = Evaluation(task, model, scored)(interval=True) if len(scored) else None
@@ -247,16 +253,15 @@ def _report(run, task, model, dataset, scored, scores, history, report):
     )
 
 
-def _say_result(run, task, scores, say):
+def _log_result(run, task, scores):
     """The last lines: the score with its interval, the worst classes, and what to run next."""
     folder = shlex.quote(str(run.folder))
     if scores is None:
-        say("no files were held out, so there is no score (--set data.val_fraction=0.2 holds a fifth back)")
+        logger.warning("no files were held out, so there is no score (--set data.val_fraction=0.2 holds a fifth back)")
     else:
-        say(headline(scores))
-        for line in scores.worst_classes:
-            say(line)
-    say(f"report:  {run.folder / 'report.html'}")
+        for line in score_lines(scores):
+            logger.info(line)
+    logger.info(f"report:  {run.folder / 'report.html'}")
     yours = "YOUR_CLIPS" if task.is_video else "YOUR_PHOTOS"
-    say(f"next:    retinue predict {folder} {yours}/ --out results")
-    say(f"         retinue export {folder} --out exported")
+    logger.info(f"next:    retinue predict {folder} {yours}/ --out results")
+    logger.info(f"         retinue export {folder} --out exported")

@@ -3,6 +3,7 @@
 The data of a step, and everything random in it, follow from (seed, epoch, step); the rest is in the checkpoint.
 """
 
+import logging
 import signal
 
 import keras
@@ -21,6 +22,8 @@ from retinue.pipeline.training.freeze import apply_stage
 from retinue.pipeline.training.optimizer import make_optimizer
 from retinue.pipeline.training.step_settings import out_of_memory, refuse_step, scaled_stage
 from retinue.pipeline.training.trainer_callback import TrainerCallback
+
+logger = logging.getLogger(__name__)
 
 READ_AHEAD = 32  # batches that tf.data may have begun beyond the present step
 
@@ -86,6 +89,8 @@ class Trainer:
                 if self.interrupted != "SIGTERM" and not asked_elsewhere:
                     raise
                 raise PreemptedError("stopped by SIGTERM; everything is saved") from None
+            finally:
+                self.progress.stop()
         return self.state["history"]
 
     @property
@@ -109,7 +114,7 @@ class Trainer:
         if chief:
             remove_leftovers(self.run.folder)
             remove_leftovers(self.checkpoints)
-        path, self.state = checkpoint.newest(self.checkpoints, self.progress.line, tidy=chief)
+        path, self.state = checkpoint.newest(self.checkpoints, tidy=chief)
         step, workers = self.state["step"], self.distribution.workers
         if self.distribution.total(float(step)) != step * workers:
             raise RetinueError(
@@ -121,7 +126,7 @@ class Trainer:
     def stop_soon(self, reason):
         """Save and stop at the end of the present step."""
         self.interrupted, self.learner.stop_requested = reason, True
-        self.progress.line(f"{reason}: saving at the end of this step")
+        logger.warning(f"{reason}: saving at the end of this step")
 
     def first_batch(self, training, dataset=None):
         """(inputs, targets) as numpy arrays: the first training batch, or that of `dataset`."""
@@ -217,16 +222,14 @@ class Trainer:
             optimizer.build(self.learner.trainable_variables)
         if self.state["epoch"] == self.state["stage_first_epoch"]:
             size = stage.input_size or self.config.model.input_size
-            self.progress.line(
-                f"stage {name}: {stage.epochs} epochs at rate {stage.learning_rate:g}, {size} px; {learns}"
-            )
+            logger.info(f"stage {name}: {stage.epochs} epochs at rate {stage.learning_rate:g}, {size} px; {learns}")
             if self.distribution.workers > 1 and self._sees_padding:
-                self.progress.line(
+                logger.info(
                     f"stage {name}: every worker reads whole batches, since statistics of batch norms are also of what "
                     "pictures are padded with (train.batch_norm=frozen: its own share alone)"
                 )
             if why_not:
-                self.progress.line(f"stage {name}: no features are kept, since {why_not}")
+                logger.info(f"stage {name}: no features are kept, since {why_not}")
 
     def _run_stage(self):
         _, stage = self.stages[self.state["stage"]]

@@ -1,5 +1,6 @@
 """The one callback of training: what happens at each step's and each epoch's end."""
 
+import logging
 import math
 import time
 
@@ -12,6 +13,8 @@ from retinue.data.storage.atomic_files import atomic_write
 from retinue.pipeline.runs.run import to_csv
 from retinue.pipeline.training import input_bottleneck
 from retinue.pipeline.training.optimizer import make_schedule
+
+logger = logging.getLogger(__name__)
 
 WORTH_A_LINE = 10.0  # seconds that the other workers wait
 MANY_SKIPPED = 0.1  # share of an epoch's steps that float16 leaves out
@@ -108,7 +111,7 @@ class TrainerCallback(keras.callbacks.Callback):
                 and state["stale"] >= self.settings.early_stopping_patience
                 and epoch + 1 < self.last_epoch
             ):
-                trainer.progress.line(f"no better score for {state['stale']} epochs: stage {row['stage']} ends early")
+                logger.info(f"no better score for {state['stale']} epochs: stage {row['stage']} ends early")
                 self.model.stop_training = True
         # Here the other workers wait for the chief, who alone knows the scores.
         self.model.stop_training = trainer.distribution.total(float(self.model.stop_training)) > 0
@@ -124,11 +127,11 @@ class TrainerCallback(keras.callbacks.Callback):
                 if isinstance(value, float):
                     tf.summary.scalar(name, value)
         self.writer.flush()
-        trainer.progress.line(describe(row, self.last_epoch, trainer.progress.noun))
+        logger.info(describe(row, self.last_epoch, trainer.progress.noun))
         if self.model.precision == "mixed_float16":
             steps, skipped = trainer.steps_per_epoch - self.first_step, trainer.skipped_steps - self.skipped
             if skipped > MANY_SKIPPED * steps:
-                trainer.progress.line(
+                logger.warning(
                     f"{skipped} of {steps} steps were left out, since their gradients were too large for float16: some "
                     "are at the start, until the scale of the loss is found; if it goes on, "
                     "train.precision=mixed_bfloat16"
@@ -136,10 +139,10 @@ class TrainerCallback(keras.callbacks.Callback):
         seconds = time.perf_counter() - self.ended
         if trainer.validate and workers > 1 and seconds > WORTH_A_LINE:
             others = "the other worker" if workers == 2 else f"{workers - 1} others"
-            trainer.progress.line(f"the chief scored alone for {seconds:.0f} s, while {others} waited")
+            logger.info(f"the chief scored alone for {seconds:.0f} s, while {others} waited")
         if not trainer.features and input_bottleneck.is_due(trainer.state["history"], waited):
             size = self.stage.input_size or trainer.config.model.input_size
-            trainer.progress.line(input_bottleneck.warning(row["waiting"], trainer.task, trainer.columns, size))
+            logger.warning(input_bottleneck.warning(row["waiting"], trainer.task, trainer.columns, size))
 
     def _speed(self, steps):
         """Images a second, without the first step, in which TensorFlow builds its graph."""

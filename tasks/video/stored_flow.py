@@ -13,6 +13,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.decoding.clip_file import Clip
+from retinue.data.decoding.opencv import opencv_quiet
 from retinue.data.storage.atomic_files import atomic_path
 from retinue.data.storage.content import clip_id
 from retinue.tasks.video import flow
@@ -102,6 +103,7 @@ def _to_png(levels):
 
 
 def _from_png(content):
-    both = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    with opencv_quiet:
+        both = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     half = len(both) // 2
     return np.stack([both[:half], both[half:]], axis=-1)

@@ -1,5 +1,6 @@
 """Video recognition: one class a clip, from its frames, its motion, or both."""
 
+import logging
 import os
 
 import keras
@@ -14,6 +15,8 @@ from retinue.tasks.video.augment import augment_snippets, cut, decode_flow, enco
 from retinue.tasks.video.inference import stream_scores
 from retinue.tasks.video.snippets import read_snippets, snippet_of, snippets_of_frames
 from retinue.tasks.video.stored_flow import open_flow
+
+logger = logging.getLogger(__name__)
 
 MIDDLE = 0.5  # of each part of a clip
 DIGITS = 6  # of a written score
@@ -35,7 +38,7 @@ class Video(Classification):
         """The streams that the net has: ("spatial", "temporal"), or one of them."""
         return model.streams_of(self.config.video.architecture)
 
-    def prepare_dataset(self, dataset, say):
+    def prepare_dataset(self, dataset):
         """The stored flow of the clips. Raises UsageError where it was made in another way than the net takes."""
         settings = self.config.video
         if not settings.flow_folder or "temporal" not in self.streams:
@@ -49,7 +52,7 @@ class Video(Classification):
         files = sorted(set(dataset.files))
         stored = sum(open_flow(settings.flow_folder, file, *made_so) is not None for file in files)
         rest = "" if stored == len(files) else "; the others' is computed as it is needed"
-        say(f"flow of {stored:,} of {len(files):,} clips is in {settings.flow_folder}{rest}")
+        logger.info(f"flow of {stored:,} of {len(files):,} clips is in {settings.flow_folder}{rest}")
 
     def split_calibration(self, dataset):
         """For fusion by an SVM, a share of the training clips, by group, which the streams never see."""

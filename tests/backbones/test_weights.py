@@ -104,11 +104,11 @@ def test_missing_package_is_said_with_the_cure(lite, tmp_path, monkeypatch):
         backbones.load_weights(lite, "imagenet", "efficientnet_lite0")
 
 
-def test_no_network_is_said_with_file_and_folder(tmp_path, capsys):
+def test_no_network_is_said_with_file_and_folder(tmp_path, logged):
     folder = tmp_path / "models"
     with pytest.raises(RetinueError, match=r"some.h5 could not be downloaded.*put it into .*models"):
         weights.fetch("some.h5", "http://127.0.0.1:9/weights/some.h5", folder)
-    assert "downloading http://127.0.0.1:9/weights/some.h5" in capsys.readouterr().err
+    assert "downloading http://127.0.0.1:9/weights/some.h5" in logged.text
     folder.mkdir(exist_ok=True)
     (folder / "some.h5").write_bytes(b"")
     assert weights.fetch("some.h5", "http://127.0.0.1:9/weights/some.h5", folder) == folder / "some.h5"

@@ -68,7 +68,7 @@ def make_photos(folder, count=14):
     return Path(folder)
 
 
-def make_trainer(folder, photos, settings=(), resume=False, say=lambda line: None):
+def make_trainer(folder, photos, settings=(), resume=False):
     """A `Trainer` in the run folder `folder`, everything built anew, as a new process would."""
     config = load_config(settings=[*SETTINGS, *settings])
     dataset = read(str(photos))
@@ -78,7 +78,7 @@ def make_trainer(folder, photos, settings=(), resume=False, say=lambda line: Non
     held_out = dataset.take(np.arange(0, len(dataset), 4))
     learning = dataset.take(np.setdiff1d(np.arange(len(dataset)), np.arange(0, len(dataset), 4)))
     run = Run(folder) if resume else Run.create(folder, task, "test")
-    return Trainer(run, task, model, learning, Evaluation(task, model, held_out), Progress(say))
+    return Trainer(run, task, model, learning, Evaluation(task, model, held_out), Progress())
 
 
 def run_with_stops(folder, photos, stops, settings=()):

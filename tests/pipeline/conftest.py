@@ -96,5 +96,5 @@ def exported(tiny_model, photos, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("exported") / "model"
     files = sorted(os.path.join(photos, name) for name in os.listdir(photos))
-    export(tiny_model, out, images=files, say=lambda line: None)
+    export(tiny_model, out, images=files)
     return out

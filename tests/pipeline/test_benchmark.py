@@ -34,13 +34,14 @@ def test_the_table():
 
 
 @pytest.mark.slow
-def test_every_way(exported, files):
-    said = []
-    rows = benchmark.benchmark(exported, files, count=5, say=said.append)
+def test_every_way(exported, files, logged):
+    rows = benchmark.benchmark(exported, files, count=5)
     assert [(row["runtime"], row["precision"]) for row in rows][:1] == [("tensorflow", "f32")]
-    assert "over 5 files" in said[0] and all(row["same_answers"] == 1 for row in rows if row["precision"] == "f32")
+    assert "over 5 files" in logged.messages[0] and all(
+        row["same_answers"] == 1 for row in rows if row["precision"] == "f32"
+    )
     with pytest.raises(UsageError, match="no such file or folder"):
-        benchmark.benchmark(exported, ["nowhere"], say=said.append)
+        benchmark.benchmark(exported, ["nowhere"])
 
 
 def fast_ways(monkeypatch, wrong=None):
@@ -66,25 +67,27 @@ def as_int8(exported, folder, run):
     return folder
 
 
-def test_int8_is_compared_with_the_run_it_came_from(exported, tiny_model, files, tmp_path, monkeypatch):
-    asked, said = fast_ways(monkeypatch, wrong="int8"), []
+def test_int8_is_compared_with_the_run_it_came_from(exported, tiny_model, files, tmp_path, monkeypatch, logged):
+    asked = fast_ways(monkeypatch, wrong="int8")
+    logged.clear()
     small = as_int8(exported, tmp_path / "small", tiny_model.folder)
-    rows = benchmark.benchmark(small, files, count=1, say=said.append)
+    rows = benchmark.benchmark(small, files, count=1)
     assert asked[0] == (str(tiny_model.folder), "tensorflow", "f32") and asked[-1] == (str(small), "openvino", "int8")
     assert rows[0]["same_answers"] == 1 and rows[0]["largest_difference"] == 0
     assert rows[-1]["same_answers"] == 0 and rows[-1]["largest_difference"] == pytest.approx(0.5)
-    assert said[0] == f"f32 and bf16: of {tiny_model.folder}, which it came from"
+    assert logged.messages[0] == f"f32 and bf16: of {tiny_model.folder}, which it came from"
 
 
 @pytest.mark.parametrize("gone", ["nowhere", "another"])
-def test_int8_without_its_run_is_compared_with_nothing(exported, files, tmp_path, monkeypatch, gone):
-    asked, said = fast_ways(monkeypatch), []
+def test_int8_without_its_run_is_compared_with_nothing(exported, files, tmp_path, monkeypatch, gone, logged):
+    asked = fast_ways(monkeypatch)
+    logged.clear()
     shutil.copytree(exported, tmp_path / "another")  # is no run
     small = as_int8(exported, tmp_path / "small", tmp_path / gone)
-    (row,) = benchmark.benchmark(small, files, count=1, say=said.append)
+    (row,) = benchmark.benchmark(small, files, count=1)
     assert asked == [(str(small), "openvino", "int8")]
     assert row["same_answers"] is None and row["largest_difference"] is None
-    assert "so there is no f32 to compare with" in said[0] and "1 way over 1 file," in said[1]
+    assert "so there is no f32 to compare with" in logged.messages[0] and "1 way over 1 file," in logged.messages[1]
     numbers = dict.fromkeys(
         ("images_per_second", "model_per_second", "latency_p50_ms", "latency_p99_ms", "memory_mb"), 1.0
     )

@@ -169,7 +169,7 @@ def test_the_next_command_is_one_that_works(folder):
     assert next_of(report_of(folder, bad_box, on_invalid="stop")) == mend
     polygons = {"segmentation": [[1, 1, 40, 1, 40, 40]]}
     path = coco(folder / "boxes.json", [(0, "a.jpg")], [(1, 0, 1, [1, 1, 9, 9], polygons), (2, 0, 7, [1, 1, 9, 9])])
-    masks = check(read(path, "segmentation", say=lambda line: None))
+    masks = check(read(path, "segmentation"))
     assert next_of(masks) == f"{train} --task segmentation"
 
 

@@ -193,23 +193,23 @@ class RetinueClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             )
 
 
-def test_tfds(tmp_path, monkeypatch):
+def test_tfds(tmp_path, monkeypatch, logged):
     monkeypatch.setenv("RETINUE_CACHE", str(tmp_path / "cache"))
     builder = RetinueClips(data_dir=str(tmp_path / "tfds"))
     builder.download_and_prepare()
     monkeypatch.setattr(tfds, "builder", lambda name: builder)
-    lines = []
-    dataset = read("tfds:retinue_clips", say=lines.append)
+    logged.clear()
+    dataset = read("tfds:retinue_clips")
     assert (
         dataset.task == "video"
         and dataset.classes == ("x", "y")
         and dataset.splits.tolist() == ["train", "train", "test"]
     )
-    assert dataset.columns["label"].tolist() == [0, 1, 1] and "3 clips" in lines[0]
+    assert dataset.columns["label"].tolist() == [0, 1, 1] and "3 clips" in logged.messages[0]
     with Clip(dataset.files[1]) as clip:
         assert clip.frames == 4 and clip.skip() and clip.skip()
         assert (clip.read() == 20).all()
-    assert read("tfds:retinue_clips", "video", say=lines.append).fingerprint == dataset.fingerprint and len(lines) == 1
+    assert read("tfds:retinue_clips", "video").fingerprint == dataset.fingerprint and len(logged.messages) == 1
 
 
 def test_images_are_not_read_as_clips(tmp_path):

@@ -94,22 +94,21 @@ class RetinueObjects(LocalFiles):
 
 
 def test_objects_with_boxes():
-    data = read("tfds:retinue_objects", say=lambda line: None)
+    data = read("tfds:retinue_objects")
     assert (data.task, data.classes) == ("detection", ("cat", "dog"))
     row = int(np.argmax([len(boxes) for boxes in data.columns["boxes"]]))
     record = list(data)[row]
     np.testing.assert_allclose(record["boxes"], [[4, 1, 12, 5], [0, 0, 20, 10]], rtol=1e-5)
     assert record["labels"].tolist() == [1, 0] and record["difficult"].tolist() == [False, True]
     assert len(data.columns["boxes"][1 - row]) == 0 and len(data) == 2
-    whole = read("tfds:retinue_objects", say=lambda line: None, task="classification")
+    whole = read("tfds:retinue_objects", task="classification")
     assert whole.task == "classification" and whole.columns["labels"].values.tolist() == [1, 1]
     with pytest.raises(UsageError, match="tfds:retinue_shapes: has no objects with boxes; its fields are picture"):
         read("tfds:retinue_shapes", task="detection")
 
 
-def test_local_files_with_one_label(cache):
-    said = []
-    data = read("tfds:retinue_shapes", say=said.append)
+def test_local_files_with_one_label(cache, logged):
+    data = read("tfds:retinue_shapes")
     assert data.classes == ("round", "angular", "other")  # the dataset's own order
     assert [record["label"] for record in data] == [1, 0, 0, 1, 0]
     assert list(data.splits) == ["train"] * 3 + ["val", "test"]
@@ -124,11 +123,15 @@ def test_local_files_with_one_label(cache):
         "its split extra is not used",
         "1 of its photos without a label are not used",
     ]
-    assert len(said) == 2 and "downloading" in said[0] and "writing 6 photos to" in said[1]
+    assert (
+        len(logged.messages) == 2
+        and "downloading" in logged.messages[0]
+        and "writing 6 photos to" in logged.messages[1]
+    )
 
 
 def test_several_labels_and_the_bytes_as_they_were(tmp_path):
-    data = read("tfds:retinue_tags", say=lambda line: None)
+    data = read("tfds:retinue_tags")
     assert data.classes == ("b", "a")
     assert sorted(row.tolist() for row in data.columns["labels"]) == [[], [0, 1], [1]]
     source = {path.read_bytes() for path in (tmp_path / "tfds/source").iterdir()}
@@ -136,30 +139,30 @@ def test_several_labels_and_the_bytes_as_they_were(tmp_path):
     assert all(name.endswith(".jpeg") for name in data.files)
 
 
-def test_the_second_time_nothing_is_said_or_written():
-    first = read("tfds:retinue_shapes", say=lambda line: None)
+def test_the_second_time_nothing_is_said_or_written(logged):
+    first = read("tfds:retinue_shapes")
     times = [os.stat(name).st_mtime_ns for name in first.files]
-    said = []
-    again = read("tfds:retinue_shapes", say=said.append)
-    assert said == [] and again.fingerprint == first.fingerprint
+    logged.clear()
+    again = read("tfds:retinue_shapes")
+    assert logged.messages == [] and again.fingerprint == first.fingerprint
     assert [os.stat(name).st_mtime_ns for name in again.files] == times
 
 
 def test_a_run_that_was_broken_off_is_gone_on_with(cache):
-    first = read("tfds:retinue_shapes", say=lambda line: None)
+    first = read("tfds:retinue_shapes")
     content = [open(name, "rb").read() for name in first.files]
     os.remove(cache / "retinue_shapes/1.0.0/index.json")  # what is written last
     os.remove(first.files[1])
     with open(first.files[2], "wb") as half:
         half.write(content[2][:10])
     kept = os.stat(first.files[0]).st_mtime_ns
-    again = read("tfds:retinue_shapes", say=lambda line: None)
+    again = read("tfds:retinue_shapes")
     assert [open(name, "rb").read() for name in again.files] == content
     assert os.stat(again.files[0]).st_mtime_ns == kept
 
 
 def test_it_checks_like_any_other_data():
-    report = check(read("tfds:retinue_shapes", say=lambda line: None))
+    report = check(read("tfds:retinue_shapes"))
     assert report.class_counts["train"].tolist() == [2, 1, 0]
     assert report.would_fail == [
         "1 class has no usable photo to train on: other; add photos to train, or take the class out"
@@ -173,7 +176,7 @@ def test_a_well_known_dataset_with_made_up_pictures(tmp_path):
     os.makedirs(builder.data_dir)
     builder.info.write_to_directory(builder.data_dir)
     with tfds.testing.mock_data(num_examples=4, data_dir=str(tmp_path / "mock")):
-        data = read("tfds:mnist", say=lambda line: None)
+        data = read("tfds:mnist")
     assert data.classes == tuple("0123456789")
     assert list(data.splits) == ["train"] * 4 + ["test"] * 4
     assert data.columns["label"].dtype == np.int64 and len(data) == 8
@@ -204,4 +207,4 @@ def test_a_download_that_fails(monkeypatch):
 
     monkeypatch.setattr(RetinueShapes, "download_and_prepare", fail)
     with pytest.raises(RetinueError, match=r"tfds:retinue_shapes: can't be prepared \(no route to host\)"):
-        read("tfds:retinue_shapes", say=lambda line: None)
+        read("tfds:retinue_shapes")

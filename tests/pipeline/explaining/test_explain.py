@@ -16,10 +16,6 @@ from retinue.pipeline.explaining.explainers import ClassifierExplainer, open_exp
 from retinue.pipeline.prediction.predictor import Predictor
 
 
-def quiet(line):
-    pass
-
-
 @pytest.fixture
 def wide(tmp_path, picture):
     path = tmp_path / "photos" / "wide one.jpg"
@@ -36,12 +32,13 @@ def picture():
     return make
 
 
-def test_maps_in_the_photos_own_size_with_class_and_score(tiny_model, wide, tmp_path):
-    said, out, before = [], tmp_path / "why", wide.read_bytes()
-    assert explain(tiny_model, [str(wide.parent)], out, say=said.append) == 0
+def test_maps_in_the_photos_own_size_with_class_and_score(tiny_model, wide, tmp_path, logged):
+    out, before = tmp_path / "why", wide.read_bytes()
+    logged.clear()
+    assert explain(tiny_model, [str(wide.parent)], out) == 0
     (result,) = Predictor(tiny_model)([wide])
     best = result.prediction["labels"][0]
-    assert f"explaining {best['label']}, {best['score']:.1%}" in said[0]
+    assert f"explaining {best['label']}, {best['score']:.1%}" in logged.messages[0]
     (entry,) = json.loads((out / "explained.json").read_text())
     assert entry["class"] == best["label"] and abs(entry["score"] - best["score"]) < 1e-5
     for method in ("grad-cam", "occlusion", "saliency"):
@@ -53,9 +50,8 @@ def test_maps_in_the_photos_own_size_with_class_and_score(tiny_model, wide, tmp_
     assert sorted(os.listdir(wide.parent)) == ["wide one.jpg"] and wide.read_bytes() == before
 
 
-def test_all_methods_on_one_photo(tiny_model, wide, tmp_path):
-    said = []
-    explain(tiny_model, [wide], tmp_path / "why", methods=["all"], class_name="Bean", check=True, say=said.append)
+def test_all_methods_on_one_photo(tiny_model, wide, tmp_path, logged):
+    explain(tiny_model, [wide], tmp_path / "why", methods=["all"], class_name="Bean", check=True)
     written = {path.stem for path in (tmp_path / "why" / "wide-one").glob("*.npy")}
     images = {"class-image-l2", "class-image-blur", "class-image-jitter", "class-image-fourier"}
     assert written == set(METHODS) - {"class-image"} | images
@@ -70,23 +66,23 @@ def test_all_methods_on_one_photo(tiny_model, wide, tmp_path):
 
 
 def test_without_a_photo(tiny_model, tmp_path):
-    explain(tiny_model, out=tmp_path / "filters", methods="filters", say=quiet)
+    explain(tiny_model, out=tmp_path / "filters", methods="filters")
     assert np.load(next((tmp_path / "filters").glob("*/filters.npy"))).shape == (8, 3, 3, 3)
     with pytest.raises(UsageError, match="saliency: needs a photo"):
-        explain(tiny_model, out=tmp_path / "other", methods="saliency", say=quiet)
+        explain(tiny_model, out=tmp_path / "other", methods="saliency")
     with pytest.raises(UsageError, match="needs --class"):
-        explain(tiny_model, out=tmp_path / "other", methods="class-image", say=quiet)
+        explain(tiny_model, out=tmp_path / "other", methods="class-image")
     assert not (tmp_path / "other").exists()
 
 
 def test_an_export_can_be_occluded_and_nothing_else(tiny_model, exported, wide, tmp_path):
     for name, model in (("run", tiny_model), ("export", exported)):
-        explain(model, [wide], tmp_path / name, methods="occlusion", say=quiet)
+        explain(model, [wide], tmp_path / name, methods="occlusion")
     maps = [np.load(tmp_path / name / "wide-one" / "occlusion.npy") for name in ("run", "export")]
     # an export takes whole grey levels, so the mean colour that covers is rounded
     np.testing.assert_allclose(*maps, atol=0.01 * np.abs(maps[0]).max())
     with pytest.raises(UsageError, match="is an export.*grad-cam, saliency can't be done; give the run folder"):
-        explain(exported, [wide], tmp_path / "more", say=quiet)
+        explain(exported, [wide], tmp_path / "more")
 
 
 @pytest.mark.parametrize(
@@ -104,16 +100,16 @@ def test_an_export_can_be_occluded_and_nothing_else(tiny_model, exported, wide, 
 )
 def test_wrong_names_get_the_right_ones(tiny_model, wide, tmp_path, options, words):
     with pytest.raises(UsageError, match=words):
-        explain(tiny_model, [wide], tmp_path / "why", say=quiet, **options)
+        explain(tiny_model, [wide], tmp_path / "why", **options)
 
 
 def test_wrong_models(wide, tmp_path):
     with pytest.raises(UsageError, match="no backbone of this name; did you mean efficientnet_lite0"):
-        explain("eficientnet_lite0", [wide], tmp_path / "why", say=quiet)
+        explain("eficientnet_lite0", [wide], tmp_path / "why")
     with pytest.raises(UsageError, match="not a model of retinue"):
-        explain(str(tmp_path), [wide], tmp_path / "why", say=quiet)
+        explain(str(tmp_path), [wide], tmp_path / "why")
     with pytest.raises(RetinueError, match="lenet5: no ImageNet weights are known"):
-        explain("lenet5", [wide], tmp_path / "why", say=quiet)
+        explain("lenet5", [wide], tmp_path / "why")
 
 
 def test_a_backbone_without_a_classifier(wide, tmp_path):
@@ -121,7 +117,7 @@ def test_a_backbone_without_a_classifier(wide, tmp_path):
     trunk = backbones.build("resnet18", weights="none")
     weights = str(tmp_path / "trunk.weights.h5")
     trunk.save_weights(weights)
-    options = {"weights": weights, "say": quiet}
+    options = {"weights": weights}
     with pytest.raises(UsageError, match="no classifier, so grad-cam, occlusion, saliency can't be done"):
         explain("resnet18", [wide], tmp_path / "why", **options)
     with pytest.raises(UsageError, match="--check: follows a class"):
@@ -129,29 +125,30 @@ def test_a_backbone_without_a_classifier(wide, tmp_path):
     explain("resnet18", [wide], tmp_path / "why", methods="hidden", layer="stage2_block1_out", **options)
     assert np.load(tmp_path / "why" / "wide-one" / "hidden.npy").shape == (12, 40, 3)
     with pytest.raises(RetinueError, match="missing.h5: no such weights file"):
-        explain("resnet18", [wide], tmp_path / "other", methods="hidden", weights="missing.h5", say=quiet)
+        explain("resnet18", [wide], tmp_path / "other", methods="hidden", weights="missing.h5")
 
 
-def test_a_file_that_is_no_photo_is_said_and_the_others_are_done(tiny_model, wide, tmp_path):
-    broken, said = wide.parent / "broken.jpg", []
+def test_a_file_that_is_no_photo_is_said_and_the_others_are_done(tiny_model, wide, tmp_path, logged):
+    broken = wide.parent / "broken.jpg"
+    logged.clear()
     broken.write_bytes(b"no photo")
-    assert explain(tiny_model, [wide.parent], tmp_path / "why", methods="saliency", say=said.append) == 1
-    assert any("broken.jpg: can't be read" in line for line in said)
+    assert explain(tiny_model, [wide.parent], tmp_path / "why", methods="saliency") == 1
+    assert any("broken.jpg: can't be read" in line for line in logged.messages)
     assert (tmp_path / "why" / "wide-one.png").is_file()
     with pytest.raises(RetinueError, match="broken.jpg: can.t be read"):
-        explain(tiny_model, [broken], tmp_path / "none", methods="saliency", say=quiet)
+        explain(tiny_model, [broken], tmp_path / "none", methods="saliency")
 
 
 def test_photos_of_one_name_and_an_out_that_exists(tiny_model, wide, tmp_path):
     other = tmp_path / "more" / "wide one.jpg"
     other.parent.mkdir()
     other.write_bytes(wide.read_bytes())
-    explain(tiny_model, [wide, other], tmp_path / "why", methods="saliency", say=quiet)
+    explain(tiny_model, [wide, other], tmp_path / "why", methods="saliency")
     assert sorted(path.name for path in (tmp_path / "why").glob("*.png")) == ["wide-one-2.png", "wide-one.png"]
     with pytest.raises(UsageError, match="exists already"):
-        explain(tiny_model, [wide], tmp_path / "why", say=quiet)
+        explain(tiny_model, [wide], tmp_path / "why")
     with pytest.raises(UsageError, match="exists already"):  # or a photo could be written over
-        explain(tiny_model, [wide], wide.parent, say=quiet)
+        explain(tiny_model, [wide], wide.parent)
 
 
 @pytest.mark.parametrize(

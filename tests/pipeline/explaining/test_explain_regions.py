@@ -23,10 +23,6 @@ from retinue.tasks.segmentation.task import Segmentation
 CLASSES = ("red", "blue")
 
 
-def quiet(line):
-    pass
-
-
 class TinySegmentation(Segmentation):
     """A class for the pixel's reddest, bluest or greenest channel, by a 1 x 1 convolution."""
 
@@ -94,12 +90,13 @@ def scene(tmp_path):
     return path
 
 
-def test_a_region_is_all_pixels_of_a_class(segmenter, scene, tmp_path):
-    said, out = [], tmp_path / "why"
-    explain(segmenter, [scene], out, methods=["saliency", "grad-cam", "occlusion"], class_name="Blue", say=said.append)
+def test_a_region_is_all_pixels_of_a_class(segmenter, scene, tmp_path, logged):
+    out = tmp_path / "why"
+    logged.clear()
+    explain(segmenter, [scene], out, methods=["saliency", "grad-cam", "occlusion"], class_name="Blue")
     (entry,) = json.loads((out / "explained.json").read_text())
     assert entry["class"] == "blue" and entry["pixels"] == 64 and entry["score"] > 0.9
-    assert "explaining blue" in said[0] and "3.0% of the picture" in said[0]
+    assert "explaining blue" in logged.messages[0] and "3.0% of the picture" in logged.messages[0]
     maps = {name: np.load(out / "scene" / f"{name}.npy") for name in ("saliency", "grad-cam", "occlusion")}
     inside = np.zeros((36, 60), bool)
     inside[20:28, 30:38] = True
@@ -111,22 +108,20 @@ def test_a_region_is_all_pixels_of_a_class(segmenter, scene, tmp_path):
 
 
 def test_by_default_the_largest_class_that_is_not_background(segmenter, scene, tmp_path):
-    explain(segmenter, [scene], tmp_path / "why", methods="saliency", say=quiet)
+    explain(segmenter, [scene], tmp_path / "why", methods="saliency")
     (entry,) = json.loads((tmp_path / "why" / "explained.json").read_text())
     assert entry["class"] == "red" and entry["pixels"] == 12 * 12 + 4 * 4
 
 
-def test_a_point_is_the_region_around_it(segmenter, scene, tmp_path):
-    explain(segmenter, [scene], tmp_path / "one", methods="saliency", point=(51, 27), say=quiet)
+def test_a_point_is_the_region_around_it(segmenter, scene, tmp_path, logged):
+    explain(segmenter, [scene], tmp_path / "one", methods="saliency", point=(51, 27))
     (entry,) = json.loads((tmp_path / "one" / "explained.json").read_text())
     assert entry["class"] == "red" and entry["pixels"] == 16
     found = np.load(tmp_path / "one" / "scene" / "saliency.npy")
     assert found[27, 51] > 0 and found[:20].max() == 0
-    said = []
-    explain(
-        segmenter, [scene], tmp_path / "other", methods="saliency", point=(51, 27), class_name="blue", say=said.append
-    )
-    assert "explaining blue" in said[0] and "which it says to be red" in said[0]
+    logged.clear()
+    explain(segmenter, [scene], tmp_path / "other", methods="saliency", point=(51, 27), class_name="blue")
+    assert "explaining blue" in logged.messages[0] and "which it says to be red" in logged.messages[0]
 
 
 @pytest.mark.parametrize(
@@ -141,18 +136,19 @@ def test_a_region_that_is_not_there(segmenter, scene, tmp_path, options, words):
     image[20:28, 30:38] = image[0, 0]
     Image.fromarray(image).save(scene.parent / "no blue.png")
     with pytest.raises(RetinueError, match=words):
-        explain(segmenter, [scene.parent / "no blue.png"], tmp_path / "why", say=quiet, **options)
+        explain(segmenter, [scene.parent / "no blue.png"], tmp_path / "why", **options)
 
 
-def test_one_box_is_the_best_and_its_score_the_predictions(detector, scene, tmp_path):
+def test_one_box_is_the_best_and_its_score_the_predictions(detector, scene, tmp_path, logged):
     (result,) = Predictor(detector)([scene])
-    said, out = [], tmp_path / "why"
-    explain(detector, [scene], out, methods=["saliency", "grad-cam", "occlusion"], say=said.append)
+    out = tmp_path / "why"
+    logged.clear()
+    explain(detector, [scene], out, methods=["saliency", "grad-cam", "occlusion"])
     (entry,) = json.loads((out / "explained.json").read_text())
     best = result.prediction["detections"][0]
     assert entry["class"] == best["label"] and entry["score"] == pytest.approx(best["score"], abs=1e-4)
     np.testing.assert_allclose(entry["box"], best["box"], atol=0.1)
-    assert f"explaining {best['label']}" in said[0] and "box 1 of 5" in said[0]
+    assert f"explaining {best['label']}" in logged.messages[0] and "box 1 of 5" in logged.messages[0]
     for name in ("saliency", "grad-cam", "occlusion"):
         assert np.load(out / "scene" / f"{name}.npy").shape == (36, 60)
 
@@ -177,11 +173,11 @@ def test_another_box_and_the_boxes_of_a_class(detector, opened, scene):
         opened.ask(photo, image, ExplanationOptions(box=6))
 
 
-def test_a_photo_without_the_box_does_not_cost_the_others_theirs(segmenter, scene, tmp_path):
+def test_a_photo_without_the_box_does_not_cost_the_others_theirs(segmenter, scene, tmp_path, logged):
     Image.new("RGB", (20, 20), (30, 220, 30)).save(scene.parent / "empty.png")
-    said = []
-    failed = explain(segmenter, [scene.parent], tmp_path / "why", methods="saliency", class_name="red", say=said.append)
-    assert failed == 1 and any("empty.png: no pixel of it is said to be red" in line for line in said)
+    logged.clear()
+    failed = explain(segmenter, [scene.parent], tmp_path / "why", methods="saliency", class_name="red")
+    assert failed == 1 and any("empty.png: no pixel of it is said to be red" in line for line in logged.messages)
     assert (tmp_path / "why" / "scene.png").is_file()
 
 
@@ -214,14 +210,13 @@ def test_what_covers_a_small_box_is_smaller_and_near_it():
 )
 def test_options_for_other_models_are_refused_before_anything_is_done(request, scene, tmp_path, name, options, words):
     with pytest.raises(UsageError, match=words):
-        explain(request.getfixturevalue(name), [scene], tmp_path / "why", say=quiet, **options)
+        explain(request.getfixturevalue(name), [scene], tmp_path / "why", **options)
     assert not (tmp_path / "why").exists()
 
 
-def test_all_methods_leave_out_what_can_not_be_done(segmenter, scene, tmp_path):
-    said = []
-    explain(segmenter, [scene], tmp_path / "why", methods="all", check=True, say=said.append)
-    assert any(line.startswith("left out class-image: is for classifiers") for line in said)
+def test_all_methods_leave_out_what_can_not_be_done(segmenter, scene, tmp_path, logged):
+    explain(segmenter, [scene], tmp_path / "why", methods="all", check=True)
+    assert any(line.startswith("left out class-image: is for classifiers") for line in logged.messages)
     written = {path.stem for path in (tmp_path / "why" / "scene").glob("*.npy")}
     assert {"saliency", "smoothgrad", "integrated-gradients", "grad-cam", "occlusion", "activations"} <= written
     (entry,) = json.loads((tmp_path / "why" / "explained.json").read_text())
@@ -229,7 +224,7 @@ def test_all_methods_leave_out_what_can_not_be_done(segmenter, scene, tmp_path):
 
 
 def test_a_channels_own_picture_and_dream(tiny_model, scene, tmp_path):
-    options = {"layer": "conv", "channel": 3, "say": quiet}
+    options = {"layer": "conv", "channel": 3}
     explain(tiny_model, out=tmp_path / "image", methods="class-image", **options)
     assert len(list((tmp_path / "image").glob("*/class-image-*.npy"))) == 4
     explain(tiny_model, [scene], tmp_path / "dream", methods=["dream", "hidden"], **options)

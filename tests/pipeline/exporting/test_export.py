@@ -71,18 +71,20 @@ def test_the_folder_says_where_it_came_from_and_how_equal_it_is(tiny_model, expo
     assert (exported / "classes.json").is_file()
 
 
-def test_the_proof_is_printed_and_takes_photos_of_the_run(tiny_model, photos, tmp_path):
+def test_the_proof_is_printed_and_takes_photos_of_the_run(tiny_model, photos, tmp_path, logged):
     """As after a training with a test split and no val split."""
     files = [str(photos / name) for name in sorted(os.listdir(photos))]
     rows = [f"{files[0]},train", f"{photos}/gone.jpg,test", f"{files[1]},test", f"{files[2]},test"]
     write_split(tiny_model, rows)
-    said = []
+    logged.clear()
     try:
-        described = export(tiny_model, tmp_path / "out", to=("openvino",), say=said.append)
+        described = export(tiny_model, tmp_path / "out", to=("openvino",))
     finally:
         (tiny_model.folder / "split.csv").unlink()
     assert described["photos"] == [files[1], files[2], files[0]]
-    assert said[0].startswith("openvino: 3 photos, largest difference ") and said[0].endswith("same answer 3 of 3")
+    assert logged.messages[0].startswith("openvino: 3 photos, largest difference ") and logged.messages[0].endswith(
+        "same answer 3 of 3"
+    )
     assert {"model.xml", "model.bin", "config.yaml"} <= set(os.listdir(tmp_path / "out"))
     assert (tmp_path / "out" / "split.csv").read_text() == "content_id,split\n000,train\n001,test\n002,test\n003,test\n"
     assert "saved_model.pb" not in os.listdir(tmp_path / "out")
@@ -144,7 +146,7 @@ def test_several_labels_a_file_have_a_threshold_and_no_best_label(tiny_model, ph
     (tmp_path / "run" / "classes.json").write_text(json.dumps(described), encoding="utf-8")
     model = type(tiny_model)(tmp_path / "run")
     files = [str(photos / name) for name in ("1 photo.jpg", "2.png", "6.bmp")]
-    export(model, tmp_path / "out", images=files, say=lambda line: None)
+    export(model, tmp_path / "out", images=files)
     served = tf.saved_model.load(str(tmp_path / "out")).signatures["serving_default"]
     answer = served(bytes=tf.constant([encoded_bytes(file) for file in files]))
     assert set(answer) == {"scores", "classes", "threshold"}
@@ -159,7 +161,7 @@ def test_an_export_that_differs_leaves_nothing(tiny_model, photos, tmp_path, mon
 
     monkeypatch.setattr(stage, "TOLERANCE", -1.0)
     with pytest.raises(RetinueError, match="differs from the Keras model by .* nothing was exported"):
-        export(tiny_model, tmp_path / "out", images=[photos / "2.png"], say=print)
+        export(tiny_model, tmp_path / "out", images=[photos / "2.png"])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -171,7 +173,7 @@ def test_not_a_number_is_no_proof(tiny_model, photos, tmp_path, monkeypatch):
             return model
 
     with pytest.raises(RetinueError, match="nothing was exported"):
-        export(Broken(tiny_model.folder), tmp_path / "out", images=[photos / "2.png"], say=print)
+        export(Broken(tiny_model.folder), tmp_path / "out", images=[photos / "2.png"])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -107,7 +107,7 @@ def test_each_format_agrees_with_keras_without_retinue(task, tmp_path):
     model = make_model(tmp_path / "run", task)
     files = [make_file(tmp_path, task, seed) for seed in range(3)]
     out = tmp_path / "exported" / "1"
-    described = export(model, out.parent, to=tuple(ELSEWHERE), images=files, versioned=True, say=lambda line: None)
+    described = export(model, out.parent, to=tuple(ELSEWHERE), images=files, versioned=True)
     assert list(described["formats"]) == list(ELSEWHERE)
     for proof in described["formats"].values():
         assert proof["largest_difference"] <= TOLERANCE and proof["same"] + proof["near_ties"] == 3

@@ -13,8 +13,6 @@ from retinue.pipeline.exporting.export import export
 from retinue.pipeline.runs.run import open_model
 from retinue.pipeline.runtimes import runtimes
 
-quiet = {"say": lambda line: None}
-
 
 @pytest.fixture
 def run(own_model, tmp_path):
@@ -34,13 +32,13 @@ def run(own_model, tmp_path):
     return own_model
 
 
-def test_an_int8_export_says_what_it_costs(run, tmp_path):
+def test_an_int8_export_says_what_it_costs(run, tmp_path, logged):
     pytest.importorskip("nncf")
-    said = []
-    described = export(run, tmp_path / "out", to=["openvino"], precision="int8", accept_loss=100, say=said.append)
+    logged.clear()
+    described = export(run, tmp_path / "out", to=["openvino"], precision="int8", accept_loss=100)
     found = described["int8"]
     assert found["score"] == "accuracy" and found["files"] == 16 and found["f32"] == 1.0
-    assert any("100.00% in f32" in line and "on 16 held-out files" in line for line in said)
+    assert any("100.00% in f32" in line and "on 16 held-out files" in line for line in logged.messages)
     exported = open_model(tmp_path / "out")
     assert exported.precision == "int8" and runtimes.ways(exported) == [("openvino", "int8")]
     assert runtimes.choose_for(exported)[:2] == ("openvino", "int8")
@@ -51,7 +49,7 @@ def test_an_int8_export_says_what_it_costs(run, tmp_path):
         runtimes.load(one, "openvino", p)(images)["scores"] for one, p in ((exported, "int8"), (run, "f32"))
     )
     assert 0 < np.abs(scores - truth).max() < 0.05
-    export(run, tmp_path / "f32", to=["openvino"], **quiet)
+    export(run, tmp_path / "f32", to=["openvino"])
     small, large = ((tmp_path / name / "model.bin").stat().st_size for name in ("out", "f32"))
     assert small < 0.5 * large
 
@@ -60,15 +58,15 @@ def test_what_costs_too_much_is_not_exported(run, tmp_path, monkeypatch):
     pytest.importorskip("nncf")
     monkeypatch.setattr(quantize, "cost", lambda *_: {"score": "accuracy", "files": 200, "f32": 0.9, "int8": 0.89})
     with pytest.raises(RetinueError, match="int8 costs too much: accuracy 90.00% in f32, 89.*1.1 takes it"):
-        export(run, tmp_path / "out", to=["openvino"], precision="int8", **quiet)
+        export(run, tmp_path / "out", to=["openvino"], precision="int8")
     assert not (tmp_path / "out").exists()
 
 
 def test_wrong_use(run, tmp_path):
     with pytest.raises(UsageError, match="int8: is for OpenVINO alone; give --to openvino"):
-        export(run, tmp_path / "out", to=["savedmodel"], precision="int8", **quiet)
+        export(run, tmp_path / "out", to=["savedmodel"], precision="int8")
     with pytest.raises(UsageError, match="bf16 is chosen when"):
-        export(run, tmp_path / "out", precision="bf16", **quiet)
+        export(run, tmp_path / "out", precision="bf16")
     with pytest.raises(UsageError, match="retinue export RUN --to openvino --precision int8"):
         runtimes.choose_for(run, precision="int8")
 
@@ -80,9 +78,9 @@ def test_weights_of_half_the_range_unless_they_cost_a_score(run, monkeypatch, ha
     scores = {"half": half, "whole": whole}
     monkeypatch.setattr(quantize, "_quantized", lambda task, converted, inputs, weights: weights)
     monkeypatch.setattr(quantize, "_score", lambda task, one, *_: type("Scores", (), {"value": scores[one]}))
-    learned, held_out = quantize.known_files(run, **quiet)
+    learned, held_out = quantize.known_files(run)
     assert set(learned.splits) == {"train"} and not set(held_out.splits) & {"train"}
-    assert quantize.quantized(run, None, learned, **quiet) == taken
+    assert quantize.quantized(run, None, learned) == taken
 
 
 def test_no_two_products_of_weights_of_half_the_range_are_too_large_for_16_bits(run):

@@ -25,12 +25,12 @@ print(json.dumps([given["label"][0].numpy().decode(), [name.decode() for name in
 """
 
 
-def test_versions_follow_each_other_and_each_has_a_request_with_its_answer(tiny_model, photos, tmp_path):
+def test_versions_follow_each_other_and_each_has_a_request_with_its_answer(tiny_model, photos, tmp_path, logged):
     files, out = [photos / "1 photo.jpg", photos / "6.bmp"], tmp_path / "apples"
     for _ in range(2):
-        said = []
-        export(tiny_model, out, to=("savedmodel", "onnx"), images=files, versioned=True, say=said.append)
-    assert sorted(os.listdir(out)) == ["1", "2"] and said[-1] == f"Exported to {out / '2'}"
+        logged.clear()
+        export(tiny_model, out, to=("savedmodel", "onnx"), images=files, versioned=True)
+    assert sorted(os.listdir(out)) == ["1", "2"] and logged.messages[-1] == f"Exported to {out / '2'}"
     assert {"saved_model.pb", "model.onnx", "export.json"} <= set(os.listdir(out / "2"))
     asked = json.loads((out / "2" / "request.json").read_text("utf-8"))
     (row,) = json.loads((out / "2" / "response.json").read_text("utf-8"))["predictions"]
@@ -47,7 +47,7 @@ def test_versions_follow_each_other_and_each_has_a_request_with_its_answer(tiny_
 
 
 def test_a_net_that_serves_no_signature_has_no_request(tiny_model, photos, tmp_path):
-    export(tiny_model, tmp_path / "out", to=("onnx",), images=[photos / "2.png"], versioned=True, say=print)
+    export(tiny_model, tmp_path / "out", to=("onnx",), images=[photos / "2.png"], versioned=True)
     assert "request.json" not in os.listdir(tmp_path / "out" / "1")
 
 
@@ -89,5 +89,5 @@ def test_a_version_that_differs_leaves_nothing(tiny_model, photos, tmp_path, mon
 
     monkeypatch.setattr(stage, "TOLERANCE", -1.0)
     with pytest.raises(RetinueError, match="nothing was exported"):
-        export(tiny_model, tmp_path / "out", images=[photos / "2.png"], versioned=True, say=print)
+        export(tiny_model, tmp_path / "out", images=[photos / "2.png"], versioned=True)
     assert list(tmp_path.iterdir()) == []

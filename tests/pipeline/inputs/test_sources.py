@@ -164,13 +164,13 @@ def test_a_missing_source_is_refused_at_once(source, words):
         find_files([source])
 
 
-def test_nothing_found_is_an_error_and_one_empty_source_a_line(tree):
+def test_nothing_found_is_an_error_and_one_empty_source_a_line(tree, logged):
     (tree / "empty").mkdir()
     with pytest.raises(UsageError, match="empty.*no images found"):
         found(tree, "empty", "b/*.bmp")
-    said = []
-    assert found(tree, "empty", "c.heic", say=said.append) == ["c.heic"]
-    assert said == [f"{tree}/empty: no images found"]
+    logged.clear()
+    assert found(tree, "empty", "c.heic") == ["c.heic"]
+    assert logged.messages == [f"{tree}/empty: no images found"]
 
 
 def test_shards_are_disjoint_complete_and_stable(tmp_path):

@@ -24,10 +24,6 @@ from retinue.pipeline.prediction.predictor import Predictor
 from retinue.pipeline.prediction.results import read_lines
 
 
-def quiet(*arguments, **options):
-    return predict(*arguments, say=lambda line: None, **options)
-
-
 def lines(folder, name="predictions.jsonl"):
     return list(read_lines(folder / name))
 
@@ -47,7 +43,7 @@ def exports(tiny_model, photos, tmp_path_factory):
     files = sorted(str(photos / name) for name in os.listdir(photos))
     formats = {"openvino": "openvino", "onnxruntime": "onnx", "litert": "litert"}
     for runtime, form in formats.items():
-        export(tiny_model, folder / runtime, to=(form,), images=files, say=lambda line: None)
+        export(tiny_model, folder / runtime, to=(form,), images=files)
     return {runtime: folder / runtime for runtime in formats}
 
 
@@ -85,10 +81,9 @@ def test_the_same_everywhere(tiny_model, exported, exports, photos):
     assert all(labels[name] == labels["memory"] for name in labels)
 
 
-def test_lines_sizes_and_summary(tiny_model, photos, tmp_path):
-    said = []
+def test_lines_sizes_and_summary(tiny_model, photos, tmp_path, logged):
     out = tmp_path / "out"
-    summary = predict(tiny_model, [photos], out, formats=("jsonl", "csv"), runtime="tensorflow", say=said.append)
+    summary = predict(tiny_model, [photos], out, formats=("jsonl", "csv"), runtime="tensorflow")
     assert (summary.images, summary.failures, summary.exit_code) == (8, 0, 0)
     found = lines(out)
     assert [os.path.basename(line["file"]) for line in found] == [
@@ -110,8 +105,8 @@ def test_lines_sizes_and_summary(tiny_model, photos, tmp_path):
     with open(out / "predictions.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == [line["labels"][0]["label"] for line in found]
-    assert said[0].startswith("Runtime: tensorflow f32") and said[-1] == str(summary)
-    assert said[-1].startswith("8 images, 0 failures, ") and "writing" in said[-1]
+    assert logged.messages[0].startswith("Runtime: tensorflow f32") and logged.messages[-1] == str(summary)
+    assert logged.messages[-1].startswith("8 images, 0 failures, ") and "writing" in logged.messages[-1]
     assert not (out / "failures.jsonl").exists()
 
 
@@ -153,7 +148,7 @@ def bad(tmp_path, photos, huge):
 
 def test_a_bad_file_costs_no_other(tiny_model, bad, tmp_path):
     folder, expected = bad
-    summary = quiet(tiny_model, [folder], tmp_path / "out", batch=4)
+    summary = predict(tiny_model, [folder], tmp_path / "out", batch=4)
     assert (summary.images, summary.failures, summary.exit_code) == (3, len(expected), 3)
     failures = {os.path.basename(line["file"]): line["reason"] for line in lines(tmp_path / "out", "failures.jsonl")}
     assert set(failures) == set(expected)
@@ -189,21 +184,21 @@ def test_a_file_without_permission(tiny_model, photos, tmp_path):
 
 def test_a_repaired_file_is_done_by_the_next_run(tiny_model, bad, photos, tmp_path):
     folder, expected = bad
-    quiet(tiny_model, [folder], tmp_path / "out", runtime="tensorflow")
+    predict(tiny_model, [folder], tmp_path / "out", runtime="tensorflow")
     (folder / "02 text.jpg").write_bytes((photos / "1 photo.jpg").read_bytes())
-    summary = quiet(tiny_model, [folder], tmp_path / "out", runtime="tensorflow")
+    summary = predict(tiny_model, [folder], tmp_path / "out", runtime="tensorflow")
     assert (summary.images, summary.skipped, summary.failures) == (1, 3, len(expected) - 1)
     assert len(lines(tmp_path / "out")) == 4
     assert len(lines(tmp_path / "out", "failures.jsonl")) == len(expected) - 1
 
 
-def test_nothing_left_to_do(tiny_model, photos, tmp_path):
-    quiet(tiny_model, [photos], tmp_path / "out", runtime="tensorflow")
+def test_nothing_left_to_do(tiny_model, photos, tmp_path, logged):
+    predict(tiny_model, [photos], tmp_path / "out", runtime="tensorflow")
     before = (tmp_path / "out" / "predictions.jsonl").read_bytes()
-    said = []
-    summary = predict(tiny_model, [photos], tmp_path / "out", runtime="tensorflow", say=said.append)
+    logged.clear()
+    summary = predict(tiny_model, [photos], tmp_path / "out", runtime="tensorflow")
     assert (summary.images, summary.skipped) == (0, 8)
-    assert said == [str(summary)]  # the model was not even loaded
+    assert logged.messages == [str(summary)]  # the model was not even loaded
     assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == before
 
 
@@ -211,14 +206,14 @@ def test_shards_together_are_everything(tiny_model, photos, tmp_path):
     done = []
     for number in (1, 2):
         out = tmp_path / str(number)
-        quiet(tiny_model, [photos], out, shard=f"{number}/2", runtime="tensorflow")
+        predict(tiny_model, [photos], out, shard=f"{number}/2", runtime="tensorflow")
         done += [line["file"] for line in lines(out)]
     assert sorted(done) == sorted(str(photos / name) for name in os.listdir(photos))
 
 
 def test_overlays(tiny_model, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(photos)
-    summary = quiet(tiny_model, ["2.png", "5 turned.jpg"], tmp_path / "out", overlay=True, runtime="tensorflow")
+    summary = predict(tiny_model, ["2.png", "5 turned.jpg"], tmp_path / "out", overlay=True, runtime="tensorflow")
     assert summary.images == 2
     drawn = {name: cv2.imread(str(tmp_path / "out/overlays" / name)) for name in ("2.png.jpg", "5 turned.jpg")}
     height, width = drawn["5 turned.jpg"].shape[:2]
@@ -230,7 +225,7 @@ def test_overlays_of_files_with_one_name_stay_apart(tiny_model, photos, tmp_path
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "x.jpg").write_bytes((photos / "1 photo.jpg").read_bytes())
-    quiet(tiny_model, [tmp_path], tmp_path / "out", overlay=True, runtime="tensorflow")
+    predict(tiny_model, [tmp_path], tmp_path / "out", overlay=True, runtime="tensorflow")
     below = tmp_path / "out" / "overlays" / "_root" / tmp_path.relative_to("/")
     assert (below / "a" / "x.jpg").is_file() and (below / "b" / "x.jpg").is_file()
 
@@ -242,21 +237,23 @@ def test_every_file_has_an_overlay_of_its_own():
     assert found[4:] == ["x/a.png.jpg", "x/a.png.jpg.jpg"]
 
 
-def test_overlays_of_what_was_done_before_are_not_promised(tiny_model, photos, tmp_path):
-    quiet(tiny_model, [photos / "2.png"], tmp_path / "out", runtime="tensorflow")
-    said = []
+def test_overlays_of_what_was_done_before_are_not_promised(tiny_model, photos, tmp_path, logged):
+    predict(tiny_model, [photos / "2.png"], tmp_path / "out", runtime="tensorflow")
+    logged.clear()
     sources = [photos / "2.png", photos / "6.bmp"]
-    predict(tiny_model, sources, tmp_path / "out", runtime="tensorflow", overlay=True, say=said.append)
-    assert said[-1].startswith("--overlay draws the files of this run; the 1 that were done before are not drawn")
+    predict(tiny_model, sources, tmp_path / "out", runtime="tensorflow", overlay=True)
+    assert logged.messages[-1].startswith(
+        "--overlay draws the files of this run; the 1 that were done before are not drawn"
+    )
     assert [path.name for path in (tmp_path / "out" / "overlays").rglob("*.jpg")] == ["6.bmp.jpg"]
 
 
 def test_a_file_has_one_line_however_it_is_named(tiny_model, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(photos.parent)
     folder = photos.name
-    summary = quiet(tiny_model, [f"{folder}/2.png", f"./{folder}", f"{folder}/*"], tmp_path / "out", batch=3)
+    summary = predict(tiny_model, [f"{folder}/2.png", f"./{folder}", f"{folder}/*"], tmp_path / "out", batch=3)
     assert (summary.images, summary.skipped) == (8, 0)
-    summary = quiet(tiny_model, [f"./{folder}/../{folder}"], tmp_path / "out")
+    summary = predict(tiny_model, [f"./{folder}/../{folder}"], tmp_path / "out")
     assert (summary.images, summary.skipped) == (0, 8)
     assert len({line["file"] for line in lines(tmp_path / "out")}) == len(lines(tmp_path / "out")) == 8
 
@@ -279,7 +276,7 @@ def test_views_on_every_runtime_and_in_exports(tiny_model, photos, tmp_path, vie
         logits = net(np.stack(pictures).astype(np.float32), training=False).numpy()
         scores = np.exp(logits - logits.max(1, keepdims=True))
         expected.append((scores / scores.sum(1, keepdims=True)).mean(0))
-    export(model, tmp_path / "export", to=("savedmodel", "openvino"), images=files, say=lambda line: None)
+    export(model, tmp_path / "export", to=("savedmodel", "openvino"), images=files)
     for path in (model, tmp_path / "export"):
         for runtime in ("tensorflow", "openvino"):
             found = [result.prediction["scores"] for result in Predictor(path, runtime, "f32", batch=3)(files)]
@@ -312,7 +309,7 @@ def test_a_damaged_export_is_one_line(exported, exports, photos, tmp_path, name,
     if content is not None:
         (tmp_path / "model" / name).write_bytes(content)
     with pytest.raises(RetinueError, match=words) as raised:
-        quiet(tmp_path / "model", [photos / "2.png"], tmp_path / "out")
+        predict(tmp_path / "model", [photos / "2.png"], tmp_path / "out")
     assert "\n" not in str(raised.value)
 
 
@@ -320,7 +317,7 @@ def test_an_overlay_that_can_not_be_written_is_one_line(tiny_model, photos, tmp_
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "overlays").write_text("in the way")
     with pytest.raises(RetinueError, match="overlays.*can't be written"):
-        quiet(tiny_model, [photos / "2.png"], tmp_path / "out", overlay=True, runtime="tensorflow")
+        predict(tiny_model, [photos / "2.png"], tmp_path / "out", overlay=True, runtime="tensorflow")
     assert json.loads((tmp_path / "out" / "predict.json").read_text())["status"] == "failed"
     assert lines(tmp_path / "out") == []  # it is not done, so the next run makes line and overlay
 
@@ -328,26 +325,26 @@ def test_an_overlay_that_can_not_be_written_is_one_line(tiny_model, photos, tmp_
 def test_results_inside_the_photos_are_not_predicted(tiny_model, photos, tmp_path):
     (tmp_path / "a.png").write_bytes((photos / "2.png").read_bytes())
     for _ in range(2):
-        quiet(tiny_model, [tmp_path], tmp_path / "out", overlay=True, runtime="tensorflow")
+        predict(tiny_model, [tmp_path], tmp_path / "out", overlay=True, runtime="tensorflow")
     assert [line["file"] for line in lines(tmp_path / "out")] == [str(tmp_path / "a.png")]
 
 
 def test_another_model_is_refused_before_anything_is_changed(tiny_model, other_model, photos, tmp_path):
-    quiet(tiny_model, [photos / "2.png"], tmp_path / "out", runtime="tensorflow")
+    predict(tiny_model, [photos / "2.png"], tmp_path / "out", runtime="tensorflow")
     before = (tmp_path / "out" / "predictions.jsonl").read_bytes()
     with pytest.raises(UsageError, match="holds predictions of .* give another --out"):
-        quiet(other_model, [photos], tmp_path / "out", runtime="tensorflow")
+        predict(other_model, [photos], tmp_path / "out", runtime="tensorflow")
     assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == before
 
 
 def test_no_files_leave_no_folder(tiny_model, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="no images found"):
-        quiet(tiny_model, [tmp_path / "empty"], tmp_path / "out")
+        predict(tiny_model, [tmp_path / "empty"], tmp_path / "out")
     with pytest.raises(UsageError, match="no such file"):
-        quiet(tiny_model, [tmp_path / "gone.jpg"], tmp_path / "out")
+        predict(tiny_model, [tmp_path / "gone.jpg"], tmp_path / "out")
     with pytest.raises(UsageError, match="coco is for detection"):
-        quiet(tiny_model, [__file__], tmp_path / "out", formats=("coco",))
+        predict(tiny_model, [__file__], tmp_path / "out", formats=("coco",))
     assert not (tmp_path / "out").exists()
 
 
@@ -366,20 +363,18 @@ def test_files_are_taken_as_they_are_needed(tiny_model, photos):
     assert len(taken) <= 40 + 3 * 4
 
 
-def test_an_interrupt_leaves_what_is_done(tiny_model, photos, tmp_path):
+def test_an_interrupt_leaves_what_is_done(tiny_model, photos, tmp_path, logged):
     def interrupt(summary):
         if summary.images == 3:
             raise KeyboardInterrupt
 
-    said = []
+    logged.clear()
     with pytest.raises(KeyboardInterrupt):
-        predict(
-            tiny_model, [photos], tmp_path / "out", runtime="tensorflow", batch=2, progress=interrupt, say=said.append
-        )
-    assert said[-1] == "interrupted after 3 images; run the same command again to go on"
+        predict(tiny_model, [photos], tmp_path / "out", runtime="tensorflow", batch=2, progress=interrupt)
+    assert logged.messages[-1] == "interrupted after 3 images; run the same command again to go on"
     assert len(lines(tmp_path / "out")) == 3
     assert json.loads((tmp_path / "out" / "predict.json").read_text())["status"] == "interrupted"
-    summary = quiet(tiny_model, [photos], tmp_path / "out", runtime="tensorflow")
+    summary = predict(tiny_model, [photos], tmp_path / "out", runtime="tensorflow")
     assert (summary.images, summary.skipped) == (5, 3)
 
 
@@ -405,19 +400,19 @@ def test_a_killed_run_is_gone_on_with(exported, photos, tmp_path):
     with open(written, "rb+") as file:  # as if the kill had come within a line
         file.truncate(written.stat().st_size - 7)
     before = written.read_bytes().count(b"\n")
-    summary = quiet(exported, [f"@{listed}"], out, runtime="tensorflow", formats=("jsonl", "csv"))
+    summary = predict(exported, [f"@{listed}"], out, runtime="tensorflow", formats=("jsonl", "csv"))
     assert 0 < before == summary.skipped < 1000
     assert [os.path.basename(line["file"]) for line in lines(out)] == [f"{number}.png" for number in range(1000)]
     assert sum(1 for _ in open(out / "predictions.csv")) == 1001
 
 
-def test_a_run_that_did_not_come_to_its_end_is_told(tiny_model, photos, tmp_path):
+def test_a_run_that_did_not_come_to_its_end_is_told(tiny_model, photos, tmp_path, logged):
     run = shutil.copytree(tiny_model.folder, tmp_path / "run")
     for status, words in (("interrupted", "was interrupted"), ("running", "is under way, or was killed")):
         (run / "run.json").write_text(json.dumps({"status": status}))
-        said = []
-        predict(type(tiny_model)(run), [photos / "2.png"], tmp_path / status, runtime="tensorflow", say=said.append)
-        assert said[0].startswith(f"warning: {run}: its training {words}; its best weights so far are used")
+        logged.clear()
+        predict(type(tiny_model)(run), [photos / "2.png"], tmp_path / status, runtime="tensorflow")
+        assert logged.messages[0].startswith(f"warning: {run}: its training {words}; its best weights so far are used")
     (run / "run.json").write_text(json.dumps({"status": "done"}))
     assert type(tiny_model)(run).warning == ""
 

@@ -201,7 +201,7 @@ def test_ray_answers_as_the_local_engine_and_leaves_nothing(exported, photos, tm
     assert said[0].startswith("Runtime: ") and said[1].startswith("Ray ") and "on 1 machine" in said[1]
     assert said[2].startswith("9 images, 3 failures") and len(said) == 7, said
     local = tmp_path / "local"
-    predict(exported, [file for file in files if "://" not in str(file)], local, overlay=True, say=lambda line: None)
+    predict(exported, [file for file in files if "://" not in str(file)], local, overlay=True)
     predictions, failures = ((tmp_path / "ray" / name).read_text().splitlines() for name in COMPARED[::2])
     here = (local / "predictions.jsonl").read_text().splitlines()
     assert predictions[:8] == here
@@ -248,7 +248,7 @@ def test_ctrl_c_leaves_at_once_and_goes_on_later(exported, photos, tmp_path):
     assert running.returncode == 1 and said[-1].startswith("interrupted after ") and len(said) == 3, said
     assert json.loads((out / "predict.json").read_text())["status"] == "interrupted"
     done = lines(out)
-    summary = predict(exported, [tmp_path / "many"], out, say=lambda line: None)
+    summary = predict(exported, [tmp_path / "many"], out)
     assert 0 < done == summary.skipped < 8000 and lines(out) == 8000
 
 

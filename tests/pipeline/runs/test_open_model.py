@@ -27,8 +27,9 @@ def test_an_export_without_its_description_is_no_run(exported, tmp_path):
         open_model(copied)
 
 
-def test_files_that_are_not_those_that_were_proven(exported, photos, tmp_path):
-    copied, said = shutil.copytree(exported, tmp_path / "copied"), []
+def test_files_that_are_not_those_that_were_proven(exported, photos, tmp_path, logged):
+    copied = shutil.copytree(exported, tmp_path / "copied")
+    logged.clear()
     assert open_model(copied).warning == ""
     variables = next((copied / "variables").glob("variables.data*"))
     content = bytearray(variables.read_bytes())
@@ -43,5 +44,5 @@ def test_files_that_are_not_those_that_were_proven(exported, photos, tmp_path):
     shutil.copyfile(exported / "export.json", copied / "export.json")
     shutil.copyfile(next((exported / "variables").glob("variables.data*")), variables)
     config.write_text(config.read_text("utf-8") + "# mine\n", encoding="utf-8")
-    predict(copied, [photos / "2.png"], tmp_path / "out", say=said.append)
-    assert "its files have changed" in said[0]
+    predict(copied, [photos / "2.png"], tmp_path / "out")
+    assert "its files have changed" in logged.messages[0]

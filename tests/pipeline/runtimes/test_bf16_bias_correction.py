@@ -115,7 +115,7 @@ def test_a_run_measures_once_and_an_export_takes_it_along(own_model, photos, tmp
     first = runtimes.load(model, "openvino", "bf16")(batch)["scores"]
     kept = (model.folder / "bf16.npz").read_bytes()
     assert len(bf16_bias_correction._read(model.folder / "bf16.npz")) == 2
-    export(model, tmp_path / "exported", to=["savedmodel", "openvino"], say=lambda line: None)
+    export(model, tmp_path / "exported", to=["savedmodel", "openvino"])
     assert (tmp_path / "exported" / "bf16.npz").read_bytes() == kept
     shutil.rmtree(own)
     for other in (model, open_model(tmp_path / "exported")):

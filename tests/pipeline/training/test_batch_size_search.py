@@ -73,7 +73,7 @@ def test_packed_and_back(batch):
 
 
 @pytest.mark.slow
-def test_a_run_finds_its_batch_size_and_keeps_it(tmp_path):
+def test_a_run_finds_its_batch_size_and_keeps_it(tmp_path, logged):
     from retinue.pipeline.runs.run import open_model
     from retinue.pipeline.training.train import train
 
@@ -89,8 +89,8 @@ def test_a_run_finds_its_batch_size_and_keeps_it(tmp_path):
         "evaluate.bootstrap_samples=0",
     ]
     settings += ["model.backbone=lenet5", "model.weights=none", "model.input_size=32", "augment.crop_scale=[1, 1]"]
-    said = []
-    run, _ = train(tmp_path / "photos", load_config(settings=settings), tmp_path / "run", say=said.append)
+    logged.clear()
+    run, _ = train(tmp_path / "photos", load_config(settings=settings), tmp_path / "run")
     found = open_model(run.folder).config.train.batch_size
     assert found in (8, 16)
-    assert any(line.startswith(f"train.batch_size=auto: {found}, since") for line in said)
+    assert any(line.startswith(f"train.batch_size=auto: {found}, since") for line in logged.messages)

@@ -32,12 +32,11 @@ def cache(tmp_path, monkeypatch):
 
 
 def make_features(folder, photos, settings=(), first_epoch=0):
-    """(`Trainer`, its computed `StageFeatures`, the lines that were said)."""
-    lines = []
-    trainer = tiny.make_trainer(folder, photos, [*HEAD, *settings], say=lines.append)
+    """(`Trainer`, its computed `StageFeatures`)."""
+    trainer = tiny.make_trainer(folder, photos, [*HEAD, *settings])
     features = stage_features(trainer, first_epoch)
     features.compute(trainer.progress, stopped=lambda: False)
-    return trainer, features, lines
+    return trainer, features
 
 
 def stage_features(trainer, first_epoch=0):
@@ -59,7 +58,7 @@ def head_weights(trainer):
 @pytest.mark.parametrize(("views", "changed"), [(3, True), (1, False)])
 def test_features_are_those_of_the_pictures_that_training_would_see(photos, tmp_path, views, changed):
     settings = [f"train.cached_feature_views={views}"]
-    trainer, features, _ = make_features(tmp_path / "run", photos, settings, first_epoch=5)
+    trainer, features = make_features(tmp_path / "run", photos, settings, first_epoch=5)
     example = trainer.task.example(training=changed)
     for view in range(views):
         rows = np.arange(len(trainer.train))
@@ -72,7 +71,7 @@ def test_features_are_those_of_the_pictures_that_training_would_see(photos, tmp_
 
 @pytest.mark.parametrize("views", ["none", "dihedral"])
 def test_scores_of_held_out_files_are_those_of_the_whole_net(photos, tmp_path, views):
-    trainer, features, _ = make_features(tmp_path / "run", photos, [f"evaluate.tta={views}"])
+    trainer, features = make_features(tmp_path / "run", photos, [f"evaluate.tta={views}"])
     plain, found = trainer.validate(), features.scores()
     assert found.value == plain.value and found.count == plain.count
     assert found.numbers["log_loss"] == pytest.approx(plain.numbers["log_loss"], abs=1e-5)
@@ -97,7 +96,7 @@ def test_the_head_is_the_one_that_learns_from_the_photos(photos, tmp_path, setti
 
 
 def test_fewer_views_than_epochs_come_in_turn(photos, tmp_path):
-    _, features, _ = make_features(tmp_path / "run", photos, ["train.cached_feature_views=2"])
+    _, features = make_features(tmp_path / "run", photos, ["train.cached_feature_views=2"])
     first, second, third = (
         next(iter(features.batches(21, first_step=step)))[0].numpy() for step in (0, 1, 2)
     )  # one step an epoch
@@ -106,7 +105,7 @@ def test_fewer_views_than_epochs_come_in_turn(photos, tmp_path):
 
 
 def test_a_file_drawn_twice_in_an_epoch_has_two_looks(photos, tmp_path):
-    trainer, features, _ = make_features(tmp_path / "run", photos, ["train.class_balance=sampler"])
+    trainer, features = make_features(tmp_path / "run", photos, ["train.class_balance=sampler"])
     batch = next(iter(features.batches(21, first_step=0)))[0].numpy()
     labels = trainer.train.columns["label"]
     drawn = batch_rows(len(labels), labels, batch_size=21, seed=0, order="balanced", step=0)
@@ -146,7 +145,7 @@ def test_stopped_while_computing_keeps_whole_shards(photos, tmp_path, cache):
 
 
 def test_the_cache_is_that_of_weights_data_and_augmentation(photos, tmp_path):
-    _, features, _ = make_features(tmp_path / "first", photos)
+    _, features = make_features(tmp_path / "first", photos)
     mine, held_out = features.learned.cache.folder, features.scored.cache.folder
 
     def folder_of(name, photos=photos, settings=(), shift=0.0, first_epoch=0):
@@ -171,13 +170,14 @@ def test_the_cache_is_that_of_weights_data_and_augmentation(photos, tmp_path):
     assert len({mine, *others}) == 1 + len(others)
 
 
-def test_a_damaged_shard_is_computed_again(photos, tmp_path):
-    _, features, _ = make_features(tmp_path / "run", photos)
+def test_a_damaged_shard_is_computed_again(photos, tmp_path, logged):
+    _, features = make_features(tmp_path / "run", photos)
     whole = features.learned.cache.take(np.zeros(21, int), np.arange(21))
     path = features.learned.cache.folder / "view-000-0001.npy"
     path.write_bytes(path.read_bytes()[:-4])
-    _, again, lines = make_features(tmp_path / "again", photos)
-    assert "computed once" in lines[0]
+    logged.clear()
+    _, again = make_features(tmp_path / "again", photos)
+    assert "computed once" in logged.messages[0]
     np.testing.assert_array_equal(again.learned.cache.take(np.zeros(21, int), np.arange(21)), whole)
 
 
@@ -191,7 +191,7 @@ def test_a_file_that_broke_meanwhile_is_named(tmp_path):
 
 
 def test_several_labels_a_file_learn_from_features_too(photos, tmp_path):
-    trainer, _, _ = make_features(tmp_path / "run", photos)
+    trainer, _ = make_features(tmp_path / "run", photos)
     label = trainer.train.columns["label"]
     labels = Ragged(np.repeat(label, 2) % 2, np.arange(0, 2 * len(label) + 1, 2, dtype=np.int64))
     dataset = dataclasses.replace(trainer.train, columns={"labels": labels})

@@ -55,13 +55,14 @@ def test_times_are_those_of_the_files(tmp_path):
     assert "smaller photos: their shorter side has 1000 pixels, of which 64 are ample for a net of 32" in line
 
 
-def test_it_is_said_after_the_epoch_in_which_it_happened(tmp_path, monkeypatch):
-    photos, said = make_photos(tmp_path / "photos", 6), []
+def test_it_is_said_after_the_epoch_in_which_it_happened(tmp_path, monkeypatch, logged):
+    photos = make_photos(tmp_path / "photos", 6)
+    logged.clear()
     monkeypatch.setattr("retinue.pipeline.training.input_bottleneck.is_due", lambda history, seconds: len(history) == 1)
     settings = ["train.stages.head.epochs=1", "train.stages.all.epochs=1"]
-    make_trainer(tmp_path / "run", photos, settings, say=said.append).run_all()
-    epochs = [line for line in said if line.startswith("epoch")]
+    make_trainer(tmp_path / "run", photos, settings).run_all()
+    epochs = [line for line in logged.messages if line.startswith("epoch")]
     assert len(epochs) == 2 and all("of it waiting for data" in line for line in epochs)
-    assert [place for place, line in enumerate(said) if "went to waiting for data" in line] == [
-        said.index(epochs[0]) + 1
+    assert [place for place, line in enumerate(logged.messages) if "went to waiting for data" in line] == [
+        logged.messages.index(epochs[0]) + 1
     ]

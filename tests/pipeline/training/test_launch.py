@@ -33,7 +33,7 @@ def test_gpus_and_cores_are_shared_out(monkeypatch):
     assert launch._cores(0, 8) is None
 
 
-def test_all_end_soon_when_one_fails_and_its_words_are_shown(monkeypatch, tmp_path):
+def test_all_end_soon_when_one_fails_and_its_words_are_shown(monkeypatch, tmp_path, logged):
     """Worker 1 fails at once; worker 0 would go on for a minute."""
     program = tmp_path / "worker.py"
     program.write_text(
@@ -45,19 +45,22 @@ def test_all_end_soon_when_one_fails_and_its_words_are_shown(monkeypatch, tmp_pa
     start = launch.subprocess.Popen
     monkeypatch.setattr(launch.subprocess, "Popen", lambda _, **options: start([sys.executable, program], **options))
     monkeypatch.setattr(launch, "GRACE", 1.0)
-    lines, began = [], time.monotonic()
-    code = launch.launch(2, "photos", ("photos",), str(tmp_path / "run"), restarts=5, say=lines.append)
+    began = time.monotonic()
+    logged.clear()
+    code = launch.launch(2, "photos", ("photos",), str(tmp_path / "run"), restarts=5)
     assert code == 1 and time.monotonic() - began < 20
-    text = "\n".join(lines)
+    text = "\n".join(logged.messages)
     assert "worker 1 ended with code 1" in text and "cat.jpg is broken" in text and "restart" not in text
 
 
-def test_a_job_ended_by_a_signal_says_how_to_go_on(monkeypatch, tmp_path):
+def test_a_job_ended_by_a_signal_says_how_to_go_on(monkeypatch, tmp_path, logged):
     monkeypatch.setattr(launch, "_run", lambda *_: ([138, 138], 0))
     monkeypatch.setattr(launch._Signals, "__enter__", lambda signals: signals._note(signal.SIGTERM, None) or signals)
-    lines = []
-    assert launch.launch(2, "my photos", ("my photos",), str(tmp_path / "run"), restarts=5, say=lines.append) == 138
-    assert lines == [f"go on with: retinue launch --workers 2 -- train 'my photos' --out {tmp_path}/run --resume"]
+    logged.clear()
+    assert launch.launch(2, "my photos", ("my photos",), str(tmp_path / "run"), restarts=5) == 138
+    assert logged.messages == [
+        f"go on with: retinue launch --workers 2 -- train 'my photos' --out {tmp_path}/run --resume"
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,6 @@ def test_two_workers_of_which_one_is_killed_end_as_if_it_had_not_been(photos, tm
 @pytest.mark.slow
 def test_other_faults_end_all_within_a_minute(photos, tmp_path):
     codes = {"hung": 138, "SIGTERM to one": 138, "SIGTERM to all": 138, "full disk": 1}
-    rows = other_faults(tmp_path, photos, 2, say=lambda line: None)
+    rows = other_faults(tmp_path, photos, 2)
     assert {row["fault"]: row["exit_code"] for row in rows} == codes
     assert all(float(row["seconds_until_all_ended"] or 0) < 60 and not row["half_written"] for row in rows)

@@ -35,7 +35,7 @@ def test_eight_real_tiles_are_learned_by_heart(tmp_path):
     task = Detection(config, data.classes)
     model = task.build()
     run = Run.create(tmp_path / "run", task, "test")
-    history = Trainer(run, task, model, tiles, None, Progress(lambda line: None)).run_all()
+    history = Trainer(run, task, model, tiles, None, Progress()).run_all()
     assert history[-1]["loss"] < 0.5 * history[10]["loss"]
     scores = Evaluation(task, model, tiles)()
     assert scores.numbers["ap50"] > 0.95

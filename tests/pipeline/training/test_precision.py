@@ -16,8 +16,8 @@ def photos(tmp_path_factory):
     return tiny.make_photos(tmp_path_factory.mktemp("photos"))
 
 
-def trained(folder, photos, *settings, say=lambda line: None):
-    trainer = tiny.make_trainer(folder, photos, settings, say=say)
+def trained(folder, photos, *settings):
+    trainer = tiny.make_trainer(folder, photos, settings)
     trainer.run_all()
     return trainer
 
@@ -75,10 +75,9 @@ def test_the_scale_of_the_loss_is_in_the_checkpoint(photos, tmp_path):
     assert int(again.learner.optimizer.step_counter.numpy()) == 3
 
 
-def test_steps_that_are_left_out_are_counted_and_told(photos, tmp_path):
-    said = []
+def test_steps_that_are_left_out_are_counted_and_told(photos, tmp_path, logged):
     settings = ["train.precision=mixed_float16", "train.stages.all.epochs=0"]
-    trainer = tiny.make_trainer(tmp_path / "run", photos, settings, say=said.append)
+    trainer = tiny.make_trainer(tmp_path / "run", photos, settings)
     step = trainer.progress.step
 
     def raise_scale(images, waiting):
@@ -94,8 +93,8 @@ def test_steps_that_are_left_out_are_counted_and_told(photos, tmp_path):
     trainer.run_all()
     for before, after in zip(trainer.before, trainer.after, strict=True):
         np.testing.assert_array_equal(before, after)
-    assert any(line.startswith("1 of 5 steps were left out") for line in said)
-    assert sum("were left out" in line for line in said) == 1
+    assert any(line.startswith("1 of 5 steps were left out") for line in logged.messages)
+    assert sum("were left out" in line for line in logged.messages) == 1
 
 
 def test_scores_do_not_hang_on_the_precision_of_training(photos, tmp_path):
@@ -157,16 +156,15 @@ def test_rates_follow_the_batch_size():
 
 
 @pytest.mark.slow
-def test_a_large_batch_with_its_recipe_trains(photos, tmp_path):
-    said = []
+def test_a_large_batch_with_its_recipe_trains(photos, tmp_path, logged):
     settings = [
         "train.batch_size=16",
         "train.reference_batch_size=4",
         "train.gradient_accumulation_steps=4",
         "train.warmup_epochs=1",
     ]
-    trainer = trained(tmp_path / "run", photos, *settings, "train.stages.all.epochs=20", say=said.append)
-    assert any(line.startswith("stage head: 2 epochs at rate 0.004") for line in said)
+    trainer = trained(tmp_path / "run", photos, *settings, "train.stages.all.epochs=20")
+    assert any(line.startswith("stage head: 2 epochs at rate 0.004") for line in logged.messages)
     assert max(row["rate"] for row in trainer.state["history"]) == pytest.approx(0.004)
     assert losses(trainer)[-1] < 0.9 * losses(trainer)[0]
 

@@ -88,18 +88,17 @@ def test_not_a_number_stops_and_names_the_files_of_the_batch(photos, tmp_path):
     assert not (tmp_path / "run" / "best.weights.h5").exists()
 
 
-def test_early_stop_ends_a_stage(photos, tmp_path):
-    lines = []
+def test_early_stop_ends_a_stage(photos, tmp_path, logged):
     settings = [
         "train.stages.head.epochs=9",
         "train.stages.head.learning_rate=1e-12",
         "train.stages.all.epochs=1",
         "train.early_stopping_patience=2",
     ]
-    trainer = tiny.make_trainer(tmp_path / "run", photos, settings, say=lines.append)
+    trainer = tiny.make_trainer(tmp_path / "run", photos, settings)
     history = trainer.run_all()
     assert [row["stage"] for row in history] == ["head"] * 3 + ["all"]
-    assert any("ends early" in line for line in lines)
+    assert any("ends early" in line for line in logged.messages)
 
 
 def test_a_file_that_breaks_during_training_is_named(photos, tmp_path):

@@ -30,7 +30,6 @@ SMALL = {
     "evaluate__batch_size": 3,
     "data__val_fraction": 0.34,
 }
-quiet = {"say": lambda line: None}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +45,7 @@ def run(photos, tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
     out = tmp_path_factory.mktemp("exported") / "model"
-    retinue.export(str(run[0].folder), out, to=("savedmodel", "openvino"), **quiet)
+    retinue.export(str(run[0].folder), out, to=("savedmodel", "openvino"))
     return out
 
 
@@ -69,7 +68,7 @@ def test_run_folder(run):
 def test_masks_are_written_at_their_own_size(run, photos, tmp_path):
     files = sorted((photos / "images").iterdir())
     options = {"runtime": "tensorflow", "formats": ("jsonl", "csv"), "overlay": True}
-    retinue.predict(str(run[0].folder), [str(photos / "images")], tmp_path / "out", **options, **quiet)
+    retinue.predict(str(run[0].folder), [str(photos / "images")], tmp_path / "out", **options)
     rows = {row["file"]: row for row in lines(tmp_path / "out")}
     assert set(rows) == {str(file) for file in files}
     for file, row in rows.items():

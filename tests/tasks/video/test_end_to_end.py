@@ -29,7 +29,6 @@ SMALL = SMALL_JOB | {
     "evaluate__batch_size": 3,
     "data__on_invalid": "skip",
 }
-quiet = {"say": lambda line: None}
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +86,12 @@ def test_a_clip_that_vanished_is_named(run, clips):
     assert told == f"{clips / 'gone.avi'}: there is no such clip"
 
 
-def test_the_same_answers_from_everything(run, clips, tmp_path):
+def test_the_same_answers_from_everything(run, clips, tmp_path, logged):
     folder = run[0].folder
-    retinue.predict(str(folder), [str(clips)], tmp_path / "tf", runtime="tensorflow", **quiet)
-    said = []
-    summary = retinue.predict(str(folder), [str(clips)], tmp_path / "ov", runtime="openvino", say=said.append)
-    assert any("broken.mp4: " in line for line in said) and said[-1].endswith("failures.jsonl")
+    retinue.predict(str(folder), [str(clips)], tmp_path / "tf", runtime="tensorflow")
+    logged.clear()
+    summary = retinue.predict(str(folder), [str(clips)], tmp_path / "ov", runtime="openvino")
+    assert any("broken.mp4: " in line for line in logged.messages) and logged.messages[-1].endswith("failures.jsonl")
     assert summary.exit_code == 3 and summary.failures == 1 and summary.images == 16
     assert "broken.mp4" in (tmp_path / "ov" / "failures.jsonl").read_text("utf-8")
     first, second = lines(tmp_path / "tf"), lines(tmp_path / "ov")
@@ -114,16 +113,16 @@ def test_the_same_answers_from_everything(run, clips, tmp_path):
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
     out = tmp_path_factory.mktemp("exported") / "model"
-    retinue.export(str(run[0].folder), out, to=("savedmodel", "openvino"), **quiet)
+    retinue.export(str(run[0].folder), out, to=("savedmodel", "openvino"))
     return out
 
 
 def test_the_export_says_the_same(run, exported, clips, tmp_path):
     described = json.loads((exported / "export.json").read_text("utf-8"))
     assert len(described["clips"]) == 8 and all(proof["same"] == 8 for proof in described["formats"].values())
-    retinue.predict(str(run[0].folder), [str(clips / "red left")], tmp_path / "run", runtime="tensorflow", **quiet)
+    retinue.predict(str(run[0].folder), [str(clips / "red left")], tmp_path / "run", runtime="tensorflow")
     for runtime in ("tensorflow", "openvino"):
-        retinue.predict(str(exported), [str(clips / "red left")], tmp_path / runtime, runtime=runtime, **quiet)
+        retinue.predict(str(exported), [str(clips / "red left")], tmp_path / runtime, runtime=runtime)
         for one, other in zip(lines(tmp_path / "run"), lines(tmp_path / runtime), strict=True):
             assert one["file"] == other["file"]
             scores = [{entry["label"]: entry["score"] for entry in line["labels"]} for line in (one, other)]
@@ -155,7 +154,7 @@ def test_windows_over_a_long_video(run, tmp_path):
     parts = [moving(seed, step, count=8) for seed, step in ((1, 2), (2, -2), (3, 2))]
     long = write_video(tmp_path / "long.avi", [frame for part in parts for frame in part], rate=10)
     folder = str(run[0].folder)
-    summary = retinue.predict(folder, [str(long)], tmp_path / "out", window=0.8, formats=("jsonl", "csv"), **quiet)
+    summary = retinue.predict(folder, [str(long)], tmp_path / "out", window=0.8, formats=("jsonl", "csv"))
     found = lines(tmp_path / "out")
     assert summary.images == 3 and "windows" in str(summary)
     assert [(line["start"], line["end"]) for line in found] == [(0.0, 0.8), (0.8, 1.6), (1.6, 2.4)]
@@ -163,36 +162,35 @@ def test_windows_over_a_long_video(run, tmp_path):
     table = list(csv.DictReader(open(tmp_path / "out" / "predictions.csv")))
     assert [row["start"] for row in table] == ["0.0", "0.8", "1.6"]
     alone = write_video(tmp_path / "alone.avi", parts[1], rate=10)
-    retinue.predict(folder, [str(alone)], tmp_path / "alone", **quiet)
+    retinue.predict(folder, [str(alone)], tmp_path / "alone")
     one = {entry["label"]: entry["score"] for entry in lines(tmp_path / "alone")[0]["labels"]}
     for entry in found[1]["labels"]:
         assert entry["score"] == pytest.approx(one[entry["label"]], abs=0.02)  # but for the coding, the same clip
     content = (tmp_path / "out" / "predictions.jsonl").read_text("utf-8")
     torn = "\n".join(content.splitlines()[:2]) + "\n" + content.splitlines()[2][:20]
     (tmp_path / "out" / "predictions.jsonl").write_text(torn, "utf-8")
-    again = retinue.predict(folder, [str(long)], tmp_path / "out", window=0.8, **quiet)
+    again = retinue.predict(folder, [str(long)], tmp_path / "out", window=0.8)
     assert again.images == 1 and again.skipped == 2
     assert (tmp_path / "out" / "predictions.jsonl").read_text("utf-8") == content
     with pytest.raises(UsageError, match="in windows of 0.8 s every 0.8 s"):
-        retinue.predict(folder, [str(long)], tmp_path / "out", window=0.4, **quiet)
+        retinue.predict(folder, [str(long)], tmp_path / "out", window=0.4)
 
 
 def test_bad_sources_are_named(run, clips, tmp_path):
     folder = str(run[0].folder)
-    summary = retinue.predict(folder, ["file://nowhere/x.mp4"], tmp_path / "stream", **quiet)
+    summary = retinue.predict(folder, ["file://nowhere/x.mp4"], tmp_path / "stream")
     assert summary.failures == 1 and summary.exit_code == 3
     assert "can't be opened" in (tmp_path / "stream" / "failures.jsonl").read_text("utf-8")
     with pytest.raises(UsageError, match="--overlay"):
-        retinue.predict(folder, [str(clips)], tmp_path / "overlay", overlay=True, **quiet)
+        retinue.predict(folder, [str(clips)], tmp_path / "overlay", overlay=True)
     with pytest.raises(UsageError, match="no clips found"):
         (tmp_path / "none").mkdir()
-        retinue.predict(folder, [str(tmp_path / "none")], tmp_path / "out", **quiet)
+        retinue.predict(folder, [str(tmp_path / "none")], tmp_path / "out")
 
 
 @pytest.mark.slow
-def test_an_svm_on_held_out_clips(clips, tmp_path):
+def test_an_svm_on_held_out_clips(clips, tmp_path, logged):
     """Fitted on clips that the streams did not learn from, kept in the weights, and used by everything."""
-    said = []
     settings = {
         **SMALL,
         "video__fusion": "svm",
@@ -200,21 +198,21 @@ def test_an_svm_on_held_out_clips(clips, tmp_path):
         "train__stages": {"all": {"epochs": 1, "learning_rate": 2e-3, "backbone_lr_multiplier": 1.0}},
     }
     config = config_for(str(clips), options={key.replace("__", "."): value for key, value in settings.items()})
-    run, scores = train(str(clips), config, tmp_path / "run", say=said.append)
-    assert any("an SVM, fitted on 4 clips" in line for line in said)
+    run, scores = train(str(clips), config, tmp_path / "run")
+    assert any("an SVM, fitted on 4 clips" in line for line in logged.messages)
     model = retinue.load(str(run.folder))
     assert model.get_layer("fusion").get_weights()[1].any()
     assert retinue.evaluate(str(run.folder), str(clips), split="val").value == scores.value
-    retinue.export(str(run.folder), tmp_path / "export", to=("savedmodel", "openvino"), **quiet)
+    retinue.export(str(run.folder), tmp_path / "export", to=("savedmodel", "openvino"))
 
 
 def test_one_stream_alone_and_stored_flow(clips, tmp_path):
     flow_folder = tmp_path / "flow"
-    extract([str(clips)], flow_folder, bound=4.0, size=(36, 48), **quiet)
+    extract([str(clips)], flow_folder, bound=4.0, size=(36, 48))
     settings = {**SMALL, "video__architecture": "temporal", "video__flow_folder": str(flow_folder)}
     run, scores = retinue.train(str(clips), str(tmp_path / "run"), **settings)
     assert "streams" not in scores.tables and scores.headline == "accuracy"
-    retinue.predict(str(run.folder), [str(clips / "red left")], tmp_path / "out", **quiet)
+    retinue.predict(str(run.folder), [str(clips / "red left")], tmp_path / "out")
     assert "streams" not in lines(tmp_path / "out")[0]
     with pytest.raises(UsageError, match="made with dis, bound 4"):
         retinue.train(str(clips), str(tmp_path / "other"), **{**settings, "video__flow_bound": 8.0})

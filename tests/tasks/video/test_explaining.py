@@ -21,7 +21,6 @@ OPTIONS = SMALL | {
     "train__stages": {"all": {"epochs": 1, "learning_rate": 2e-3, "backbone_lr_multiplier": 1.0}},
     "evaluate__bootstrap_samples": 0,
 }
-quiet = {"say": lambda line: None}
 TOP, LEFT = 2, 8  # of the 32 pixels that the net sees of 36 x 48
 
 
@@ -54,11 +53,12 @@ def seen(run, clips):
     return model.task, model.build(), cut
 
 
-def test_saliency_of_each_stream_is_the_gradient_of_its_own_logit(run, clips, seen, tmp_path):
+def test_saliency_of_each_stream_is_the_gradient_of_its_own_logit(run, clips, seen, tmp_path, logged):
     task, net, inputs = seen
-    target, said = task.classes.index("red right"), []
+    target = task.classes.index("red right")
+    logged.clear()
     clip = str(clips / "red left" / "0.avi")
-    explain(str(run), [clip], tmp_path / "why", methods="saliency", class_name="Red right", say=said.append)
+    explain(str(run), [clip], tmp_path / "why", methods="saliency", class_name="Red right")
     tensors = {name: tf.constant(array) for name, array in inputs.items()}
     for stream, name in (("spatial", "frames"), ("temporal", "flow")):
         with tf.GradientTape() as tape:
@@ -72,13 +72,17 @@ def test_saliency_of_each_stream_is_the_gradient_of_its_own_logit(run, clips, se
         )
         assert not found[:, :TOP].any() and not found[:, :, :LEFT].any() and not found[:, :, LEFT + 32 :].any()
     (entry,) = json.loads((tmp_path / "why" / "explained.json").read_text())
-    retinue.predict(str(run), [clip], tmp_path / "predicted", **quiet)
+    retinue.predict(str(run), [clip], tmp_path / "predicted")
     prediction = json.loads((tmp_path / "predicted" / "predictions.jsonl").read_text())
     assert entry["class"] == "red right" and entry["snippets"] == [1, 2] and entry["of"] == 2
     assert entry["score"] == pytest.approx(_score_of(prediction["labels"], "red right"), abs=1e-5)
     own = {name: _score_of(labels, "red right") for name, labels in prediction["streams"].items()}
     assert entry["streams"] == pytest.approx(own, abs=1e-5)
-    assert "explaining red right" in said[0] and "frames alone" in said[0] and "motion alone" in said[0]
+    assert (
+        "explaining red right" in logged.messages[0]
+        and "frames alone" in logged.messages[0]
+        and "motion alone" in logged.messages[0]
+    )
 
 
 def _score_of(labels, name):
@@ -88,7 +92,7 @@ def _score_of(labels, name):
 def test_occlusion_covers_frames_with_their_mean_and_motion_with_none(run, clips, seen, tmp_path):
     task, net, inputs = seen
     clip, target = clips / "red left" / "0.avi", task.classes.index("red left")
-    explain(str(run), [clip], tmp_path / "why", methods="occlusion", class_name="red left", **quiet)
+    explain(str(run), [clip], tmp_path / "why", methods="occlusion", class_name="red left")
     for stream, name in (("spatial", "frames"), ("temporal", "flow")):
         found = np.load(tmp_path / "why" / "0" / f"{stream}-occlusion.npy")
         one = {each: array[:, :1].copy() for each, array in inputs.items()}
@@ -109,10 +113,13 @@ def _probability(net, inputs, stream, target):
     return float(keras.ops.softmax(logits)[0, target])
 
 
-def test_every_method_of_clips(run, clips, tmp_path):
-    said = []
-    explain(str(run), [str(clips / "blue right")], tmp_path / "why", methods="all", say=said.append)
-    assert said[0].startswith("left out ") and "dream" in said[0] and "for photos, not for clips" in said[0]
+def test_every_method_of_clips(run, clips, tmp_path, logged):
+    explain(str(run), [str(clips / "blue right")], tmp_path / "why", methods="all")
+    assert (
+        logged.messages[0].startswith("left out ")
+        and "dream" in logged.messages[0]
+        and "for photos, not for clips" in logged.messages[0]
+    )
     names = {file.name for file in (tmp_path / "why" / "1").iterdir()}
     methods = ("occlusion", "saliency", "smoothgrad", "grad-cam", "integrated-gradients")
     assert names == {f"{stream}-{method}.npy" for stream in ("spatial", "temporal") for method in methods}
@@ -122,8 +129,8 @@ def test_every_method_of_clips(run, clips, tmp_path):
 
 def test_layers_of_one_stream(run, clips, tmp_path):
     clip = str(clips / "red left" / "0.avi")
-    explain(str(run), [clip], tmp_path / "why", methods="grad-cam", layer="temporal_conv1", **quiet)
-    explain(str(run), [clip], tmp_path / "last", methods="grad-cam", **quiet)
+    explain(str(run), [clip], tmp_path / "why", methods="grad-cam", layer="temporal_conv1")
+    explain(str(run), [clip], tmp_path / "last", methods="grad-cam")
     first, last = (
         {stream: np.load(tmp_path / name / "0" / f"{stream}-grad-cam.npy") for stream in ("spatial", "temporal")}
         for name in ("why", "last")
@@ -145,7 +152,7 @@ def test_layers_of_one_stream(run, clips, tmp_path):
 )
 def test_what_a_video_model_has_no_answer_to(run, clips, tmp_path, options, message):
     with pytest.raises(UsageError, match=message):
-        explain(str(run), [str(clips / "red left")], tmp_path / "why", **options, **quiet)
+        explain(str(run), [str(clips / "red left")], tmp_path / "why", **options)
     assert not (tmp_path / "why").exists()
 
 
