@@ -14,7 +14,7 @@ from retinue.data.storage.scratch import scratch_folder
 
 STORE_BYTES = 500_000_000  # of our own Ray, for answers on their way; what does not fit goes to the disk
 KNOCKS_FOR = 10.0  # seconds
-DEATHS = "worker died|worker was killed|died or was killed|running low on memory"  # what Ray prints of them
+DEATHS = "worker died|running low on memory|marked dead"  # of what Ray prints when workers or machines are lost
 INSTALL = "`pip install 'retinue[ray]'`"
 TOKEN = secrets.token_hex(32)  # without which nobody else may use our own Ray; it keeps the first that a process has
 
