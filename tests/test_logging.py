@@ -6,7 +6,9 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -49,9 +51,22 @@ def run(*arguments):
     return done
 
 
-def packed(photos, tmp_path, *flags):
-    """What `retinue pack` prints, which logs messages and warnings of several modules."""
-    done = run(*flags, "pack", photos, "--out", tmp_path / f"pack{len(flags)}{''.join(flags)}")
+@pytest.fixture
+def clips(tmp_path):
+    """A clip, and a file that is none."""
+    (tmp_path / "clips").mkdir()
+    writer = cv2.VideoWriter(str(tmp_path / "clips" / "a.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    for number in range(3):
+        writer.write(np.full((48, 64, 3), 20 * number, np.uint8))
+    writer.release()
+    (tmp_path / "clips" / "broken.mp4").write_bytes(b"no video")
+    return tmp_path / "clips"
+
+
+def flow_of(clips, *flags):
+    """The lines that `retinue flow` prints: a message, and warnings of the file that can't be read."""
+    with tempfile.TemporaryDirectory() as out:
+        done = run(*flags, "flow", clips, "--out", out, "--size", "48x64")
     assert done.exit_code == 3, done.output
     return done.stdout.splitlines()
 
@@ -65,20 +80,17 @@ def test_the_library_prints_nothing_by_itself(photos):
     assert (done.stdout, done.stderr) == ("", "")
 
 
-def test_each_line_is_printed_once_and_plain(photos, tmp_path):
+def test_each_line_is_printed_once_and_plain(clips):
     for _ in range(2):  # the second command attaches no second handler
-        lines = packed(photos, tmp_path)
-        (tmp_path / "pack0").rename(tmp_path / f"moved{_}")
-        assert [line.split()[0] for line in lines] == ["empty:", "packed", "next:"]
-        assert lines[2] == f"next:    retinue train {tmp_path / 'pack0'}"
+        lines = flow_of(clips)
+        assert [line.split()[0] for line in lines] == ["1", f"{clips}/broken.mp4:", "all"]
 
 
-def test_verbose_names_the_module_and_quiet_leaves_warnings(photos, tmp_path):
-    lines = packed(photos, tmp_path, "-v")
-    assert lines[0].startswith("retinue.data.checking.check_report: empty: ")
-    assert lines[-1].startswith("retinue.pipeline.pack: next: ")
-    (warning,) = packed(photos, tmp_path, "-q")
-    assert warning.startswith("empty: ") and "broken.png" in warning
+def test_verbose_names_the_module_and_quiet_leaves_warnings(clips):
+    lines = flow_of(clips, "-v")
+    assert lines[0].startswith("retinue.pipeline.flow: 1 clips, ") and len(lines) == 3
+    warnings = flow_of(clips, "-q")
+    assert len(warnings) == 2 and warnings[0].startswith(f"  {clips}/broken.mp4: ")
     assert run("-v", "-q", "recipes").exit_code == 2
 
 
@@ -87,6 +99,14 @@ def test_quiet_prints_the_results_that_a_command_is_for(photos, monkeypatch, tmp
     assert run("-q", "recipes").stdout == run("recipes").stdout != ""
     assert json.loads(run("-q", "check", photos, "--json").stdout)["files"] == 41
     assert "cat 20" in run("-q", "check", photos).stdout
+
+
+def test_launch_gives_its_workers_the_same_flags(monkeypatch):
+    given = []
+    monkeypatch.setattr("retinue.pipeline.training.launch.launch", lambda *_, flags, **__: given.append(flags) or 0)
+    for flags in ([], ["-q"], ["-v"]):
+        run(*flags, "launch", "--workers", "2", "--", "train", "photos", "--out", "run")
+    assert given == [[], ["-q"], ["-v"]]
 
 
 def test_messages_beside_json_go_to_the_standard_error(photos, monkeypatch):

@@ -158,10 +158,6 @@ def _opened(path):
     if path.isdigit() and not os.path.isfile(path):
         with opencv_quiet:
             return cv2.VideoCapture(int(path))
-    return _with_ffmpeg(path)
-
-
-def _with_ffmpeg(path):
     # One thread a clip: several clips are read at a time, and a decoder that waits for its own threads is slower.
     with opencv_quiet, ffmpeg_quiet():
         return cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
