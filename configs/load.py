@@ -197,7 +197,7 @@ def _explain(problem, merged, origins):
     if problem["loc"][-1] == "[key]":
         return order, f"{origin}: the name of a stage must be text; write it in quotes"
     if problem["type"] == "missing" and place == problem["loc"]:
-        return order, f"{origin}: {key} is missing: {expected(field)}, {field.description}"
+        return order, f"{origin}: {key} is missing. It must be {expected(field)}. {field.description}"
     message = problem["msg"].removeprefix("Value error, ") if problem["type"] == "value_error" else None
     value = new_value(names, problem["input"])
     if value:
