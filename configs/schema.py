@@ -237,7 +237,7 @@ class TrainConfig(Section):
     @classmethod
     def _check_stages(cls, stages: dict[str, Stage]) -> dict[str, Stage]:
         if not sum(stage.epochs for stage in stages.values()):
-            raise ValueError("one or more stages, at least one of them with epochs above 0")
+            raise ValueError("one or more stages with at least one epoch")
         return stages
 
 
