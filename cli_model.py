@@ -142,9 +142,16 @@ def export(run, out, formats, precision, accept_loss, images, versioned):
 @click.option("--class", "class_name", metavar="NAME", help="The class to explain.  [default: the model's answer]")
 @click.option("--box", type=int, metavar="N", help="Of a detector: the N-th box, the best first.  [default: 1]")
 @click.option("--point", metavar="X,Y", help="Of a segmentation: the region around this pixel, not all of the class.")
-@click.option("--layer", metavar="NAME", help="For grad-cam, activations, hidden, deconvnet, guided, dream, filters.")
 @click.option(
-    "--channel", type=int, metavar="N", help="Of the layer: for hidden, deconvnet, guided, dream, class-image."
+    "--layer",
+    metavar="NAME",
+    help="The layer that grad-cam, activations, filters, deep-dream and the gradients of a neuron look at.",
+)
+@click.option(
+    "--channel",
+    type=int,
+    metavar="N",
+    help="The channel of the layer for feature-visualization, deep-dream and the gradients of a neuron.",
 )
 @click.option("--weights", help="Of a backbone: imagenet, none, or a file.  [default: imagenet]")
 @click.option("--check", is_flag=True, help="Also test the maps: deletion, insertion, layers forgotten.")
@@ -159,7 +166,8 @@ def explain(model, images, out, methods, class_name, box, point, layer, channel,
 
     \b
     Methods:  grad-cam, occlusion, saliency (these three by default), smoothgrad, integrated-gradients,
-              activations, hidden, deconvnet, guided, dream; without an image: filters, class-image
+              activations, neuron-gradient, deconvnet, guided-backprop, deep-dream; without an image: filters,
+              feature-visualization
     """
     import_tensorflow()
     from retinue.pipeline.explaining.explain import DEFAULT, explain

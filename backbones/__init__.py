@@ -108,8 +108,8 @@ def _checked_size(name, row, input_size):
             raise UsageError(f"{name} needs a fixed input_size; {row.input_size} is what its weights were trained at")
         return None, None
     size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
-    if min(size) < row.smallest:
-        raise UsageError(f"{name} cannot be built for {size[0]}x{size[1]} pixels; the smallest is {row.smallest}")
+    if min(size) < row.min_size:
+        raise UsageError(f"{name} cannot be built for {size[0]}x{size[1]} pixels; the smallest is {row.min_size}")
     return size
 
 

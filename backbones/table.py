@@ -36,7 +36,7 @@ class Backbone:
     """One row of the table.
 
     family: the module in `retinue.backbones` whose `build` makes it; arguments: what that function is given.
-    input_size: pixels a side that its weights were trained at; smallest: the smallest side it can be built for.
+    input_size: pixels a side that its weights were trained at; min_size: the smallest side it can be built for.
     parameters: with the 1000-way classifier (10-way in LeNet-5), as Keras counts: moving statistics included.
     top1: ImageNet accuracy in % of the `imagenet` weights, as published by their authors.
     preprocessing: the record that goes with those weights. imagenet: where they are, or None.
@@ -46,7 +46,7 @@ class Backbone:
     family: str
     arguments: dict
     input_size: int
-    smallest: int
+    min_size: int
     parameters: int
     top1: float | None
     preprocessing: object

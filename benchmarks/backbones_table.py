@@ -17,7 +17,7 @@ def count():
     """Multiply-adds of every backbone with its classifier, one picture of its own input size."""
     import keras
 
-    from retinue.backbones.layer_mechanics import layer_table
+    from retinue.backbones.layer_table import layer_table
 
     counts = {}
     with keras.StatelessScope(initialize_variables=False):  # no weights are made

@@ -1,25 +1,44 @@
-"""Reasons for answers: the lecture's third part. One file a method; all take (model, images, target).
+"""Explanations of predictions, one method per file; every method takes (model, images, target).
 
-model: a functional `keras.Model` whose output is unnormalised scores (logits), as all of ours are. images: float32
-`[n, h, w, c]` as the model takes them, of any size it takes. target: a class index, an array with one an image, or a
-function from the model's outputs to float `[n]` (see targets.py). What comes back are numpy arrays in the images' own
-size. Beside each method is a `draw` that makes a picture of what it gave.
+model: a functional `keras.Model` whose output is logits (scores before the softmax), as all models of this package
+have. images: float32 `[n, h, w, c]` as the model takes them, of any size that it takes. target: a class index, an array
+with one class index per image, or a function from the model's outputs to float `[n]` (see `targets.py`). The results
+are numpy arrays in the size of the images. Each method has a function `draw` beside it, which renders its result as an
+image.
 
-Importing this module imports no TensorFlow.
+Importing this module does not import TensorFlow.
 """
 
-# name: (what it shows, whether it needs a picture, whether it needs a class)
-METHODS = {
-    "filters": ("the first layer's filters as pictures", False, False),
-    "activations": ("where the strongest channels of a layer fire", True, False),
-    "occlusion": ("how much the probability falls when a grey square covers a place", True, True),
-    "saliency": ("which pixels the class score follows", True, True),
-    "smoothgrad": ("the same, averaged over noisy copies", True, True),
-    "grad-cam": ("which places of the last map speak for the class", True, True),
-    "integrated-gradients": ("each pixel's share of the score, from black to the picture", True, True),
-    "hidden": ("the strongest unit of a layer, back to the pixels by plain gradients", True, False),
-    "deconvnet": ("the same, by the deconvnet's rule", True, False),
-    "guided": ("the same, by guided backpropagation", True, False),
-    "class-image": ("a picture made from nothing that the class fits best", False, True),
-    "dream": ("the picture with more of what a layer sees in it", True, False),
+from typing import NamedTuple
+
+
+class Method(NamedTuple):
+    """One explanation method of `retinue explain`.
+
+    Attributes:
+        description: What the method shows, as a phrase.
+        needs_image: Whether the method explains an image; otherwise it shows something about the model itself.
+        needs_class: Whether the method explains the score of a class.
+    """
+
+    description: str
+    needs_image: bool
+    needs_class: bool
+
+
+METHODS: dict[str, Method] = {
+    "filters": Method("the filters of the first convolution as images", False, False),
+    "activations": Method("the activations of the strongest channels of a layer", True, False),
+    "occlusion": Method("how much the probability falls when a patch of the image is covered", True, True),
+    "saliency": Method("the pixels that change the class score most", True, True),
+    "smoothgrad": Method("saliency averaged over noisy copies of the image", True, True),
+    "grad-cam": Method("the positions of the last feature map that support the class", True, True),
+    "integrated-gradients": Method(
+        "the contribution of each pixel to the score, relative to a black image", True, True
+    ),
+    "neuron-gradient": Method("the plain gradient of the strongest unit of a layer", True, False),
+    "deconvnet": Method("the gradient of the same unit by the rule of the deconvnet", True, False),
+    "guided-backprop": Method("the gradient of the same unit by guided backpropagation", True, False),
+    "feature-visualization": Method("a synthetic image that maximizes the class score", False, True),
+    "deep-dream": Method("the image with more of what a layer responds to", True, False),
 }

@@ -7,7 +7,7 @@ import tensorflow as tf
 from retinue.explain.grad_cam import GradCam, draw
 
 
-class MapsCallback(keras.callbacks.Callback):
+class GradCamCallback(keras.callbacks.Callback):
     """After every epoch, Grad-CAM for the class of each picture, as images beside the curves in TensorBoard.
 
     folder: of TensorBoard's files. images: uint8 `[n, h, w, 3]` as the model takes them; labels: int `[n]`, the class

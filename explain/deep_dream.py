@@ -8,13 +8,13 @@ import tensorflow as tf
 from retinue import backbones
 from retinue.configs.errors import UsageError
 from retinue.explain.gradients import checked
-from retinue.explain.layers import map_output
+from retinue.explain.layers import feature_map_output
 
 OCTAVE = 1.4
 SMOOTH = 0.9  # pixels, of the blur of each step's gradient, whose single pixels of every colour no one wants to see
 
 
-def dream(model, images, target=None, layer=None, octaves=6, steps=24, rate=1.2, tile=448, seed=0):
+def deep_dream(model, images, target=None, layer=None, octaves=6, steps=24, rate=1.2, tile=448, seed=0):
     """float32 `[n, h, w, c]` in 0..255: the images with what excites `layer` made stronger.
 
     Ascends the mean square activation of the layer (of its channel `target`, where given), by default of the last map
@@ -30,7 +30,7 @@ def dream(model, images, target=None, layer=None, octaves=6, steps=24, rate=1.2,
         height, width = images.shape[1:3]
         raise UsageError(f"the model takes {fixed} px, the picture is {height} x {width}: enlarge it")
     checked(model, images[:, :fixed, :fixed] if fixed else images)
-    output = default_map(model)[1] if layer is None else map_output(model, layer)[1]
+    output = default_feature_map(model)[1] if layer is None else feature_map_output(model, layer)[1]
     if target is not None and not 0 <= target < output.shape[-1]:
         raise UsageError(f"channel {target}: the layer has {output.shape[-1]} channels, 0 to {output.shape[-1] - 1}")
     part = keras.Model(model.input, output)
@@ -86,13 +86,13 @@ def _resized(image, size):
     return cv2.resize(image, (size[1], size[0]), interpolation=kind).reshape(*size, image.shape[-1])
 
 
-def default_map(model):
+def default_feature_map(model):
     """(name, symbolic output) of the last map of stride 16, where parts of things are seen; else of the last map."""
-    output = backbones.endpoints(keras.Model(model.input, map_output(model)[1])).get(16)
+    output = backbones.endpoints(keras.Model(model.input, feature_map_output(model)[1])).get(16)
     for layer in model.layers if output is not None else ():
         if keras.tree.flatten(layer.output)[0] is output:
             return layer.name, output
-    return map_output(model)
+    return feature_map_output(model)
 
 
 def draw(image):

@@ -28,15 +28,15 @@ def filters(model, layer=None):
     return found.name, np.moveaxis(keras.ops.convert_to_numpy(kernel), -1, 0)
 
 
-def draw(kernels, each=True, most=144, side=512):
+def draw(kernels, scale_each=True, max_filters=144, side=512):
     """The filters in a grid with gaps, square pixels: uint8 `[h, w, 3]`, about `side` pixels.
 
-    each: every filter scaled on its own, its smallest value black and its largest white; else all on one scale.
+    scale_each: every filter scaled on its own, its smallest value black and its largest white; else all on one scale.
     Kernels of 3 channels are shown as colours, of others by their mean over the channels.
     """
-    kernels = kernels[:most]
+    kernels = kernels[:max_filters]
     if kernels.shape[-1] != 3:
         kernels = kernels.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
-    axes = (1, 2, 3) if each else None
+    axes = (1, 2, 3) if scale_each else None
     low, high = kernels.min(axis=axes, keepdims=True), kernels.max(axis=axes, keepdims=True)
-    return visualization.grid(np.uint8(255 * (kernels - low) / np.maximum(high - low, 1e-12) + 0.5), side)
+    return visualization.image_grid(np.uint8(255 * (kernels - low) / np.maximum(high - low, 1e-12) + 0.5), side)

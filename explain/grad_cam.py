@@ -11,7 +11,7 @@ import tensorflow as tf
 from retinue.configs.errors import UsageError
 from retinue.explain import visualization
 from retinue.explain.gradients import batch_of, checked
-from retinue.explain.layers import map_output
+from retinue.explain.layers import feature_map_output
 from retinue.explain.targets import resolve, score_of
 
 
@@ -23,7 +23,7 @@ class GradCam:
 
     def __init__(self, model, layer=None, local=False):
         self._model, self._local = model, local
-        self.layer, output = map_output(model, layer)
+        self.layer, output = feature_map_output(model, layer)
         self._both = keras.Model(model.input, [output, model.output])
         self._step = tf.function(self._traced, reduce_retracing=True)
         self._score = None

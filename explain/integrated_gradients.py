@@ -29,4 +29,4 @@ def integrated_gradients(model, images, target, baseline=0.0, steps=64):
 
 def draw(image, found):
     """Sums over the channels, red where they speak for the class and blue where against. Gives uint8 `[h, w, 3]`."""
-    return visualization.signed(found.sum(axis=-1))
+    return visualization.signed_heatmap(found.sum(axis=-1))

@@ -6,7 +6,7 @@ import itertools
 import keras
 
 from retinue.configs.errors import UsageError
-from retinue.explain.rectifiers import RELUS
+from retinue.explain.relu_rules import RELUS
 from retinue.tasks.detection.roi_align import RoIAlign
 
 FIRST_LINEAR = "fc6"  # VGG's and AlexNet's linear layers are convolutions here: what comes after is no picture's map
@@ -18,7 +18,7 @@ def layer_output(model, name=None):
     Raises UsageError, with the nearest names and a list of all, for a layer that the model does not have.
     """
     if name is None:
-        return last_map(model)
+        return last_feature_map(model)
     names = [layer.name for layer in model.layers]
     if name not in names:
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
@@ -27,7 +27,7 @@ def layer_output(model, name=None):
     return name, keras.tree.flatten(model.get_layer(name).output)[0]
 
 
-def map_output(model, name=None):
+def feature_map_output(model, name=None):
     """The same, and the layer must give a feature map of the whole picture, which a detector's heads do not."""
     name, output = layer_output(model, name)
     maps = [layer.name for layer in _of_whole_picture(model) if _is_map(layer)]
@@ -45,7 +45,7 @@ def before_relu(model, name):
     return keras.tree.flatten(layer.input)[0] if is_relu else output
 
 
-def last_map(model):
+def last_feature_map(model):
     """(name, symbolic output) of the last feature map of more than one place, before they are pooled or flattened."""
     before = itertools.takewhile(lambda layer: layer.name != FIRST_LINEAR, _of_whole_picture(model))
     for layer in reversed(list(before)):

@@ -42,4 +42,4 @@ def of_row(target, row):
 
 def draw(image, found):
     """The map as heat: black is none. image: uint8 `[h, w, 3]`, found: `[h, w]`. Gives uint8 `[h, w, 3]`."""
-    return visualization.heat(found)
+    return visualization.heatmap(found)

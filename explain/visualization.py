@@ -24,19 +24,19 @@ def overlay(image, found, top=None):
     return np.uint8(np.clip(mixed + 0.5, 0, 255))
 
 
-def heat(found):
+def heatmap(found):
     """A map of magnitudes, float `[h, w]`: black is none."""
     top = max(np.percentile(found, CLEAR), 1e-12)
     return np.uint8(_colors("inferno")(np.clip(found / top, 0, 1)) + 0.5)
 
 
-def signed(found):
+def signed_heatmap(found):
     """A map with signs, float `[h, w]`: white is none, red is for and blue against."""
     top = max(np.percentile(np.abs(found), CLEAR), 1e-12)
     return np.uint8(_colors("RdBu_r")(np.clip(found / top, -1, 1) / 2 + 0.5) + 0.5)
 
 
-def gradient_picture(found):
+def gradient_image(found):
     """A gradient `[h, w, c]` in its own colours around grey; other than 3 channels by their mean."""
     if found.shape[-1] != 3:
         found = found.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
@@ -44,14 +44,14 @@ def gradient_picture(found):
     return np.uint8(np.clip(found / top, -1, 1) * 127 + 128)
 
 
-def fitted(image, side):
+def resize_longer_side(image, side):
     """The picture with its longer side at `side` pixels."""
     scale = side / max(image.shape[:2])
     size = max(1, round(scale * image.shape[1])), max(1, round(scale * image.shape[0]))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
-def grid(tiles, side, smooth=False):
+def image_grid(tiles, side, smooth=False):
     """Equal pictures uint8 `[n, h, w, 3]` in a grid as square as can be, about `side` pixels, with white gaps.
 
     smooth: shrink and enlarge smoothly; else pixels stay squares.
@@ -80,7 +80,7 @@ def contact_sheet(cells, columns=4, side=360):
     columns = min(columns, len(cells))
     parts = []
     for first in range(0, len(cells), columns):
-        row = [(fitted(picture, side), caption) for picture, caption in cells[first : first + columns]]
+        row = [(resize_longer_side(picture, side), caption) for picture, caption in cells[first : first + columns]]
         height = max(picture.shape[0] for picture, _ in row)
         tiles = [_tile(picture, (height, side), caption, lines) for picture, caption in row]
         tiles += [np.full_like(tiles[0], drawing.PAPER[0])] * (columns - len(tiles))

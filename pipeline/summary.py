@@ -6,7 +6,7 @@ import math
 import keras
 
 from retinue import backbones
-from retinue.backbones.layer_mechanics import as_csv, layer_table
+from retinue.backbones.layer_table import as_csv, layer_table
 
 
 def layer_rows(name, size, exact=False):
@@ -31,7 +31,7 @@ def _layers(name, size):
 
 
 def _readable(row):
-    sees = _from_to(row["narrowest_branch"], row["receptive_field"])
+    sees = _from_to(row["min_receptive_field"], row["receptive_field"])
     whole = not math.isfinite(row["receptive_field"])
     return {
         "layer": row["name"],
@@ -40,7 +40,7 @@ def _readable(row):
         "kernel": _by(row["kernel"]),
         "stride": _by(row["stride"]),
         "dilation": _by(row["dilation"]),
-        "one in (px)": "" if whole else _from_to(row["finest_branch"], row["effective_stride"]),
+        "one in (px)": "" if whole else _from_to(row["min_effective_stride"], row["effective_stride"]),
         "sees (px)": "whole picture" if whole else sees,
         "parameters": f"{row['parameters']:,}" if row["parameters"] else "",
         "multiply-adds": f"{row['multiply_adds'] / 1e6:,.1f}M" if row["multiply_adds"] else "",

@@ -169,7 +169,7 @@ class Task(abc.ABC):
             UsageError: the backbone needs larger images.
         """
         name = self.config.model.backbone
-        smallest = backbones.find(name).smallest
+        smallest = backbones.find(name).min_size
         if size < smallest:
             raise UsageError(
                 f"{key}: {name} can't be built for images of {size} px; set {key} to at least {smallest}, the smallest "

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from retinue.explain.boxes import OneBox, proposal_of
+from retinue.explain.proposal_classifier import ProposalClassifier, find_proposal
 from retinue.pipeline.explaining.explanation_request import (
     ExplanationRequest,
     NothingToExplain,
@@ -22,7 +22,7 @@ AT_ONCE = 1_500_000  # pixels that the detector sees in one call
 
 
 class Detector:
-    """Explains one box, by `explain.boxes.OneBox`; else as `explained.ClassifierExplainer`.
+    """Explains one box, by `explain.proposal_classifier.ProposalClassifier`; else as `explained.ClassifierExplainer`.
 
     name: what it is called on the screen; task: `Detection`; detector: its `TaskModel`.
     """
@@ -31,8 +31,8 @@ class Detector:
 
     def __init__(self, name, task, detector):
         self.name, self.classes, self._task = name, task.classes, task
-        self._one_box = OneBox(detector)
-        self.model = self._one_box.model
+        self._proposal_classifier = ProposalClassifier(detector)
+        self.model = self._proposal_classifier.model
         inference = task.inference(detector)
         self._find = tensorflow_runtime.TensorFlowRuntime(tensorflow_runtime.trace(inference), inference)
 
@@ -63,7 +63,7 @@ class Detector:
         row = rows[number - 1]
         label, score, box = int(found["labels"][row]), float(found["scores"][row]), found["boxes"][row]
         proposal = self._proposal(image, found, row)
-        self._one_box.hold(proposal)
+        self._proposal_classifier.set_proposal(proposal)
         height, width = size
         ratio = np.array([photo.shape[1] / width, photo.shape[0] / height] * 2)
         own = [round(float(side), 1) for side in box * ratio]
@@ -77,7 +77,7 @@ class Detector:
             label + 1,
             functools.partial(self._predict, proposal),
             label + 1,
-            self._one_box.default_layer(proposal),
+            self._proposal_classifier.default_layer(proposal),
             cover_of(box, image.shape),
             _filled(own, photo.shape),
             {"box": own},
@@ -93,7 +93,7 @@ class Detector:
     def _proposal(self, image, found, row):
         proposals = found["proposals"][found["proposals"].any(-1)]
         heads = self._heads({"image": self._padded(image[None]), "size": _sizes(image[None]), "boxes": proposals[None]})
-        place = proposal_of(
+        place = find_proposal(
             heads["class_logits"][0], heads["deltas"][0], proposals, image.shape[:2], found["labels"][row],
             found["boxes"][row],
         )  # fmt: skip
@@ -111,13 +111,13 @@ class Detector:
         return tf.nn.softmax(np.concatenate(parts)).numpy()
 
     def _padded(self, images):
-        height, width = (-side % self._one_box.multiple for side in images.shape[1:3])
+        height, width = (-side % self._proposal_classifier.multiple for side in images.shape[1:3])
         return np.pad(images, ((0, 0), (0, height), (0, width), (0, 0)))
 
     @functools.cached_property
     def _heads(self):
         runtime, precision, _ = runtimes.choose()
-        heads = self._one_box.heads
+        heads = self._proposal_classifier.heads
         return runtimes.start(tensorflow_runtime.trace(heads), heads, runtime, precision)
 
     def _said_of_none(self, found, rows, wanted):

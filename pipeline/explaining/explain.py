@@ -16,8 +16,8 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.schema import DataConfig
 from retinue.data.decoding.decode import decode_image, encoded_bytes
 from retinue.data.storage.atomic_files import atomic_write
-from retinue.explain import METHODS, checks, visualization
-from retinue.explain.layers import layer_output, map_output
+from retinue.explain import METHODS, sanity_checks, visualization
+from retinue.explain.layers import feature_map_output, layer_output
 from retinue.pipeline.explaining.explainers import open_explainer
 from retinue.pipeline.explaining.explanation_request import ExplanationOptions, NothingToExplain, class_index
 from retinue.pipeline.explaining.methods import GIVES_MAP, Methods, drawn, of_model, outlined
@@ -51,13 +51,15 @@ def explain(
 
     model: a run folder, a classifier's export folder (occlusion only), or the name of a backbone. weights: of the
     backbone, see `backbones.load_weights`; by default those of ImageNet.
-    images: see `sources.find_files`; class-image and filters need none. methods: names of `explain.METHODS`, or "all".
+    images: see `sources.find_files`; feature-visualization and filters need none. methods: names of
+    `explain.METHODS`, or "all".
     class_name: the class to explain. By default a classifier's answer for each photo; of a detector the class of the
     best box; of a segmentation the largest class that is not called background.
     box: of a detector, the N-th box from 1, the best first (with class_name, of that class). point: of a segmentation,
     (x, y) in pixels of the photo: the region around it, instead of all pixels of the class.
-    layer: the name of the layer for activations, grad-cam, hidden, deconvnet, guided, dream and filters. channel: of
-    the layer, for hidden, deconvnet, guided, dream and, instead of a class, class-image. check: also the checks of
+    layer: the name of the layer for activations, grad-cam, neuron-gradient, deconvnet, guided-backprop, deep-dream and
+    filters. channel: of the layer, for neuron-gradient, deconvnet, guided-backprop, deep-dream and, instead of a class,
+    feature-visualization. check: also the checks of
     checks.py, as `NAME/checks.csv`, `NAME/forgotten.csv` and a plot.
 
     Of a video model each stream is explained, by the methods of `clip_model.METHODS`.
@@ -71,7 +73,7 @@ def explain(
     if out is None:
         raise UsageError("--out is missing: a new folder for the pictures")
     refuse_existing(out)
-    needing = [name for name in methods if METHODS[name][1]]
+    needing = [name for name in methods if METHODS[name].needs_image]
     if needing and not images:
         raise UsageError(f"{', '.join(needing)}: needs a photo; give one after MODEL")
     if box is not None and box < 1:
@@ -86,8 +88,8 @@ def explain(
         raise UsageError(f"--check: follows a class, and the weights of {explainer.name} have no classifier")
     if explainer.model is not None and not explainer.is_video:  # wrong names are told before anything is done
         _refuse_layer(explainer.model, methods, layer, channel)
-    if "class-image" in methods and class_name is None and channel is None and not files:
-        raise UsageError("class-image without a photo needs --class NAME")
+    if "feature-visualization" in methods and class_name is None and channel is None and not files:
+        raise UsageError("feature-visualization without a photo needs --class NAME")
     return _Job(explainer, methods, wanted, layer, channel, check, Path(out)).run(files)
 
 
@@ -95,7 +97,7 @@ def _chosen(methods, with_images):
     chosen = []
     for name in (methods,) if isinstance(methods, str) else methods:
         if name == "all":
-            chosen += [known for known, (_, needs_photo, _) in METHODS.items() if with_images or not needs_photo]
+            chosen += [known for known, entry in METHODS.items() if with_images or not entry.needs_image]
         elif name in METHODS:
             chosen.append(name)
         else:
@@ -133,16 +135,20 @@ def _refuse_impossible(explainer, methods, class_name, channel):
             "give the "
             "run folder that it came from, or --method occlusion"
         )
-    of_class = [name for name in methods if METHODS[name][2] and not (name == "class-image" and channel is not None)]
+    of_class = [
+        name
+        for name in methods
+        if METHODS[name].needs_class and not (name == "feature-visualization" and channel is not None)
+    ]
     if explainer.classes is None and (of_class or class_name):
-        can = ", ".join(name for name in METHODS if not METHODS[name][2])
+        can = ", ".join(name for name in METHODS if not METHODS[name].needs_class)
         raise UsageError(
             f"{explainer.name}: its weights have no classifier, so {', '.join(of_class) or '--class'} can't be done; "
-            f"what can: {can}, and class-image with --layer and --channel"
+            f"what can: {can}, and feature-visualization with --layer and --channel"
         )
-    if methods == ("class-image",) and not explainer.makes_class_images:
+    if methods == ("feature-visualization",) and not explainer.makes_class_images:
         raise UsageError(
-            f"class-image: is for classifiers, and {explainer.name} is none; {DEFAULT[0]} shows where it looks"
+            f"feature-visualization: is for classifiers, and {explainer.name} is none; {DEFAULT[0]} shows where it looks"
         )
 
 
@@ -151,10 +157,10 @@ def _refuse_layer(model, methods, layer, channel):
         layer_output(model, layer)
     if channel is None:
         return
-    able = ("hidden", "deconvnet", "guided", "dream", "class-image")
+    able = ("neuron-gradient", "deconvnet", "guided-backprop", "deep-dream", "feature-visualization")
     if not set(methods) & set(able):
         raise UsageError(f"--channel {channel}: is for {', '.join(able)}; give one of them as --method")
-    name, output = map_output(model, layer)
+    name, output = feature_map_output(model, layer)
     if not 0 <= channel < output.shape[-1]:
         raise UsageError(f"--channel {channel}: {name} has {output.shape[-1]} channels, 0 to {output.shape[-1] - 1}")
 
@@ -204,7 +210,7 @@ class _Job:
 
     def _explain(self, file, photo):
         explainer = self.explainer
-        image, shown = explainer.prepare(photo), visualization.fitted(photo, SHOWN)
+        image, shown = explainer.prepare(photo), visualization.resize_longer_side(photo, SHOWN)
         question = explainer.ask(photo, image, self.wanted)
         entry, caption = {"file": str(file)}, [printable(Path(file).name)]
         if question.label is not None:
@@ -213,17 +219,19 @@ class _Job:
             logger.info(f"{file}: explaining {question.words}")
         cells, arrays, maps = [(outlined(shown, question.region), caption)], {}, {}
         for method in self.methods:
-            if not METHODS[method][1]:
+            if not METHODS[method].needs_image:
                 continue
             try:
                 found, words = self.method(method, image, photo, question)
             except UsageError as error:
                 self._skip(method, error)
                 continue
-            placed = found if method == "dream" else explainer.place(found, photo.shape)
+            placed = found if method == "deep-dream" else explainer.place(found, photo.shape)
             arrays[method] = placed
             picture = drawn(method, shown, placed)
-            cells.append((outlined(picture, question.region) if METHODS[method][2] else picture, [method, words]))
+            cells.append(
+                (outlined(picture, question.region) if METHODS[method].needs_class else picture, [method, words])
+            )
             if method in GIVES_MAP:
                 maps[method] = found
         if self.check and maps:
@@ -258,12 +266,12 @@ class _Job:
         """Cells and arrays of what is the same for every photo, or for every photo of a class."""
         cells, arrays = [], {}
         for method in self.methods:
-            if METHODS[method][1]:
+            if METHODS[method].needs_image:
                 continue
-            if method == "class-image" and not self.explainer.makes_class_images:
+            if method == "feature-visualization" and not self.explainer.makes_class_images:
                 self._skip(method, "is for classifiers")
                 continue
-            key = (method, label if METHODS[method][2] else None)
+            key = (method, label if METHODS[method].needs_class else None)
             try:
                 if key not in self.of_model:
                     self.of_model[key] = of_model(method, self.explainer, label, self.layer, self.channel)
@@ -287,10 +295,10 @@ class _Job:
         curves, forgotten = {}, {}
         for method, found in [*maps.items(), ("random order", shuffled)]:
             found = GIVES_MAP[method](found) if method in maps else found
-            curves[method] = checks.curves(question.predict, image, question.column, found)
+            curves[method] = sanity_checks.curves(question.predict, image, question.column, found)
             again = self.method.forgetful(method, image, question)
             if again:
-                forgotten[method] = checks.randomisation(*again)
+                forgotten[method] = sanity_checks.randomization(*again)
         entry["checks"] = {
             method: {"deletion": round(one.deletion_area, 4), "insertion": round(one.insertion_area, 4)}
             for method, one in curves.items()
@@ -301,7 +309,7 @@ class _Job:
             words = f", all forgotten: correlation {areas['forgotten']:.2f}" if "forgotten" in areas else ""
             logger.info(f"  {method:<22} deletion {areas['deletion']:.3f}, insertion {areas['insertion']:.3f}{words}")
         entry["curves"], entry["layers"] = curves, forgotten
-        return checks.draw(curves, forgotten), ["checks", "deletion, insertion, and layers forgotten"]
+        return sanity_checks.draw(curves, forgotten), ["checks", "deletion, insertion, and layers forgotten"]
 
     def _write(self, stem, cells, arrays, entry, columns=4):
         name = self._free_name(stem)
@@ -336,7 +344,9 @@ class _Job:
         loader = jinja2.FileSystemLoader(Path(__file__).parent)
         environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
         page = environment.get_template("explain.html.j2").render(
-            model=self.explainer.name, rows=self.rows, methods={name: METHODS[name][0] for name in self.methods}
+            model=self.explainer.name,
+            rows=self.rows,
+            methods={name: METHODS[name].description for name in self.methods},
         )
         atomic_write(self.out / "index.html", page.encode("utf-8", "backslashreplace"))
         atomic_write(self.out / "explained.json", json.dumps(self.rows, indent=1) + "\n")
@@ -358,7 +368,7 @@ def _curve_rows(curves):
             "insertion": round(float(insertion), 6),
         }
         for method, one in curves.items()
-        for share, deletion, insertion in zip(one.shares, one.deletion, one.insertion, strict=True)
+        for share, deletion, insertion in zip(one.fractions, one.deletion, one.insertion, strict=True)
     ]
 
 

@@ -6,14 +6,21 @@ import cv2
 import numpy as np
 
 from retinue.explain import activations as activations_
-from retinue.explain import class_image as class_image_
-from retinue.explain import deep_dream as dream_
+from retinue.explain import (
+    deep_dream,
+    feature_visualization,
+    grad_cam,
+    integrated_gradients,
+    neuron_gradient,
+    occlusion,
+    saliency,
+    visualization,
+)
 from retinue.explain import filters as filters_
-from retinue.explain import grad_cam, hidden_units, integrated_gradients, occlusion, saliency, visualization
 from retinue.explain.gradients import Gradient
-from retinue.explain.layers import layer_output, map_output
+from retinue.explain.layers import feature_map_output, layer_output
 
-RULES = {"hidden": "plain", "deconvnet": "deconvnet", "guided": "guided"}
+RULES = {"neuron-gradient": "plain", "deconvnet": "deconvnet", "guided-backprop": "guided"}
 DREAMED = 1024  # pixels of the longer side: a dream of a larger photo would take many minutes
 # What gives a map of importance, and how its array becomes one number a pixel.
 GIVES_MAP = {
@@ -22,9 +29,9 @@ GIVES_MAP = {
     "smoothgrad": lambda found: found,
     "grad-cam": lambda found: found,
     "integrated-gradients": lambda found: found.sum(axis=-1),
-    "hidden": lambda found: np.abs(found).max(axis=-1),
+    "neuron-gradient": lambda found: np.abs(found).max(axis=-1),
     "deconvnet": lambda found: np.abs(found).max(axis=-1),
-    "guided": lambda found: np.abs(found).max(axis=-1),
+    "guided-backprop": lambda found: np.abs(found).max(axis=-1),
 }
 DRAWN = {
     "activations": activations_.draw,
@@ -33,9 +40,9 @@ DRAWN = {
     "smoothgrad": saliency.draw,
     "grad-cam": grad_cam.draw,
     "integrated-gradients": integrated_gradients.draw,
-    "hidden": hidden_units.draw,
-    "deconvnet": hidden_units.draw,
-    "guided": hidden_units.draw,
+    "neuron-gradient": neuron_gradient.draw,
+    "deconvnet": neuron_gradient.draw,
+    "guided-backprop": neuron_gradient.draw,
 }
 
 
@@ -43,7 +50,8 @@ class Methods:
     """The methods for one model: what can be traced once is, and serves all photos.
 
     explainer: see explainers.py; layer: name of the layer for those that look at one, or None for the question's own;
-    channel: the layer's channel for hidden, deconvnet, guided and dream, or None for the strongest, or all.
+    channel: the layer's channel for neuron-gradient, deconvnet, guided-backprop and deep-dream, or None for the
+    strongest, or all.
     """
 
     def __init__(self, explainer, layer=None, channel=None):
@@ -53,7 +61,8 @@ class Methods:
     def __call__(self, method, image, photo, question):
         """(what a method found, words about it) for one picture.
 
-        image: float32 `[h, w, 3]`, as the model takes it; photo: uint8 `[h', w', 3]`, of which only "dream" makes use;
+        image: float32 `[h, w, 3]`, as the model takes it; photo: uint8 `[h', w', 3]`, which only "deep-dream"
+        uses;
         question: `ExplanationRequest`. What is found is float32 `[h, w]` or `[h, w, c]`, a dream `[h', w', 3]`.
         """
         model, images, target = self.explainer.model, image[None], question.target
@@ -73,19 +82,19 @@ class Methods:
             return cam(images, target)[0], f"layer {cam.layer}"
         if method == "activations":
             found, channels = activations_.activations(model, images, layer)
-            return found[0], f"{map_output(model, layer)[0]}: channels {', '.join(map(str, channels[0]))}"
+            return found[0], f"{feature_map_output(model, layer)[0]}: channels {', '.join(map(str, channels[0]))}"
         if method in RULES:
             units = self._units(method, layer)
             channel = self.channel
             if channel is None:
-                _, channel, _ = hidden_units.strongest(model, images, units.layer)[0]
+                _, channel, _ = neuron_gradient.strongest_units(model, images, units.layer)[0]
             return units(images, self.channel)[0], f"back from {units.layer}, channel {channel}"
-        name = layer or dream_.default_map(model)[0]
+        name = layer or deep_dream.default_feature_map(model)[0]
         seen = name if self.channel is None else f"channel {self.channel} of {name}"
         return _dreamed(self.explainer, photo, name, self.channel), f"more of what {seen} sees"
 
     def forgetful(self, method, image, question):
-        """What `checks.randomisation` takes for a method, or None.
+        """What `sanity_checks.randomization` takes for a method, or None.
 
         Smoothgrad and integrated gradients are means of the gradients that saliency shows, and would tell the same for
         fifty times the work; occlusion asks the fast runtime, whose weights can't be changed.
@@ -113,7 +122,7 @@ class Methods:
     def _units(self, method, layer):
         name, _ = layer_output(self.explainer.model, layer)
         if (method, name) not in self._hidden:
-            self._hidden[method, name] = hidden_units.Hidden(self.explainer.model, name, RULES[method])
+            self._hidden[method, name] = neuron_gradient.NeuronGradient(self.explainer.model, name, RULES[method])
         return self._hidden[method, name]
 
 
@@ -123,7 +132,9 @@ def _dreamed(explainer, photo, layer, channel):
     fixed = explainer.model.inputs[0].shape[1]
     if fixed:
         side = max(side, int(np.ceil(fixed * max(photo.shape[:2]) / min(photo.shape[:2]))))
-    found = dream_.dream(explainer.model, visualization.fitted(photo, side)[None], channel, layer)[0]
+    found = deep_dream.deep_dream(explainer.model, visualization.resize_longer_side(photo, side)[None], channel, layer)[
+        0
+    ]
     return cv2.resize(found, (photo.shape[1], photo.shape[0]), interpolation=cv2.INTER_CUBIC)
 
 
@@ -132,8 +143,8 @@ def drawn(method, shown, placed):
     height, width = shown.shape[:2]
     kind = cv2.INTER_AREA if placed.shape[0] > height and placed.ndim == 2 else cv2.INTER_LINEAR
     small = cv2.resize(placed, (width, height), interpolation=kind)
-    if method == "dream":
-        return dream_.draw(np.clip(small, 0, 255))
+    if method == "deep-dream":
+        return deep_dream.draw(np.clip(small, 0, 255))
     return DRAWN[method](shown, small)
 
 
@@ -153,25 +164,28 @@ def outlined(picture, region):
 def of_model(method, explainer, label, layer, channel):
     """(cells, arrays) of a method that needs no photo: its pictures with captions, and {name: float32 array}.
 
-    label: the class of a class-image; with a channel, it is that channel of the layer which its picture fits best.
+    label: the class of feature-visualization; with a channel, the image maximizes this channel of the layer instead.
     """
     if method == "filters":
         name, kernels = filters_.filters(explainer.model, layer)
         shape = " x ".join(map(str, kernels.shape))
         cells = [
             (filters_.draw(kernels), [f"filters of {name}: {shape}", "each on its own scale"]),
-            (filters_.draw(kernels, each=False), [f"filters of {name}: {shape}", "all on one scale"]),
+            (filters_.draw(kernels, scale_each=False), [f"filters of {name}: {shape}", "all on one scale"]),
         ]
         return cells, {"filters": kernels}
     cells, arrays, model, target = [], {}, explainer.model, label
     if channel is not None:
-        model, target = class_image_.of_channel(explainer.model, layer, channel)
-    for regulariser in class_image_.REGULARISERS:
-        picture, reached = class_image_.class_image(model, target, explainer.size, regulariser)
+        model, target = feature_visualization.channel_target(explainer.model, layer, channel)
+    for regularizer in feature_visualization.REGULARIZERS:
+        picture, reached = feature_visualization.feature_visualization(model, target, explainer.size, regularizer)
         if channel is None:  # of a model with several labels the probability is no softmax
             name, words = explainer.classes[label], f"probability {explainer.predict(picture[None])[0, label]:.1%}"
         else:
-            name, words = f"channel {channel} of {map_output(explainer.model, layer)[0]}", f"its mean is {reached:.2f}"
-        cells.append((class_image_.draw(picture), [f"{name}: {regulariser}", words]))
-        arrays[f"class-image-{regulariser}"] = picture
+            name, words = (
+                f"channel {channel} of {feature_map_output(explainer.model, layer)[0]}",
+                f"its mean is {reached:.2f}",
+            )
+        cells.append((feature_visualization.draw(picture), [f"{name}: {regularizer}", words]))
+        arrays[f"feature-visualization-{regularizer}"] = picture
     return cells, arrays

@@ -33,7 +33,7 @@ def maps_callback(task, held_out, folder):
     import tensorflow as tf
 
     from retinue.data.decoding import decode
-    from retinue.explain.callback import MapsCallback
+    from retinue.explain.callback import GradCamCallback
     from retinue.pipeline.explaining.explainers import explainer_of_model
 
     rows = np.unique(np.linspace(0, len(held_out) - 1, WATCHED).round().astype(int))
@@ -48,4 +48,4 @@ def maps_callback(task, held_out, folder):
             images.append(np.uint8(explainer.prepare(photo)))
             labels.append(int(true[0]))
             names.append(f"{row} {task.classes[int(true[0])]}")
-    return [MapsCallback(folder, np.stack(images), labels, names)] if images else []
+    return [GradCamCallback(folder, np.stack(images), labels, names)] if images else []

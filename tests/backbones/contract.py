@@ -9,12 +9,12 @@ import sys
 import keras
 
 from retinue import backbones
-from retinue.backbones.layer_mechanics import layer_table
+from retinue.backbones.layer_table import layer_table
 
 
 def facts(name):
     row = backbones.find(name)
-    size = (row.smallest, row.smallest + 11) if row.any_size else (row.input_size, row.input_size)
+    size = (row.min_size, row.min_size + 11) if row.any_size else (row.input_size, row.input_size)
     model = backbones.build(name, "none", input_size=size)
     whole = backbones.build(name, "none", input_size=row.input_size, classifier=True)
     layers = [*model.layers, *whole.layers]

@@ -78,7 +78,7 @@ def check(name, fact):
 def run(name, folder):
     """Forward and backward, with the backbone learning and frozen; save, and load into another one."""
     model = backbones.build(name, "none")
-    side = max(backbones.find(name).smallest, 32)
+    side = max(backbones.find(name).min_size, 32)
     last = max(model.output)
     head = keras.layers.Dense(2, name="head")(keras.layers.GlobalAveragePooling2D()(model.output[last]))
     whole = keras.Model(model.input, head)

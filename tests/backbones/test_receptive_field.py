@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from retinue import backbones
-from retinue.backbones.layer_mechanics import layer_table
+from retinue.backbones.layer_table import layer_table
 
 SIZE = 144
 # a member of each family, and the stride whose last map is looked at
@@ -56,4 +56,4 @@ def test_squeeze_and_excitation_sees_everything():
     whole = backbones.build("seresnet50", "none", input_size=SIZE)
     rows = layer_table(keras.Model(whole.input, whole.output[4]))
     assert rows[-1].receptive_field == np.inf
-    assert rows[-1].narrowest_branch < SIZE
+    assert rows[-1].min_receptive_field < SIZE

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from retinue.backbones import resnet
-from retinue.backbones.layer_mechanics import layer_table
+from retinue.backbones.layer_table import layer_table
 
 
 @pytest.fixture(autouse=True)

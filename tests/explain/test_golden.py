@@ -11,8 +11,8 @@ from safetensors.numpy import save_file
 from retinue.backbones import load_weights, resnet, vgg
 from retinue.benchmarks.parity import fill
 from retinue.explain.grad_cam import grad_cam
-from retinue.explain.hidden_units import hidden
 from retinue.explain.integrated_gradients import integrated_gradients
+from retinue.explain.neuron_gradient import neuron_gradient
 from retinue.explain.occlusion import occlusion
 from retinue.explain.saliency import saliency
 
@@ -27,10 +27,10 @@ def occlusion_of_scores(model, images, target):
 
 # Captum's saliency is the magnitude of each channel's gradient, ours the largest of them: theirs is compared before.
 METHODS = {
-    "saliency": lambda model, images, target: np.abs(hidden(model, images, target, rule="plain")),
+    "saliency": lambda model, images, target: np.abs(neuron_gradient(model, images, target, rule="plain")),
     "occlusion": occlusion_of_scores,
-    "guided": lambda model, images, target: hidden(model, images, target, rule="guided"),
-    "deconvnet": lambda model, images, target: hidden(model, images, target, rule="deconvnet"),
+    "guided": lambda model, images, target: neuron_gradient(model, images, target, rule="guided"),
+    "deconvnet": lambda model, images, target: neuron_gradient(model, images, target, rule="deconvnet"),
     "integrated-gradients": lambda model, images, target: integrated_gradients(model, images, target, steps=64),
     "grad-cam": lambda model, images, target: grad_cam(model, images, target)[..., None],
 }

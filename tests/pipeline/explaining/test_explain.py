@@ -53,13 +53,18 @@ def test_maps_in_the_photos_own_size_with_class_and_score(tiny_model, wide, tmp_
 def test_all_methods_on_one_photo(tiny_model, wide, tmp_path, logged):
     explain(tiny_model, [wide], tmp_path / "why", methods=["all"], class_name="Bean", check=True)
     written = {path.stem for path in (tmp_path / "why" / "wide-one").glob("*.npy")}
-    images = {"class-image-l2", "class-image-blur", "class-image-jitter", "class-image-fourier"}
-    assert written == set(METHODS) - {"class-image"} | images
-    assert np.load(tmp_path / "why" / "wide-one" / "dream.npy").shape == (12, 40, 3)
+    images = {
+        "feature-visualization-l2",
+        "feature-visualization-blur",
+        "feature-visualization-jitter",
+        "feature-visualization-fourier",
+    }
+    assert written == set(METHODS) - {"feature-visualization"} | images
+    assert np.load(tmp_path / "why" / "wide-one" / "deep-dream.npy").shape == (12, 40, 3)
     assert np.load(tmp_path / "why" / "wide-one" / "activations.npy").shape[:2] == (12, 40)
     (entry,) = json.loads((tmp_path / "why" / "explained.json").read_text())
     assert entry["class"] == "bean" and set(entry["checks"]) == set(METHODS) - {
-        "filters", "activations", "class-image", "dream"
+        "filters", "activations", "feature-visualization", "deep-dream"
     } | {"random order"}  # fmt: skip
     assert (tmp_path / "why" / "wide-one" / "checks.csv").read_text().startswith("method,share,deletion,insertion")
     assert "forgotten" in entry["checks"]["saliency"] and "forgotten" not in entry["checks"]["occlusion"]
@@ -71,7 +76,7 @@ def test_without_a_photo(tiny_model, tmp_path):
     with pytest.raises(UsageError, match="saliency: needs a photo"):
         explain(tiny_model, out=tmp_path / "other", methods="saliency")
     with pytest.raises(UsageError, match="needs --class"):
-        explain(tiny_model, out=tmp_path / "other", methods="class-image")
+        explain(tiny_model, out=tmp_path / "other", methods="feature-visualization")
     assert not (tmp_path / "other").exists()
 
 
@@ -121,11 +126,11 @@ def test_a_backbone_without_a_classifier(wide, tmp_path):
     with pytest.raises(UsageError, match="no classifier, so grad-cam, occlusion, saliency can't be done"):
         explain("resnet18", [wide], tmp_path / "why", **options)
     with pytest.raises(UsageError, match="--check: follows a class"):
-        explain("resnet18", [wide], tmp_path / "why", methods="hidden", check=True, **options)
-    explain("resnet18", [wide], tmp_path / "why", methods="hidden", layer="stage2_block1_out", **options)
-    assert np.load(tmp_path / "why" / "wide-one" / "hidden.npy").shape == (12, 40, 3)
+        explain("resnet18", [wide], tmp_path / "why", methods="neuron-gradient", check=True, **options)
+    explain("resnet18", [wide], tmp_path / "why", methods="neuron-gradient", layer="stage2_block1_out", **options)
+    assert np.load(tmp_path / "why" / "wide-one" / "neuron-gradient.npy").shape == (12, 40, 3)
     with pytest.raises(RetinueError, match="missing.h5: no such weights file"):
-        explain("resnet18", [wide], tmp_path / "other", methods="hidden", weights="missing.h5")
+        explain("resnet18", [wide], tmp_path / "other", methods="neuron-gradient", weights="missing.h5")
 
 
 def test_a_file_that_is_no_photo_is_said_and_the_others_are_done(tiny_model, wide, tmp_path, logged):

@@ -202,9 +202,9 @@ def test_what_covers_a_small_box_is_smaller_and_near_it():
         ("segmenter", {"box": 1}, "--box: is for detection models; .* is a segmentation model"),
         ("detector", {"point": (1, 1)}, "--point: is for segmentation models; .* is a detection model"),
         ("detector", {"class_name": "bleu"}, "--class bleu: .* did you mean blue"),
-        ("segmenter", {"methods": "class-image"}, "is for classifiers"),
-        ("tiny_model", {"channel": 2}, "--channel 2: is for hidden"),
-        ("tiny_model", {"channel": 8, "methods": "hidden", "layer": "conv"}, "conv has 8 channels, 0 to 7"),
+        ("segmenter", {"methods": "feature-visualization"}, "is for classifiers"),
+        ("tiny_model", {"channel": 2}, "--channel 2: is for neuron-gradient"),
+        ("tiny_model", {"channel": 8, "methods": "neuron-gradient", "layer": "conv"}, "conv has 8 channels, 0 to 7"),
         ("tiny_model", {"weights": "none"}, "--weights none: is for a backbone"),
     ],
 )
@@ -216,7 +216,7 @@ def test_options_for_other_models_are_refused_before_anything_is_done(request, s
 
 def test_all_methods_leave_out_what_can_not_be_done(segmenter, scene, tmp_path, logged):
     explain(segmenter, [scene], tmp_path / "why", methods="all", check=True)
-    assert any(line.startswith("left out class-image: is for classifiers") for line in logged.messages)
+    assert any(line.startswith("left out feature-visualization: is for classifiers") for line in logged.messages)
     written = {path.stem for path in (tmp_path / "why" / "scene").glob("*.npy")}
     assert {"saliency", "smoothgrad", "integrated-gradients", "grad-cam", "occlusion", "activations"} <= written
     (entry,) = json.loads((tmp_path / "why" / "explained.json").read_text())
@@ -225,10 +225,10 @@ def test_all_methods_leave_out_what_can_not_be_done(segmenter, scene, tmp_path, 
 
 def test_a_channels_own_picture_and_dream(tiny_model, scene, tmp_path):
     options = {"layer": "conv", "channel": 3}
-    explain(tiny_model, out=tmp_path / "image", methods="class-image", **options)
-    assert len(list((tmp_path / "image").glob("*/class-image-*.npy"))) == 4
-    explain(tiny_model, [scene], tmp_path / "dream", methods=["dream", "hidden"], **options)
-    assert np.load(tmp_path / "dream" / "scene" / "dream.npy").shape == (36, 60, 3)
+    explain(tiny_model, out=tmp_path / "image", methods="feature-visualization", **options)
+    assert len(list((tmp_path / "image").glob("*/feature-visualization-*.npy"))) == 4
+    explain(tiny_model, [scene], tmp_path / "deep-dream", methods=["deep-dream", "neuron-gradient"], **options)
+    assert np.load(tmp_path / "deep-dream" / "scene" / "deep-dream.npy").shape == (36, 60, 3)
 
 
 def test_a_point_on_the_command_line(tiny_model, scene, tmp_path):

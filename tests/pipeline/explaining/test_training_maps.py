@@ -6,14 +6,14 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from retinue.configs.errors import UsageError
-from retinue.explain import checks, grad_cam, hidden_units, integrated_gradients, occlusion, saliency
+from retinue.explain import grad_cam, integrated_gradients, neuron_gradient, occlusion, saliency, sanity_checks
 from retinue.explain import visualization as drawing
 from retinue.explain.activations import activations
 from retinue.explain.activations import draw as draw_activations
-from retinue.explain.callback import MapsCallback
+from retinue.explain.callback import GradCamCallback
 from retinue.explain.filters import draw as draw_filters
 from retinue.explain.filters import filters
-from retinue.explain.layers import last_map
+from retinue.explain.layers import last_feature_map
 from retinue.tests.helpers.explain_models import linear, pictures, tiny_convnet
 
 
@@ -38,20 +38,20 @@ def test_the_last_map_is_before_the_last_pool_whatever_is_pooled_on_the_way():
     x = keras.layers.Conv2D(4, 3, name="second")(x)
     pooled = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
     logits = keras.layers.Dense(2)(keras.layers.Flatten()(keras.layers.Conv2D(8, 1, name="wide")(pooled)))
-    assert last_map(keras.Model(image, logits))[0] == "second"
+    assert last_feature_map(keras.Model(image, logits))[0] == "second"
 
 
 def test_filters_are_scaled_each_on_its_own_or_all_together():
     kernels = np.zeros((2, 1, 2, 3), np.float32)
     kernels[0, 0, 1], kernels[1, 0, 1] = 1, 2
-    own, together = (np.unique(draw_filters(kernels, each=each, side=64)) for each in (True, False))
+    own, together = (np.unique(draw_filters(kernels, scale_each=each, side=64)) for each in (True, False))
     np.testing.assert_array_equal(own, [0, 255])
     np.testing.assert_array_equal(together, [0, 128, 255])
 
 
 def test_activations_are_the_strongest_channels_in_the_images_size():
     model, images = tiny_convnet(), pictures(2)
-    maps, channels = activations(model, images, "pool", most=3)
+    maps, channels = activations(model, images, "pool", top_k=3)
     assert maps.shape == (2, 16, 16, 3) and channels.shape == (2, 3)
     found = np.asarray(keras.Model(model.input, model.get_layer("pool").output)(images)).max(axis=(1, 2))
     np.testing.assert_array_equal(channels[1], np.argsort(-found[1], kind="stable")[:3])
@@ -65,51 +65,54 @@ def total(images):
 def test_deletion_and_insertion_by_hand():
     """Four pixels 1 2 3 4 above a mean of 2.5, of which a tenth of the sum counts."""
     image = np.array([1.0, 2, 3, 4], np.float32).reshape(1, 4, 1)
-    found = checks.curves(total, image, 0, np.array([[1, 2, 3, 4]]), steps=4)
-    np.testing.assert_allclose(found.shares, [0, 0.25, 0.5, 0.75, 1])
+    found = sanity_checks.curves(total, image, 0, np.array([[1, 2, 3, 4]]), steps=4)
+    np.testing.assert_allclose(found.fractions, [0, 0.25, 0.5, 0.75, 1])
     np.testing.assert_allclose(found.deletion, [1, 0.85, 0.8, 0.85, 1])  # 4, 3, 2, 1 become 2.5
     assert found.insertion[-1] == pytest.approx(1)
     assert found.deletion_area == pytest.approx((0.5 + 0.85 + 0.8 + 0.85 + 0.5) / 4)
     with pytest.raises(UsageError, match="must be one size"):
-        checks.curves(total, image, 0, np.ones((2, 4)))
+        sanity_checks.curves(total, image, 0, np.ones((2, 4)))
 
 
 def test_a_good_map_falls_earlier_and_rises_earlier_than_a_bad_one():
     image = np.zeros((16, 16, 1), np.float32)
     image[4:8, 4:8] = 1
-    good, bad = (checks.curves(total, image, 0, sign * image[..., 0]) for sign in (1, -1))
+    good, bad = (sanity_checks.curves(total, image, 0, sign * image[..., 0]) for sign in (1, -1))
     assert good.deletion_area < bad.deletion_area and good.insertion_area > bad.insertion_area
-    assert checks.draw({"good": good, "random order": bad}, {"good": [("a", 0.5), ("b", 0.1)]}, side=320).shape == (
-        320, 320, 3
-    )  # fmt: skip
+    plot = sanity_checks.draw({"good": good, "random order": bad}, {"good": [("a", 0.5), ("b", 0.1)]}, side=320)
+    assert plot.shape == (320, 320, 3)
 
 
 def test_ranks_and_their_correlation():
-    assert checks.spearman(np.array([1, 2, 3]), np.array([10, 100, 1000])) == pytest.approx(1)
-    assert checks.spearman(np.array([1, 2, 3]), np.array([3, 2, 1])) == pytest.approx(-1)
-    assert checks.spearman(np.array([1, 2, 3]), np.array([5, 5, 5])) == 0
+    assert sanity_checks.spearman(np.array([1, 2, 3]), np.array([10, 100, 1000])) == pytest.approx(1)
+    assert sanity_checks.spearman(np.array([1, 2, 3]), np.array([3, 2, 1])) == pytest.approx(-1)
+    assert sanity_checks.spearman(np.array([1, 2, 3]), np.array([5, 5, 5])) == 0
     # ranks 0, 1.5, 1.5, 3 and 0, 1, 2, 3: covariance 4.5 over sqrt(4.5 * 5)
-    assert checks.spearman(np.array([1, 2, 2, 3]), np.array([1, 2, 3, 4])) == pytest.approx(4.5 / np.sqrt(4.5 * 5))
+    assert sanity_checks.spearman(np.array([1, 2, 2, 3]), np.array([1, 2, 3, 4])) == pytest.approx(
+        4.5 / np.sqrt(4.5 * 5)
+    )
 
 
 def test_randomised_layers_from_the_top_and_the_model_as_it_was():
     model, images = tiny_convnet(), pictures(1)
     before = model.get_weights()
-    found = checks.randomisation(model, lambda: saliency.saliency(model, images, 0))
+    found = sanity_checks.randomization(model, lambda: saliency.saliency(model, images, 0))
     assert [name for name, _ in found] == ["logits", "conv2", "conv1"]
     assert found[-1][1] < 0.9
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    edges = checks.randomisation(model, lambda: images.mean(axis=-1))  # a map of the picture alone does not change
+    edges = sanity_checks.randomization(
+        model, lambda: images.mean(axis=-1)
+    )  # a map of the picture alone does not change
     assert all(value == pytest.approx(1) for _, value in edges)
-    assert len(checks.randomisation(model, lambda: images.mean(axis=-1), most=2)) == 2
+    assert len(sanity_checks.randomization(model, lambda: images.mean(axis=-1), max_layers=2)) == 2
 
 
 def test_the_callback_writes_a_map_of_each_picture_an_epoch(tmp_path):
     model = tiny_convnet()
     model.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
     images = np.uint8(pictures(3))
-    callback = MapsCallback(tmp_path, images[:2], [0, 2], ["0 cat", "1 dog"])
+    callback = GradCamCallback(tmp_path, images[:2], [0, 2], ["0 cat", "1 dog"])
     model.fit(images, np.array([0, 1, 2]), epochs=2, verbose=0, callbacks=[callback])
     events = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0})
     events.Reload()
@@ -130,8 +133,8 @@ def test_drawings_have_the_size_of_what_they_draw_and_show_where():
     signed[2, 3], signed[4, 5] = 1, -1
     picture = integrated_gradients.draw(photo, signed).astype(int)
     assert picture[2, 3, 0] > picture[2, 3, 2] and picture[4, 5, 2] > picture[4, 5, 0]
-    assert tuple(hidden_units.draw(photo, signed)[2, 3]) == (255, 255, 255)
-    assert tuple(hidden_units.draw(photo, signed)[0, 0]) == (128, 128, 128)
+    assert tuple(neuron_gradient.draw(photo, signed)[2, 3]) == (255, 255, 255)
+    assert tuple(neuron_gradient.draw(photo, signed)[0, 0]) == (128, 128, 128)
 
 
 def test_a_map_of_nothing_is_drawn_as_nothing():

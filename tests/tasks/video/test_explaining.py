@@ -117,7 +117,7 @@ def test_every_method_of_clips(run, clips, tmp_path, logged):
     explain(str(run), [str(clips / "blue right")], tmp_path / "why", methods="all")
     assert (
         logged.messages[0].startswith("left out ")
-        and "dream" in logged.messages[0]
+        and "deep-dream" in logged.messages[0]
         and "for photos, not for clips" in logged.messages[0]
     )
     names = {file.name for file in (tmp_path / "why" / "1").iterdir()}
@@ -142,7 +142,7 @@ def test_layers_of_one_stream(run, clips, tmp_path):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"methods": "dream"}, "dream: is for photos, and .* is a video model; what can be: occlusion"),
+        ({"methods": "deep-dream"}, "deep-dream: is for photos, and .* is a video model; what can be: occlusion"),
         ({"check": True}, "--check: is for photos"),
         ({"methods": "grad-cam", "channel": 1}, "--channel: is for photos"),
         ({"methods": "grad-cam", "layer": "temporal_conv9"}, "did you mean temporal_conv"),

@@ -6,20 +6,20 @@ import pytest
 from keras import layers
 
 from retinue import backbones
-from retinue.backbones import blocks, layer_mechanics
+from retinue.backbones import blocks, layer_table
 from retinue.configs.errors import UsageError
 
 
 def test_the_numbers_on_the_lectures_slides():
-    assert layer_mechanics.output_size(4, 3) == 2
-    assert layer_mechanics.output_size(5, 3, stride=2) == 2
-    assert layer_mechanics.output_size(5, 3, stride=2, padding=1) == 3
-    assert layer_mechanics.output_size(6, 3, stride=2, padding=1) == 3
-    assert layer_mechanics.dilated_kernel(3, 2) == 5
-    assert layer_mechanics.output_size(9, 3, dilation=2) == 5
-    assert layer_mechanics.output_size(5, 3, padding=1) == 5, "'SAME', p = (k - 1) / 2, keeps the size"
-    assert layer_mechanics.transposed_output_size(2, 3) == 4, "the transpose of 4x4 -> 2x2"
-    assert layer_mechanics.transposed_output_size(3, 3, stride=2, padding=1) == 5
+    assert layer_table.output_size(4, 3) == 2
+    assert layer_table.output_size(5, 3, stride=2) == 2
+    assert layer_table.output_size(5, 3, stride=2, padding=1) == 3
+    assert layer_table.output_size(6, 3, stride=2, padding=1) == 3
+    assert layer_table.dilated_kernel(3, 2) == 5
+    assert layer_table.output_size(9, 3, dilation=2) == 5
+    assert layer_table.output_size(5, 3, padding=1) == 5, "'SAME', p = (k - 1) / 2, keeps the size"
+    assert layer_table.transposed_output_size(2, 3) == 4, "the transpose of 4x4 -> 2x2"
+    assert layer_table.transposed_output_size(3, 3, stride=2, padding=1) == 5
 
 
 @pytest.mark.parametrize("size", [7, 8])
@@ -28,8 +28,8 @@ def test_same_padding_is_tensorflows(size, kernel, stride, dilation):
     """A kernel of ones on ones says, at the first place, how much of the window was inside the picture."""
     conv = layers.Conv2D(1, kernel, stride, "same", dilation_rate=dilation, kernel_initializer="ones")
     seen = conv(np.ones((1, size, size, 1), "float32")).numpy()[0, :, size // stride // 2, 0]
-    before, after = layer_mechanics.same_padding(size, kernel, stride, dilation)
-    reach = layer_mechanics.dilated_kernel(kernel, dilation)
+    before, after = layer_table.same_padding(size, kernel, stride, dilation)
+    reach = layer_table.dilated_kernel(kernel, dilation)
     assert len(seen) == (size + before + after - reach) // stride + 1
     across = max(seen) / kernel
     assert seen[0] == across * sum(place >= before for place in range(0, reach, dilation))
@@ -44,14 +44,14 @@ def stack(*built, size=32):
 
 
 def test_stacks_of_3x3_see_5x5_and_7x7():
-    rows = layer_mechanics.layer_table(stack(*(layers.Conv2D(2, 3, padding="same") for _ in range(3))))
+    rows = layer_table.layer_table(stack(*(layers.Conv2D(2, 3, padding="same") for _ in range(3))))
     assert [row.receptive_field for row in rows] == [1, 3, 5, 7]
     assert [row.offset for row in rows] == [0, -1, -2, -3]
 
 
 def test_stride_dilation_and_padding_by_hand():
     model = stack(layers.Conv2D(2, 3, 2), layers.Conv2D(2, 3, dilation_rate=2), layers.MaxPooling2D(2))
-    rows = layer_mechanics.layer_table(model)
+    rows = layer_table.layer_table(model)
     assert [row.receptive_field for row in rows] == [1, 3, 11, 13]
     assert [row.effective_stride for row in rows] == [1, 2, 2, 4]
     assert [row.output for row in rows[1:]] == [(15, 15, 2), (11, 11, 2), (5, 5, 2)]
@@ -61,9 +61,9 @@ def test_branches_are_both_told():
     inputs = keras.Input((16, 16, 3))
     x = layers.Add(name="sum")([layers.Conv2D(3, 5, padding="same")(inputs), inputs])
     x = blocks.squeeze_excite(x, 1, "se")
-    rows = {row.name: row for row in layer_mechanics.layer_table(keras.Model(inputs, x))}
-    assert (rows["sum"].receptive_field, rows["sum"].narrowest_branch) == (5, 1)
-    assert (rows["se_scale"].receptive_field, rows["se_scale"].narrowest_branch) == (math.inf, 1)
+    rows = {row.name: row for row in layer_table.layer_table(keras.Model(inputs, x))}
+    assert (rows["sum"].receptive_field, rows["sum"].min_receptive_field) == (5, 1)
+    assert (rows["se_scale"].receptive_field, rows["se_scale"].min_receptive_field) == (math.inf, 1)
 
 
 def test_strides_of_both_branches_are_told_where_they_differ():
@@ -73,8 +73,8 @@ def test_strides_of_both_branches_are_told_where_they_differ():
     strided = layers.MaxPooling2D(2, name="pool")(inputs)
     x = layers.Concatenate(name="both")([cut, strided])
     x = layers.Conv2D(1, 3, 2, name="after")(layers.UpSampling2D(4, name="up")(x))
-    rows = {row.name: row for row in layer_mechanics.layer_table(keras.Model(inputs, x))}
-    strides = {name: (row.effective_stride, row.finest_branch) for name, row in rows.items()}
+    rows = {row.name: row for row in layer_table.layer_table(keras.Model(inputs, x))}
+    strides = {name: (row.effective_stride, row.min_effective_stride) for name, row in rows.items()}
     assert strides["pool"] == (2, 2) and strides["both"] == (2, 1)
     assert strides["up"] == (0.5, 0.25) and strides["after"] == (1, 0.5)
 
@@ -82,12 +82,10 @@ def test_strides_of_both_branches_are_told_where_they_differ():
 def test_parameters_of_separable_and_bottleneck():
     """The lecture: a separable layer has 1*1*ch*ch + 3*3*ch weights instead of 3*3*ch*ch."""
     ch = 64
-    separable = layer_mechanics.layer_table(stack(layers.Conv2D(ch, 1), layers.SeparableConv2D(ch, 3, use_bias=False)))[
-        -1
-    ]
+    separable = layer_table.layer_table(stack(layers.Conv2D(ch, 1), layers.SeparableConv2D(ch, 3, use_bias=False)))[-1]
     assert separable.parameters == ch * ch + 9 * ch
     assert separable.multiply_adds == (ch * ch + 9 * ch) * 30 * 30
-    plain = layer_mechanics.layer_table(stack(layers.Conv2D(ch, 1), layers.Conv2D(ch, 3, use_bias=False)))[-1]
+    plain = layer_table.layer_table(stack(layers.Conv2D(ch, 1), layers.Conv2D(ch, 3, use_bias=False)))[-1]
     assert plain.parameters == 9 * ch * ch
     assert plain.multiply_adds == 9 * ch * ch * 30 * 30
 
@@ -104,12 +102,12 @@ def test_locally_connected_has_a_kernel_for_each_place():
 
 def test_a_fixed_size_is_needed():
     with pytest.raises(UsageError, match="needs a fixed input size"):
-        layer_mechanics.layer_table(backbones.build("efficientnet_lite0", "none"))
+        layer_table.layer_table(backbones.build("efficientnet_lite0", "none"))
 
 
 def test_csv_has_a_line_a_layer():
-    rows = layer_mechanics.layer_table(stack(layers.Conv2D(2, 3, name="first")))
-    lines = layer_mechanics.as_csv(rows).splitlines()
+    rows = layer_table.layer_table(stack(layers.Conv2D(2, 3, name="first")))
+    lines = layer_table.as_csv(rows).splitlines()
     assert len(lines) == 1 + len(rows)
     assert lines[2].startswith("first,Conv2D,30x30x2,3,1,1,0x0,1,1,3,3,0,56,48600")
 

@@ -102,10 +102,11 @@ class LayerRow:
     """One line of `layer_table`.
 
     output: shape without the batch. kernel, stride, dilation: along the height, or None. padding: rows of zeros (above,
-    below), or None. effective_stride: input pixels between neighbouring outputs; finest_branch: the same in the branch
-    of the smallest stride, another number only where branches of several strides meet. receptive_field: input pixels
-    that one output sees along the height over all branches, infinite after global pooling; narrowest_branch: over the
-    branch that sees the least. offset: the first input row that output 0 sees, negative inside the padding.
+    below), or None. effective_stride: input pixels between neighbouring outputs; min_effective_stride: the same in the
+    branch of the smallest stride, another number only where branches of several strides meet. receptive_field: input
+    pixels that one output sees along the height over all branches, infinite after global pooling;
+    min_receptive_field: over the branch that sees the least. offset: the
+    first input row that output 0 sees, negative inside the padding.
     parameters: as Keras counts them; multiply_adds: for one picture, biases and activations not counted.
     """
 
@@ -117,9 +118,9 @@ class LayerRow:
     dilation: int | None
     padding: tuple | None
     effective_stride: float
-    finest_branch: float
+    min_effective_stride: float
     receptive_field: float
-    narrowest_branch: float
+    min_receptive_field: float
     offset: float
     parameters: int
     multiply_adds: int
@@ -152,9 +153,9 @@ def layer_table(model):
                 dilation=dilation,
                 padding=padding,
                 effective_stride=field.stride,
-                finest_branch=field.finest,
+                min_effective_stride=field.finest,
                 receptive_field=field.size,
-                narrowest_branch=field.narrowest,
+                min_receptive_field=field.narrowest,
                 offset=field.first,
                 parameters=operation.count_params() if is_layer else 0,
                 multiply_adds=multiply_adds(operation) if is_layer else 0,

@@ -19,21 +19,21 @@ BATCH = 32
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
-    """shares: float `[steps + 1]`, of the pixels taken away or brought back, 0 to 1. deletion, insertion: the
+    """fractions: float `[steps + 1]`, of the pixels taken away or brought back, 0 to 1. deletion, insertion: the
     probability of the target then. deletion_area (lower is better), insertion_area (higher is better): means of the
     curves over the shares."""
 
-    shares: np.ndarray
+    fractions: np.ndarray
     deletion: np.ndarray
     insertion: np.ndarray
 
     @property
     def deletion_area(self):
-        return float(np.trapezoid(self.deletion, self.shares))
+        return float(np.trapezoid(self.deletion, self.fractions))
 
     @property
     def insertion_area(self):
-        return float(np.trapezoid(self.insertion, self.shares))
+        return float(np.trapezoid(self.insertion, self.fractions))
 
 
 def curves(predict, image, target, found, steps=32):
@@ -49,27 +49,27 @@ def curves(predict, image, target, found, steps=32):
     rank = np.empty(height * width, np.int64)
     rank[np.argsort(-found.ravel(), kind="stable")] = np.arange(height * width)
     rank = rank.reshape(height, width, 1)
-    shares = np.linspace(0, 1, steps + 1)
+    fractions = np.linspace(0, 1, steps + 1)
     empty = np.broadcast_to(image.mean(axis=(0, 1)), image.shape)
     blurred = cv2.GaussianBlur(image, (0, 0), max(height, width) / 20).reshape(image.shape)
-    taken = [rank < round(share * height * width) for share in shares]
+    taken = [rank < round(share * height * width) for share in fractions]
     deleted = [np.where(mask, empty, image) for mask in taken]
     inserted = [np.where(mask, image, blurred) for mask in taken]
     values = _in_batches(predict, np.stack(deleted + inserted))[:, target]
-    return Curves(shares, values[: steps + 1], values[steps + 1 :])
+    return Curves(fractions, values[: steps + 1], values[steps + 1 :])
 
 
-def randomisation(model, method, most=8, seed=0):
+def randomization(model, method, max_layers=8, seed=0):
     """How much a method's maps stay as they were while the net forgets: a list of (layer's name, correlation).
 
-    From the output down, each layer's kernel is drawn anew with its own mean and deviation; at up to `most` layers,
+    From the output down, each layer's kernel is drawn anew with its own mean and deviation; at up to `max_layers`,
     evenly spread, the map is made again. correlation: Spearman's of the new map with the first, mean over the images.
     method: a function () -> maps float `[n, h, w]` of `model`, with the weights that it has at the moment. At the end
     the model has its own weights again.
     """
     own, first = model.get_weights(), method()
     with_kernels = [layer for layer in model.layers if _kernels(layer)]
-    shown = set(np.linspace(0, len(with_kernels) - 1, most).round().astype(int).tolist())
+    shown = set(np.linspace(0, len(with_kernels) - 1, max_layers).round().astype(int).tolist())
     random, found = np.random.default_rng(seed), []
     try:
         for index, layer in enumerate(reversed(with_kernels)):
@@ -108,7 +108,7 @@ def _in_batches(predict, images):
 
 
 def draw(found, forgotten, side=640):
-    """Both checks as a plot. found: {method: `Curves`}; forgotten: {method: what `randomisation` gave}, may be empty.
+    """Both checks as a plot. found: {method: `Curves`}; forgotten: {method: what `randomization` gave}, may be empty.
 
     Gives uint8 `[h, w, 3]`, `side` pixels a side.
     """
@@ -120,8 +120,8 @@ def draw(found, forgotten, side=640):
     axes = figure.subplots(2, 2)
     for index, (method, curves_of) in enumerate(found.items()):
         style = {"color": f"C{index}", "linestyle": ":" if method == "random order" else "-", "label": method}
-        axes[0, 0].plot(curves_of.shares, curves_of.deletion, **style)
-        axes[0, 1].plot(curves_of.shares, curves_of.insertion, **style)
+        axes[0, 0].plot(curves_of.fractions, curves_of.deletion, **style)
+        axes[0, 1].plot(curves_of.fractions, curves_of.insertion, **style)
         if method in forgotten:
             axes[1, 0].plot([value for _, value in forgotten[method]], marker="o", markersize=3, **style)
     axes[0, 0].set(title="deletion: should fall early", xlabel="share of pixels taken away", ylabel="probability")

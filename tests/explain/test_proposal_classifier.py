@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from retinue.configs.errors import UsageError
-from retinue.explain.boxes import OneBox, proposal_of
 from retinue.explain.grad_cam import grad_cam
-from retinue.explain.layers import last_map
+from retinue.explain.layers import last_feature_map
+from retinue.explain.proposal_classifier import ProposalClassifier, find_proposal
 from retinue.explain.saliency import saliency
 from retinue.tasks.detection import model as detection
 from retinue.tests.helpers.small_detector import batch, detector
@@ -15,7 +15,7 @@ from retinue.tests.helpers.small_detector import batch, detector
 
 @pytest.fixture(scope="module")
 def known():
-    """(settings, detector, its `OneBox`, a picture that is no multiple of the stride, what is found in it)."""
+    """(detector, its `ProposalClassifier`, an image whose size is no multiple of the stride, the detections in it)."""
     keras.utils.set_random_seed(0)
     config, model = detector(settings=["detection.score_threshold=0.0"])
     image, size = batch()["image"][:1, :60, :90], np.array([[60, 90]], np.int32)
@@ -23,35 +23,35 @@ def known():
     image = np.uint8(np.clip(image + noise, 0, 255))
     padded = np.pad(image, ((0, 0), (0, 4), (0, 6), (0, 0)))
     found = detection.inference(model, config.detection)({"image": padded, "size": size, "original_size": size})
-    return model, OneBox(model), image, {name: np.asarray(value)[0] for name, value in found.items()}
+    return model, ProposalClassifier(model), image, {name: np.asarray(value)[0] for name, value in found.items()}
 
 
 def held(known, row):
-    """(the proposal that a detection came from, its label + 1), and `OneBox` holds it."""
-    _, one_box, image, found = known
+    """(the proposal that a detection came from, its label + 1), and `ProposalClassifier` holds it."""
+    _, proposal_classifier, image, found = known
     padded = np.pad(image, ((0, 0), (0, 4), (0, 6), (0, 0))).astype(np.float32)
     given = {"image": padded, "size": np.array([[60, 90]], np.int32), "boxes": found["proposals"][None]}
-    heads = {name: np.asarray(value)[0] for name, value in one_box.heads(given).items()}
+    heads = {name: np.asarray(value)[0] for name, value in proposal_classifier.heads(given).items()}
     label, box = found["labels"][row], found["boxes"][row]
-    place = proposal_of(heads["class_logits"], heads["deltas"], found["proposals"], (60, 90), label, box)
-    one_box.hold(found["proposals"][place])
+    place = find_proposal(heads["class_logits"], heads["deltas"], found["proposals"], (60, 90), label, box)
+    proposal_classifier.set_proposal(found["proposals"][place])
     return found["proposals"][place], label + 1
 
 
 def test_the_box_that_is_held_has_the_detections_score(known):
-    _, one_box, image, found = known
+    _, proposal_classifier, image, found = known
     assert found["count"] > 3
     for row in range(3):
         _, column = held(known, row)
-        scores = keras.ops.convert_to_numpy(keras.ops.softmax(one_box.model(image.astype(np.float32))))
+        scores = keras.ops.convert_to_numpy(keras.ops.softmax(proposal_classifier.model(image.astype(np.float32))))
         assert scores.shape == (1, 3)
         assert scores[0, column] == pytest.approx(found["scores"][row], abs=1e-5)
 
 
 def test_saliency_is_the_difference_that_a_pixel_makes(known):
-    _, one_box, image, found = known
+    _, proposal_classifier, image, found = known
     proposal, column = held(known, 0)
-    found_map = saliency(one_box.model, image, int(column))[0]
+    found_map = saliency(proposal_classifier.model, image, int(column))[0]
     assert found_map.shape == (60, 90) and found_map.max() > 0
     y, x = np.unravel_index(found_map.argmax(), found_map.shape)
     scores = []
@@ -59,39 +59,41 @@ def test_saliency_is_the_difference_that_a_pixel_makes(known):
         moved = np.repeat(image.astype(np.float32), 3, axis=0)
         for channel in range(3):
             moved[channel, y, x, channel] += step
-        scores.append(np.asarray(one_box.model(moved))[:, column])
+        scores.append(np.asarray(proposal_classifier.model(moved))[:, column])
     slope = np.abs(scores[1] - scores[0]).max() / 0.04
     assert slope == pytest.approx(found_map[y, x], rel=0.1)
 
 
 def test_grad_cam_of_the_map_that_the_box_is_seen_in(known):
-    _, one_box, image, _ = known
+    _, proposal_classifier, image, _ = known
     proposal, column = held(known, 0)
-    layer = one_box.default_layer(proposal)
+    layer = proposal_classifier.default_layer(proposal)
     assert layer == "pyramid_out_4"  # sides of 64 pixels and less belong to the finest
-    cam = grad_cam(one_box.model, image, int(column), layer)
+    cam = grad_cam(proposal_classifier.model, image, int(column), layer)
     assert cam.shape == (1, 60, 90) and cam.min() >= 0
-    assert last_map(one_box.model)[0].startswith("pyramid_out")
+    assert last_feature_map(proposal_classifier.model)[0].startswith("pyramid_out")
     with pytest.raises(UsageError, match="head_each: gives no map of the picture.*pyramid_out_8"):
-        grad_cam(one_box.model, image, int(column), "head_each")
+        grad_cam(proposal_classifier.model, image, int(column), "head_each")
 
 
 def test_it_has_weights_of_its_own_and_the_detector_keeps_its(known):
-    model, one_box, _, _ = known
+    model, proposal_classifier, _, _ = known
     before = [np.array(weight) for weight in model.get_weights()]
-    own = one_box.model.get_weights()
-    one_box.model.set_weights([0 * weight for weight in own])
+    own = proposal_classifier.model.get_weights()
+    proposal_classifier.model.set_weights([0 * weight for weight in own])
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    one_box.model.set_weights(own)
+    proposal_classifier.model.set_weights(own)
 
 
 def test_the_classic_style_sees_its_boxes_in_the_map_of_stride_16():
     settings = ["detection.architecture=c4", "detection.score_threshold=0.0"]
     _, model = detector(anchors=(32, 64), settings=settings)
-    one_box = OneBox(model)
-    one_box.hold([0, 0, 40, 40])
+    proposal_classifier = ProposalClassifier(model)
+    proposal_classifier.set_proposal([0, 0, 40, 40])
     image = batch()["image"][:1].astype(np.float32)
-    heads = one_box.heads({"image": image, "size": np.array([[64, 96]]), "boxes": np.array([[[0, 0, 40.0, 40]]])})
-    np.testing.assert_allclose(one_box.model(image), np.asarray(heads["class_logits"])[:, 0], atol=1e-5)
-    assert one_box.default_layer([0, 0, 40, 40]) == "stage3_block2_out"
+    heads = proposal_classifier.heads(
+        {"image": image, "size": np.array([[64, 96]]), "boxes": np.array([[[0, 0, 40.0, 40]]])}
+    )
+    np.testing.assert_allclose(proposal_classifier.model(image), np.asarray(heads["class_logits"])[:, 0], atol=1e-5)
+    assert proposal_classifier.default_layer([0, 0, 40, 40]) == "stage3_block2_out"

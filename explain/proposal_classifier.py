@@ -15,12 +15,12 @@ from retinue.tasks.detection.model import box_classifier
 from retinue.tasks.detection.roi_align import levels_of
 
 
-class OneBox:
+class ProposalClassifier:
     """A detector, ready to be asked about one box after the other.
 
     detector: its `TaskModel`. heads: `detection.model.box_classifier` of it. model: a `keras.Model` with its own copy
     of the weights, from image float32 `[n, h, w, 3]`, 0..255 and without padding, to class logits `[n, classes + 1]`,
-    background first, of the proposal that `hold` was told. multiple: of it are the sides that `heads` takes.
+    background first, of the proposal that `set_proposal` was told. multiple: of it are the sides that `heads` takes.
     """
 
     def __init__(self, detector):
@@ -28,7 +28,7 @@ class OneBox:
         self._align = self.heads.get_layer("roi_align")
         image = keras.Input((None, None, 3), name="picture")
         self.multiple = self._align.multiple
-        self._held = HeldBox(self.multiple, name="held_box")
+        self._held = ProposalInput(self.multiple, name="held_box")
         made = {}
 
         def call(operation, *args, **kwargs):
@@ -39,10 +39,10 @@ class OneBox:
         plain = keras.Model([self.heads.input[name] for name in given], self.heads.output)
         copy = keras.models.clone_model(plain, list(given.values()), clone_function=_copied, call_function=call)
         copy.set_weights(plain.get_weights())
-        logits = OfTheBox(name="logits")(made["head_classes"])
-        self.model = keras.Model(image, logits, name="one_box")
+        logits = SelectProposal(name="logits")(made["head_classes"])
+        self.model = keras.Model(image, logits, name="proposal_classifier")
 
-    def hold(self, box):
+    def set_proposal(self, box):
         """From now on `model` is about this proposal: float `[4]`, x1, y1, x2, y2 in pixels of the image."""
         self._held.box.assign(box)
 
@@ -53,7 +53,7 @@ class OneBox:
         return next(layer.name for layer in self.model.layers if layer.output is own)
 
 
-def proposal_of(class_logits, deltas, proposals, size, label, box):
+def find_proposal(class_logits, deltas, proposals, size, label, box):
     """Which proposal a detection came from: its row.
 
     class_logits `[r, classes + 1]`, deltas `[r, 4 (classes + 1)]` and proposals `[r, 4]` are numpy arrays of one image
@@ -70,7 +70,7 @@ def _copied(operation):
     return type(operation).from_config(operation.get_config() | {"name": operation.name})
 
 
-class HeldBox(keras.layers.Layer):
+class ProposalInput(keras.layers.Layer):
     """From a picture `[n, h, w, 3]` to what `box_classifier` takes: the box that is held, the picture padded below and
     to the right to multiples of `multiple`, and its true size."""
 
@@ -98,7 +98,7 @@ class HeldBox(keras.layers.Layer):
         }
 
 
-class OfTheBox(keras.layers.Layer):
+class SelectProposal(keras.layers.Layer):
     """Logits `[n, 1, classes]` of the only box of each image as `[n, classes]`."""
 
     def call(self, logits):

@@ -11,10 +11,10 @@ from retinue.configs.errors import UsageError
 from retinue.explain import visualization
 from retinue.explain.gradients import Gradient
 from retinue.explain.layers import before_relu
-from retinue.explain.rectifiers import with_rule
+from retinue.explain.relu_rules import replace_relus
 
 
-class Hidden:
+class NeuronGradient:
     """Units of one layer back to the image by one rule; built once and called again and again.
 
     layer: a layer's name, or None for the class scores. rule: "plain", "deconvnet" or "guided". model: the part of the
@@ -25,7 +25,7 @@ class Hidden:
         self.layer = layer
         if layer is not None:
             model = keras.Model(model.input, before_relu(model, layer), name=model.name)
-        self.model = model if rule == "plain" else with_rule(model, rule)[0]
+        self.model = model if rule == "plain" else replace_relus(model, rule)[0]
         self._gradient, self._targets = Gradient(self.model), {}
 
     def __call__(self, images, target=None):
@@ -46,7 +46,7 @@ class Hidden:
         return target
 
 
-def hidden(model, images, target=None, layer=None, rule="guided"):
+def neuron_gradient(model, images, target=None, layer=None, rule="guided"):
     """float32 `[n, h, w, c]`: the gradient by `rule` of one unit of `layer` with respect to each image.
 
     layer: a layer's name; the unit is the strongest of channel `target`, or of all channels where that is None. Of a
@@ -55,10 +55,10 @@ def hidden(model, images, target=None, layer=None, rule="guided"):
     rule: "plain", "deconvnet" or "guided". Raises UsageError for a layer or channel that is not there, and for a
     nonlinearity that the rule can't treat.
     """
-    return Hidden(model, layer, rule)(images, target)
+    return NeuronGradient(model, layer, rule)(images, target)
 
 
-def strongest(model, images, layer):
+def strongest_units(model, images, layer):
     """The strongest unit of a layer in each image: a list of (place as a tuple, channel, value)."""
     output = before_relu(model, layer)
     found = ops.convert_to_numpy(keras.Model(model.input, output)(np.asarray(images, np.float32), training=False))
@@ -70,4 +70,4 @@ def strongest(model, images, layer):
 
 def draw(image, found):
     """The gradient as a picture: grey is none, the strongest is full colour. Gives uint8 `[h, w, 3]`."""
-    return visualization.gradient_picture(found)
+    return visualization.gradient_image(found)

@@ -1,6 +1,6 @@
 """The picture that a class fits best, made from nothing by gradient ascent (Simonyan et al. 2013, section 2).
 
-Without a regulariser the result is noise that fools the net. Four of them, from simple to complex:
+Without a regularizer the result is noise that fools the net. Four of them, from simple to complex:
 l2       S_c(I) - lambda |I|^2 (Simonyan, Vedaldi, Zisserman 2013, arXiv 1312.6034)
 blur     and a blur every few steps, small pixels set to the mean (Yosinski et al. 2015, arXiv 1506.06579, section 3)
 jitter   windows shifted at random, total variation and a blur that fades (Mordvintsev et al. 2015; Mahendran and
@@ -18,10 +18,10 @@ import tensorflow as tf
 
 from retinue.configs.errors import UsageError
 from retinue.explain.gradients import checked
-from retinue.explain.layers import before_relu, map_output
+from retinue.explain.layers import before_relu, feature_map_output
 from retinue.explain.targets import resolve, score_of, scores_of
 
-REGULARISERS = {"l2": 100, "blur": 200, "jitter": 250, "fourier": 250}  # and the steps that each takes by default
+REGULARIZERS = {"l2": 100, "blur": 200, "jitter": 250, "fourier": 250}  # and the steps that each takes by default
 MEAN = 117.0  # the mean grey of photos
 DECAY = 0.004  # of "l2" and "blur" a step: 2 * lambda
 CANVAS = 1.25  # of "jitter": the net sees another window of a picture so much larger at each step
@@ -30,15 +30,15 @@ COPIES = 2  # of the picture, a part of it and turned in another way, a step of 
 COLORS = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], np.float32)
 
 
-def class_image(model, target, size=None, regulariser="fourier", steps=None, seed=0):
+def feature_visualization(model, target, size=None, regularizer="fourier", steps=None, seed=0):
     """(picture float32 `[h, w, c]` in 0..255, probability of the target for it, or its score where it is a function).
 
     target: a class index, or a function from the model's outputs to float `[n]`: a channel, for instance.
     size: pixels a side, or (height, width); by default the model's, 224 where it takes any.
-    The same seed gives the same picture. Raises UsageError for another regulariser, class or size.
+    The same seed gives the same picture. Raises UsageError for another regularizer, class or size.
     """
-    if regulariser not in REGULARISERS:
-        raise UsageError(f"regulariser {regulariser}: unknown; use one of {', '.join(REGULARISERS)}")
+    if regularizer not in REGULARIZERS:
+        raise UsageError(f"regularizer {regularizer}: unknown; use one of {', '.join(REGULARIZERS)}")
     height, width, channels = _shape(model, size)
     checked(model, np.zeros((1, height, width, channels), np.float32))
     function, which = resolve(model, target, 1)
@@ -47,22 +47,22 @@ def class_image(model, target, size=None, regulariser="fourier", steps=None, see
         copies = tf.repeat(tf.constant(which), tf.shape(keras.tree.flatten(outputs)[0])[0])
         return score_of(function, outputs, copies)
 
-    steps = REGULARISERS[regulariser] if steps is None else steps
-    make = _fourier if regulariser == "fourier" else _pixels
-    picture = make(model, score, (height, width, channels), regulariser, steps, seed)
+    steps = REGULARIZERS[regularizer] if steps is None else steps
+    make = _fourier if regularizer == "fourier" else _pixels
+    picture = make(model, score, (height, width, channels), regularizer, steps, seed)
     outputs = model(picture[None], training=False)
     if callable(target):
         return picture, float(score(outputs)[0])
     return picture, float(keras.ops.softmax(keras.ops.cast(scores_of(outputs), "float32"))[0, which[0]])
 
 
-def of_channel(model, layer, channel):
+def channel_target(model, layer, channel):
     """(model, target) for the picture that fits one channel of a layer best: up to the layer, the channel's mean.
 
     The units before a ReLU are taken, or a channel that is silent in the first noise would have no gradient.
     Raises UsageError for a layer without a map and for a channel that it does not have.
     """
-    name, _ = map_output(model, layer)
+    name, _ = feature_map_output(model, layer)
     output = before_relu(model, name)
     if not 0 <= channel < output.shape[-1]:
         raise UsageError(f"--channel {channel}: {name} has {output.shape[-1]} channels, 0 to {output.shape[-1] - 1}")
@@ -76,7 +76,7 @@ def _shape(model, size):
     return height or size[0] or 224, width or size[1] or 224, channels
 
 
-def _pixels(model, score, shape, regulariser, steps, seed):
+def _pixels(model, score, shape, regularizer, steps, seed):
     """Ascent on the pixels themselves; a step is so many grey levels, whatever the scale of the net's scores.
 
     Offsets from the mean grey are what is kept; one step adds the gradient divided by its mean magnitude.
@@ -94,13 +94,13 @@ def _pixels(model, score, shape, regulariser, steps, seed):
     def ascend(offset, rate):
         return offset + rate * gradient(tf.constant(offset + np.float32(MEAN))).numpy()
 
-    canvas = tuple(round(CANVAS * side) for side in shape[:2]) if regulariser == "jitter" else shape[:2]
+    canvas = tuple(round(CANVAS * side) for side in shape[:2]) if regularizer == "jitter" else shape[:2]
     offset = 8 * random.standard_normal((*canvas, shape[2]), np.float32)
     for step in range(steps):
         done = step / steps
-        if regulariser == "l2":
+        if regularizer == "l2":
             offset = ascend(offset, 5 * (1 - 0.8 * done)) * np.float32(1 - DECAY)
-        elif regulariser == "blur":
+        elif regularizer == "blur":
             offset = _blurred(ascend(offset, 6 * (1 - 0.6 * done)) * np.float32(1 - DECAY), 1.0 * 0.4**done)
             size = np.abs(offset).sum(axis=-1, keepdims=True)
             offset = np.where(size < np.percentile(size, 5), 0, offset).astype(np.float32)
@@ -127,7 +127,7 @@ def _variation(image):
     return found
 
 
-def _fourier(model, score, shape, regulariser, steps, seed):
+def _fourier(model, score, shape, regularizer, steps, seed):
     height, width, channels = shape
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
     # Like photos, in which low frequencies are the strong ones: their amplitude falls as one over the frequency.

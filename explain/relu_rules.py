@@ -17,7 +17,7 @@ from keras import layers
 from retinue.backbones.blocks import DilatedPool, LocallyConnected2D
 from retinue.backbones.preprocess_layer import Preprocess
 from retinue.configs.errors import UsageError
-from retinue.explain.boxes import HeldBox
+from retinue.explain.proposal_classifier import ProposalInput
 from retinue.tasks.detection.padding import HidePadding
 from retinue.tasks.segmentation.upsampling import CutLike, PadToMultiple, ResizeLike, Upsample
 
@@ -64,7 +64,7 @@ PASSED = (
     layers.ZeroPadding2D,
     CutLike,
     DilatedPool,
-    HeldBox,
+    ProposalInput,
     HidePadding,
     LocallyConnected2D,
     PadToMultiple,
@@ -80,7 +80,7 @@ PASSED_OPERATIONS = frozenset(
 DIVISIONS = ("Divide", "TrueDivide")  # as Multiply, linear where one of the two is a number
 
 
-def with_rule(model, rule):
+def replace_relus(model, rule):
     """A copy of a functional model, the weights too, that gives the same and goes back by `rule`.
 
     rule: "plain", "deconvnet" or "guided". Returns (`keras.Model`, number of ReLUs replaced). Raises UsageError that

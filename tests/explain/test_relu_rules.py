@@ -6,8 +6,8 @@ import pytest
 from keras import layers, ops
 
 from retinue.configs.errors import UsageError
-from retinue.explain.hidden_units import hidden, strongest
-from retinue.explain.rectifiers import with_rule
+from retinue.explain.neuron_gradient import neuron_gradient, strongest_units
+from retinue.explain.relu_rules import replace_relus
 from retinue.tests.helpers.explain_models import pictures, tiny_convnet, two_layers
 
 # x = (1, 2): first layer gives (1, -1, 8), ReLU (1, 0, 8); the class score's gradient there is (2, 3, -1).
@@ -34,10 +34,10 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_two_layers_by_hand(way, rule):
     model = two_layers(FIRST, SECOND, WAYS[way])
-    copy, count = with_rule(model, rule)
+    copy, count = replace_relus(model, rule)
     assert count == 1
     np.testing.assert_allclose(ops.convert_to_numpy(copy(IMAGE)), ops.convert_to_numpy(model(IMAGE)))
-    np.testing.assert_allclose(hidden(model, IMAGE, 0, rule=rule).ravel(), EXPECTED[rule])
+    np.testing.assert_allclose(neuron_gradient(model, IMAGE, 0, rule=rule).ravel(), EXPECTED[rule])
 
 
 @pytest.mark.parametrize("rule", EXPECTED)
@@ -46,8 +46,8 @@ def test_inside_a_layer(rule):
     x = layers.Dense(3, use_bias=False, activation="relu")(layers.Flatten()(image))
     model = keras.Model(image, layers.Dense(1, use_bias=False)(x))
     model.set_weights([np.array(FIRST, np.float32), np.array(SECOND, np.float32)])
-    np.testing.assert_allclose(hidden(model, IMAGE, 0, rule=rule).ravel(), EXPECTED[rule])
-    np.testing.assert_allclose(hidden(model, IMAGE, 0, rule="plain").ravel(), EXPECTED["plain"])  # untouched
+    np.testing.assert_allclose(neuron_gradient(model, IMAGE, 0, rule=rule).ravel(), EXPECTED[rule])
+    np.testing.assert_allclose(neuron_gradient(model, IMAGE, 0, rule="plain").ravel(), EXPECTED["plain"])  # untouched
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_relu6_closes_at_both_ends(way):
     second = [[2], [3], [4]]  # the third unit, 8, is above 6: nothing passes but in the deconvnet
     model = two_layers(FIRST, second, way)
     assert float(model(IMAGE)[0, 0]) == 2 * 1 + 4 * 6
-    np.testing.assert_allclose(hidden(model, IMAGE, 0, rule="plain").ravel(), [2, 0])
-    np.testing.assert_allclose(hidden(model, IMAGE, 0, rule="guided").ravel(), [2, 0])
-    np.testing.assert_allclose(hidden(model, IMAGE, 0, rule="deconvnet").ravel(), [2 + 3 + 4 * 2, -3 + 4 * 3])
+    np.testing.assert_allclose(neuron_gradient(model, IMAGE, 0, rule="plain").ravel(), [2, 0])
+    np.testing.assert_allclose(neuron_gradient(model, IMAGE, 0, rule="guided").ravel(), [2, 0])
+    np.testing.assert_allclose(neuron_gradient(model, IMAGE, 0, rule="deconvnet").ravel(), [2 + 3 + 4 * 2, -3 + 4 * 3])
 
 
 def test_a_relu_that_is_used_twice_is_treated_twice():
@@ -70,8 +70,8 @@ def test_a_relu_that_is_used_twice_is_treated_twice():
     model = keras.Model(image, layers.Dense(1, use_bias=False)(shared(x)))
     model.set_weights([np.array([[value]], np.float32) for value in (1, -1, 1)])
     # forward 1, 1, -1, 0, 0. Deconvnet: 1 -> max 1 -> times -1 = -1 -> max 0.
-    assert hidden(model, np.ones((1, 1, 1, 1)), 0, rule="deconvnet").ravel() == 0
-    assert hidden(model, np.ones((1, 1, 1, 1)), 0, rule="guided").ravel() == 0
+    assert neuron_gradient(model, np.ones((1, 1, 1, 1)), 0, rule="deconvnet").ravel() == 0
+    assert neuron_gradient(model, np.ones((1, 1, 1, 1)), 0, rule="guided").ravel() == 0
 
 
 @pytest.mark.parametrize(
@@ -93,20 +93,20 @@ def test_a_relu_that_is_used_twice_is_treated_twice():
 )
 def test_what_the_rules_cannot_treat_is_refused_by_name(activation, name):
     with pytest.raises(UsageError, match=name):
-        with_rule(two_layers(FIRST, SECOND, activation), "guided")
+        replace_relus(two_layers(FIRST, SECOND, activation), "guided")
 
 
 def test_a_swish_inside_a_layer_and_a_nested_model_are_refused():
     with pytest.raises(UsageError, match=r"act1 \(silu\)"):
-        with_rule(tiny_convnet(activation="swish"), "guided")
+        replace_relus(tiny_convnet(activation="swish"), "guided")
     image = keras.Input((16, 16, 3))
     with pytest.raises(UsageError, match=r"tiny \(Functional\)"):
-        with_rule(keras.Model(image, tiny_convnet()(image)), "deconvnet")
+        replace_relus(keras.Model(image, tiny_convnet()(image)), "deconvnet")
 
 
 def test_a_net_without_relu_is_refused():
     with pytest.raises(UsageError, match="has no ReLU"):
-        with_rule(two_layers(FIRST, SECOND, lambda x: x * 2.0), "guided")
+        replace_relus(two_layers(FIRST, SECOND, lambda x: x * 2.0), "guided")
 
 
 @pytest.mark.parametrize("rule", ["plain", "deconvnet", "guided"])
@@ -117,7 +117,7 @@ def test_max_pool_switches(rule):
     model = keras.Model(image, layers.Dense(1, use_bias=False)(layers.Flatten()(x)))
     model.set_weights([np.array([[5], [7]], np.float32)])
     picture = np.array([[1, 3, 2, 2], [3, 0, 2, 1]], np.float32).reshape(1, 2, 4, 1)
-    found = hidden(model, picture, 0, rule=rule)[0, ..., 0]
+    found = neuron_gradient(model, picture, 0, rule=rule)[0, ..., 0]
     np.testing.assert_allclose(found, [[0, 5, 7, 0], [0, 0, 0, 0]])
 
 
@@ -128,22 +128,22 @@ def test_padding_never_wins_a_window_of_zeros():
     x = layers.Flatten()(layers.MaxPooling2D(3, 2)(x))
     model = keras.Model(image, layers.Dense(1, use_bias=False)(x))
     model.set_weights([np.array([[4]], np.float32)])
-    found = hidden(model, -np.ones((1, 2, 2, 1), np.float32), 0, rule="deconvnet")[0, ..., 0]
+    found = neuron_gradient(model, -np.ones((1, 2, 2, 1), np.float32), 0, rule="deconvnet")[0, ..., 0]
     np.testing.assert_allclose(found, [[4, 0], [0, 0]])
 
 
 def test_the_strongest_unit_of_a_layer_and_of_a_channel():
     model, images = tiny_convnet(), pictures(2)
     maps = ops.convert_to_numpy(keras.Model(model.input, model.get_layer("conv2").output)(images))
-    for one, (place, channel, value) in zip(maps, strongest(model, images, "conv2"), strict=True):
+    for one, (place, channel, value) in zip(maps, strongest_units(model, images, "conv2"), strict=True):
         assert one[(*place, channel)] == value == one.max()
-    found = hidden(model, images, 4, "conv2", "plain")
+    found = neuron_gradient(model, images, 4, "conv2", "plain")
     place = np.unravel_index(maps[0, ..., 4].argmax(), (8, 8))
     touched = np.argwhere(np.abs(found[0]).max(axis=-1) > 0)
     # 3 x 3 of the map before, which are 2 x 2 pixels each, and one pixel more for the first convolution
     assert np.all(np.abs(touched - 2 * np.array(place) - 0.5) <= 4.5)
     with pytest.raises(UsageError, match="conv2 has 6 channels, 0 to 5"):
-        hidden(model, images, 6, "conv2")
+        neuron_gradient(model, images, 6, "conv2")
 
 
 def test_a_unit_at_the_limit_of_relu6_still_has_a_gradient():
@@ -154,7 +154,7 @@ def test_a_unit_at_the_limit_of_relu6_still_has_a_gradient():
     picture = np.array([3.0, 9.0], np.float32).reshape(1, 1, 2, 1)
     for rule in ("plain", "guided", "deconvnet"):
         if rule == "plain":
-            np.testing.assert_allclose(hidden(model, picture, None, "act", rule).ravel(), [0, 5])
+            np.testing.assert_allclose(neuron_gradient(model, picture, None, "act", rule).ravel(), [0, 5])
         else:
             with pytest.raises(UsageError, match="no ReLU"):  # none below this one
-                hidden(model, picture, None, "act", rule)
+                neuron_gradient(model, picture, None, "act", rule)
