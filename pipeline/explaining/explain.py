@@ -147,9 +147,7 @@ def _refuse_impossible(explainer, methods, class_name, channel):
             f"what can: {can}, and feature-visualization with --layer and --channel"
         )
     if methods == ("feature-visualization",) and not explainer.makes_class_images:
-        raise UsageError(
-            f"feature-visualization: is for classifiers, and {explainer.name} is none; {DEFAULT[0]} shows where it looks"
-        )
+        raise UsageError(f"feature-visualization: is for classifiers, and {explainer.name} is none; use {DEFAULT[0]}")
 
 
 def _refuse_layer(model, methods, layer, channel):
