@@ -83,8 +83,8 @@ def contact_sheet(cells, columns=4, side=360):
         row = [(resize_longer_side(picture, side), caption) for picture, caption in cells[first : first + columns]]
         height = max(picture.shape[0] for picture, _ in row)
         tiles = [_tile(picture, (height, side), caption, lines) for picture, caption in row]
-        tiles += [np.full_like(tiles[0], drawing.PAPER[0])] * (columns - len(tiles))
-        gap = np.full((tiles[0].shape[0], 8, 3), drawing.PAPER[0], np.uint8)
+        tiles += [np.full_like(tiles[0], drawing.BACKGROUND_COLOR[0])] * (columns - len(tiles))
+        gap = np.full((tiles[0].shape[0], 8, 3), drawing.BACKGROUND_COLOR[0], np.uint8)
         parts.append(np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1))
     return np.concatenate(parts)
 
@@ -94,7 +94,7 @@ def _tile(picture, size, caption, lines):
     above, left = (size[0] - picture.shape[0]) // 2, (size[1] - picture.shape[1]) // 2
     around = ((above, size[0] - picture.shape[0] - above), (left, size[1] - picture.shape[1] - left), (0, 0))
     rows = [drawing.Row(line) for line in (*caption, *[""] * (lines - len(caption)))]
-    return drawing.with_panel(np.pad(picture, around, constant_values=drawing.PAPER[0]), rows)
+    return drawing.with_panel(np.pad(picture, around, constant_values=drawing.BACKGROUND_COLOR[0]), rows)
 
 
 @functools.cache

@@ -1,7 +1,8 @@
-"""A net in two: the frozen backbone, whose answers are computed once, and the head that learns from them."""
+"""A model split in two: the frozen backbone, whose features are computed once, and the head that is trained on them."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 
@@ -10,17 +11,21 @@ from retinue.tasks.model import TaskModel
 
 @dataclasses.dataclass(frozen=True)
 class FeatureModels:
-    """The parts of a `TaskModel`; they share its layers, so that what the head learns is in the net.
+    """The parts of a `TaskModel`. They share its layers, so training the head trains the model.
 
-    training: from a batch of training pictures, as `Task.example` makes them, to {"features": float32 `[n, ...]`}.
-    held_out: from a batch of what `Task.read` gives to {"features": float32 `[n, views, ...]`}.
-    head: from training's features to the net's outputs, with the net's losses; its backbone is empty.
-    answer: from {"features"} of held_out to what `Task.inference` gives.
-    targets: function of a batch of `Task.columns` -> the targets that `Task.example` makes of them.
+    Attributes:
+        train_extractor: model from a batch of training images, as `Task.example` makes them, to
+            `{"features": float32 [n, ...]}`.
+        eval_extractor: model from a batch of what `Task.read` returns to `{"features": float32 [n, copies, ...]}`,
+            with one row of features for each augmented copy of test-time augmentation.
+        head: model from the features of `train_extractor` to the outputs of the `TaskModel`, with its losses. It has
+            no backbone.
+        predictor: model from the features of `eval_extractor` to what `Task.inference` returns.
+        targets: function from a batch of `Task.columns` to the targets that `Task.example` makes of them.
     """
 
-    training: keras.Model
-    held_out: keras.Model
+    train_extractor: keras.Model
+    eval_extractor: keras.Model
     head: TaskModel
-    answer: keras.Model
-    targets: Callable
+    predictor: keras.Model
+    targets: Callable[[Mapping[str, Any]], Any]

@@ -1,111 +1,160 @@
-"""`TaskModel`: the `keras.Model` of every task. It knows its own losses, so that `compile` needs only an optimizer."""
+"""`TaskModel`: the `keras.Model` of every task. It contains its losses, so `compile` needs only an optimizer."""
 
+import os
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from retinue.tasks.gradient_accumulation import accumulated
-from retinue.tasks.mixed_precision import computing_in
+from retinue.tasks.gradient_accumulation import accumulate_gradients
+from retinue.tasks.mixed_precision import precision_scope
+
+Loss = Callable[[Any, Any], dict[str, tf.Tensor]]
 
 
 class TaskModel(keras.Model):
-    """A functional model with its losses, and with the knowledge which of its layers are the pretrained backbone.
+    """A functional model with its losses, which knows which of its layers are the pretrained backbone.
 
-    inputs, outputs: as for `keras.Model`; a flat graph, never a model within a model.
-    loss: function (targets, outputs) -> dict from a loss's name to float `[n]`, a value an example; their sum is
-        minimised, averaged over the batch. More than one is also logged, each by its name.
-    loss_names: the names in that dict.
-    backbone_layers: names of the layers that came from the backbone; the others are the head.
-    parts: of a net whose parts can learn apart: {a loss's name: names of the layers that it is of}.
-    learns: the part whose loss is minimised, or "all".
-    input_wait_seconds: time that training steps have waited for data, in seconds.
-    batch_size: examples of a whole batch, or None where all replicas have equal shares.
-    accumulate: a replica's share of a batch goes through the net in so many parts, whose gradients are added.
-    precision: "float32", "mixed_float16" or "mixed_bfloat16", what training steps compute in; float16 needs an
-    optimizer that
-        scales the loss. All three are read when the first step after `compile` is traced.
-    epoch_sums: of this epoch so far and of all replicas: {a loss's name: its sum, "examples": their number}.
-    stop_requested, stop_confirmed: set the first to stop; after each step the second says whether any process has.
+    The graph is flat: no layer of it is a model.
+
+    Attributes:
+        backbone_layers: names of the layers that came from the backbone. All others are the head.
+        streams: for a model whose streams can be trained separately, a dict from the name of a stream, which is also
+            the name of its loss, to the names of its layers. Otherwise empty.
+        trained_stream: the stream whose loss is minimized, or "all".
+        input_wait_seconds: time that the training steps have waited for data.
+        batch_size: number of examples in the full batch of all replicas. None if every replica gets equally many.
+        gradient_accumulation_steps: number of micro-batches into which each replica's batch is split. Their gradients
+            are added.
+        precision: what training steps compute in: "float32", "mixed_float16" or "mixed_bfloat16". For float16 the
+            optimizer must scale the loss. This attribute and the two before it are read when the first step after
+            `compile` is traced.
+        epoch_sums: the sum of each loss, by name, and the number of "examples", over all replicas in this epoch so far.
+        stop_requested: set this to end training in all processes.
+        stop_confirmed: after each step, whether any process has set `stop_requested`.
     """
 
-    def __init__(self, inputs, outputs, loss, loss_names, backbone_layers, name=None, parts=None):
+    train_function: Callable[..., Any] | None  # set by Keras and by `make_train_function`
+
+    def __init__(
+        self,
+        inputs: Any,
+        outputs: Any,
+        loss: Loss,
+        loss_names: Iterable[str],
+        backbone_layers: Iterable[str],
+        name: str | None = None,
+        streams: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
+        """Initialize the model.
+
+        Args:
+            inputs: as for `keras.Model`.
+            outputs: as for `keras.Model`.
+            loss: function (targets, outputs) -> dict from the name of a loss to float32 `[n]`, one value for each
+                example. The sum of all losses, averaged over the batch, is minimized. If there are several, each is
+                also logged under its name.
+            loss_names: the keys of that dict.
+            backbone_layers: names of the layers that came from the backbone.
+            name: name of the model.
+            streams: see the class.
+        """
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self._loss_by_name, self._loss_names = loss, tuple(loss_names)
         self.backbone_layers = frozenset(backbone_layers)
-        self.parts = {part: frozenset(layers) for part, layers in (parts or {}).items()}
+        self.streams = {stream: frozenset(layers) for stream, layers in (streams or {}).items()}
         self.trained_stream = "all"
         self.input_wait_seconds = 0.0
-        self.batch_size, self.gradient_accumulation_steps, self.precision = None, 1, "float32"
-        self.epoch_sums = {}
+        self.batch_size: int | None = None
+        self.gradient_accumulation_steps = 1
+        self.precision = "float32"
+        self.epoch_sums: dict[str, float] = {}
         self.stop_requested, self.stop_confirmed = False, False
 
-    def behind(self, layer):
-        """The part of the net behind a layer as a `TaskModel` of its own, on the same layers and with the same losses.
+    def submodel_after(self, layer: str) -> "TaskModel":
+        """Make a `TaskModel` of everything behind a layer. It has the same layers and the same losses.
 
-        layer: the name of one that all that follows depends on alone; its output is the new model's input.
+        Args:
+            layer: name of a layer. Everything behind it must depend on its output alone, which becomes the input of
+                the new model.
         """
         start = self.get_layer(layer).output
-        names = self.backbone_layers - {found.name for found in keras.Model(self.inputs, start).layers}
-        return TaskModel(start, self.output, self._loss_by_name, self._loss_names, names, name=f"behind_{layer}")
+        before = {found.name for found in keras.Model(self.inputs, start).layers}
+        names = self.backbone_layers - before
+        return TaskModel(start, self.output, self._loss_by_name, self._loss_names, names, name=f"after_{layer}")
 
     @property
-    def trained_losses(self):
-        """Names of the losses that are minimised."""
+    def trained_losses(self) -> tuple[str, ...]:
+        """Names of the losses that are minimized."""
         return self._loss_names if self.trained_stream == "all" else (self.trained_stream,)
 
-    def train_step(self, data):
-        """One replica's part of a step: data is its (inputs, targets). Float32 `[losses + 1]`: sums, and the examples.
+    def train_step(self, data: Any) -> tf.Tensor:
+        """Do one training step of one replica.
 
-        The sum of the losses is divided by the examples of the whole batch; Keras, and `optimizer.py`, add the
-        gradients of the replicas, so replicas may have unequal shares.
+        The sum of the losses is divided by the number of examples in the full batch. Keras, and
+        `pipeline/training/optimizer.py`, add the gradients of the replicas, so replicas may have unequally many
+        examples.
+
+        Args:
+            data: (inputs, targets) of this replica.
+
+        Returns:
+            float32 `[losses + 1]`: the sum of each trained loss, and the number of examples.
         """
         inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
         count = tf.cast(tf.shape(keras.tree.flatten(inputs)[0])[0], tf.float32)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        whole = self.batch_size or count * replicas
+        full_batch_size = self.batch_size or count * replicas
         if self.gradient_accumulation_steps == 1:
-            gradients, sums = self._gradients(inputs, targets, whole)
+            gradients, sums = self._gradients(inputs, targets, full_batch_size)
         else:
-            gradients, sums = accumulated(
-                lambda *some: self._gradients(*some, whole),
+            gradients, sums = accumulate_gradients(
+                lambda micro_inputs, micro_targets: self._gradients(micro_inputs, micro_targets, full_batch_size),
                 self.trainable_weights,
                 len(self.trained_losses),
                 (inputs, targets),
                 self.gradient_accumulation_steps,
             )
         self.optimizer.apply(gradients, self.trainable_weights)
-        return tf.stack([*(tf.cast(part, tf.float32) for part in sums), count])
+        return tf.stack([*(tf.cast(value, tf.float32) for value in sums), count])
 
-    def _gradients(self, inputs, targets, whole):
-        """(the gradient of each trainable weight, the sum of each learned loss) of some examples of `whole`."""
+    def _gradients(
+        self, inputs: Any, targets: Any, full_batch_size: tf.Tensor | int
+    ) -> tuple[list[tf.Tensor | None], list[tf.Tensor]]:
+        """Compute the gradient of each trainable weight, and the sum of each trained loss, for some examples."""
         with tf.GradientTape() as tape:
-            parts = self._loss_by_name(targets, self(inputs, training=True))
-            # Of the losses that are not learned nothing is used, so that TensorFlow doesn't compute them.
-            sums = [keras.ops.sum(parts[name]) for name in self.trained_losses]
-            loss = sum(sums) / whole
+            losses = self._loss_by_name(targets, self(inputs, training=True))
+            # Losses that are not minimized are not used, so TensorFlow doesn't compute them.
+            sums = [keras.ops.sum(losses[name]) for name in self.trained_losses]
+            loss = sum(sums) / full_batch_size
             scaled = self.optimizer.scale_loss(loss)
         return tape.gradient(scaled, self.trainable_weights), sums
 
-    def make_train_function(self, force=False):
-        """Keras's hook for the function of one step, overridden: Keras 3's own fails on several machines (keras issue
-        20585), and here the time spent waiting for data is measured, too.
+    def make_train_function(self, force: bool = False) -> None:
+        """Build the function that does one training step. Keras calls this hook.
 
-        Sums and counts are added over all replicas, and with them whether any process has been asked to stop.
+        It is overridden because Keras 3's own function fails on several machines (keras issue 20585), and to measure
+        the time spent waiting for data. Sums and counts are added over all replicas, and with them whether any process
+        has been asked to stop.
+
+        Args:
+            force: build the function again if it exists.
         """
         if self.train_function is not None and not force:
             return
         strategy, names = self.distribute_strategy, self.trained_losses
 
-        def of_replica(data, stop):
+        def replica_step(data: Any, stop: tf.Tensor) -> tf.Tensor:
             return tf.concat([self.train_step(data), [stop]], axis=0)
 
         @tf.function(reduce_retracing=True)
-        def step(data, stop):
-            with computing_in(self, self.precision):
-                return strategy.reduce("SUM", strategy.run(of_replica, args=(data, stop)), axis=None)
+        def step(data: Any, stop: tf.Tensor) -> tf.Tensor:
+            with precision_scope(self, self.precision):
+                return strategy.reduce("SUM", strategy.run(replica_step, args=(data, stop)), axis=None)
 
-        def next_step(iterator):
+        def next_step(iterator: Iterator[Any]) -> dict[str, float]:
             started = time.perf_counter()
             data = next(iterator)
             self.input_wait_seconds += time.perf_counter() - started
@@ -117,39 +166,45 @@ class TaskModel(keras.Model):
 
         self.train_function = next_step
 
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Keras builds here what is not built yet, by a step on averaged data, which several machines can't do (see
-        `make_train_function`). Everything of this model is built."""
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Do nothing: everything of this model is built.
 
-    def get_metrics_result(self):
-        """The mean losses of the epoch so far, over all replicas: Keras's logs."""
+        Keras would build the model here by a step on averaged data, which fails on several machines (see
+        `make_train_function`).
+        """
+
+    def get_metrics_result(self) -> dict[str, float]:
+        """Return the mean losses of the epoch so far, over all replicas, for Keras's logs."""
         sums = dict(self.epoch_sums)
         count = max(sums.pop("examples", 0.0), 1.0)
         means = {name: value / count for name, value in sums.items()}
         return {"loss": sum(means.values())} | (means if len(self._loss_names) > 1 else {})
 
-    def reset_metrics(self):
-        """At an epoch's start."""
+    def reset_metrics(self) -> None:
+        """Forget the sums of the epoch. Keras calls this at the start of each epoch."""
         self.epoch_sums = {}
 
-    def save_weights(self, filepath, **options):
-        """As Keras's, but never with the optimizer's state, which is three times as large and is in the checkpoint."""
+    def save_weights(self, filepath: str | os.PathLike[str], **options: Any) -> None:
+        """Save the weights as Keras does, but never the optimizer's state.
+
+        The state is three times as large, and the checkpoint contains it.
+        """
         keras.Model(self.inputs, self.outputs).save_weights(filepath, **options)
 
-    def load_weights(self, filepath, **options):
-        """As Keras's, for files that `save_weights` wrote."""
+    def load_weights(self, filepath: str | os.PathLike[str], **options: Any) -> None:
+        """Load the weights from a file that `save_weights` wrote."""
         keras.Model(self.inputs, self.outputs).load_weights(filepath, **options)
 
     @property
-    def backbone(self):
-        """The backbone's layers, in the order of the graph."""
+    def backbone(self) -> list[keras.Layer]:
+        """The layers of the backbone, in the order of the graph."""
         return [layer for layer in self.layers if layer.name in self.backbone_layers]
 
     @property
-    def head(self):
-        """The other layers."""
+    def head(self) -> list[keras.Layer]:
+        """The layers that are not the backbone's, in the order of the graph."""
         return [layer for layer in self.layers if layer.name not in self.backbone_layers]
 
-    def is_backbone(self, variable):
-        """Whether a `keras.Variable` of this model belongs to the backbone (by the layer's name in its path)."""
+    def is_backbone(self, variable: keras.Variable) -> bool:
+        """Whether a variable of this model belongs to the backbone, by the layer's name in its path."""
         return variable.path.split("/")[0] in self.backbone_layers

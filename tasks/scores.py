@@ -1,50 +1,55 @@
-"""`Scores`: what an evaluation says, in a form that the run folder, the report and the screen all take."""
+"""`Scores`: the result of an evaluation, in the form that the run folder, the report and the command line use."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
-def counted(count, noun):
-    """A number with its noun: "1 file", "12,000 files"."""
+def counted(count: int, noun: str) -> str:
+    """Format a number with its noun: "1 file", "12,000 files"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 @dataclass
 class Scores:
-    """headline: name of the number that training maximises and the screen shows, a key of `numbers`.
+    """The result of an evaluation.
 
-    numbers: name -> float (None where undefined), all that goes into `scores.json`.
-    interval: (low, high), the 95% interval of the headline by bootstrap over files, or None.
-    count: files that were scored.
-    per_class: list of dicts, a row a class, the first key is "class"; goes into `per_class.csv`.
-    tables: name -> list of dicts (confusion, calibration, ...), each goes into a CSV beside its plot.
-    worst: rows of the dataset, the most wrong first.
-    verdict: the result in one plain sentence, for someone who knows no scores.
-    notes: plain sentences that a reader of the numbers must know (classes that were left out, ...).
-    worst_classes: the three worst classes with their numbers, a line each, for the screen.
-    followed: names of more numbers that `metrics.csv` keeps of every epoch.
+    Attributes:
+        primary_metric: name of the number that training maximizes and the command line prints, a key of `numbers`.
+        numbers: all metrics by name, None where one is undefined. They go into `scores.json`.
+        interval: (low, high), the 95% confidence interval of the primary metric by bootstrap over files, or None.
+        count: number of files that were scored.
+        per_class: one row for each class, a dict whose first key is "class". It goes into `per_class.csv`.
+        tables: further tables by name (confusion, calibration, ...), each a list of rows. Each goes into a CSV file
+            beside its plot.
+        worst: row numbers of the dataset, the file with the worst prediction first.
+        verdict: the result in one plain sentence, for readers who don't know the metrics.
+        notes: plain sentences that readers of the numbers must know (classes that were left out, ...).
+        worst_classes: the three worst classes with their numbers, one line each, for the command line.
+        monitored_metrics: names of further numbers that `metrics.csv` records after every epoch.
     """
 
-    headline: str
-    numbers: dict
-    interval: tuple = None
+    primary_metric: str
+    numbers: dict[str, Any]
+    interval: tuple[float, float] | None = None
     count: int = 0
-    per_class: list = field(default_factory=list)
-    tables: dict = field(default_factory=dict)
-    worst: list = field(default_factory=list)
+    per_class: list[dict[str, Any]] = field(default_factory=list)
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    worst: list[int] = field(default_factory=list)
     verdict: str = ""
-    notes: list = field(default_factory=list)
-    worst_classes: list = field(default_factory=list)
-    followed: tuple = ()
+    notes: list[str] = field(default_factory=list)
+    worst_classes: list[str] = field(default_factory=list)
+    monitored_metrics: Sequence[str] = ()
 
     @property
-    def value(self):
-        """The headline's number."""
-        return self.numbers[self.headline]
+    def value(self) -> float:
+        """The value of the primary metric."""
+        return self.numbers[self.primary_metric]
 
-    def as_json(self):
-        """What `scores.json` holds: plain types only, None where a number is undefined."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the contents of `scores.json`: plain types only, None where a number is undefined."""
         return {
-            "headline": self.headline,
+            "primary_metric": self.primary_metric,
             "value": self.value,
             "interval": None if self.interval is None else list(self.interval),
             "count": self.count,

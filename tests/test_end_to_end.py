@@ -105,7 +105,7 @@ def test_several_labels_a_file(photos, tmp_path):
         for number, path in enumerate(files):
             writer.writerow([path, path.parent.name + (";odd" if number % 2 else "")])
     run, scores = retinue.train(str(table), str(tmp_path / "run"), **SMALL | {"train__class_balance": "weights"})
-    assert scores.headline == "mean_average_precision" and 0 <= scores.value <= 1
+    assert scores.primary_metric == "mean_average_precision" and 0 <= scores.value <= 1
     retinue.predict(str(run.folder), [str(files[0])], tmp_path / "out")
     scores = predictions(tmp_path / "out")[str(files[0])]
     assert set(scores) == {*COLOURS, "odd"}

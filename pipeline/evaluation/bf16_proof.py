@@ -17,4 +17,4 @@ def prove(run, task, net, dataset, scores):
     converted = runtimes.convert(runtimes.trace(task.inference(net)))
     correct(converted, open_model(run.folder))
     again = score(task, openvino_runtime.OpenVINORuntime(converted, "bf16"), dataset, interval=False)
-    return {"score": scores.headline, "files": len(dataset), "f32": scores.value, "bf16": again.value}
+    return {"score": scores.primary_metric, "files": len(dataset), "f32": scores.value, "bf16": again.value}

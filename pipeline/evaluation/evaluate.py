@@ -138,8 +138,8 @@ def score_lines(scores):
 def headline(scores):
     """The score with its interval, as a line for the screen."""
     interval = f", 95% interval {scores.interval[0]:.2%} to {scores.interval[1]:.2%}" if scores.interval else ""
-    more = "".join(f", {name.replace('_', ' ')} {scores.numbers[name]:.2%}" for name in scores.followed[:1])
-    return f"{scores.headline.replace('_', ' ')} {scores.value:.2%}{interval}{more}, {scores.count} files"
+    more = "".join(f", {name.replace('_', ' ')} {scores.numbers[name]:.2%}" for name in scores.monitored_metrics[:1])
+    return f"{scores.primary_metric.replace('_', ' ')} {scores.value:.2%}{interval}{more}, {scores.count} files"
 
 
 def worst_pictures(task, model, dataset, rows):

@@ -82,7 +82,7 @@ def cost(task, converted, small, held_out):
     """
     first = _score(task, converted, "f32", held_out)
     second = _score(task, small, "int8", held_out)
-    return {"score": first.headline, "files": len(held_out), "f32": first.value, "int8": second.value}
+    return {"score": first.primary_metric, "files": len(held_out), "f32": first.value, "int8": second.value}
 
 
 def _score(task, converted, precision, dataset):

@@ -36,14 +36,16 @@ def _fitted(image):
     factor = max(1, SIDE // max(image.shape[:2]))
     image = drawing.shrink(np.repeat(np.repeat(image, factor, axis=0), factor, axis=1), SIDE)
     missing = SIDE - image.shape[1]
-    return np.pad(image, ((0, 0), (missing // 2, missing - missing // 2), (0, 0)), constant_values=drawing.PAPER[0])
+    return np.pad(
+        image, ((0, 0), (missing // 2, missing - missing // 2), (0, 0)), constant_values=drawing.BACKGROUND_COLOR[0]
+    )
 
 
 def _sheet(cells):
     height, width = max(len(cell) for cell in cells), cells[0].shape[1]
     across = min(ACROSS, len(cells))
     down = -(-len(cells) // across)
-    sheet = np.full((down * (height + GAP) + GAP, across * (width + GAP) + GAP, 3), drawing.PAPER, np.uint8)
+    sheet = np.full((down * (height + GAP) + GAP, across * (width + GAP) + GAP, 3), drawing.BACKGROUND_COLOR, np.uint8)
     for position, cell in enumerate(cells):
         row, column = divmod(position, across)
         top, left = GAP + row * (height + GAP), GAP + column * (width + GAP)

@@ -4,7 +4,7 @@ from retinue.pipeline.reports import detection_plots, plots, sections
 from retinue.pipeline.reports.sections import Section
 from retinue.tasks.scores import counted
 
-MISSED, FALSE_ALARM = "missed", "false alarm"
+FALSE_NEGATIVE, FALSE_POSITIVE = "false negative", "false positive"
 
 
 def score_sections(scores, worst_images):
@@ -30,7 +30,9 @@ def confusion(scores):
     """What became of the objects, and what the boxes are that belong to none."""
     table = scores.tables["confusion"]
     mixed = [
-        pair for pair in plots.most_confused(table) if pair["truth"] != FALSE_ALARM and pair["predicted"] != MISSED
+        pair
+        for pair in plots.most_confused(table)
+        if pair["truth"] != FALSE_POSITIVE and pair["predicted"] != FALSE_NEGATIVE
     ]
     text = [
         "Each row is a true class, each column what the model said of it; the diagonal is right. The last column "

@@ -49,7 +49,7 @@ def write_report(
     """
     folder = Path(folder)
     worst_images = worst_images[:MOST_WORST]
-    parts = [sections.learning(history, scores and scores.headline)] if history else []
+    parts = [sections.learning(history, scores and scores.primary_metric)] if history else []
     if scores:
         parts += _score_sections(config, scores, worst_images)
     parts.append(sections.data(dataset, check_summary))
@@ -68,8 +68,8 @@ def write_report(
         _write_worst(folder / "worst", worst_images)
     page = _template().render(
         title=title,
-        headline=plots.words(scores.headline) if scores else None,
-        value=sections.number_text(scores.headline, scores.value) if scores else None,
+        headline=plots.words(scores.primary_metric) if scores else None,
+        value=sections.number_text(scores.primary_metric, scores.value) if scores else None,
         interval=_interval(scores) if scores else "Give a folder “val”, or a data.val_fraction above 0, to get one.",
         verdict=scores.verdict if scores else NO_SCORE,
         notes=scores.notes + _split_notes(run_info, history) if scores else [],
@@ -86,7 +86,7 @@ def _score_sections(config, scores, worst_images):
     parts = []
     if scores.tables.get("precision_recall"):
         return detection_sections.score_sections(scores, worst_images)
-    if scores.headline == "mean_iou":
+    if scores.primary_metric == "mean_iou":
         return segmentation_sections.score_sections(scores, worst_images)
     if config.task == "video":
         return video_sections.score_sections(scores, worst_images, config.video.fusion)
@@ -110,7 +110,7 @@ def _template():
 def _interval(scores):
     if scores.interval is None:
         return counted(scores.count, "file")
-    low, high = (sections.number_text(scores.headline, bound) for bound in scores.interval)
+    low, high = (sections.number_text(scores.primary_metric, bound) for bound in scores.interval)
     return f"95% interval {low} to {high}, from {counted(scores.count, 'file')}"
 
 

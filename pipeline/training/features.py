@@ -64,24 +64,24 @@ class StageFeatures:
         )
         self.runtime, self.precision, _ = runtimes.choose()
         example = task.example(training=changed, input_size=stage.input_size)
-        name = models.training.inputs[0].name
+        name = models.train_extractor.inputs[0].name
         self.learned = _Work(
             FeatureCache(
-                self._about(stage, changed), len(train), models.training.output["features"].shape[1:], self.views
+                self._about(stage, changed), len(train), models.train_extractor.output["features"].shape[1:], self.views
             ),
-            models.training,
+            models.train_extractor,
             self.columns,
             lambda columns, seed: ({name: example(columns, seed)[0]}, ()),
         )
         self.scored = None
         if held_out is not None:
             self.scored = _Work(
-                FeatureCache(self._about(), len(held_out), models.held_out.output["features"].shape[1:], 1),
-                models.held_out,
+                FeatureCache(self._about(), len(held_out), models.eval_extractor.output["features"].shape[1:], 1),
+                models.eval_extractor,
                 task.input_columns(held_out),
                 lambda columns, _: (task.read_record(columns), ()),
             )
-        self._answer = tf.function(lambda inputs: models.answer(inputs, training=False))
+        self._answer = tf.function(lambda inputs: models.predictor(inputs, training=False))
 
     def compute(self, progress, stopped):
         """Compute what is not in the cache. progress: `Progress`; stopped: function () -> whether to stop.
@@ -160,7 +160,9 @@ class StageFeatures:
     def _about(self, stage=None, changed=False):
         """What the features of training in `stage`, or of the files held out, follow from: for the cache's key."""
         config = self.task.config
-        model, data = (self.models.training, self.train) if stage else (self.models.held_out, self.held_out)
+        model, data = (
+            (self.models.train_extractor, self.train) if stage else (self.models.eval_extractor, self.held_out)
+        )
         about = {
             "versions": versions(),
             "runtime": self.runtime,

@@ -25,7 +25,7 @@ def apply_stage(model, stage, train):
     frozen |= _named(model, stage.freeze_layers)
     model.trained_stream = _learning_part(model, stage)
     if model.trained_stream != "all":
-        frozen |= {layer.name for layer in model.layers} - model.parts[model.trained_stream]
+        frozen |= {layer.name for layer in model.layers} - model.streams[model.trained_stream]
     normalisations = 0
     for layer in model.layers:
         layer.trainable = layer.name not in frozen
@@ -68,8 +68,8 @@ def _of_shares(train):
 
 def _learning_part(model, stage):
     """The part of the net that the stage trains, or "all"."""
-    if stage.train_streams == "all" or stage.train_streams in model.parts:
-        return "all" if set(model.parts) == {stage.train_streams} else stage.train_streams
+    if stage.train_streams == "all" or stage.train_streams in model.streams:
+        return "all" if set(model.streams) == {stage.train_streams} else stage.train_streams
     raise UsageError(f"a stage has learns: {stage.train_streams}, but this net has no such stream; leave it away")
 
 

@@ -160,7 +160,10 @@ class TrainerCallback(keras.callbacks.Callback):
             if scores := trainer.score():
                 value = scores.value
                 row["val_loss"] = scores.numbers.get("log_loss")
-                row |= {f"val_{name}": scores.numbers.get(name) for name in (scores.headline, *scores.followed)}
+                row |= {
+                    f"val_{name}": scores.numbers.get(name)
+                    for name in (scores.primary_metric, *scores.monitored_metrics)
+                }
             # Without validation data the last epoch is the best there is.
             better = value is None or state["best"] is None or value > state["best"]
             if better:

@@ -124,7 +124,7 @@ class ClassificationEvaluator:
             claim = "the model is right on at most {} of such files"
             notes.append(_no_width_note("No right answer was seen", claim, 1 - metrics.least_share(count), count))
         return Scores(
-            headline="accuracy",
+            primary_metric="accuracy",
             numbers=numbers,
             interval=interval,
             count=count,
@@ -191,7 +191,7 @@ class ClassificationEvaluator:
         wrong_rows = np.flatnonzero(wrong.any(axis=1))
         correct = "It gives no label" if micro[0] is None else f"{micro[0]:.1%} of the labels it gives are right"
         return Scores(
-            headline="mean_average_precision",
+            primary_metric="mean_average_precision",
             numbers=numbers,
             interval=interval,
             count=len(scores),

@@ -135,7 +135,7 @@ class Classification(Task):
         seen = test_time_augmentation.make_views(ops.cast(image, "float32"), kind, config.model.input_size)
         seen = ops.reshape(trunk(seen, training=False), (count, -1, channels))
         held_out = keras.Model({"image": image}, {"features": ops.transpose(seen, (1, 0, 2))})
-        head = model.behind(POOL)
+        head = model.submodel_after(POOL)
         features = keras.Input((count, channels), name="features")
         scores = self._probabilities(head(ops.reshape(features, (-1, channels)), training=False))
         scores = ops.mean(ops.reshape(scores, (-1, count, len(self.classes))), axis=1)

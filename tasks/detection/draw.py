@@ -88,14 +88,19 @@ def in_words(prediction, truth, threshold=THRESHOLD):
         index >= 0 and truth["labels"][index] == entry["label"] for entry, index in zip(found, taken_for, strict=True)
     )
     counts = {
-        "found": int(right),
-        "other class": int((taken_for >= 0).sum() - right),
-        "missed": int(missed.sum()),
+        "true positive": int(right),
+        "wrong class": int((taken_for >= 0).sum() - right),
+        "false negative": int(missed.sum()),
     }
-    false = int((taken_for == FALSE_ALARM).sum())
-    counts["false alarm" if false == 1 else "false alarms"] = false
+    counts["false positive"] = int((taken_for == FALSE_ALARM).sum())
     said = [
-        {"label": f"{count} {word}", "score": None, "right": word == "found"} for word, count in counts.items() if count
+        {
+            "label": counted(count, word) if word != "wrong class" else f"{count} {word}",
+            "score": None,
+            "right": word == "true positive",
+        }
+        for word, count in counts.items()
+        if count
     ]
     return [counted(int((~truth["ignored"]).sum()), "object")], said
 

@@ -9,10 +9,10 @@ from retinue.tasks.detection.error_summary import FALSE_ALARM, judge
 from retinue.tasks.detection.proposal_recall import proposal_recall
 from retinue.tasks.scores import Scores, counted
 
-MISSED, FALSE = "missed", "false alarm"
+FALSE_NEGATIVE, FALSE_POSITIVE = "false negative", "false positive"
 NAMED = 5  # so many class names fit into a sentence
 CURVES = 10  # classes with a column of their own in the precision-recall table
-FOLLOWED = ("ap50", "proposal_recall_100")  # after every epoch
+MONITORED_METRICS = ("ap50", "proposal_recall_100")  # after every epoch
 WORST = 3  # classes that the screen names
 NO_THRESHOLD = 0.5  # where nothing was found, so that no score is the best
 
@@ -81,7 +81,7 @@ class DetectionEvaluator:
             if done < self.resamples:
                 notes.append(f"The interval is from {done} resamples: so many detections take their time.")
         return Scores(
-            headline="ap",
+            primary_metric="ap",
             numbers=numbers,
             interval=interval,
             count=len(self._truths),
@@ -91,7 +91,7 @@ class DetectionEvaluator:
             verdict=self._verdict(table, threshold),
             notes=notes,
             worst_classes=_worst_classes(per_class),
-            followed=FOLLOWED if self._proposals else FOLLOWED[:1],
+            monitored_metrics=MONITORED_METRICS if self._proposals else MONITORED_METRICS[:1],
         )
 
     def _class_map(self, dataset):
@@ -135,10 +135,10 @@ class DetectionEvaluator:
         return table, mistakes
 
     def _confusion_rows(self, table):
-        columns = [*self.classes, MISSED]
+        columns = [*self.classes, FALSE_NEGATIVE]
         return [
             {"truth/predicted": name} | dict(zip(columns, row, strict=True))
-            for name, row in zip((*self.classes, FALSE), table.tolist(), strict=True)
+            for name, row in zip((*self.classes, FALSE_POSITIVE), table.tolist(), strict=True)
         ]
 
     def _per_class(self, coco, table):

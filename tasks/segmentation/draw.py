@@ -25,7 +25,7 @@ def draw(image, mask, classes, truth=None):
     parts = [blend(image, mask, colors)]
     if truth is not None:
         parts += [blend(image, truth, colors), mistakes(image, mask, truth, colors)]
-    gap = np.full((image.shape[0], max(2, image.shape[1] // 100), 3), drawing.PAPER, np.uint8)
+    gap = np.full((image.shape[0], max(2, image.shape[1] // 100), 3), drawing.BACKGROUND_COLOR, np.uint8)
     row = np.concatenate([part for each in parts for part in (gap, each)][1:], axis=1)
     return drawing.with_panel(row, _rows(mask, truth, classes, colors))
 

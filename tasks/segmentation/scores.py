@@ -65,7 +65,7 @@ class SegmentationEvaluator:
                 f"other; {numbers['pixel_accuracy']:.1%} of all pixels are right."
             )
         return Scores(
-            headline="mean_iou",
+            primary_metric="mean_iou",
             numbers=numbers,
             interval=interval,
             count=len(each),

@@ -84,7 +84,7 @@ def build(config, classes, weights=None, class_counts=None):
         name: {layer.name for layer in keras.Model(inputs, output).layers if layer.name not in inputs}
         for name, output in parts.items()
     }
-    return TaskModel(inputs, outputs, loss, tuple(parts), backbone_layers, name="video", parts=of_parts)
+    return TaskModel(inputs, outputs, loss, tuple(parts), backbone_layers, name="video", streams=of_parts)
 
 
 def fuse(spatial, temporal, settings):

@@ -32,7 +32,7 @@ class VideoEvaluator:
             return fused
         alone = {name: evaluator.scores() for name, evaluator in self._streams.items()}
         fused.numbers |= {f"{name}_accuracy": scores.numbers["accuracy"] for name, scores in alone.items()}
-        fused.followed = tuple(f"{name}_accuracy" for name in alone)
+        fused.monitored_metrics = tuple(f"{name}_accuracy" for name in alone)
         fused.tables["streams"] = [
             {"stream": name} | {number: scores.numbers.get(number) for number in COMPARED}
             for name, scores in (*alone.items(), ("both", fused))

@@ -13,7 +13,7 @@ import tensorflow as tf
 from retinue.configs.schema import Stage
 from retinue.pipeline.training.freeze import apply_stage
 from retinue.pipeline.training.optimizer import SGD, make_optimizer
-from retinue.tasks.gradient_accumulation import accumulated
+from retinue.tasks.gradient_accumulation import accumulate_gradients
 from retinue.tasks.model import TaskModel
 
 spec = importlib.util.spec_from_file_location("small", Path(__file__).parents[1] / "helpers" / "small_detector.py")
@@ -33,7 +33,7 @@ def test_sums_by_hand_also_of_unequal_parts_and_of_weights_without_a_gradient(pa
             loss = tf.reduce_sum(inputs @ weights[0][:, None])
         return tape.gradient(loss, weights), [loss]
 
-    gradients, (loss,) = tf.function(lambda: accumulated(gradients_of, weights, 1, (x, y), parts))()
+    gradients, (loss,) = tf.function(lambda: accumulate_gradients(gradients_of, weights, 1, (x, y), parts))()
     np.testing.assert_array_equal(gradients[0], [15.0, 2.0])
     assert gradients[1] is None
     assert float(loss) == 17.0

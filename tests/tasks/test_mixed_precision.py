@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from retinue.backbones.preprocess_layer import Preprocess
 from retinue.tasks.detection.roi_align import RoIAlign
-from retinue.tasks.mixed_precision import computing_in, layers_in_16_bits
+from retinue.tasks.mixed_precision import low_precision_layers, precision_scope
 from retinue.tasks.model import TaskModel
 
 
@@ -36,7 +36,7 @@ def net(loss_dtypes):
 
 
 def test_pixels_and_outputs_are_float32_and_the_rest_is_not():
-    assert [layer.name for layer in layers_in_16_bits(net([]))] == ["conv", "after_conv", "norm", "pool"]
+    assert [layer.name for layer in low_precision_layers(net([]))] == ["conv", "after_conv", "norm", "pool"]
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
@@ -47,7 +47,7 @@ def test_dtypes_of_a_step(precision):
     model.compile(keras.optimizers.SGD(0.1))
     x, y = np.full((2, 4, 4, 3), 200, np.float32), np.eye(2, dtype=np.float32)
     model.fit(tf.data.Dataset.from_tensors((x, y)).repeat(), steps_per_epoch=2, verbose=0)
-    assert model.get_layer("after_conv").given == precision
+    assert model.get_layer("after_conv").given == precision.removeprefix("mixed_")
     assert set(dtypes) == {"float32"}
     assert {weight.dtype for weight in model.weights} == {"float32"}
     assert model(x, training=False).dtype == tf.float32
@@ -56,7 +56,7 @@ def test_dtypes_of_a_step(precision):
 
 def test_policies_come_back_after_an_error():
     model = net([])
-    with pytest.raises(KeyError), computing_in(model, "mixed_float16"):
+    with pytest.raises(KeyError), precision_scope(model, "mixed_float16"):
         assert model.get_layer("conv").compute_dtype == "float16"
         raise KeyError
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
@@ -68,7 +68,7 @@ def test_statistics_of_batch_norms_are_float32():
     norm = model.get_layer("norm")
     norm.momentum = 0.0
     values = tf.constant([2000.0, 2000.0, 2008.0, 2008.0], tf.bfloat16, shape=[2, 1, 1, 2])
-    with computing_in(model, "mixed_bfloat16"):
+    with precision_scope(model, "mixed_bfloat16"):
         assert norm(values, training=True).dtype == tf.bfloat16
     np.testing.assert_array_equal(norm.moving_mean.numpy(), [2004.0, 2004.0])
 

@@ -39,7 +39,7 @@ TRUTH = [0, 0, 1, 2]
 
 def test_single_label_numbers_by_hand():
     scores = evaluate(SCORES, single(TRUTH))
-    assert (scores.headline, scores.value, scores.count) == ("accuracy", 0.5, 4)
+    assert (scores.primary_metric, scores.value, scores.count) == ("accuracy", 0.5, 4)
     numbers = scores.numbers
     assert "top5" not in numbers  # of three classes it says nothing
     assert numbers["balanced_accuracy"] == pytest.approx((1 / 2 + 1 + 0) / 3)
@@ -221,7 +221,10 @@ MULTI_TRUTH = [[0], [1], []]
 def test_multi_label_numbers_by_hand():
     scores = evaluate(MULTI, several(MULTI_TRUTH))
     numbers = scores.numbers
-    assert (scores.headline, scores.value) == ("mean_average_precision", 1.0)  # both classes rank their file first
+    assert (scores.primary_metric, scores.value) == (
+        "mean_average_precision",
+        1.0,
+    )  # both classes rank their file first
     assert (numbers["micro_precision"], numbers["micro_recall"], numbers["micro_f1"]) == (0.5, 0.5, 0.5)
     assert numbers["macro_f1"] == pytest.approx((2 / 3 + 0) / 2)
     assert numbers["exact_match"] == pytest.approx(1 / 3)

@@ -84,9 +84,9 @@ def test_in_words():
     assert in_words(said, objects) == (
         ["2 objects"],
         [
-            {"label": "1 found", "score": None, "right": True},
-            {"label": "1 missed", "score": None, "right": False},
-            {"label": "1 false alarm", "score": None, "right": False},
+            {"label": "1 true positive", "score": None, "right": True},
+            {"label": "1 false negative", "score": None, "right": False},
+            {"label": "1 false positive", "score": None, "right": False},
         ],
     )
     assert in_words({"detections": []}, truth(np.zeros((0, 4)), [])) == (["0 objects"], [])

@@ -86,7 +86,7 @@ def exported(run, tmp_path_factory):
 
 def test_run_folder(run):
     folder, scores = run[0].folder, run[1]
-    assert scores.headline == "ap" and scores.count == 4 and scores.numbers["ap50"] > 0.2
+    assert scores.primary_metric == "ap" and scores.count == 4 and scores.numbers["ap50"] > 0.2
     numbers = json.loads((folder / "scores.json").read_text())["numbers"]
     assert {"ap", "ap50", "ap75", "ap_small", "voc07_ap50", "voc10_ap50", "f1"} <= numbers.keys()
     assert [row["class"] for row in csv.DictReader(open(folder / "per_class.csv"))] == ["red", "blue"]

@@ -151,7 +151,7 @@ def scored(truths, predictions, classes=("cat", "dog", "elk"), **options):
 def test_perfect_and_nothing():
     truths = [{"boxes": [BOX, FAR], "labels": [0, 1]}, {"boxes": [], "labels": []}]
     perfect = scored(truths, [prediction([BOX, FAR], [0.9, 0.8], [0, 1]), prediction()])
-    assert perfect.headline == "ap" and perfect.value == pytest.approx(1)
+    assert perfect.primary_metric == "ap" and perfect.value == pytest.approx(1)
     assert [perfect.numbers[name] for name in ("voc07_ap50", "voc10_ap50", "precision", "recall", "f1")] == [1] * 5
     assert perfect.numbers["ap_small"] is None and perfect.count == 2 and perfect.worst == []
     assert perfect.numbers["best_threshold"] == pytest.approx(0.8)
@@ -180,10 +180,10 @@ def test_confusion_missed_and_false_alarms_and_the_worst_pictures():
     scores = scored(truths, predictions)
     assert scores.numbers["best_threshold"] == pytest.approx(0.8)
     assert scores.tables["confusion"] == [
-        {"truth/predicted": "cat", "cat": 1, "dog": 0, "elk": 0, "missed": 0},
-        {"truth/predicted": "dog", "cat": 1, "dog": 1, "elk": 0, "missed": 0},
-        {"truth/predicted": "elk", "cat": 0, "dog": 0, "elk": 0, "missed": 1},
-        {"truth/predicted": "false alarm", "cat": 1, "dog": 1, "elk": 0, "missed": 0},
+        {"truth/predicted": "cat", "cat": 1, "dog": 0, "elk": 0, "false negative": 0},
+        {"truth/predicted": "dog", "cat": 1, "dog": 1, "elk": 0, "false negative": 0},
+        {"truth/predicted": "elk", "cat": 0, "dog": 0, "elk": 0, "false negative": 1},
+        {"truth/predicted": "false positive", "cat": 1, "dog": 1, "elk": 0, "false negative": 0},
     ]
     assert scores.worst == [1, 0, 2]
     assert (scores.numbers["precision"], scores.numbers["recall"]) == (2 / 5, 2 / 4)

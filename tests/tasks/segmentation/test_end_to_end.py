@@ -55,7 +55,7 @@ def lines(folder):
 
 def test_run_folder(run):
     folder, scores = run[0].folder, run[1]
-    assert scores.headline == "mean_iou" and scores.count == 4
+    assert scores.primary_metric == "mean_iou" and scores.count == 4
     numbers = json.loads((folder / "scores.json").read_text())["numbers"]
     expected = {"mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou", "boundary_f"}
     assert set(numbers) == expected

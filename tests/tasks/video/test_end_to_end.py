@@ -211,7 +211,7 @@ def test_one_stream_alone_and_stored_flow(clips, tmp_path):
     extract([str(clips)], flow_folder, bound=4.0, size=(36, 48))
     settings = {**SMALL, "video__architecture": "temporal", "video__flow_folder": str(flow_folder)}
     run, scores = retinue.train(str(clips), str(tmp_path / "run"), **settings)
-    assert "streams" not in scores.tables and scores.headline == "accuracy"
+    assert "streams" not in scores.tables and scores.primary_metric == "accuracy"
     retinue.predict(str(run.folder), [str(clips / "red left")], tmp_path / "out")
     assert "streams" not in lines(tmp_path / "out")[0]
     with pytest.raises(UsageError, match="made with dis, bound 4"):
