@@ -1,6 +1,5 @@
 """Backbones: image to feature maps. Importing this module imports neither Keras nor TensorFlow; `build` does."""
 
-import difflib
 import fnmatch
 import importlib
 import logging
@@ -9,6 +8,7 @@ from retinue.backbones.multiply_adds import MULTIPLY_ADDS
 from retinue.backbones.table import BACKBONES
 from retinue.configs.errors import UsageError
 from retinue.configs.quiet import import_tensorflow
+from retinue.configs.suggestions import did_you_mean
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +54,7 @@ def find(name):
     """The table's row of a backbone. Raises UsageError with the nearest names for one that does not exist."""
     if name in BACKBONES:
         return BACKBONES[name]
-    nearest = difflib.get_close_matches(name, BACKBONES, n=3, cutoff=0.4)
-    hint = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
-    raise UsageError(f"there is no backbone {name!r}{hint} (`retinue models` lists all)")
+    raise UsageError(f"there is no backbone {name!r}{did_you_mean(name, BACKBONES)} (`retinue models` lists all)")
 
 
 def preprocessing(name, weights="imagenet"):

@@ -14,7 +14,7 @@ import numpy as np
 
 from retinue.backbones import torch_checkpoint
 from retinue.backbones.table import BACKBONES
-from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.errors import RetinueError, UsageError, first_line
 from retinue.configs.machine import cache_folder
 
 logger = logging.getLogger(__name__)
@@ -261,7 +261,7 @@ def fetch(file, address, folder):
     try:
         return Path(keras.utils.get_file(file, address, cache_dir=str(folder.parent), cache_subdir=folder.name))
     except Exception as error:  # whatever the network's reason is, the cure is the same
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise RetinueError(
             f"{file} could not be downloaded ({reason}); get {address} and put it into {folder}"
         ) from None
@@ -279,7 +279,7 @@ def _from_hub(address):
     try:
         return Path(hf_hub_download(f"{owner}/{name}", file))
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise RetinueError(f"{address}: could not be downloaded ({reason})") from None
 
 

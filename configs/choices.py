@@ -1,8 +1,13 @@
-"""What the commands let a user choose from: words that are known before TensorFlow is loaded."""
+"""Values of command-line options that must be known before TensorFlow is imported."""
 
-# What each runtime can compute in; "int8" is what some exports are.
-RUN_IN = {"tensorflow": ("f32",), "openvino": ("f32", "bf16"), "onnxruntime": ("f32",), "litert": ("f32",)}
-RUNTIMES = ("auto", *RUN_IN)
+# The precisions in which each runtime can compute; some exported models are int8.
+RUNTIME_PRECISIONS = {
+    "tensorflow": ("f32",),
+    "openvino": ("f32", "bf16"),
+    "onnxruntime": ("f32",),
+    "litert": ("f32",),
+}
+RUNTIMES = ("auto", *RUNTIME_PRECISIONS)
 PRECISIONS = ("auto", "f32", "bf16", "int8")
 ENGINES = ("local", "ray")
 EXPORT_FORMATS = ("savedmodel", "openvino", "onnx", "litert")

@@ -1,45 +1,70 @@
-"""Merging a configuration: recipe <- file <- `--set`, with errors that name file, line and nearest right key."""
+"""Loading the configuration: recipes, files and `--set` are merged and validated.
 
-import difflib
-import re
+An error names the file, the line and the nearest right key.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from retinue.configs.errors import UsageError
-from retinue.configs.keys import STAGES, all_fields, expected, find_field, in_yaml, is_section, nearest_key
+from retinue.configs.keys import (
+    STAGES,
+    KeyPath,
+    all_fields,
+    describe_type,
+    find_field,
+    is_section,
+    suggest_key,
+    to_yaml_line,
+)
 from retinue.configs.renamed import has_renamed_key, new_name, new_value
 from retinue.configs.schema import Config
+from retinue.configs.suggestions import did_you_mean
+from retinue.configs.yaml_reader import Origin, parse_value, read_yaml, shorten
 
-FOLDER = Path(__file__).parent
-AFTER_FILE = 10**9  # options and --set are told after the lines of the file
+RECIPE_FOLDER = Path(__file__).parent
+AFTER_FILE = 10**9  # sort key of options and --set, whose errors follow those of the lines of the file
 
 
-def recipes():
-    """The recipes of the package: dict from name to its first line, which is a comment that says what it is for."""
+def recipes() -> dict[str, str]:
+    """List the recipes of the package.
+
+    Returns:
+        The first line of each recipe, which is a comment that says what the recipe is for, by the recipe's name.
+    """
     return {
         path.stem: path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
-        for path in sorted(FOLDER.glob("*.yaml"))
+        for path in sorted(RECIPE_FOLDER.glob("*.yaml"))
     }
 
 
-def describe_keys():
-    """A dict a key, of strings: `key` (dotted), `type` (what it takes, in words), `default`, `description`.
+def describe_keys() -> list[dict[str, str]]:
+    """Describe every key of the configuration.
 
-    A key of the stages, as train.stages.<stage>.learning_rate, has the values of the default stages as its default.
+    Returns:
+        A dict for each key: `key` (dotted), `type` (the values that it takes), `default` and `description`.
+        A key of the stages, such as train.stages.<stage>.learning_rate, has the values of the default stages as its
+        default.
     """
     stages = Config().train.stages
     rows = []
-    for place, field in all_fields():
+    for path, field in all_fields():
         if is_section(field):
             continue
-        default = in_yaml(field.default) if place[:2] != STAGES else ""
-        default = default or ", ".join(f"{name} {in_yaml(getattr(stage, place[-1]))}" for name, stage in stages.items())
+        if path[:2] == STAGES:
+            default = ", ".join(f"{name} {to_yaml_line(getattr(stage, path[-1]))}" for name, stage in stages.items())
+        else:
+            default = to_yaml_line(field.default)
         rows.append(
             {
-                "key": ".".join(place),
-                "type": expected(field),
+                "key": ".".join(path),
+                "type": describe_type(field),
                 "default": default,
                 "description": field.description or "",
             }
@@ -47,38 +72,49 @@ def describe_keys():
     return rows
 
 
-def load_config(recipe=None, settings=(), options=None):
-    """The validated `Config`.
+def load_config(
+    recipe: str | None = None, settings: Sequence[str] = (), options: Mapping[str, Any] | None = None
+) -> Config:
+    """Merge and validate a configuration.
 
-    recipe: a recipe's name, or the path of a YAML file; None for the defaults.
-    settings: strings "key=value" with dotted keys, the values as YAML.
-    options: dict of dotted keys from command-line options, applied last but for `settings`.
-    Raises UsageError for an unknown key, a wrong type or a value out of range.
+    Args:
+        recipe: Name of a recipe, or path of a YAML file. None stands for the defaults.
+        settings: Strings "key=value" with dotted keys and values in YAML. They override everything else.
+        options: Values of command-line options by dotted keys. They override the recipe.
+
+    Returns:
+        The validated configuration.
+
+    Raises:
+        UsageError: If a key is unknown, or a value has a wrong type or is out of range.
     """
-    merged, origins = {}, {}
+    merged: dict[str, Any] = {}
+    origins: dict[KeyPath, Origin] = {}
     if recipe:
-        path = _recipe_path(recipe)
-        merged, origins = _read_yaml(path)
+        merged, origins = read_yaml(_recipe_path(recipe))
     for key, value in (options or {}).items():
         _assign(merged, origins, key.split("."), value, f"option for {key}")
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
-            raise UsageError(f"--set {setting}: write it as key=value, for instance --set train.batch_size=16")
-        try:
-            value = yaml.load(text, _Loader)
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise UsageError(f"--set {setting}: the value is not valid YAML: {_yaml_problem(error)}") from None
-        _assign(merged, origins, key.split("."), value, f"--set {setting}")
+            raise UsageError(f"--set {setting}: write it as key=value, for example --set train.batch_size=16")
+        _assign(merged, origins, key.split("."), parse_value(setting, text), f"--set {setting}")
     return _validate(merged, origins)
 
 
-def load_recorded(path):
-    """The `Config` that a run or an export keeps in the file `path`.
+def load_saved_config(path: str | os.PathLike[str]) -> Config:
+    """Read the configuration that a run folder or an exported model contains.
 
-    Raises UsageError as `load_config` does, and for a run of retinue 0.1, whose keys had other names.
+    Args:
+        path: The file `config.yaml` of the folder.
+
+    Returns:
+        The validated configuration.
+
+    Raises:
+        UsageError: As for `load_config`, and if the file was written by retinue 0.1, whose keys had other names.
     """
-    merged, origins = _read_yaml(path)
+    merged, origins = read_yaml(path)
     if has_renamed_key(merged):
         raise UsageError(
             f"{Path(path).parent}: this folder was made by retinue 0.1, whose configuration keys had other names; "
@@ -87,147 +123,89 @@ def load_recorded(path):
     return _validate(merged, origins)
 
 
-def to_yaml(config):
-    """The whole configuration as YAML text, which `load_recorded` and `load_config` read back to an equal `Config`."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+def to_yaml(config: Config) -> str:
+    """Write a configuration as YAML text, from which `load_saved_config` and `load_config` read an equal one."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    return text
 
 
-def _recipe_path(recipe):
+def _recipe_path(recipe: str) -> Path:
     path = Path(recipe)
     if path.suffix in (".yaml", ".yml"):
         if path.is_file():
             return path
-        raise UsageError(f"{recipe}: there is no such recipe file")
-    if recipe in recipes():
-        return FOLDER / f"{recipe}.yaml"
-    raise UsageError(f"--recipe {recipe}: unknown recipe{_nearest(recipe, recipes())}; `retinue recipes` lists them")
+        raise UsageError(f"--recipe {recipe}: there is no such recipe file; correct the path")
+    known = recipes()
+    if recipe in known:
+        return RECIPE_FOLDER / f"{recipe}.yaml"
+    hint = did_you_mean(recipe, known, limit=1, cutoff=0.5)
+    raise UsageError(f"--recipe {recipe}: there is no recipe of this name{hint} (`retinue recipes` lists them)")
 
 
-def _read_yaml(path):
-    """The file as plain data, and a dict from key path to its origin: (line, "file:line")."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise UsageError(f"{path}:{line}: a letter that is not UTF-8; save the file as UTF-8") from None
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror})") from None
-    origins = {}
-    try:
-        content = yaml.load(text, _Loader)
-        if isinstance(content, dict):
-            _collect_lines(yaml.compose(text, _Loader), (), path, origins)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise UsageError(f"{path}{line}: not valid YAML: {_yaml_problem(error)}") from None
-    if content is None:
-        return {}, {}
-    if not isinstance(content, dict):
-        raise UsageError(f"{path}:1: a recipe has lines `key: value`; this one is {_shown((), content)}")
-    return content, origins
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1, but 1e-3 is a number (there it is text), and 2024-01-31 is text (there it is a date)."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"), list("-+0123456789")
-)
-
-
-def _yaml_problem(error):
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    return getattr(error, "problem", None) or str(error).split("\n")[0]
-
-
-def _collect_lines(node, prefix, path, origins):
-    seen = set()
-    for key, value in node.value:
-        line = key.start_mark.line + 1
-        place = (*prefix, str(key.value))
-        if key.value in seen:
-            raise UsageError(f"{path}:{line}: {'.'.join(place)} is given twice")
-        seen.add(key.value)
-        origins[place] = (line, f"{path}:{line}")
-        if isinstance(value, yaml.MappingNode):
-            _collect_lines(value, place, path, origins)
-
-
-def _assign(merged, origins, keys, value, origin):
-    """Set a dotted key. A stage that is changed but not listed yet takes the default stages with it."""
+def _assign(
+    merged: dict[str, Any], origins: dict[KeyPath, Origin], keys: Sequence[str], value: object, source: str
+) -> None:
+    """Set a dotted key. If it changes a stage and no stages are configured yet, the default stages are added first."""
     if tuple(keys[:2]) == STAGES and len(keys) > 2:
         train = merged.setdefault("train", {})
         if isinstance(train, dict):
             train.setdefault("stages", Config().model_dump()["train"]["stages"])
-    level = merged
+    section = merged
     for key in keys[:-1]:
-        level = level.setdefault(key, {})
-        if not isinstance(level, dict):
-            raise UsageError(f"{origin}: {key} is a value, not a section with keys of its own")
-    level[keys[-1]] = value
+        section = section.setdefault(key, {})
+        if not isinstance(section, dict):
+            raise UsageError(f"{source}: {key} is a value, not a section with keys of its own")
+    section[keys[-1]] = value
     for depth in range(1, len(keys) + 1):
-        origins[tuple(keys[:depth])] = (AFTER_FILE + len(origins), origin)
+        origins[tuple(keys[:depth])] = (AFTER_FILE + len(origins), source)
 
 
-def _validate(merged, origins):
+def _validate(merged: dict[str, Any], origins: dict[KeyPath, Origin]) -> Config:
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
-        told = sorted({_explain(problem, merged, origins) for problem in error.errors()})
-        raise UsageError("\n".join(line for _, line in told)) from None
+        explained = sorted({_explain(problem, merged, origins) for problem in error.errors()})
+        raise UsageError("\n".join(line for _, line in explained)) from None
 
 
-def _explain(problem, merged, origins):
-    """(its place in the order of lines, the sentence) for one of pydantic's errors."""
-    place, field = find_field(tuple(part if part != "[key]" else "" for part in problem["loc"]))
-    names = tuple(map(str, problem["loc"] if problem["type"] in ("extra_forbidden", "invalid_key") else place))
+def _explain(problem: ErrorDetails, merged: dict[str, Any], origins: dict[KeyPath, Origin]) -> Origin:
+    """Return the sort key and the message for one of pydantic's errors."""
+    path, field = find_field([part if part != "[key]" else "" for part in problem["loc"]])
+    is_unknown = problem["type"] in ("extra_forbidden", "invalid_key")
+    names = tuple(map(str, problem["loc"] if is_unknown else path))
     order, origin = _origin(names, origins)
     key = ".".join(names)
     if problem["type"] == "extra_forbidden" and new_name(names):
         return order, f"{origin}: {key} was renamed to {new_name(names)}"
-    if problem["type"] in ("extra_forbidden", "invalid_key"):
-        return order, f"{origin}: unknown key {key}{nearest_key(names, _stage_names(merged))}"
+    if is_unknown or field is None:
+        return order, f"{origin}: unknown key {key}{suggest_key(names, _stage_names(merged))}"
     if problem["loc"][-1] == "[key]":
         return order, f"{origin}: the name of a stage must be text; write it in quotes"
-    if problem["type"] == "missing" and place == problem["loc"]:
-        return order, f"{origin}: {key} is missing. It must be {expected(field)}. {field.description}"
-    message = problem["msg"].removeprefix("Value error, ") if problem["type"] == "value_error" else None
-    value = new_value(names, problem["input"])
-    if value:
-        return order, f"{origin}: {key}={problem['input']} was renamed to {key}={value}"
-    return order, f"{origin}: {key} must be {message or expected(field)}, not {_shown(place, merged)}"
+    if problem["type"] == "missing" and path == problem["loc"]:
+        return order, f"{origin}: {key} is missing. It must be {describe_type(field)}. {field.description}"
+    replaced_by = new_value(names, problem["input"])
+    if replaced_by:
+        return order, f"{origin}: {key}={problem['input']} was renamed to {key}={replaced_by}"
+    is_own_check = problem["type"] == "value_error"
+    expected = problem["msg"].removeprefix("Value error, ") if is_own_check else describe_type(field)
+    return order, f"{origin}: {key} must be {expected}, not {shorten(_value_at(path, merged))}"
 
 
-def _origin(names, origins):
+def _origin(names: KeyPath, origins: dict[KeyPath, Origin]) -> Origin:
+    """Return the origin of a key, or of the nearest section above it that has one."""
     known = next((names[:end] for end in range(len(names), 0, -1) if names[:end] in origins), None)
     return origins[known] if known else (0, "configuration")
 
 
-def _shown(place, merged):
-    """The value at a key as it was given, shortly."""
-    value = merged
-    for part in place:
+def _value_at(path: Sequence[str | int], merged: dict[str, Any]) -> object:
+    value: Any = merged
+    for part in path:
         value = value[part]
-    if value is None:
-        return "empty"
-    text = in_yaml(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return value
 
 
-def _stage_names(merged):
-    """The stages as given, else the default ones."""
+def _stage_names(merged: dict[str, Any]) -> list[str]:
+    """Return the names of the configured stages, or of the default ones if none are configured."""
     train = merged.get("train")
-    given = train.get("stages") if isinstance(train, dict) else None
-    return [str(name) for name in given] if isinstance(given, dict) and given else list(Config().train.stages)
-
-
-def _nearest(name, names):
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
+    stages = train.get("stages") if isinstance(train, dict) else None
+    return [str(name) for name in stages] if isinstance(stages, dict) and stages else list(Config().train.stages)

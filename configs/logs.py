@@ -1,6 +1,7 @@
-"""The messages of retinue on the console: a handler for its loggers, which the command line attaches, and users may.
+"""Logging to the console. The command line attaches the handler of this module, and users can attach it, too.
 
-By itself retinue prints nothing: every module logs to a logger of its own name, such as `retinue.data.check`.
+Without a handler retinue prints nothing. Every module logs to a logger of its own name, for example
+`retinue.data.split`.
 """
 
 import contextlib
@@ -11,11 +12,15 @@ import click
 
 
 class ConsoleHandler(logging.Handler):
-    """Prints each message as a line, to what the standard output is at that moment.
+    """Prints each message as a line to the current standard output.
+
+    Args:
+        level: Lowest level of the messages that are printed.
 
     Attributes:
-        to_stderr: Whether the lines go to the standard error instead, since the standard output is for a program.
-        print_above: A function that prints a line above the progress bar on the screen, None while there is no bar.
+        to_stderr: Whether the lines go to the standard error instead, because another program reads the standard
+            output.
+        print_above: A function that prints a line above the progress bar on the screen, or None if there is no bar.
     """
 
     def __init__(self, level: int) -> None:
@@ -25,24 +30,26 @@ class ConsoleHandler(logging.Handler):
         self.print_above: Callable[[str], None] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Print one message."""
         try:
             text = self.format(record)
-        except Exception:  # arguments that do not fit the message: logging itself reports them
+        except Exception:  # the arguments do not fit the message; logging reports that itself
             self.handleError(record)
             return
         if self.print_above:
             self.print_above(text)
         else:
-            click.echo(text, err=self.to_stderr)  # an output that is closed ends the command, as for any other line
+            click.echo(text, err=self.to_stderr)  # a closed output ends the command
 
 
 def enable_console(level: int = logging.INFO) -> None:
-    """Print the messages of retinue from `level` on, as the command line does. A second call changes the level.
+    """Print retinue's messages on the console, as the command line does. A second call changes the level.
 
-    The messages then no longer reach the handlers of the root logger, which would print them a second time.
+    The messages no longer reach the handlers of the root logger, which would print them a second time.
 
     Args:
-        level: Of the module `logging`. With `logging.DEBUG` each line begins with the name of its logger.
+        level: Lowest level that is printed, a constant of the module `logging`. With `logging.DEBUG`, each line begins
+            with the name of its logger.
     """
     logger = logging.getLogger("retinue")
     logger.handlers = [other for other in logger.handlers if not isinstance(other, ConsoleHandler)]
@@ -53,7 +60,11 @@ def enable_console(level: int = logging.INFO) -> None:
 
 @contextlib.contextmanager
 def console(level: int = logging.INFO) -> Iterator[None]:
-    """Print the messages of retinue within this context, and leave its logger as it was."""
+    """Print retinue's messages within this context, and restore its logger afterwards.
+
+    Args:
+        level: As for `enable_console`.
+    """
     logger = logging.getLogger("retinue")
     before = logger.handlers, logger.level, logger.propagate
     enable_console(level)
@@ -66,7 +77,7 @@ def console(level: int = logging.INFO) -> Iterator[None]:
 
 @contextlib.contextmanager
 def errors_only() -> Iterator[None]:
-    """Within this context retinue logs errors alone, as is right for workers other than the chief."""
+    """Log only errors within this context. Distributed workers other than the chief use it."""
     logger = logging.getLogger("retinue")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -77,19 +88,23 @@ def errors_only() -> Iterator[None]:
 
 
 def use_stderr() -> None:
-    """Print messages to the standard error from now on, where they are printed at all."""
+    """Print messages to the standard error from now on. Without an attached handler, this does nothing."""
     if handler := _attached():
         handler.to_stderr = True
 
 
 def shows_progress() -> bool:
-    """Whether ordinary messages are printed on the console, so that a progress bar is welcome, too."""
+    """Return whether messages of level INFO are printed on the console, so that a progress bar fits in, too."""
     handler = _attached()
     return handler is not None and handler.level <= logging.INFO
 
 
 def print_lines_with(print_above: Callable[[str], None] | None) -> None:
-    """Have messages printed by a progress bar's own function while it is on the screen; None when it is gone."""
+    """Print messages with a function of the progress bar while it is on the screen.
+
+    Args:
+        print_above: A function that prints a line above the bar, or None when the bar is gone.
+    """
     if handler := _attached():
         handler.print_above = print_above
 

@@ -1,47 +1,58 @@
-"""What the machine gives this process: cores and a folder for what is kept between runs."""
+"""The resources of the machine that this process may use: CPU cores, memory and the cache folder."""
 
 import os
 from pathlib import Path
 
-GROUPS = Path("/sys/fs/cgroup")  # where Linux shows the limits of the process's control group
+CGROUP_FOLDER = Path("/sys/fs/cgroup")  # where Linux shows the limits of the process's control group
 
 
-def usable_cores():
-    """How many cores this process may keep busy: its affinity, and the quota of its container, at least 1.
+def usable_cores() -> int:
+    """Return how many CPU cores this process may use, at least 1.
 
-    `$RETINUE_CORES` says otherwise, where several share a machine.
+    It is the smaller of the process's CPU affinity and the quota of its container. The environment variable
+    `RETINUE_CORES` overrides both, for several processes that share a machine.
     """
     if os.environ.get("RETINUE_CORES", "").isdigit():
         return max(1, int(os.environ["RETINUE_CORES"]))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _container_quota()
+    quota = _container_cores()
     return max(1, min(cores, round(quota)) if quota else cores)
 
 
-def free_memory():
-    """Bytes of memory that this process may still take: what the machine has free, and its container's rest."""
-    free = [_available(), _container_rest()]
-    return min((number for number in free if number is not None), default=0)
+def free_memory() -> int:
+    """Return the bytes of memory that this process can still allocate, on the machine and within its container.
+
+    The result is 0 if neither is known.
+    """
+    free = (_available_memory(), _container_free_memory())
+    return min((size for size in free if size is not None), default=0)
 
 
-def cache_folder(kind):
-    """The folder for `kind` ("weights", "packages", "features"...): below `$RETINUE_CACHE`, or `~/.cache/retinue`."""
+def cache_folder(kind: str) -> Path:
+    """Return the folder for files that are kept between runs.
+
+    Args:
+        kind: Name of the subfolder, for example "weights", "packages" or "features".
+
+    Returns:
+        The subfolder of `$RETINUE_CACHE`, or of `~/.cache/retinue` if this variable is not set. It may not exist yet.
+    """
     return Path(os.environ.get("RETINUE_CACHE", "~/.cache/retinue")).expanduser() / kind
 
 
-def _container_quota():
-    """Cores' worth of time that Linux control groups (version 2, then 1) allow, or None for no limit."""
+def _container_cores() -> float | None:
+    """Return the CPU quota of the Linux control group (version 2, else 1) in cores, or None if it has no limit."""
     for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
-            numbers = " ".join((GROUPS / name).read_text() for name in files).split()
-            return int(numbers[0]) / int(numbers[1]) if int(numbers[0]) > 0 else None
-        except (OSError, ValueError, IndexError, ZeroDivisionError):
+            quota, period = map(int, " ".join((CGROUP_FOLDER / name).read_text() for name in files).split()[:2])
+            return quota / period if quota > 0 else None
+        except (OSError, ValueError, ZeroDivisionError):
             continue
     return None
 
 
-def _available():
-    """What Linux says is available without swapping, None elsewhere."""
+def _available_memory() -> int | None:
+    """Return the bytes that Linux reports as available without swapping, or None on other systems."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
@@ -49,17 +60,21 @@ def _available():
         return None
 
 
-def _container_rest():
-    """What Linux control groups (version 2, then 1) leave, None for no limit. Pages of files can be given up."""
-    for limit, used, stat in (
+def _container_free_memory() -> int | None:
+    """Return the bytes that the Linux control group (version 2, else 1) has left, or None if it has no limit.
+
+    Cached pages of files count as free, because the kernel can release them.
+    """
+    for limit_file, usage_file, statistics_file in (
         ("memory.max", "memory.current", "memory.stat"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
     ):
         try:
-            files = (GROUPS / stat).read_text().split()
-            cached = int(files[files.index("inactive_file") + 1])
-            numbers = (int((GROUPS / name).read_text()) for name in (limit, used))
-            return max(next(numbers) - next(numbers) + cached, 0)
-        except (OSError, ValueError):  # "max" is no limit
+            statistics = (CGROUP_FOLDER / statistics_file).read_text().split()
+            cached = int(statistics[statistics.index("inactive_file") + 1])
+            limit = int((CGROUP_FOLDER / limit_file).read_text())
+            usage = int((CGROUP_FOLDER / usage_file).read_text())
+            return max(limit - usage + cached, 0)
+        except (OSError, ValueError):  # the text "max" means that there is no limit
             continue
     return None

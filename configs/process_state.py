@@ -1,4 +1,4 @@
-"""Changes to what the whole process shares, such as an environment variable, for a while and with several threads."""
+"""Temporary changes of state that the whole process shares, such as environment variables, under several threads."""
 
 import contextlib
 import os
@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 
 
-class ForAWhile:
-    """A context that several threads may be in at once: the first makes a change, and the last takes it back.
+class SharedContext:
+    """A context that several threads can enter at once. The first one makes a change, and the last one undoes it.
 
     Args:
-        change: Returns a context manager that makes the change and takes it back.
+        change: A function that returns a context manager. It makes the change when it is entered and undoes it when it
+            is left.
     """
 
     def __init__(self, change: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
@@ -32,7 +33,12 @@ class ForAWhile:
 
 @contextlib.contextmanager
 def environment_variable(name: str, value: str) -> Iterator[None]:
-    """Give an environment variable this value within the context."""
+    """Set an environment variable within this context, and restore its previous state afterwards.
+
+    Args:
+        name: Name of the variable.
+        value: Its value within the context.
+    """
     before = os.environ.get(name)
     os.environ[name] = value
     try:

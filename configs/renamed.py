@@ -1,6 +1,6 @@
-"""Configuration keys and values of retinue 0.1 and what they are called now.
+"""Configuration keys and values of retinue 0.1 and their new names.
 
-An old word is answered with its new name. It is not accepted as an alias.
+An old name is not an alias. It is an error whose message contains the new name.
 """
 
 STAGE = "train.stages.<stage>"
@@ -76,17 +76,17 @@ RENAMED_VALUES = {
 }
 
 
-def new_name(place: tuple[str, ...]) -> str | None:
-    """Return the last part of the key that replaced the key `place`, or None if `place` was never a key."""
-    if place[:2] == ("train", "stages") and len(place) == 4:
-        place = ("train", "stages", "<stage>", place[3])
-    replaced_by = RENAMED_KEYS.get(".".join(place))
+def new_name(path: tuple[str, ...]) -> str | None:
+    """Return the last part of the key that replaced the key `path`, or None if `path` was not renamed."""
+    if path[:2] == ("train", "stages") and len(path) == 4:
+        path = ("train", "stages", "<stage>", path[3])
+    replaced_by = RENAMED_KEYS.get(".".join(path))
     return replaced_by.rpartition(".")[2] if replaced_by else None
 
 
-def new_value(place: tuple[str, ...], value: object) -> str | None:
-    """Return the value that replaced `value` of the key `place`, or None."""
-    values = RENAMED_VALUES.get(".".join(place), {})
+def new_value(path: tuple[str, ...], value: object) -> str | None:
+    """Return the value that replaced `value` of the key `path`, or None if it was not renamed."""
+    values = RENAMED_VALUES.get(".".join(path), {})
     return values.get(value) if isinstance(value, str) else None
 
 
@@ -94,10 +94,8 @@ def has_renamed_key(content: object) -> bool:
     """Return whether a configuration, as plain data, has a key of retinue 0.1 that was renamed since."""
     if not isinstance(content, dict):
         return False
-    sections = {key.split(".")[0] for key in RENAMED_KEYS} - {"train"}
-    places = [(section, key) for section in sections for key in _keys(content.get(section))]
-    places += [("train", key) for key in _keys(content.get("train"))]
-    return any(new_name(place) for place in places)
+    sections = {key.split(".")[0] for key in RENAMED_KEYS}
+    return any(new_name((section, key)) for section in sections for key in _keys(content.get(section)))
 
 
 def _keys(section: object) -> list[str]:

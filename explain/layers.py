@@ -1,11 +1,11 @@
 """Finding a layer by its name, and the layer that is meant when none is named."""
 
-import difflib
 import itertools
 
 import keras
 
 from retinue.configs.errors import UsageError
+from retinue.configs.suggestions import did_you_mean
 from retinue.explain.relu_rules import RELUS
 from retinue.tasks.detection.roi_align import RoIAlign
 
@@ -21,9 +21,8 @@ def layer_output(model, name=None):
         return last_feature_map(model)
     names = [layer.name for layer in model.layers]
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}? Its layers" if near else "its layers"
-        raise UsageError(f"--layer {name}: the model has no such layer; {hint}: {', '.join(names)}")
+        hint = did_you_mean(name, names)
+        raise UsageError(f"--layer {name}: the model has no such layer{hint} (its layers: {', '.join(names)})")
     return name, keras.tree.flatten(model.get_layer(name).output)[0]
 
 

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Iterator
 
-from retinue.configs.process_state import ForAWhile, environment_variable
+from retinue.configs.process_state import SharedContext, environment_variable
 
 FFMPEG_LOG_LEVEL = "OPENCV_FFMPEG_LOGLEVEL"
 _ffmpeg_lock = threading.Lock()
@@ -23,7 +23,7 @@ def _silent() -> Iterator[None]:
         cv2.utils.logging.setLogLevel(before)
 
 
-opencv_quiet = ForAWhile(_silent)
+opencv_quiet = SharedContext(_silent)
 
 
 @contextlib.contextmanager

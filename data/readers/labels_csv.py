@@ -11,6 +11,7 @@ import unicodedata
 import numpy as np
 
 from retinue.configs.errors import RetinueError
+from retinue.configs.suggestions import did_you_mean, suggestion
 from retinue.data.dataset import Dataset, Ragged
 from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.storage.file_names import SPLIT_NAMES
@@ -117,9 +118,9 @@ def _rows(path):
         raise RetinueError(f"{path} line {no_file[0]}: the file is empty{and_more(no_file)}; write its path")
     if wrong_split:
         line, name = wrong_split[0]
-        near = difflib.get_close_matches(name.lower(), SPLIT_NAMES, 1)
-        cure = f"did you mean {near[0]}?" if near else "use train, val or test, or leave it empty"
-        raise RetinueError(f"{path} line {line}: unknown split {name!r}{and_more(wrong_split)}; {cure}")
+        cure = did_you_mean(name.lower(), SPLIT_NAMES, limit=1, cutoff=0.6)
+        cure = cure or "; use train, val or test, or leave it empty"
+        raise RetinueError(f"{path} line {line}: unknown split {name!r}{and_more(wrong_split)}{cure}")
     return rows, _unused_columns(path, header, place)
 
 
@@ -195,7 +196,7 @@ def _unused_columns(path, header, place):
         if index in place.values():
             continue
         near = [ours for ours in ("split", "group") if ours not in place and _means(name.lower(), ours)]
-        action = f"passed over; did you mean {near[0]}?" if near else "passed over"
+        action = f"passed over{suggestion(near[:1])}"
         severity = WARNING if near else NOTE
         findings.append(Finding(severity, "unused column", path, name, f"the column {name} is not used", action))
     return findings

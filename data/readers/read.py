@@ -4,6 +4,7 @@ import difflib
 import os
 
 from retinue.configs.errors import UsageError
+from retinue.configs.suggestions import suggestion
 from retinue.data.readers.boxes_csv import is_boxes_csv, read_boxes_csv, refuse_sides
 from retinue.data.readers.class_folders import read_class_folders
 from retinue.data.readers.clip_folders import has_videos, read_clip_folders
@@ -138,4 +139,4 @@ def _nearest(source):
     while not os.path.isdir(folder or "."):
         folder, name = os.path.split(folder)
     near = difflib.get_close_matches(name, os.listdir(folder or "."), 1)
-    return f"; did you mean {os.path.join(folder, near[0])}?" if near else ""
+    return suggestion([os.path.join(folder, known) for known in near])

@@ -1,6 +1,5 @@
 """`tfds:NAME`: a dataset of tensorflow_datasets, written out as files once, so that all that follows sees files."""
 
-import difflib
 import json
 import logging
 import os
@@ -8,9 +7,10 @@ import re
 
 import numpy as np
 
-from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.errors import RetinueError, UsageError, first_line
 from retinue.configs.machine import cache_folder
 from retinue.configs.quiet import import_tensorflow
+from retinue.configs.suggestions import did_you_mean
 from retinue.data.dataset import Dataset, Ragged
 from retinue.data.decoding.image_file import format_of, image_size
 from retinue.data.finding import NOTE, Finding
@@ -56,7 +56,7 @@ def written_out(source, builder, name, write):
         try:
             builder.download_and_prepare()
         except Exception as error:  # network, checksums, manual downloads, disk: whatever it is, it is the cause
-            raise RetinueError(f"{source}: can't be prepared ({_first_line(error)})") from error
+            raise RetinueError(f"{source}: can't be prepared ({first_line(error)})") from error
     folder = cache_folder("tfds") / builder.info.full_name
     index = folder / name
     if not index.exists():
@@ -88,11 +88,11 @@ def builder_of(source):
         return tfds.builder(name)
     except tfds.core.DatasetNotFoundError:
         known = tfds.list_builders(with_community_datasets=False)  # with them it would ask the network
-        near = difflib.get_close_matches(re.split("[/:]", name)[0], known, 1)
-        cure = f"did you mean tfds:{near[0]}?" if near else "see https://www.tensorflow.org/datasets/catalog"
-        raise UsageError(f"{source}: tensorflow_datasets has no such dataset; {cure}") from None
+        hint = did_you_mean(f"tfds:{re.split('[/:]', name)[0]}", [f"tfds:{one}" for one in known], limit=1, cutoff=0.7)
+        cure = hint or "; see https://www.tensorflow.org/datasets/catalog"
+        raise UsageError(f"{source}: tensorflow_datasets has no such dataset{cure}") from None
     except Exception as error:  # a wrong config or version raises whatever it likes
-        raise UsageError(f"{source}: {_first_line(error)}") from error
+        raise UsageError(f"{source}: {first_line(error)}") from error
 
 
 def label_field(source, features):
@@ -225,7 +225,3 @@ def _object_columns(index):
     return object_columns(
         rows, flat["boxes"], flat["labels"], number, names, crowd=flat["crowd"], difficult=flat["difficult"]
     )
-
-
-def _first_line(error):
-    return (str(error).strip() or type(error).__name__).split("\n")[0]

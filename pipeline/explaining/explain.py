@@ -1,6 +1,5 @@
 """`retinue explain`: what a model looks at, as pictures, arrays and a page."""
 
-import difflib
 import io
 import itertools
 import json
@@ -14,6 +13,7 @@ from PIL import Image
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.schema import DataConfig
+from retinue.configs.suggestions import did_you_mean
 from retinue.data.decoding.decode import decode_image, encoded_bytes
 from retinue.data.storage.atomic_files import atomic_write
 from retinue.explain import METHODS, sanity_checks, visualization
@@ -101,9 +101,8 @@ def _chosen(methods, with_images):
         elif name in METHODS:
             chosen.append(name)
         else:
-            near = difflib.get_close_matches(name, METHODS, n=2, cutoff=0.4)
-            hint = f"did you mean {' or '.join(near)}? " if near else ""
-            raise UsageError(f"--method {name}: unknown; {hint}There are: all, {', '.join(METHODS)}")
+            hint = did_you_mean(name, METHODS, limit=2)
+            raise UsageError(f"--method {name}: there is no such method{hint} (methods: all, {', '.join(METHODS)})")
     return tuple(dict.fromkeys(chosen))
 
 

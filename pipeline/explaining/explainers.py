@@ -1,7 +1,6 @@
 """What `retinue explain` can open: a run folder, an export, or a backbone by its name, all with one interface."""
 
 import dataclasses
-import difflib
 import logging
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from retinue import backbones
 from retinue.configs.errors import UsageError
+from retinue.configs.suggestions import did_you_mean
 from retinue.data.decoding.resize import plain_window, resize_image
 from retinue.pipeline.explaining.explanation_request import ExplanationRequest, class_index, refuse
 from retinue.pipeline.explaining.probabilities import predictor
@@ -92,8 +92,7 @@ def open_explainer(name, weights=None):
             _of_folder(name, str(name.folder)) if isinstance(name, Model) else _of_folder(open_model(name), str(name))
         )
     if name not in backbones.names():
-        near = difflib.get_close_matches(name, backbones.names(), n=3, cutoff=0.4)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        hint = did_you_mean(name, backbones.names())
         raise UsageError(f"{name}: there is no such folder, and no backbone of this name{hint}")
     return _of_backbone(name, "imagenet" if weights is None else weights)
 

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 
 from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.suggestions import suggestion
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +59,7 @@ def class_index(name, classes, model):
     quoted = '"{}"'.format if any("," in known or " " in known for known in classes) else str
     known = ", ".join(map(quoted, classes[:20])) + (f" and {len(classes) - 20:,} more" if len(classes) > 20 else "")
     near = [quoted(classes[lower.index(one)]) for one in near]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"it knows {known}"
-    raise UsageError(f"--class {name}: {model} has no such class; {hint}")
+    raise UsageError(f"--class {name}: {model} has no such class{suggestion(near) or f'; its classes are {known}'}")
 
 
 def refuse(model, task, **options):

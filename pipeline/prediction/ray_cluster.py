@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 
-from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.errors import RetinueError, UsageError, last_line
 from retinue.configs.machine import usable_cores
 from retinue.configs.process_state import environment_variable
 from retinue.data.storage.scratch import scratch_folder
@@ -106,9 +106,3 @@ def _import_ray():
     with contextlib.nullcontext() if name in os.environ else environment_variable(name, DEATHS):
         import ray
     return ray
-
-
-def last_line(error):
-    """The last line of an error's text, where Ray puts what it is about."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -15,8 +15,8 @@ import itertools
 import logging
 import os
 
-from retinue.configs.errors import RetinueError, UsageError
-from retinue.pipeline.prediction.ray_cluster import Cluster, last_line
+from retinue.configs.errors import RetinueError, UsageError, last_line
+from retinue.pipeline.prediction.ray_cluster import Cluster
 from retinue.pipeline.prediction.ray_worker import Worker
 from retinue.pipeline.runs.model_files import model_bytes
 from retinue.pipeline.runs.run import versions

@@ -22,7 +22,7 @@ class Worker:
         os.environ["RETINUE_CORES"] = str(cores)
         if not gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # or TensorFlow would take all memory of one that is not its own
-        import_tensorflow(devices=False)
+        import_tensorflow(start_devices=False)
         import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(cores)

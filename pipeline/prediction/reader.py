@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from retinue.configs.errors import first_line
 from retinue.data.decoding import image_file
 from retinue.data.decoding.clip_file import Clip
 from retinue.data.decoding.clip_probe import probe_clip
@@ -59,7 +60,7 @@ class ClipReader:
             return {name: tensor.numpy() for name, tensor in self._read(columns).items()}, size, None
         except Exception as error:  # whatever a decoder makes of broken bytes: it is this file's reason, and no more
             bad = probe_clip(file, start, end).bad
-            return None, None, "{}: {}; {}".format(*bad) if bad else f"can't be decoded: {str(error).splitlines()[0]}"
+            return None, None, "{}: {}; {}".format(*bad) if bad else f"can't be decoded: {first_line(error)}"
 
 
 def reason_of(file, max_pixels, otherwise):

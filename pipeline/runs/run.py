@@ -16,7 +16,7 @@ from pathlib import Path
 
 from retinue import tasks
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.configs.load import load_recorded, to_yaml
+from retinue.configs.load import load_saved_config, to_yaml
 from retinue.configs.machine import usable_cores
 from retinue.data.storage.atomic_files import atomic_write
 from retinue.pipeline.runs.model_files import EXPORTED, fingerprint
@@ -33,7 +33,7 @@ class Model:
 
     def __init__(self, folder, kind):
         self.folder, self.kind = Path(folder), kind
-        self.config = load_recorded(self.folder / "config.yaml")
+        self.config = load_saved_config(self.folder / "config.yaml")
         described = _read_json(self.folder / "classes.json")
         try:
             self.classes, self.multi_label = tuple(described["classes"]), bool(described["multi_label"])

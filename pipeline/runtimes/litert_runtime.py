@@ -4,7 +4,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
-from retinue.configs.quiet import stderr_kept
+from retinue.configs.quiet import hide_stderr
 from retinue.pipeline.runtimes.concurrent_requests import finished
 
 PACKAGES = "'retinue[litert]'"
@@ -21,7 +21,7 @@ class LiteRTRuntime:
     def __init__(self, path):
         from ai_edge_litert.interpreter import Interpreter
 
-        with stderr_kept():  # it greets
+        with hide_stderr():  # it greets
             self._run = Interpreter(str(path), num_threads=usable_cores()).get_signature_runner()
 
     def submit(self, inputs):

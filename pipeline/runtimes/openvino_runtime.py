@@ -9,7 +9,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError, first_line
 from retinue.configs.machine import usable_cores
-from retinue.configs.process_state import ForAWhile, environment_variable
+from retinue.configs.process_state import SharedContext, environment_variable
 from retinue.pipeline.runtimes.concurrent_requests import call_in_parts
 from retinue.pipeline.runtimes.openvino_roi_align import FILLS, with_own_operation
 
@@ -102,7 +102,7 @@ def nothing_sent():
     return _as_in_ci
 
 
-_as_in_ci = ForAWhile(lambda: environment_variable("CI", "true"))
+_as_in_ci = SharedContext(lambda: environment_variable("CI", "true"))
 
 
 def convert(function):

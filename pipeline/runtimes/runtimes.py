@@ -8,7 +8,7 @@ input pipeline on every call.
 import contextlib
 import importlib.util
 
-from retinue.configs.choices import PRECISIONS, RUN_IN, RUNTIMES
+from retinue.configs.choices import PRECISIONS, RUNTIME_PRECISIONS, RUNTIMES
 from retinue.configs.errors import RetinueError, UsageError, first_line
 from retinue.pipeline.runtimes import bf16_bias_correction, litert_runtime, onnx_runtime
 from retinue.pipeline.runtimes.openvino_runtime import OpenVINORuntime, convert, import_openvino
@@ -109,7 +109,7 @@ def ways(model):
     """The pairs of runtime and precision that are installed and possible for a `Model` of run.py."""
     if model.precision == "int8":
         return [("openvino", "int8")]
-    return [(name, precision) for name in offered(model) if has(name) for precision in RUN_IN[name]]
+    return [(name, precision) for name in offered(model) if has(name) for precision in RUNTIME_PRECISIONS[name]]
 
 
 def choose_for(model, runtime="auto", precision="auto"):
@@ -150,8 +150,8 @@ def choose(runtime="auto", precision="auto", offered=("tensorflow", "openvino"),
         others = [name for name in offered if has(name)]
         way_out = f", or --runtime {others[0]}" if others else ""
         raise UsageError(f"--runtime {runtime}: is not installed; `pip install {INSTALLED_BY[runtime]}`{way_out}")
-    if precision not in ("auto", *RUN_IN[runtime]):
-        raise UsageError(f"--precision {precision}: {runtime} runs {', '.join(RUN_IN[runtime])} only")
+    if precision not in ("auto", *RUNTIME_PRECISIONS[runtime]):
+        raise UsageError(f"--precision {precision}: {runtime} runs {', '.join(RUNTIME_PRECISIONS[runtime])} only")
     if precision == "auto":
         precision, because = bf16_bias_correction.precision_for(proven) if runtime == "openvino" else ("f32", "")
         why += because

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from retinue.configs.errors import RetinueError, UsageError
+from retinue.configs.errors import RetinueError, UsageError, last_line
 from retinue.configs.load import to_yaml
 from retinue.configs.machine import free_memory
 from retinue.data import batches
@@ -125,11 +125,8 @@ def _try(folder, size):
     if ended.returncode in (FULL, -signal.SIGKILL):  # by which Linux ends what takes too much
         return None
     if ended.returncode:
-        raise RetinueError(f"train.batch_size=auto: a step with {size} pictures failed: {_last_line(ended.stderr)}")
+        raise RetinueError(
+            f"train.batch_size=auto: a step with {size} pictures failed: {last_line(ended.stderr)[:300]}"
+        )
     found = json.loads(ended.stdout.strip().splitlines()[-1])
     return found["base"], found["peak"]
-
-
-def _last_line(text):
-    lines = text.strip().splitlines()
-    return lines[-1][:300] if lines else "it said nothing"

@@ -155,7 +155,7 @@ def _multiworker(addresses, worker):
         logger.info(f"waiting until all {len(addresses)} workers are there")
     described = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
     os.environ["TF_CONFIG"] = json.dumps(described)
-    import_tensorflow(devices=False)
+    import_tensorflow(start_devices=False)
     import tensorflow as tf
 
     try:

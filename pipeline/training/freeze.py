@@ -1,6 +1,5 @@
 """Which layers learn in a stage. A frozen BatchNormalization is in inference mode: its statistics do not move."""
 
-import difflib
 import math
 
 import keras
@@ -8,6 +7,7 @@ import tensorflow as tf
 
 from retinue import backbones
 from retinue.configs.errors import UsageError
+from retinue.configs.suggestions import did_you_mean
 
 
 def apply_stage(model, stage, train):
@@ -78,7 +78,6 @@ def _named(model, names):
     known = {layer.name for layer in model.layers}
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = did_you_mean(name, known, limit=1, cutoff=0.6)
             raise UsageError(f"freeze_layers: the net has no layer {name}{hint}")
     return set(names)

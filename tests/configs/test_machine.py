@@ -1,11 +1,11 @@
-"""What the machine gives this process."""
+"""The resources of the machine that this process may use."""
 
 import os
 
 from retinue.configs.machine import cache_folder, free_memory, usable_cores
 
 
-def test_usable_cores_are_what_the_process_may_use():
+def test_usable_cores_respect_the_cpu_affinity():
     allowed = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(allowed)})
@@ -19,8 +19,8 @@ def test_the_cache_folder_can_be_moved(monkeypatch, tmp_path):
     assert cache_folder("weights") == tmp_path / "weights"
 
 
-def test_free_memory_is_what_machine_and_container_leave(monkeypatch, tmp_path):
-    monkeypatch.setattr("retinue.configs.machine.GROUPS", tmp_path)
+def test_free_memory_is_limited_by_the_machine_and_the_container(monkeypatch, tmp_path):
+    monkeypatch.setattr("retinue.configs.machine.CGROUP_FOLDER", tmp_path)
     machine = free_memory()
     assert 1e6 < machine <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for name, text in (("max", "5000\n"), ("current", "3000\n"), ("stat", "anon 1000\ninactive_file 700\n")):

@@ -1,18 +1,18 @@
-"""What is changed of the process for a while: it is there for all threads that need it, and gone after the last."""
+"""Temporary changes of the process: they last until the last thread that needs them is done."""
 
 import os
 import subprocess
 import sys
 import threading
 
-from retinue.configs.process_state import ForAWhile, environment_variable
+from retinue.configs.process_state import SharedContext, environment_variable
 
 NAME = "RETINUE_TEST_VARIABLE"
 
 
-def test_the_last_thread_takes_the_change_back(monkeypatch):
+def test_the_last_thread_undoes_the_change(monkeypatch):
     monkeypatch.setenv(NAME, "before")
-    changed = ForAWhile(lambda: environment_variable(NAME, "meanwhile"))
+    changed = SharedContext(lambda: environment_variable(NAME, "meanwhile"))
     inside, leave = threading.Event(), threading.Event()
 
     def other():
@@ -24,7 +24,7 @@ def test_the_last_thread_takes_the_change_back(monkeypatch):
     with changed:
         thread.start()
         assert inside.wait(10) and os.environ[NAME] == "meanwhile"
-    assert os.environ[NAME] == "meanwhile"  # the first is out, the second still needs it
+    assert os.environ[NAME] == "meanwhile"  # the first thread has left the context, the second has not
     leave.set()
     thread.join()
     assert os.environ[NAME] == "before"
@@ -33,7 +33,7 @@ def test_the_last_thread_takes_the_change_back(monkeypatch):
     assert os.environ[NAME] == "before"
 
 
-def test_a_variable_that_was_not_there_is_not_there_afterwards(monkeypatch):
+def test_a_variable_that_was_not_set_is_removed_afterwards(monkeypatch):
     monkeypatch.delenv(NAME, raising=False)
     try:
         with environment_variable(NAME, "x"):
@@ -44,7 +44,7 @@ def test_a_variable_that_was_not_there_is_not_there_afterwards(monkeypatch):
     assert NAME not in os.environ
 
 
-def test_the_python_api_takes_the_kernels_of_the_command_line():
+def test_the_python_api_selects_the_same_kernels_as_the_command_line():
     program = (
         "import os, sys, retinue; assert 'TF_ENABLE_ONEDNN_OPTS' not in os.environ; {}; "
         "assert 'tensorflow' in sys.modules; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"

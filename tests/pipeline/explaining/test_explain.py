@@ -93,7 +93,7 @@ def test_an_export_can_be_occluded_and_nothing_else(tiny_model, exported, wide, 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"methods": ["grad-kam"]}, "--method grad-kam: unknown; did you mean grad-cam"),
+        ({"methods": ["grad-kam"]}, "--method grad-kam: there is no such method; did you mean grad-cam"),
         ({"class_name": "appel"}, "--class appel: .* has no such class; did you mean apple"),
         ({"class_name": "zzz"}, "it knows apple, bean, cherry"),
         ({"methods": ["grad-cam"], "layer": "convv"}, "--layer convv: the model has no such layer; did you mean conv"),
