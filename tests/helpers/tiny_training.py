@@ -41,7 +41,7 @@ SETTINGS = [
 class Tiny(Classification):
     """Classification on a net with everything that has state: batch norm, dropout, a frozen part."""
 
-    def photo(self, encoded, upright_jpeg=False):
+    def read_image(self, encoded, upright_jpeg=False):
         """PNG alone: tracing the decoder of all formats takes most of the time of a training this small."""
         return tf.io.decode_png(encoded, channels=3)
 
