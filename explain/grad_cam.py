@@ -1,8 +1,11 @@
-"""Grad-CAM: which places of a feature map speak for the class (Selvaraju et al. 2017, arXiv 1610.02391, section 3).
+"""Grad-CAM: which positions of a feature map support a class (Selvaraju et al. 2017, arXiv 1610.02391, section 3).
 
-For a box or a region the gradient of each place is taken instead of the mean over the map, most of which has none
-(Draelos and Carin 2020, arXiv 2011.08891, "HiResCAM"; Zhao and Chan 2023, "ODAM", for boxes).
+For a box or a region, most of the feature map has no gradient. There the gradient of each position is used instead of
+its mean over the map (Draelos and Carin 2020, arXiv 2011.08891, "HiResCAM"; Zhao and Chan 2023, "ODAM", for boxes).
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,62 +13,105 @@ import tensorflow as tf
 
 from retinue.configs.errors import UsageError
 from retinue.explain import visualization
-from retinue.explain.gradients import batch_of, checked
+from retinue.explain.gradients import batch_size_for, validate_images
 from retinue.explain.layers import feature_map_output
-from retinue.explain.targets import resolve, score_of
+from retinue.explain.targets import Target, resolve_target, target_scores
 
 
 class GradCam:
-    """Grad-CAM of one model and layer (by default the last feature map), built once and called again and again.
+    """Grad-CAM of one model and one layer. It is traced once and can be called many times.
 
-    local: weigh each place by its own gradient, for a target that looks at a part of the map.
+    Attributes:
+        layer: Name of the layer.
     """
 
-    def __init__(self, model, layer=None, local=False):
+    def __init__(self, model: keras.Model, layer: str | None = None, local: bool = False) -> None:
+        """Choose the layer.
+
+        Args:
+            model: A `keras.Model`.
+            layer: Name of a layer that has a feature map; by default the last one.
+            local: Weight each position by its own gradient. Use it for a target that depends on a part of the map.
+
+        Raises:
+            UsageError: The layer does not exist or has no feature map.
+        """
         self._model, self._local = model, local
         self.layer, output = feature_map_output(model, layer)
-        self._both = keras.Model(model.input, [output, model.output])
-        self._step = tf.function(self._traced, reduce_retracing=True)
-        self._score = None
+        self._features_and_outputs = keras.Model(model.input, [output, model.output])
+        self._step = tf.function(self._traced_step, reduce_retracing=True)
+        self._function: Callable[[Any], Any] | None = None
 
-    def __call__(self, images, target):
-        """images `[n, h, w, c]` -> float32 `[n, h, w]`, at least 0: the map at the layer, enlarged bilinearly."""
-        images = checked(self._model, images)
-        score, which = resolve(self._model, target, len(images))
-        if self._score is not score:
-            self._score, self._step = score, tf.function(self._traced, reduce_retracing=True)
-        step = batch_of(images)
+    def __call__(self, images: np.ndarray, target: Target) -> np.ndarray:
+        """Compute the maps of a batch of images.
+
+        Args:
+            images: float32 `[n, h, w, c]` as the model takes them.
+            target: See `explain/__init__.py`.
+
+        Returns:
+            float32 `[n, h, w]`, at least 0: the map at the layer, enlarged bilinearly.
+
+        Raises:
+            UsageError: The model does not take these images, has no such target, or computes several maps per image.
+        """
+        images = validate_images(self._model, images)
+        function, labels = resolve_target(self._model, target, len(images))
+        if self._function is not function:
+            self._function, self._step = function, tf.function(self._traced_step, reduce_retracing=True)
+        size = batch_size_for(images)
         maps = [
-            self._step(tf.constant(images[first : first + step]), tf.constant(which[first : first + step])).numpy()
-            for first in range(0, len(images), step)
+            self._step(tf.constant(images[start : start + size]), tf.constant(labels[start : start + size])).numpy()
+            for start in range(0, len(images), size)
         ]
         if sum(map(len, maps)) != len(images):
             raise UsageError(
-                f"grad-cam: {self.layer} gives a map for each of several frames, so it can't be explained by one"
+                f"grad-cam: the layer {self.layer} has a feature map for each of several frames, so there is no single "
+                "map per image; choose another layer or method"
             )
         return np.concatenate(maps)
 
-    def _traced(self, images, which):
+    def _traced_step(self, images: Any, labels: Any) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(images)  # or nothing would be recorded when the model is frozen
-            maps, outputs = self._both(images, training=False)
-            scores = score_of(self._score, outputs, which)
-        weights = tape.gradient(scores, maps, unconnected_gradients="zero")
+            tape.watch(images)  # otherwise the tape would record nothing when the model is frozen
+            features, outputs = self._features_and_outputs(images, training=False)
+            scores = target_scores(self._function, outputs, labels)
+        weights = tape.gradient(scores, features, unconnected_gradients="zero")
         if not self._local:
             weights = tf.reduce_mean(weights, axis=(1, 2), keepdims=True)
-        cam = tf.nn.relu(tf.reduce_sum(tf.cast(weights * maps, tf.float32), axis=-1, keepdims=True))
+        cam = tf.nn.relu(tf.reduce_sum(tf.cast(weights * features, tf.float32), axis=-1, keepdims=True))
         return tf.image.resize(cam, tf.shape(images)[1:3])[..., 0]
 
 
-def grad_cam(model, images, target, layer=None, local=False):
-    """float32 `[n, h, w]`, at least 0: the layer's channels, weighted by the mean gradient of the score, summed, ReLU.
+def grad_cam(
+    model: keras.Model, images: np.ndarray, target: Target, layer: str | None = None, local: bool = False
+) -> np.ndarray:
+    """Compute Grad-CAM: the sum of a layer's channels, weighted by the mean gradient of the score, after a ReLU.
 
-    layer: name of a layer that gives a map, by default the last one. Any target will do: for one region of a
-    segmentation, `targets.region`, best with local, which weighs each place by its own gradient.
+    Args:
+        model: A `keras.Model`.
+        images: float32 `[n, h, w, c]` as the model takes them.
+        target: Any target. For one region of a segmentation use `targets.region_target`, best with `local`.
+        layer: Name of a layer that has a feature map; by default the last one.
+        local: Weight each position by its own gradient instead of the mean over the map.
+
+    Returns:
+        float32 `[n, h, w]`, at least 0.
+
+    Raises:
+        UsageError: The layer, the images or the target do not fit the model.
     """
     return GradCam(model, layer, local)(images, target)
 
 
-def draw(image, found):
-    """The map as heat over the photo. image: uint8 `[h, w, 3]`. Gives uint8 `[h, w, 3]`."""
-    return visualization.overlay(image, found)
+def draw(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
+    """Draw a map over the image.
+
+    Args:
+        image: uint8 `[h, w, 3]`.
+        heatmap: float `[h, w]`, at least 0.
+
+    Returns:
+        uint8 `[h, w, 3]`.
+    """
+    return visualization.overlay(image, heatmap)

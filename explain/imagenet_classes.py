@@ -1,4 +1,4 @@
-"""Names of the 1000 ImageNet classes in the order of the logits: the first of each synset's words (ILSVRC 2012)."""
+"""Names of the 1000 ImageNet classes in the order of the logits: the first word of each synset (ILSVRC 2012)."""
 
 _NAMES = """
 tench| goldfish| great white shark| tiger shark| hammerhead| electric ray| stingray| cock| hen| ostrich| brambling|
@@ -107,4 +107,4 @@ valley| volcano| ballplayer| groom| scuba diver| rapeseed| daisy| yellow lady's 
 coral fungus| agaric| gyromitra| stinkhorn| earthstar| hen-of-the-woods| bolete| ear| toilet tissue
 """
 
-IMAGENET_CLASSES = tuple(name.strip() for name in " ".join(_NAMES.split()).split("|"))
+IMAGENET_CLASSES: tuple[str, ...] = tuple(name.strip() for name in " ".join(_NAMES.split()).split("|"))

@@ -1,4 +1,7 @@
-"""What is explained: one number an image, out of whatever a model gives."""
+"""Targets of explanations: the one number per image whose dependence on the pixels is explained."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -6,66 +9,105 @@ from keras import ops
 
 from retinue.configs.errors import UsageError
 
+# A class index, one class index per image, or a function from a model's outputs (tensors, hence Any) to float [n].
+Target = int | np.ndarray | Callable[[Any], Any]
 
-def resolve(model, target, count):
-    """Give (function or None, int32 array `[count]` of classes): what `score_of` takes.
 
-    target: a class index; an array `[count]` of them, one an image; or a function from the model's outputs to float
-    `[m]`, such as `region` makes.
-    Raises UsageError for a class that the model does not have, and for an array of another length.
+def resolve_target(model: keras.Model, target: Target, count: int) -> tuple[Callable[[Any], Any] | None, np.ndarray]:
+    """Split a target into the two arguments that `target_scores` takes.
+
+    Args:
+        model: The model to explain.
+        target: A class index; an integer array `[count]` with one class index per image; or a function from the
+            outputs of the model to float `[m]`, such as `region_target` makes.
+        count: Number of images.
+
+    Returns:
+        (function or None, class indices int32 `[count]`). The class indices are zeros where the target is a function.
+
+    Raises:
+        UsageError: The model has no such class, or the array has another length than `count`.
     """
     if callable(target):
         return target, np.zeros(count, np.int32)
-    classes = scores_of(model.outputs).shape[-1]
+    num_classes = classifier_scores(model.outputs).shape[-1]
     labels = np.asarray(target)
     if labels.dtype.kind not in "iu":
-        raise UsageError(f"target {target!r}: give a class index, an array of them, or a function of the outputs")
+        raise UsageError(
+            f"target {target!r} is not valid; give a class index, an array of class indices, or a function of the "
+            "outputs"
+        )
     if labels.ndim and labels.shape != (count,):
-        raise UsageError(f"{labels.size} targets for {count} images: give one class, or one an image")
+        raise UsageError(f"there are {labels.size} targets for {count} images; give one class, or one class per image")
     labels = np.broadcast_to(labels, (count,)).astype(np.int32)
-    for label in labels[(labels < 0) | (labels >= classes)]:
-        raise UsageError(f"target {label}: the model has {classes} classes, 0 to {classes - 1}")
+    for label in labels[(labels < 0) | (labels >= num_classes)]:
+        raise UsageError(f"target {label} does not exist: the model has {num_classes} classes, 0 to {num_classes - 1}")
     return None, labels
 
 
-def score_of(target, outputs, which):
-    """float tensor `[m]`: the target's scores in a model's outputs, of what `resolve` gave.
+def target_scores(function: Callable[[Any], Any] | None, outputs: Any, labels: Any) -> Any:
+    """Compute the scores of a target from the outputs of a model.
 
-    target: the function, or None for classes; which: int32 `[m]`, the class of each image.
+    Args:
+        function: The function that `resolve_target` returned, or None for class indices.
+        outputs: The outputs of the model: one tensor, or a structure of tensors.
+        labels: int32 `[m]`, the class index of each image; unused if there is a function.
+
+    Returns:
+        A float tensor `[m]`.
     """
-    if target is not None:
-        return target(outputs)
-    scores = ops.cast(scores_of(outputs), "float32")
-    return ops.sum(scores * ops.one_hot(which, scores.shape[-1]), axis=-1)
+    if function is not None:
+        return function(outputs)
+    scores = ops.cast(classifier_scores(outputs), "float32")
+    return ops.sum(scores * ops.one_hot(labels, scores.shape[-1]), axis=-1)
 
 
-def scores_of(outputs):
-    """The one tensor `[m, classes]` of a classifier's outputs, which may be a dict. Raises UsageError for others."""
-    flat = keras.tree.flatten(outputs)
-    if len(flat) != 1 or len(flat[0].shape) != 2:
-        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in flat)
+def classifier_scores(outputs: Any) -> Any:
+    """Return the only tensor `[m, classes]` among the outputs of a classifier, which may be a dict.
+
+    Raises:
+        UsageError: The outputs are not a single tensor of that rank.
+    """
+    tensors = keras.tree.flatten(outputs)
+    if len(tensors) != 1 or len(tensors[0].shape) != 2:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
         raise UsageError(
-            f"the model's outputs are {shapes}, not scores [n, classes]: give the target as a function of them"
+            f"the outputs of the model have the shapes {shapes} and are not scores [n, classes]; give the target as a "
+            "function of the outputs"
         )
-    return flat[0]
+    return tensors[0]
 
 
-def region(label, mask):
-    """A target for segmentation: the mean logit of class `label` over a region.
+def region_target(label: int, mask: np.ndarray) -> Callable[[Any], Any]:
+    """Make a target for semantic segmentation: the mean logit of one class over a region.
 
-    mask: bool or float `[h', w']` in the size of the model's output `[n, h', w', classes]`, 1 inside the region.
+    Args:
+        label: Class index.
+        mask: bool or float `[h', w']` in the size of the model's output `[n, h', w', classes]`, 1 inside the region.
+
+    Returns:
+        A function from the outputs of the model to float `[n]`.
+
+    Raises:
+        UsageError: The region is empty. The returned function raises it where the sizes differ or the model has no
+            such class.
     """
     mask = np.asarray(mask, np.float32)
     if not mask.sum():
-        raise UsageError("the region is empty: give a mask with at least one pixel inside")
+        raise UsageError("the region is empty; give a mask with at least one pixel inside")
 
-    def score(outputs):
-        (maps,) = keras.tree.flatten(outputs)
-        if len(maps.shape) != 4 or tuple(maps.shape[1:3]) != mask.shape:
-            size = tuple(maps.shape[1:3])
-            raise UsageError(f"the mask is {mask.shape}, the model's map {size}: they must be of one size")
-        if not 0 <= label < maps.shape[-1]:
-            raise UsageError(f"target {label}: the model has {maps.shape[-1]} classes, 0 to {maps.shape[-1] - 1}")
-        return ops.sum(ops.cast(maps[..., label], "float32") * mask, axis=(1, 2)) / mask.sum()
+    def score(outputs: Any) -> Any:
+        (logits,) = keras.tree.flatten(outputs)
+        if len(logits.shape) != 4 or tuple(logits.shape[1:3]) != mask.shape:
+            size = tuple(logits.shape[1:3])
+            raise UsageError(
+                f"the mask has the size {mask.shape} and the output of the model {size}; they must have the same size"
+            )
+        num_classes = logits.shape[-1]
+        if not 0 <= label < num_classes:
+            raise UsageError(
+                f"target {label} does not exist: the model has {num_classes} classes, 0 to {num_classes - 1}"
+            )
+        return ops.sum(ops.cast(logits[..., label], "float32") * mask, axis=(1, 2)) / mask.sum()
 
     return score
