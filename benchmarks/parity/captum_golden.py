@@ -66,7 +66,7 @@ def filled(net):
 
 def maps(net, layer):
     """(the class of the largest score, {method: attributions `[1, channels, 64, 64]` for it})."""
-    x = torch.from_numpy(fill.picture(SIZE)).permute(0, 3, 1, 2).double().requires_grad_()
+    x = torch.from_numpy(fill.image(SIZE)).permute(0, 3, 1, 2).double().requires_grad_()
     target = int(net(x).argmax())
     cam = attr.LayerGradCam(net, layer).attribute(x, target, relu_attributions=True)
     window = {"sliding_window_shapes": (3, 16, 16), "strides": (3, 8, 8), "perturbations_per_eval": 16}

@@ -23,6 +23,6 @@ def tensor(name, shape):
     return (0.2 if name.startswith("layer") and ".bn3." in name else 1) + noise
 
 
-def picture(size):
+def image(size):
     """A float32 picture `[1, size, size, 3]` that counts as preprocessed."""
     return np.random.default_rng(size).standard_normal((1, size, size, 3), dtype=np.float32)

@@ -90,7 +90,7 @@ def answer(net, size):
     import torch
 
     with torch.no_grad():
-        return net(torch.from_numpy(fill.picture(size)).permute(0, 3, 1, 2).double())[0].numpy()
+        return net(torch.from_numpy(fill.image(size)).permute(0, 3, 1, 2).double())[0].numpy()
 
 
 def auxiliary(net, part, size):

@@ -49,7 +49,7 @@ def test_answers_are_the_peers(path, tmp_path):
     report = load_weights(model, str(tmp_path / "peer.safetensors"), path.stem)
     assert (len(report.matched), report.missing, report.unexpected) == (golden["tensors"], (), ())
     for size, logits in golden["logits"].items():
-        ours = np.asarray(model(fill.picture(int(size)), training=False))[0, :: 1000 // len(logits)]
+        ours = np.asarray(model(fill.image(int(size)), training=False))[0, :: 1000 // len(logits)]
         np.testing.assert_allclose(ours, logits, rtol=0, atol=1e-4 * np.abs(logits).max(), err_msg=f"at {size} pixels")
 
 
@@ -64,7 +64,7 @@ def test_auxiliary_classifiers_are_torchvisions(name, tmp_path):
     save_file(checkpoint(model, family, row.arguments), tmp_path / "peer.safetensors")
     report = load_weights(model, str(tmp_path / "peer.safetensors"), name)
     assert (report.missing, report.unexpected) == ((), ())
-    answers = model(fill.picture(size), training=False)
+    answers = model(fill.image(size), training=False)
     for part, logits in golden.items():
         ours = np.asarray(answers["aux" if part == "AuxLogits" else part])[0, :: 1000 // len(logits)]
         np.testing.assert_allclose(ours, logits, rtol=0, atol=1e-4 * np.abs(logits).max(), err_msg=part)

@@ -1,4 +1,4 @@
-"""Our maps are captum's on ResNet-18 and VGG-16 with seeded weights: golden numbers of benchmarks/parity."""
+"""Our maps equal those of captum on ResNet-18 and VGG-16 with seeded weights; see benchmarks/parity."""
 
 import json
 from pathlib import Path
@@ -20,12 +20,13 @@ SIZE = 64
 
 
 def occlusion_of_scores(model, images, target):
-    """Of the score itself, as captum does: the probabilities of a random net are 0 and 1."""
-    found = occlusion(lambda batch: np.asarray(model(batch)), images, target, size=16, stride=8, fill=0)
-    return found[..., None].repeat(3, axis=-1)
+    """Occlude the score itself, as captum does, since the probabilities of a random model are 0 and 1."""
+    maps = occlusion(lambda batch: np.asarray(model(batch)), images, target, size=16, stride=8, fill=0)
+    return maps[..., None].repeat(3, axis=-1)
 
 
-# Captum's saliency is the magnitude of each channel's gradient, ours the largest of them: theirs is compared before.
+# The keys are those of the golden files. Captum's saliency is the magnitude of each channel's gradient and ours is the
+# largest of them, so the magnitudes are compared.
 METHODS = {
     "saliency": lambda model, images, target: np.abs(neuron_gradient(model, images, target, rule="plain")),
     "occlusion": occlusion_of_scores,
@@ -36,23 +37,25 @@ METHODS = {
 }
 
 
-def filled(model, name, tmp_path):
-    """The model with the seeded weights, read as a checkpoint of torchvision."""
+def load_seeded_weights(model, name, tmp_path):
+    """Write the seeded weights as a checkpoint of torchvision and load it into the model."""
     family, arguments = {"resnet18": (resnet, {"depth": 18}), "vgg16": (vgg, {"depth": 16})}[name]
-    words = {"gamma": "weight", "kernel": "weight", "beta": "bias", "moving_mean": "running_mean"}
+    torch_kinds = {"gamma": "weight", "kernel": "weight", "beta": "bias", "moving_mean": "running_mean"}
     tensors = {}
     for layer in model.layers:
         if not layer.weights:
             continue
-        theirs = "logits" if (name, layer.name) == ("vgg16", "logits") else family.torch_name(layer.name, **arguments)
+        torch_layer = (
+            "logits" if (name, layer.name) == ("vgg16", "logits") else family.torch_name(layer.name, **arguments)
+        )
         for variable in layer.weights:
             kind = variable.path.rsplit("/", 1)[-1]
-            key = f"{theirs}.{words.get(kind, kind).replace('moving_variance', 'running_var')}"
+            key = f"{torch_layer}.{torch_kinds.get(kind, kind).replace('moving_variance', 'running_var')}"
             shape = tuple(variable.shape)
             shape = tuple(shape[axis] for axis in (3, 2, 0, 1)) if len(shape) == 4 else shape[::-1]
             tensors[key] = fill.tensor(key, shape)
     linear = {key: tensors.pop(key) for key in list(tensors) if key.startswith("logits")}
-    if linear:  # VGG's own name for it would be another layer's
+    if linear:  # VGG's torch name of "logits" belongs to another layer
         model.get_layer("logits").set_weights([linear["logits.weight"].T, linear["logits.bias"]])
     save_file(tensors, tmp_path / "peer.safetensors")
     load_weights(model, str(tmp_path / "peer.safetensors"), name)
@@ -68,7 +71,7 @@ def build(name):
 
 @pytest.fixture(scope="module", params=["resnet18", "vgg16"])
 def golden(request, tmp_path_factory):
-    """The net in float32 and in float64, and the record."""
+    """Return the model in float32 and in float64, and the golden record."""
     models = {}
     for kind in ("float32", "float64"):
         keras.config.set_floatx(kind)
@@ -78,20 +81,20 @@ def golden(request, tmp_path_factory):
         finally:
             keras.config.set_floatx("float32")
             keras.config.set_dtype_policy("float32")
-        filled(models[kind], request.param, tmp_path_factory.mktemp(request.param))
+        load_seeded_weights(models[kind], request.param, tmp_path_factory.mktemp(request.param))
     return models, json.loads((Path(__file__).parent / "golden" / f"{request.param}.json").read_text())
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_maps_are_captums(golden, method):
+def test_maps_equal_those_of_captum(golden, method):
     models, record = golden
-    # On a path of 64 pictures some of the millions of ReLUs are so near their bend that float32 tells another side.
+    # On a path of 64 images some of the millions of ReLUs are so close to 0 that float32 puts them on the other side.
     model = models["float64" if method == "integrated-gradients" else "float32"]
     expected, target = record["maps"][method], record["target"]
-    found = METHODS[method](model, fill.picture(SIZE), target)[0]
-    assert list(found.shape) == expected["shape"]
-    np.testing.assert_allclose(np.abs(found).max(), expected["largest"], rtol=1e-4)
-    kept = found.ravel()[:: -(-found.size // len(expected["values"]))]
-    np.testing.assert_allclose(kept, expected["values"], rtol=0, atol=1e-4 * expected["largest"])
+    maps = METHODS[method](model, fill.image(SIZE), target)[0]
+    assert list(maps.shape) == expected["shape"]
+    np.testing.assert_allclose(np.abs(maps).max(), expected["largest"], rtol=1e-4)
+    sampled = maps.ravel()[:: -(-maps.size // len(expected["values"]))]
+    np.testing.assert_allclose(sampled, expected["values"], rtol=0, atol=1e-4 * expected["largest"])
     if method == "saliency":
-        np.testing.assert_array_equal(saliency(model, fill.picture(SIZE), target)[0], found.max(axis=-1))
+        np.testing.assert_array_equal(saliency(model, fill.image(SIZE), target)[0], maps.max(axis=-1))

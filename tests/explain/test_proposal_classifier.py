@@ -1,4 +1,4 @@
-"""One box of a detector, on a detector of which every number is known, and on a small real one."""
+"""A detector as a classifier of one proposal, on a small detector with known proposals."""
 
 import keras
 import numpy as np
@@ -19,64 +19,64 @@ def known():
     keras.utils.set_random_seed(0)
     config, model = detector(settings=["detection.score_threshold=0.0"])
     image, size = batch()["image"][:1, :60, :90], np.array([[60, 90]], np.int32)
-    noise = np.random.default_rng(0).integers(-30, 30, image.shape)  # or max pooling would choose among equals
+    noise = np.random.default_rng(0).integers(-30, 30, image.shape)  # without it max pooling would choose among equals
     image = np.uint8(np.clip(image + noise, 0, 255))
     padded = np.pad(image, ((0, 0), (0, 4), (0, 6), (0, 0)))
-    found = detection.inference(model, config.detection)({"image": padded, "size": size, "original_size": size})
-    return model, ProposalClassifier(model), image, {name: np.asarray(value)[0] for name, value in found.items()}
+    outputs = detection.inference(model, config.detection)({"image": padded, "size": size, "original_size": size})
+    return model, ProposalClassifier(model), image, {name: np.asarray(value)[0] for name, value in outputs.items()}
 
 
-def held(known, row):
-    """(the proposal that a detection came from, its label + 1), and `ProposalClassifier` holds it."""
-    _, proposal_classifier, image, found = known
+def fix_proposal(known, row):
+    """Fix the proposal that a detection came from. Return it and the column of the detection's class."""
+    _, proposal_classifier, image, outputs = known
     padded = np.pad(image, ((0, 0), (0, 4), (0, 6), (0, 0))).astype(np.float32)
-    given = {"image": padded, "size": np.array([[60, 90]], np.int32), "boxes": found["proposals"][None]}
-    heads = {name: np.asarray(value)[0] for name, value in proposal_classifier.heads(given).items()}
-    label, box = found["labels"][row], found["boxes"][row]
-    place = find_proposal(heads["class_logits"], heads["deltas"], found["proposals"], (60, 90), label, box)
-    proposal_classifier.set_proposal(found["proposals"][place])
-    return found["proposals"][place], label + 1
+    inputs = {"image": padded, "size": np.array([[60, 90]], np.int32), "boxes": outputs["proposals"][None]}
+    heads = {name: np.asarray(value)[0] for name, value in proposal_classifier.heads(inputs).items()}
+    label, box = outputs["labels"][row], outputs["boxes"][row]
+    index = find_proposal(heads["class_logits"], heads["deltas"], outputs["proposals"], (60, 90), label, box)
+    proposal_classifier.set_proposal(outputs["proposals"][index])
+    return outputs["proposals"][index], label + 1
 
 
-def test_the_box_that_is_held_has_the_detections_score(known):
-    _, proposal_classifier, image, found = known
-    assert found["count"] > 3
+def test_the_fixed_proposal_has_the_score_of_the_detection(known):
+    _, proposal_classifier, image, outputs = known
+    assert outputs["count"] > 3
     for row in range(3):
-        _, column = held(known, row)
+        _, column = fix_proposal(known, row)
         scores = keras.ops.convert_to_numpy(keras.ops.softmax(proposal_classifier.model(image.astype(np.float32))))
         assert scores.shape == (1, 3)
-        assert scores[0, column] == pytest.approx(found["scores"][row], abs=1e-5)
+        assert scores[0, column] == pytest.approx(outputs["scores"][row], abs=1e-5)
 
 
-def test_saliency_is_the_difference_that_a_pixel_makes(known):
-    _, proposal_classifier, image, found = known
-    proposal, column = held(known, 0)
-    found_map = saliency(proposal_classifier.model, image, int(column))[0]
-    assert found_map.shape == (60, 90) and found_map.max() > 0
-    y, x = np.unravel_index(found_map.argmax(), found_map.shape)
+def test_saliency_equals_the_change_of_the_score_with_a_pixel(known):
+    _, proposal_classifier, image, outputs = known
+    proposal, column = fix_proposal(known, 0)
+    heatmap = saliency(proposal_classifier.model, image, int(column))[0]
+    assert heatmap.shape == (60, 90) and heatmap.max() > 0
+    y, x = np.unravel_index(heatmap.argmax(), heatmap.shape)
     scores = []
     for step in (-0.02, 0.02):
-        moved = np.repeat(image.astype(np.float32), 3, axis=0)
+        changed = np.repeat(image.astype(np.float32), 3, axis=0)
         for channel in range(3):
-            moved[channel, y, x, channel] += step
-        scores.append(np.asarray(proposal_classifier.model(moved))[:, column])
+            changed[channel, y, x, channel] += step
+        scores.append(np.asarray(proposal_classifier.model(changed))[:, column])
     slope = np.abs(scores[1] - scores[0]).max() / 0.04
-    assert slope == pytest.approx(found_map[y, x], rel=0.1)
+    assert slope == pytest.approx(heatmap[y, x], rel=0.1)
 
 
-def test_grad_cam_of_the_map_that_the_box_is_seen_in(known):
+def test_grad_cam_of_the_feature_map_that_the_box_is_pooled_from(known):
     _, proposal_classifier, image, _ = known
-    proposal, column = held(known, 0)
+    proposal, column = fix_proposal(known, 0)
     layer = proposal_classifier.default_layer(proposal)
-    assert layer == "pyramid_out_4"  # sides of 64 pixels and less belong to the finest
+    assert layer == "pyramid_out_4"  # boxes with sides of up to 64 pixels are pooled from the finest level
     cam = grad_cam(proposal_classifier.model, image, int(column), layer)
     assert cam.shape == (1, 60, 90) and cam.min() >= 0
     assert last_feature_map(proposal_classifier.model)[0].startswith("pyramid_out")
-    with pytest.raises(UsageError, match="head_each: gives no map of the picture.*pyramid_out_8"):
+    with pytest.raises(UsageError, match="head_each: gives no map of the whole image.*pyramid_out_8"):
         grad_cam(proposal_classifier.model, image, int(column), "head_each")
 
 
-def test_it_has_weights_of_its_own_and_the_detector_keeps_its(known):
+def test_its_weights_are_a_copy_and_the_detector_keeps_its_own(known):
     model, proposal_classifier, _, _ = known
     before = [np.array(weight) for weight in model.get_weights()]
     own = proposal_classifier.model.get_weights()
@@ -86,7 +86,7 @@ def test_it_has_weights_of_its_own_and_the_detector_keeps_its(known):
     proposal_classifier.model.set_weights(own)
 
 
-def test_the_classic_style_sees_its_boxes_in_the_map_of_stride_16():
+def test_the_c4_architecture_pools_boxes_from_the_map_of_stride_16():
     settings = ["detection.architecture=c4", "detection.score_threshold=0.0"]
     _, model = detector(anchors=(32, 64), settings=settings)
     proposal_classifier = ProposalClassifier(model)

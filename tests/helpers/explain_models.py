@@ -1,12 +1,12 @@
-"""Nets small enough that the right answer is worked out by hand."""
+"""Models so small that the expected result can be worked out by hand."""
 
 import keras
 import numpy as np
 from keras import layers
 
 
-def linear(height=2, width=3, channels=2, classes=2):
-    """Scores that are weighted sums of the pixels. Gives (model, kernel `[h, w, c, classes]`)."""
+def linear_model(height=2, width=3, channels=2, classes=2):
+    """Return (model, kernel `[h, w, c, classes]`) of a model whose scores are weighted sums of the pixels."""
     image = keras.Input((height, width, channels), name="image")
     model = keras.Model(image, layers.Dense(classes, name="logits")(layers.Flatten()(image)))
     kernel = np.random.default_rng(0).normal(size=(height * width * channels, classes)).astype(np.float32)
@@ -14,10 +14,13 @@ def linear(height=2, width=3, channels=2, classes=2):
     return model, kernel.reshape(height, width, channels, classes)
 
 
-def two_layers(first, second, activation):
-    """Two linear layers over the pixels of a 1 x n image, an activation after the first.
+def two_layer_model(first, second, activation):
+    """Two linear layers over the pixels of a 1 x n image, with an activation after the first.
 
-    first: `[n, k]`, second: `[k, classes]`; activation: function on the symbolic tensor.
+    Args:
+        first: Kernel `[n, k]` of the first layer.
+        second: Kernel `[k, classes]` of the second layer.
+        activation: Function of the symbolic tensor.
     """
     first, second = np.array(first, np.float32), np.array(second, np.float32)
     image = keras.Input((1, len(first), 1), name="image")
@@ -30,7 +33,7 @@ def two_layers(first, second, activation):
 
 
 def tiny_convnet(size=16, channels=3, classes=3, seed=0, activation="relu"):
-    """Two convolutions, a max pool, global average, logits; with random weights from `seed`."""
+    """Two convolutions, a max pool, a global average pool and logits, with random weights from `seed`."""
     keras.utils.set_random_seed(seed)
     image = keras.Input((size, size, channels) if size else (None, None, channels), name="image")
     x = layers.Rescaling(1 / 255, name="scale")(image)
@@ -41,5 +44,6 @@ def tiny_convnet(size=16, channels=3, classes=3, seed=0, activation="relu"):
     return keras.Model(image, layers.Dense(classes, name="logits")(x), name="tiny")
 
 
-def pictures(count=2, size=16, channels=3, seed=0):
+def random_images(count=2, size=16, channels=3, seed=0):
+    """Return random images float32 `[count, size, size, channels]` in 0..255."""
     return np.random.default_rng(seed).uniform(0, 255, (count, size, size, channels)).astype(np.float32)

@@ -14,7 +14,7 @@ from retinue.explain.callback import GradCamCallback
 from retinue.explain.filters import draw as draw_filters
 from retinue.explain.filters import filters
 from retinue.explain.layers import last_feature_map
-from retinue.tests.helpers.explain_models import linear, pictures, tiny_convnet
+from retinue.tests.helpers.explain_models import linear_model, random_images, tiny_convnet
 
 
 def test_filters_are_the_first_convolutions_or_the_named_ones():
@@ -26,7 +26,7 @@ def test_filters_are_the_first_convolutions_or_the_named_ones():
     with pytest.raises(UsageError, match="logits: is no convolution"):
         filters(model, "logits")
     with pytest.raises(UsageError, match="has no convolution"):
-        filters(linear()[0])
+        filters(linear_model()[0])
 
 
 def test_the_last_map_is_before_the_last_pool_whatever_is_pooled_on_the_way():
@@ -50,7 +50,7 @@ def test_filters_are_scaled_each_on_its_own_or_all_together():
 
 
 def test_activations_are_the_strongest_channels_in_the_images_size():
-    model, images = tiny_convnet(), pictures(2)
+    model, images = tiny_convnet(), random_images(2)
     maps, channels = activations(model, images, "pool", top_k=3)
     assert maps.shape == (2, 16, 16, 3) and channels.shape == (2, 3)
     found = np.asarray(keras.Model(model.input, model.get_layer("pool").output)(images)).max(axis=(1, 2))
@@ -70,7 +70,7 @@ def test_deletion_and_insertion_by_hand():
     np.testing.assert_allclose(found.deletion, [1, 0.85, 0.8, 0.85, 1])  # 4, 3, 2, 1 become 2.5
     assert found.insertion[-1] == pytest.approx(1)
     assert found.deletion_area == pytest.approx((0.5 + 0.85 + 0.8 + 0.85 + 0.5) / 4)
-    with pytest.raises(UsageError, match="must be one size"):
+    with pytest.raises(UsageError, match="must have the same size"):
         sanity_checks.curves(total, image, 0, np.ones((2, 4)))
 
 
@@ -94,7 +94,7 @@ def test_ranks_and_their_correlation():
 
 
 def test_randomised_layers_from_the_top_and_the_model_as_it_was():
-    model, images = tiny_convnet(), pictures(1)
+    model, images = tiny_convnet(), random_images(1)
     before = model.get_weights()
     found = sanity_checks.randomization(model, lambda: saliency.saliency(model, images, 0))
     assert [name for name, _ in found] == ["logits", "conv2", "conv1"]
@@ -111,14 +111,14 @@ def test_randomised_layers_from_the_top_and_the_model_as_it_was():
 def test_the_callback_writes_a_map_of_each_picture_an_epoch(tmp_path):
     model = tiny_convnet()
     model.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
-    images = np.uint8(pictures(3))
+    images = np.uint8(random_images(3))
     callback = GradCamCallback(tmp_path, images[:2], [0, 2], ["0 cat", "1 dog"])
     model.fit(images, np.array([0, 1, 2]), epochs=2, verbose=0, callbacks=[callback])
     events = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0})
     events.Reload()
-    assert sorted(events.Tags()["tensors"]) == ["where it looks/0 cat", "where it looks/1 dog"]
-    assert [event.step for event in events.Tensors("where it looks/0 cat")] == [1, 2]
-    size = events.Tensors("where it looks/0 cat")[0].tensor_proto.string_val[:2]
+    assert sorted(events.Tags()["tensors"]) == ["grad_cam/0 cat", "grad_cam/1 dog"]
+    assert [event.step for event in events.Tensors("grad_cam/0 cat")] == [1, 2]
+    size = events.Tensors("grad_cam/0 cat")[0].tensor_proto.string_val[:2]
     assert size == [b"32", b"16"]  # the picture and its map, side by side
 
 
