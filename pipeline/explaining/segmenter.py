@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from retinue import backbones
-from retinue.explain.targets import region
+from retinue.explain.targets import region_target
 from retinue.pipeline.explaining.explanation_request import (
     ExplanationRequest,
     NothingToExplain,
@@ -92,7 +92,7 @@ class Segmenter:
             self.classes[label],
             score,
             words,
-            region(label, mask),
+            region_target(label, mask),
             functools.partial(self._predict, mask.astype(np.float32)[None, ..., None]),
             label,
             self._layer,
