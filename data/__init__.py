@@ -1,0 +1,1 @@
+"""Image data: datasets and their readers, checks, splits, decoding, augmentation and batches."""

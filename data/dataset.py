@@ -1,90 +1,117 @@
-"""The `Dataset`: columns of files and annotations, the one form that every reader gives and every stage takes."""
+"""The `Dataset`: files and their annotations in columns. Every reader returns one, and every stage takes one."""
 
 import dataclasses
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from retinue.data.finding import Finding
 from retinue.data.storage.content import content_ids
 
 SPLITS = ("train", "val", "test")
-NAMES = {"mask", "image_id", "place"}  # columns that say where something is, not what (mask_id says what a mask holds)
+LOCATION_COLUMNS = {"mask", "image_id", "place"}  # they tell where an annotation is stored; mask_id is its content
+
+# Arrays or `Ragged` columns by name. The name determines which of the two it is, which no type can say: hence Any.
+Columns = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Ragged:
-    """Rows of different lengths in two arrays: row i is `values[offsets[i]:offsets[i + 1]]`.
+    """Rows of different lengths, stored in two arrays: row i is `values[offsets[i]:offsets[i + 1]]`.
 
-    values: `[m, ...]`; offsets: int64 `[n + 1]`, rising, from 0 to m.
+    Attributes:
+        values: [m, ...], the values of all rows one after the other.
+        offsets: int64 [n + 1], not decreasing, from 0 to m.
     """
 
     values: np.ndarray
     offsets: np.ndarray
 
     @classmethod
-    def from_rows(cls, rows, dtype, width=None):
-        """Build from a list of sequences; `width` is the length of one value (4 for boxes), None for scalars."""
+    def from_rows(cls, rows: Sequence[Any], dtype: DTypeLike, width: int | None = None) -> Self:
+        """Build a ragged column from sequences.
+
+        Args:
+            rows: A sequence of numbers, or of sequences of `width` numbers, for each row.
+            dtype: The dtype of the values.
+            width: Length of one value (4 for boxes), or None for scalars.
+
+        Returns:
+            The column, with one row for each sequence.
+        """
         lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
         shape = (0,) if width is None else (0, width)
         filled = [np.asarray(row, dtype).reshape((-1,) + shape[1:]) for row in rows if len(row)]
         values = np.concatenate(filled) if filled else np.zeros(shape, dtype)
         return cls(values, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def __getitem__(self, row):
+    def __getitem__(self, row: int) -> np.ndarray:
         return self.values[self.offsets[row] : self.offsets[row + 1]]
 
-    def take(self, rows):
-        """The rows of int `rows`, in that order, as a new Ragged."""
+    def take(self, rows: Sequence[int] | np.ndarray) -> "Ragged":
+        """Return the rows with these indices, in this order.
+
+        Args:
+            rows: int [k], indices of rows. A row may occur several times.
+        """
         rows = np.asarray(rows, np.int64)
         lengths = self.offsets[rows + 1] - self.offsets[rows]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return Ragged(self.values[index], offsets)
 
-    def row_of_value(self):
-        """The row that each value is in, int64 `[m]`."""
+    def value_rowids(self) -> np.ndarray:
+        """Return the index of the row that each value belongs to, int64 [m]."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
-    def keep(self, kept):
-        """The same rows with those values alone for which `kept`, bool `[m]`, is true."""
-        offsets = np.concatenate([[0], np.cumsum(kept)])[self.offsets].astype(np.int64)
-        return Ragged(self.values[kept], offsets)
+    def filter_values(self, mask: np.ndarray) -> "Ragged":
+        """Return the same rows with only those values for which `mask`, bool [m], is true."""
+        offsets = np.concatenate([[0], np.cumsum(mask)])[self.offsets].astype(np.int64)
+        return Ragged(self.values[mask], offsets)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Files with their annotations, in columns; row i of every column describes file i.
+    """Files with their annotations in columns. Row i of every column describes file i.
 
-    task: "classification", "detection", "segmentation" or "video".
-    files: str objects `[n]`, paths that can be opened.
-    classes: the class names; labels are indices into it. class_ids: the ids that the source gave them, or ().
-    columns: by task. Classification: `label` int64 `[n]`, or, for several labels a file, `labels` (`Ragged` of int64).
-        Detection: see `data.objects`. Segmentation: `mask` str objects `[n]`, paths; `values` int64 `[n, k]`, what
-        their pixels mean (see `data.mask_file`); and, filled in by the check, those of `data.check_masks.MaskReport`.
-    splits: str `[n]`, each "train", "val", "test" or "" (not assigned yet).
-    groups: str `[n]` or None; files of one group never part.
-    source, format: where it was read from and as what ("class folders", "csv", "tfds"), for messages and reports.
-    findings: what the reader noticed (`Finding`s), for the check to report.
-    content_ids: str `[n]` or None; what the files hold (see `data.content`), filled in by the check.
+    Attributes:
+        task: "classification", "detection", "segmentation" or "video".
+        files: str objects [n], paths that can be opened.
+        classes: The class names. Labels are indices into them.
+        columns: The annotations, by task. Classification: `label`, int64 [n], or, if a file can have several labels,
+            `labels`, `Ragged` of int64. Detection: see `retinue.data.readers.objects`. Segmentation: `mask`, str
+            objects [n], paths; `values`, int64 [n, k], the pixel values of the classes (see
+            `retinue.data.decoding.mask_file`); and the columns that the check of masks adds.
+        splits: str objects [n], each "train", "val", "test" or "" (not assigned yet).
+        groups: str objects [n] or None. Files of one group are never separated by a split; "" is no group.
+        source: The path or name from which the dataset was read.
+        format: The format of the source, such as "class folders" or "csv", for messages and reports.
+        findings: What the reader noticed, for the report of the check.
+        content_ids: str objects [n] or None, hashes of the files' contents (see `retinue.data.storage.content`). The
+            check adds them.
+        class_ids: The ids of the classes in the source, or ().
     """
 
     task: str
     files: np.ndarray
-    classes: tuple
-    columns: dict = field(default_factory=dict)
-    splits: np.ndarray = None
-    groups: np.ndarray = None
+    classes: tuple[str, ...]
+    columns: Columns = field(default_factory=dict)
+    splits: np.ndarray = None  # type: ignore[assignment]  # __post_init__ replaces None
+    groups: np.ndarray | None = None
     source: str = ""
     format: str = ""
-    findings: tuple = ()
-    content_ids: np.ndarray = None
-    class_ids: tuple = ()
+    findings: tuple[Finding, ...] = ()
+    content_ids: np.ndarray | None = None
+    class_ids: tuple[Any, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         files = np.array([str(name) for name in self.files], dtype=object)
         object.__setattr__(self, "files", files)
         object.__setattr__(self, "classes", tuple(self.classes))
@@ -98,23 +125,27 @@ class Dataset:
             if column is not None and len(column) != len(files):
                 raise ValueError(f"column {name} has {len(column)} rows, but there are {len(files)} files")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.files)
 
-    def __iter__(self):
-        """Records: dicts with `file`, `split` and a value a column."""
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Iterate over the records: dicts with `file`, `split` and the value of each column."""
         for row in range(len(self)):
             yield {"file": self.files[row], "split": self.splits[row]} | {
                 name: column[row] for name, column in self.columns.items()
             }
 
     @property
-    def multi_label(self):
-        """Whether it is for classification and a file may have several labels (or none)."""
+    def multi_label(self) -> bool:
+        """Whether the task is classification and a file can have several labels, or none."""
         return self.task == "classification" and "labels" in self.columns
 
-    def take(self, rows):
-        """The Dataset of int or bool `rows`, in that order."""
+    def take(self, rows: Sequence[int] | Sequence[bool] | np.ndarray) -> "Dataset":
+        """Return the dataset of some records.
+
+        Args:
+            rows: int [k], indices of records in the wanted order, or bool [n].
+        """
         rows = np.asarray(rows)
         if rows.dtype == bool:
             rows = np.flatnonzero(rows)
@@ -132,36 +163,40 @@ class Dataset:
             content_ids=None if self.content_ids is None else self.content_ids[rows],
         )
 
-    def split(self, name):
-        """The part whose split is `name`."""
+    def split(self, name: str) -> "Dataset":
+        """Return the records whose split is `name`."""
         return self.take(self.splits == name)
 
-    def with_splits(self, splits):
-        """The same records with other splits."""
+    def with_splits(self, splits: Sequence[str] | np.ndarray) -> "Dataset":
+        """Return the same records with other splits, str [n]."""
         return dataclasses.replace(self, splits=np.asarray(splits, dtype=object))
 
-    def class_counts(self):
-        """Files of each class, int64 `[classes]` (a file with several labels counts for each); or objects of each.
+    def class_counts(self) -> np.ndarray:
+        """Count the files of each class, or in detection the objects of each class.
 
-        Masks must have been checked before: a file counts for each class that it has a pixel of.
+        A file with several labels counts once for each of them. In segmentation, a file counts for each class of which
+        it has a pixel; the masks must have been checked before.
+
+        Returns:
+            int64 [classes].
         """
         labels = self.columns["labels"].values if "labels" in self.columns else self.columns["label"]
         return np.bincount(labels, minlength=len(self.classes))
 
     @property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """A hash of the files' contents, their annotations and splits, in the order of the rows.
 
-        Names and ids play no part, so that a folder that was moved or renamed keeps its fingerprint. Without
-        `content_ids` every file is read for it.
+        It does not depend on names and ids, so that a folder keeps its fingerprint when it is moved or renamed. Without
+        `content_ids`, every file is read to compute it.
         """
         digest = hashlib.sha256(repr((self.task, self.classes)).encode())
         identities = content_ids(self.files) if self.content_ids is None else self.content_ids
         for identity, split in zip(identities, self.splits, strict=True):
             digest.update(f"{identity}\0{split}\n".encode())
-        for name in sorted(set(self.columns) - NAMES):
+        for name in sorted(set(self.columns) - LOCATION_COLUMNS):
             column = self.columns[name]
-            parts = (column.values, column.offsets) if isinstance(column, Ragged) else (column,)
-            for part in parts:
-                digest.update(repr(part.tolist()).encode() if part.dtype == object else part.tobytes())
+            arrays = (column.values, column.offsets) if isinstance(column, Ragged) else (column,)
+            for array in arrays:
+                digest.update(repr(array.tolist()).encode() if array.dtype == object else array.tobytes())
         return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""A `Finding`: one thing that is wrong, odd or worth knowing about one file of a dataset."""
+"""A `Finding`: one thing that is wrong, unusual or worth knowing about a file of a dataset."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,15 @@ BAD, WARNING, NOTE = "bad", "warning", "note"
 
 @dataclass(frozen=True)
 class Finding:
-    """What a reader or the check saw.
+    """One observation of a reader or of the check.
 
-    severity: "bad" (the file can't be used), "warning" (usable, but look at it) or "note".
-    kind: the few words that all findings of its kind share, for counting ("truncated", "wrong extension").
-    file: the path; item: the part of it that is meant (a line of a CSV, a class, a box), or "".
-    reason: what is wrong; action: what retinue does with it, and what a person can do.
+    Attributes:
+        severity: "bad" (the file cannot be used), "warning" (the file can be used, but should be looked at) or "note".
+        kind: A few words that all findings of this kind have in common, for counting, such as "truncated".
+        file: Path of the file.
+        item: The part of the file that is meant, such as a line of a CSV file, a class or a box, or "".
+        reason: What is wrong.
+        action: What retinue does with the file, and how a person can fix it.
     """
 
     severity: str

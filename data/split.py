@@ -1,164 +1,215 @@
-"""Dividing a dataset into train, val and test: by class, by group, and the same way each time."""
+"""Dividing a dataset into training, validation and test set: by class, by group, and deterministically."""
 
 import hashlib
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
+from retinue.data.dataset import Dataset
+
+Unit = list[int]  # rows of files that must be in the same split
+ClassCounts = tuple[np.ndarray, np.ndarray]  # the classes in a unit, and the number of its files of each
 
 
-def split(dataset, *, val_fraction=0.2, test_fraction=0.0, seed=0, duplicate_groups=()):
-    """The same records with every split filled. Splits that the data came with are kept.
+def split(
+    dataset: Dataset,
+    *,
+    val_fraction: float = 0.2,
+    test_fraction: float = 0.0,
+    seed: int = 0,
+    duplicate_groups: Sequence[Sequence[int] | np.ndarray] = (),
+) -> Dataset:
+    """Assign a split to every file. Splits that the data came with are kept.
 
-    A val split is held out of the training files only where the data has none, and so is a test split; files without a
-    split count as training files. Each class gives its share, rounded, and, from two files on, at least one to val
-    (from four on, to test). Of a class with one file, or with all files in one group, none is held out.
-    Groups of `dataset.groups` and `duplicate_groups` (arrays of rows, from the check) never part.
+    A validation set is taken from the training files only if the data has none, and so is a test set. Files without a
+    split count as training files. From each class the fraction is taken, rounded, and at least one file for validation
+    if the class has two files (for test, if it has four). If a class has only one file or one group, all of it stays
+    in the training set. Groups of `dataset.groups` and of `duplicate_groups` are never separated.
 
-    Which files are held out depends on the seed and their names below the common folder, not on their order, so a file
-    more moves few others. Files with several labels, or objects of several classes: the rarest class first, each kept
-    near its share.
-    Raises UsageError for shares out of range, RetinueError when nothing can be held out.
+    Which files are taken depends on the seed and on their paths below their common folder, but not on their order.
+    Therefore an additional file moves few others. If files have several labels, or objects of several classes, the
+    rarest class comes first, and each class gets close to its fraction.
+
+    Args:
+        dataset: The files.
+        val_fraction: Fraction of the files for validation.
+        test_fraction: Fraction of the files for the test set.
+        seed: Seed of the run.
+        duplicate_groups: Rows of files with the same content, which the check finds.
+
+    Returns:
+        The same records in the same order, each with a split.
+
+    Raises:
+        UsageError: If a fraction is out of range.
+        RetinueError: If a split has to be taken from the training files, but no file can be taken.
     """
     if not (0 <= val_fraction < 1 and 0 <= test_fraction < 1 and val_fraction + test_fraction < 1):
         raise UsageError(
-            f"data.val_fraction {val_fraction} and data.test_fraction {test_fraction} must be below 1 together"
+            f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction} must be at least 0, and their "
+            "sum must be below 1"
         )
     splits = dataset.splits.copy()
-    held_out = {"val": val_fraction, "test": test_fraction}
-    held_out = {name: share for name, share in held_out.items() if share and not (splits == name).any()}
-    units = _units(dataset, duplicate_groups)
-    _follow_their_group(splits, units)
+    fractions = {"val": val_fraction, "test": test_fraction}
+    fractions = {name: value for name, value in fractions.items() if value and not (splits == name).any()}
+    units = _join_groups(dataset, duplicate_groups)
+    _complete_units(splits, units)
     splits[splits == ""] = "train"
-    pool = [rows for rows in units if (splits[rows] == "train").all()]
-    _hold_out(dataset, pool, splits, held_out, seed)
-    for name in held_out:
+    _SplitAssignment(dataset, [rows for rows in units if (splits[rows] == "train").all()], splits, seed).run(fractions)
+    for name in fractions:
         if not (splits == name).any():
             raise RetinueError(
-                f"{dataset.source}: no file can be held out for {name}, since every class has one file or one group, "
-                f"or groups of more than half of it; add files, or give the data a {name} split, or --set "
-                f"data.{name}_share=0"
+                f"{dataset.source}: no file can be used for the {name} split, because every class has only one file or "
+                f"one group, or its groups are larger than half of it; add files, add a {name} split to the data, or "
+                f"use --set data.{name}_fraction=0"
             )
     return dataset.with_splits(splits)
 
 
-def _units(dataset, duplicate_groups):
-    """Lists of rows that must stay together: by group, and by duplicate group, joined where they overlap."""
-    together = [rows for rows in duplicate_groups]
+def _join_groups(dataset: Dataset, duplicate_groups: Sequence[Sequence[int] | np.ndarray]) -> list[Unit]:
+    """Return the units of files that must stay together: groups and duplicate groups, joined if they overlap."""
+    groups: list[Sequence[int] | np.ndarray] = list(duplicate_groups)
     if dataset.groups is not None:
-        by_name = {}
+        by_name: dict[str, Unit] = {}
         for row, group in enumerate(dataset.groups):
             if group:
                 by_name.setdefault(group, []).append(row)
-        together += list(by_name.values())
+        groups += list(by_name.values())
     parent = np.arange(len(dataset))
 
-    def root(row):
+    def root(row: int) -> int:
         while parent[row] != row:
             parent[row] = parent[parent[row]]
             row = parent[row]
         return row
 
-    for rows in together:
+    for rows in groups:
         for row in rows[1:]:
             parent[root(row)] = root(rows[0])
-    units = {}
+    units: dict[int, Unit] = {}
     for row in range(len(dataset)):
         units.setdefault(root(row), []).append(row)
     return list(units.values())
 
 
-def _follow_their_group(splits, units):
-    """Files without a split go where others of their unit are, so that no unit parts that was whole."""
+def _complete_units(splits: np.ndarray, units: Sequence[Unit]) -> None:
+    """Give files without a split the split of other files of their unit, so that the unit stays together."""
     for rows in units:
-        given = sorted({name for name in splits[rows] if name})
-        if given:
+        known = sorted({name for name in splits[rows] if name})
+        if known:
             for row in rows:
-                splits[row] = splits[row] or given[0]
+                splits[row] = splits[row] or known[0]
 
 
-def _hold_out(dataset, pool, splits, held_out, seed):
-    """Move units of the pool to val and test, until each class has given its share."""
-    names = _names(dataset.files)
-    labels = [_label_counts(dataset, rows) for rows in pool]
-    files = _sum(labels, len(dataset.classes) + 1)
-    left = _sum([np.stack([counts[0], np.ones_like(counts[0])]) for counts in labels], len(dataset.classes) + 1)
-    keys = [_order(labels[unit][0], files, names, pool[unit], seed) for unit in range(len(pool))]
-    forwards = sorted(range(len(pool)), key=keys.__getitem__)
-    backwards = sorted(reversed(forwards), key=lambda unit: keys[unit][0])
-    moved = set()
-    for name, share in held_out.items():
-        wanted = np.floor(share * files + 0.5)
-        wanted = np.maximum(wanted, files >= (2 if name == "val" else 4))
-        # Of each class val takes one end and test the other, so that a new file in one moves none in the other.
-        for unit in forwards if name == "val" else backwards:
-            classes, counts = labels[unit]
-            if unit not in moved and (left[classes] > 1).all() and _is_nearer(wanted[classes], counts, files[classes]):
-                splits[pool[unit]] = name
-                wanted[classes] -= counts
-                left[classes] -= 1
-                moved.add(unit)
-        _give_each_class_one(pool, labels, forwards, files, wanted, left, moved, splits, name)
+class _SplitAssignment:
+    """Moves units of training files to the validation and the test set.
+
+    Args:
+        dataset: All files.
+        pool: The units of which all files are training files.
+        splits: str objects [n], the split of each file. `run` changes it.
+        seed: Seed of the run.
+    """
+
+    def __init__(self, dataset: Dataset, pool: Sequence[Unit], splits: np.ndarray, seed: int) -> None:
+        count = len(dataset.classes) + 1
+        names = _relative_names(dataset.files)
+        self.pool, self.splits = pool, splits
+        self.labels = [_class_counts(dataset, rows) for rows in pool]
+        self.files = _sum_by_class(self.labels, count)  # files of each class
+        # Units of each class that are still training files.
+        self.units_left = _sum_by_class([(classes, np.ones_like(classes)) for classes, _ in self.labels], count)
+        self.moved: set[int] = set()
+        keys = [self._sort_key(unit, names, seed) for unit in range(len(pool))]
+        self.forwards = sorted(range(len(pool)), key=keys.__getitem__)
+        self.backwards = sorted(reversed(self.forwards), key=lambda unit: keys[unit][0])
+
+    def run(self, fractions: dict[str, float]) -> None:
+        """Move units until each class has given its fraction.
+
+        Args:
+            fractions: Fraction of each class's files, by the split ("val", "test") that they are moved to.
+        """
+        for name, fraction in fractions.items():
+            wanted = np.floor(fraction * self.files + 0.5)
+            wanted = np.maximum(wanted, self.files >= (2 if name == "val" else 4))
+            # Validation takes the units of a class from one end and test from the other, so that a new file in one of
+            # them moves none in the other.
+            for unit in self.forwards if name == "val" else self.backwards:
+                classes, counts = self.labels[unit]
+                is_free = unit not in self.moved and (self.units_left[classes] > 1).all()
+                if is_free and _comes_closer(wanted[classes], counts, self.files[classes]):
+                    self._move(unit, name)
+                    wanted[classes] -= counts
+            self._fill_empty_classes(np.flatnonzero(wanted > 0), name)
+
+    def _move(self, unit: int, name: str) -> None:
+        self.splits[self.pool[unit]] = name
+        self.units_left[self.labels[unit][0]] -= 1
+        self.moved.add(unit)
+
+    def _fill_empty_classes(self, classes: np.ndarray, name: str) -> None:
+        """Move the smallest unit of each class that has none in the split, if at most half of the class is in it.
+
+        Such a class has groups so large that none of them would bring it closer to its fraction.
+        """
+        for label in classes:
+            units = [unit for unit in self.forwards if label in self.labels[unit][0]]
+            if any(self.splits[self.pool[unit][0]] == name for unit in units):
+                continue
+            movable = [unit for unit in units if unit not in self.moved and self._leaves_half(unit)]
+            if movable:
+                self._move(min(movable, key=lambda unit: len(self.pool[unit])), name)
+
+    def _leaves_half(self, unit: int) -> bool:
+        """Return whether each class of the unit keeps another unit, and at least half of its files."""
+        classes, counts = self.labels[unit]
+        return bool((self.units_left[classes] > 1).all() and (2 * counts <= self.files[classes]).all())
+
+    def _sort_key(self, unit: int, names: Sequence[str], seed: int) -> tuple[tuple[int, int], tuple[bytes, str]]:
+        """Return the key for the rarest class first, and within it the order of hashes of seed and name."""
+        rarest = min((int(self.files[label]), int(label)) for label in self.labels[unit][0])
+        return rarest, min((_hash(seed, names[row]), names[row]) for row in self.pool[unit])
 
 
-def _give_each_class_one(pool, labels, order, files, wanted, left, moved, splits, name):
-    """Of a class whose groups are all too large to be nearer to what is wanted, the smallest, if it leaves half."""
-    for label in np.flatnonzero(wanted > 0):
-        if any(splits[pool[unit][0]] == name for unit in order if label in labels[unit][0]):
-            continue
-        able = [
-            unit
-            for unit in order
-            if unit not in moved
-            and label in labels[unit][0]
-            and (left[labels[unit][0]] > 1).all()
-            and (2 * labels[unit][1] <= files[labels[unit][0]]).all()
-        ]
-        if able:
-            unit = min(able, key=lambda unit: len(pool[unit]))
-            splits[pool[unit]] = name
-            left[labels[unit][0]] -= 1
-            moved.add(unit)
+def _comes_closer(wanted: np.ndarray, counts: np.ndarray, files: np.ndarray) -> bool:
+    """Return whether a unit's files bring its rarest class, and its classes together, closer to the wanted numbers.
 
+    The rarest class decides, because the other classes have more units from which they can be filled.
 
-def _is_nearer(wanted, counts, files):
-    """Whether the unit's files bring its rarest class nearer to what is wanted, and its classes together too.
-
-    The rarest decides, since the others have more units to be filled up from.
+    Args:
+        wanted: float [k], number of files of each class of the unit that are still wanted.
+        counts: int [k], number of files of each class in the unit.
+        files: int [k], number of all files of each class.
     """
     change = ((wanted - counts) ** 2 - wanted**2) / files
-    return change[np.argmin(files)] < 0 and change.sum() < 0
+    return bool(change[np.argmin(files)] < 0 and change.sum() < 0)
 
 
-def _label_counts(dataset, rows):
-    """(classes, files of each) of a unit; files without any label count as one class more, so that they spread too."""
+def _class_counts(dataset: Dataset, rows: Unit) -> ClassCounts:
+    """Count the files of each class in a unit. Files without any label form a class of their own, the last one."""
     if "labels" in dataset.columns:
         column = dataset.columns["labels"]
-        each = [np.unique(column[row]) if len(column[row]) else [len(dataset.classes)] for row in rows]
-        return np.unique(np.concatenate(each).astype(np.int64), return_counts=True)
+        labels = [np.unique(column[row]) if len(column[row]) else [len(dataset.classes)] for row in rows]
+        return np.unique(np.concatenate(labels).astype(np.int64), return_counts=True)
     return np.unique(dataset.columns["label"][rows], return_counts=True)
 
 
-def _sum(labels, classes):
-    total = np.zeros(classes, np.int64)
-    for index, counts in labels:
-        total[index] += counts
+def _sum_by_class(labels: Sequence[ClassCounts], count: int) -> np.ndarray:
+    total = np.zeros(count, np.int64)
+    for classes, counts in labels:
+        total[classes] += counts
     return total
 
 
-def _order(classes, files, names, rows, seed):
-    """Rarest class first; within it by a hash of seed and name, and by name where names are the same."""
-    rarest = min((int(files[label]), int(label)) for label in classes)
-    return rarest, min((_hash(seed, names[row]), names[row]) for row in rows)
-
-
-def _hash(seed, name):
+def _hash(seed: int, name: str) -> bytes:
     return hashlib.blake2b(f"{seed}/{name}".encode("utf-8", "surrogateescape"), digest_size=8).digest()
 
 
-def _names(files):
-    """Names below the common folder, so that a dataset that was moved or copied splits the same way."""
+def _relative_names(files: Sequence[str] | np.ndarray) -> list[str]:
+    """Return the paths below the common folder, so that a moved or copied dataset is split in the same way."""
     absolute = [os.path.abspath(name) for name in files]
     common = os.path.commonpath([os.path.dirname(name) for name in absolute])
     return [os.path.relpath(name, common).replace(os.sep, "/") for name in absolute]

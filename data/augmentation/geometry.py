@@ -16,8 +16,7 @@ from retinue.data.decoding.resize import (
     size_of,
 )
 from retinue.data.seeds import sub_seed
-
-VOID = 255
+from retinue.data.void_label import VOID
 
 
 @dataclasses.dataclass(frozen=True)

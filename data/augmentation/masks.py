@@ -5,9 +5,10 @@ import math
 import tensorflow as tf
 
 from retinue.data.augmentation.color import jitter_colors, to_uint8
-from retinue.data.augmentation.geometry import VOID, Geometry
+from retinue.data.augmentation.geometry import Geometry
 from retinue.data.decoding.resize import round_pixels, size_of
 from retinue.data.seeds import sub_seed
+from retinue.data.void_label import VOID
 
 FILL = 127  # grey, what lies outside of the picture
 

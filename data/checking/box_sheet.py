@@ -32,7 +32,7 @@ def box_sheet(dataset):
 def _choose(dataset):
     """Rows, evenly over the pictures of each class, and a few without objects, in the dataset's order."""
     labels = dataset.columns["labels"]
-    row_of, chosen = labels.row_of_value(), {}
+    row_of, chosen = labels.value_rowids(), {}
     of_class = [np.unique(row_of[labels.values == label]) for label in range(len(dataset.classes))]
     of_class.append(np.flatnonzero(np.diff(labels.offsets) == 0))
     filled = [rows for rows in of_class if len(rows)]

@@ -47,7 +47,7 @@ def check_boxes(dataset, images, *, on_invalid="stop", max_invalid_fraction=0.03
     dataset, findings, bad_files = _turn_and_compare_sizes(dataset, images)
     usable = np.array([image.bad is None for image in images], bool) & ~bad_files
     boxes = dataset.columns["boxes"]
-    row = boxes.row_of_value()
+    row = boxes.value_rowids()
     sizes = np.array([_upright(image) for image in images], np.float64).reshape(-1, 2)[row]
     looked_at = usable[row]
     kept = np.ones(len(row), bool)
@@ -188,7 +188,7 @@ def _summary(dataset, usable, images, anchors):
     """Counts, sizes and reachable overlaps of the objects of usable files."""
     rows = np.flatnonzero(usable)
     boxes, crowd = (dataset.columns[name].take(rows) for name in ("boxes", "crowd"))
-    values, row = boxes.values[~crowd.values], boxes.row_of_value()[~crowd.values]
+    values, row = boxes.values[~crowd.values], boxes.value_rowids()[~crowd.values]
     sizes = np.array([_upright(images[index]) for index in rows], np.float64).reshape(-1, 2)
     area = (values[:, 2:] - values[:, :2]).prod(axis=1)
     edges = np.percentile(np.sqrt(area), [0, 5, 50, 95, 100]).round(1).tolist() if len(values) else []

@@ -11,9 +11,10 @@ import numpy as np
 from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
 from retinue.data.dataset import Ragged
-from retinue.data.decoding.mask_file import COLOR, VOID, fitted, mask_values, to_ids, value_name
+from retinue.data.decoding.mask_file import COLOR, fitted, mask_values, to_ids, value_name
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
 from retinue.data.storage.content import content_ids
+from retinue.data.void_label import VOID
 
 RARE = 0.0001  # share of the pixels; of a class with fewer, that is worth a word
 

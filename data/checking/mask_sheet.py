@@ -6,7 +6,8 @@ from PIL import Image, ImageDraw
 from retinue.configs.errors import RetinueError
 from retinue.data.checking.contact_sheet import caption_font, thumbnail
 from retinue.data.decoding.image_file import probe
-from retinue.data.decoding.mask_file import VOID, read_mask, voc_palette
+from retinue.data.decoding.mask_file import read_mask, voc_palette
+from retinue.data.void_label import VOID
 
 TILE, CAPTION, COLUMNS, MOST = 380, 18, 4, 24
 STRENGTH = 0.55  # of the mask's colour
@@ -65,7 +66,7 @@ def _under_mask(tile, dataset, row):
 def _choose(dataset):
     """Rows, evenly over the pictures of each class, in the dataset's order."""
     labels = dataset.columns["labels"]
-    row_of, chosen = labels.row_of_value(), {}
+    row_of, chosen = labels.value_rowids(), {}
     of_class = [np.unique(row_of[labels.values == label]) for label in range(len(dataset.classes))]
     filled = [rows for rows in of_class if len(rows)] or [np.arange(len(dataset))]
     for rows in filled:

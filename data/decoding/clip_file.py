@@ -7,7 +7,7 @@ import cv2
 
 from retinue.configs.errors import RetinueError
 from retinue.data.decoding.opencv import ffmpeg_quiet, opencv_quiet
-from retinue.data.storage.file_names import IMAGE_SUFFIXES, frame_names
+from retinue.data.storage.file_names import IMAGE_SUFFIXES, frame_paths
 
 PICTURES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".gif")
 FOLDER_RATE = 25.0  # frames a second that a folder of frames is taken to have
@@ -27,7 +27,7 @@ class Clip:
         self.path = str(path)
         self._names, self._capture, self._place = None, None, 0
         if os.path.isdir(self.path):
-            self._names = frame_names(self.path)
+            self._names = frame_paths(self.path)
             first = _image(self._names[0]) if self._names else None
             if first is None:
                 raise RetinueError(

@@ -12,8 +12,8 @@ from PIL import Image, UnidentifiedImageError
 
 from retinue.configs.errors import RetinueError
 from retinue.data.decoding.image_file import format_of
+from retinue.data.void_label import VOID
 
-VOID = 255
 MOST_CLASSES = 255
 COLOR = 1 << 24  # added to a colour's 24 bits, so that no colour is taken for an id
 RESAVE = "save it as a PNG of ids, grey or with a palette"

@@ -8,8 +8,9 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
-from retinue.data.decoding.mask_file import COLOR, MOST_CLASSES, VOID, color_value, has_colors, mask_values
+from retinue.data.decoding.mask_file import COLOR, MOST_CLASSES, color_value, has_colors, mask_values
 from retinue.data.finding import NOTE, Finding
+from retinue.data.void_label import VOID
 
 FILES = (
     *("classes.txt", "class_names.txt", "class_colors.txt", "colors.txt", "label_colors.txt", "labels.txt"),

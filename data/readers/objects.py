@@ -76,7 +76,8 @@ def relative_place(path, source):
 def keep_objects(dataset, kept):
     """The columns of `dataset` with those objects alone for which `kept`, bool `[m]`, is true."""
     return {
-        name: column.keep(kept) if isinstance(column, Ragged) else column for name, column in dataset.columns.items()
+        name: column.filter_values(kept) if isinstance(column, Ragged) else column
+        for name, column in dataset.columns.items()
     }
 
 

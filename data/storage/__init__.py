@@ -1,0 +1,1 @@
+"""Files on disk: atomic writing, temporary folders, content ids and file names."""

@@ -1,53 +1,67 @@
-"""The identity of files by their bytes: moving, copying and renaming keep it, every change ends it."""
+"""Content ids: hashes that identify files by their bytes. Moving, copying and renaming a file does not change them."""
 
 import functools
 import hashlib
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from retinue.configs.machine import usable_cores
-from retinue.data.storage.file_names import frame_names
+from retinue.data.storage.file_names import frame_paths
 
-LENGTH = 16  # hex digits, 64 bits: among a million files two share one by accident once in 30 million datasets
-
-
-def content_id(content):
-    """The first 16 hex digits of the SHA-256 of `content`, bytes."""
-    return hashlib.sha256(content).hexdigest()[:LENGTH]
+ID_LENGTH = 16  # hexadecimal digits (64 bits): among a million files, one collision in 30 million datasets
 
 
-def content_ids(files, workers=None):
-    """The `content_id` of each of `files`, a list of str; "" for a file that can't be read.
+def content_id(content: bytes) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of `content`."""
+    return hashlib.sha256(content).hexdigest()[:ID_LENGTH]
 
-    workers: threads, by default one a core. Every byte is read; the check does so anyway and fills
-    `Dataset.content_ids` with the same ids.
+
+def content_ids(files: Iterable[str], workers: int | None = None) -> list[str]:
+    """Compute the content ids of files.
+
+    Every byte is read. The check reads all files as well and fills `Dataset.content_ids` with the same ids.
+
+    Args:
+        files: Paths.
+        workers: Number of threads, or None for one per CPU core.
+
+    Returns:
+        The id of each file, "" for a file that cannot be read.
     """
     with ThreadPoolExecutor(workers or usable_cores()) as pool:
-        return list(pool.map(_content_id_of, files))
+        return list(pool.map(_file_id, files))
 
 
-def clip_id(path):
-    """The content id of a clip: of a video file's bytes, or of all pictures of a folder of frames, names left out.
+def clip_id(path: str) -> str:
+    """Compute the content id of a clip.
 
-    Raises OSError when it can't be read.
+    Args:
+        path: A video file, or a folder of frames, whose id depends on all images in it but not on their names.
+
+    Returns:
+        The id. It is cached until the modification time or the size of `path` changes.
+
+    Raises:
+        OSError: If the path cannot be read.
     """
     path = os.path.abspath(path)
     status = os.stat(path)
-    return _clip_id(path, (status.st_mtime_ns, status.st_size))
+    return _cached_clip_id(path, (status.st_mtime_ns, status.st_size))
 
 
 @functools.lru_cache(maxsize=100_000)
-def _clip_id(path, _stamp):
+def _cached_clip_id(path: str, _time_and_size: tuple[int, int]) -> str:
     if not os.path.isdir(path):
-        return _content_id_of(path)
-    return content_id("".join(map(_content_id_of, frame_names(path))).encode())
+        return _file_id(path)
+    return content_id("".join(map(_file_id, frame_paths(path))).encode())
 
 
-def _content_id_of(name):
+def _file_id(name: str) -> str:
     try:
-        if not os.path.isfile(name):  # opening a pipe would wait for its writer
+        if not os.path.isfile(name):  # opening a named pipe would block until another process writes to it
             return ""
         with open(name, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:LENGTH]
+            return hashlib.file_digest(file, "sha256").hexdigest()[:ID_LENGTH]
     except OSError:
         return ""

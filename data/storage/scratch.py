@@ -1,36 +1,46 @@
-"""Folders for what is needed for a while, and that no killed process leaves behind for long."""
+"""Temporary folders that no killed process leaves behind for long."""
 
 import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
+fcntl: ModuleType | None
 try:
     import fcntl
-except ImportError:  # a system without locks
+except ImportError:  # an operating system without file locks
     fcntl = None
 
 
 @contextlib.contextmanager
-def scratch_folder(base=None):
-    """Give a new empty folder (Path) below `base`, by default the system's folder for such, and delete it at the end.
+def scratch_folder(base: str | os.PathLike[str] | None = None) -> Iterator[Path]:
+    """Create an empty folder and delete it at the end of the block.
 
-    A process that is killed leaves its own; the next that asks for one below the same base deletes that, since the
-    system let go of the lock in it.
+    A killed process leaves its folder behind. The next process that asks for a folder below the same base deletes it,
+    since the operating system has released the lock in it.
+
+    Args:
+        base: The folder in which the new one is created, by default the system's folder for temporary files.
+
+    Yields:
+        The empty folder.
     """
     if fcntl is None:
-        with tempfile.TemporaryDirectory(prefix="retinue-", dir=base) as folder:
-            yield Path(folder)
+        with tempfile.TemporaryDirectory(prefix="retinue-", dir=base) as name:
+            yield Path(name)
         return
-    home = Path(base or tempfile.gettempdir()) / f"retinue-{os.getuid()}"
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(home / ".lock", "w") as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)  # or another would take a folder without its lock yet for one that was left
-        for path in home.iterdir():
-            if path.is_dir() and not _is_held(path):
+    parent = Path(base or tempfile.gettempdir()) / f"retinue-{os.getuid()}"
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(parent / ".lock", "w") as parent_lock:
+        # Without this lock, another process could delete a new folder that is not locked yet.
+        fcntl.flock(parent_lock, fcntl.LOCK_EX)
+        for path in parent.iterdir():
+            if path.is_dir() and not _is_locked(path):
                 shutil.rmtree(path, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(dir=home, prefix=""))
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix=""))
         lock = open(folder / ".lock", "w")
         fcntl.flock(lock, fcntl.LOCK_EX)
     try:
@@ -41,27 +51,37 @@ def scratch_folder(base=None):
 
 
 @contextlib.contextmanager
-def scratch_beside(path):
-    """Give a new empty folder (Path) on the disk of `path`, hidden beside it, and delete it at the end.
+def scratch_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Create an empty folder on the disk of `path`, hidden beside it, and delete it at the end of the block.
 
-    What a killed process left there is deleted first. Raises BlockingIOError where a living one has it.
+    What a killed process left there is deleted first.
+
+    Args:
+        path: The file or folder that the block is going to write.
+
+    Yields:
+        The empty folder.
+
+    Raises:
+        BlockingIOError: If another running process uses the folder for the same `path`.
     """
-    home = Path(path).parent / f".{Path(path).name}.unfinished"
-    home.mkdir(parents=True, exist_ok=True)
-    with open(home / ".lock", "w") as lock:
+    parent = Path(path).parent / f".{Path(path).name}.unfinished"
+    parent.mkdir(parents=True, exist_ok=True)
+    with open(parent / ".lock", "w") as lock:
         if fcntl is not None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        folder = home / "scratch"
+        folder = parent / "scratch"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         try:
             yield folder
         finally:
-            shutil.rmtree(home, ignore_errors=True)
+            shutil.rmtree(parent, ignore_errors=True)
 
 
-def _is_held(folder):
-    """Whether a process that lives has the folder."""
+def _is_locked(folder: Path) -> bool:
+    """Return whether a running process uses a scratch folder."""
+    assert fcntl is not None
     try:
         with open(folder / ".lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -84,7 +84,7 @@ def predictions(task, run, columns):
                 f"the memory is too small to score {size} pictures at once; take a smaller evaluate.batch_size "
                 f"(--set evaluate.batch_size={max(size // 2, 1)}, in training)"
             ) from error
-        broken = batches.name_broken_file(columns, example)
+        broken = batches.first_failing_record(columns, example)
         if broken is None:
             raise
         raise RetinueError(f"{broken}; remove or repair the file") from error

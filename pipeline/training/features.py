@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
-from retinue.data import batches
+from retinue.data import batches, record_order
 from retinue.pipeline.runs.run import versions
 from retinue.pipeline.runtimes import runtimes, tensorflow_runtime
 from retinue.pipeline.runtimes.batching import CPU_BATCH
@@ -121,9 +121,9 @@ class StageFeatures:
         columns = {name: column for name, column in self.columns.items() if name != "file"}
 
         def generate():
-            epoch, within = divmod(first_step, batches.steps_per_epoch(count, batch_size))
+            epoch, within = divmod(first_step, record_order.steps_per_epoch(count, batch_size))
             while True:
-                rows = batches.epoch_rows(
+                rows = record_order.epoch_rows(
                     count,
                     self.labels,
                     batch_size=batch_size,
@@ -144,7 +144,7 @@ class StageFeatures:
             {name: tf.TensorSpec((full, *column.shape[1:]), column.dtype) for name, column in columns.items()},
         )
         data = tf.data.Dataset.from_generator(generate, output_signature=kinds)
-        data = data.map(batches.as_written(lambda features, columns: (features, self.models.targets(columns))))
+        data = data.map(batches.no_autograph(lambda features, columns: (features, self.models.targets(columns))))
         return data.prefetch(2)
 
     def scores(self):
@@ -207,7 +207,7 @@ class StageFeatures:
                 if stopped():
                     raise KeyboardInterrupt
         except tf.errors.OpError as error:
-            broken = batches.name_broken_file(work.columns, work.example)
+            broken = batches.first_failing_record(work.columns, work.example)
             if broken is None:
                 raise
             raise RetinueError(

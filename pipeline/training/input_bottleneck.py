@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.configs.machine import usable_cores
-from retinue.data.batches import as_written
+from retinue.data.batches import no_autograph
 from retinue.data.dataset import Ragged
 from retinue.data.decoding.decode import decode_image, encoded_bytes
-from retinue.data.storage.file_names import frame_names
+from retinue.data.storage.file_names import frame_paths
 
 LIMIT = 0.1  # share of an epoch; more is worth a warning
 SHORTEST = 2.0  # seconds; what is waited less in an epoch is nobody's trouble
@@ -52,7 +52,7 @@ def _times(task, columns, rows, input_size):
     signature = {name: _spec(column) for name, column in columns.items()}
     spent, sides = [], []
     with tf.device("CPU:0"):
-        whole = tf.function(as_written(lambda record: example(record, seed)), input_signature=[signature])
+        whole = tf.function(no_autograph(lambda record: example(record, seed)), input_signature=[signature])
         picture = tf.function(decode_image, input_signature=[tf.TensorSpec([], tf.string)])
         for row in [rows[0], *rows]:  # the first twice: TensorFlow makes its graphs then
             record = {name: _tensor(column[row]) for name, column in columns.items()}
@@ -72,7 +72,7 @@ def _times(task, columns, rows, input_size):
 def _content(task, file):
     if not task.is_video:
         return encoded_bytes(file)
-    names = frame_names(file) if os.path.isdir(file) else [file]
+    names = frame_paths(file) if os.path.isdir(file) else [file]
     return b"".join(Path(name).read_bytes() for name in names)
 
 

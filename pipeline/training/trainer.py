@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from retinue.backbones.dropout import Dropout
 from retinue.configs.errors import PreemptedError, RetinueError
-from retinue.data import batches
+from retinue.data import batches, record_order
 from retinue.data.storage.atomic_files import atomic_path, remove_leftovers
 from retinue.pipeline.runtimes.tensorflow_runtime import is_out_of_memory
 from retinue.pipeline.training import checkpoint
@@ -52,7 +52,7 @@ class Trainer:
         self.order = "balanced" if self.settings.class_balance == "sampler" else "shuffle"
         self.labels = train.columns.get("label")
         self.batch_size = min(self.settings.batch_size, self.count)
-        self.steps_per_epoch = batches.steps_per_epoch(self.count, self.batch_size)
+        self.steps_per_epoch = record_order.steps_per_epoch(self.count, self.batch_size)
         self.average = MovingAverage(model, self.settings.ema_decay) if self.settings.ema_decay else None
         refuse_step(self.settings, self.distribution, self.count)  # what can't be is told before anything is done
         self.checkpoints = run.folder / "last"
@@ -189,7 +189,7 @@ class Trainer:
 
     def rows_of_step(self, step):
         """Rows of the training files that are in the batch of global step `step`."""
-        return batches.batch_rows(
+        return record_order.batch_rows(
             self.count, self.labels, batch_size=self.batch_size, seed=self.config.seed, order=self.order, step=step
         )
 
@@ -258,7 +258,7 @@ class Trainer:
         if self.features:
             return self.features.batches(self.batch_size, self.state["step"])
 
-        def make(shares):
+        def make(replica_slices):
             return batches.batches(
                 self.columns,
                 self.task.example(training=True, input_size=stage.input_size),
@@ -269,8 +269,8 @@ class Trainer:
                 first_step=self.state["step"],
                 mix=self.task.batch_mixing(),
                 padding=self.task.padding(training=True),
-                shares=shares,
-                whole=self._sees_padding,
+                replica_slices=replica_slices,
+                pad_to_full_batch=self._sees_padding,
             )
 
         return self.distribution.spread(self.batch_size, make)
@@ -294,7 +294,7 @@ class Trainer:
             if self.distribution.workers > 1 and is_loss(error):
                 raise
             rows = [row for ahead in range(READ_AHEAD) for row in self.rows_of_step(self.state["step"] + ahead)]
-            broken = batches.name_broken_file(self.columns, self.task.example(training=False), rows)
+            broken = batches.first_failing_record(self.columns, self.task.example(training=False), rows)
             if broken is None:
                 raise
             raise RetinueError(

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from retinue.data.seeds import hashed
+from retinue.data.seeds import hash_integers
 from retinue.tasks.detection.matching import BACKGROUND, OBJECT
 
 
@@ -30,5 +30,5 @@ def sample(kinds, numbers, seed, count, most_objects):
 
 def _random_keys(seed, numbers):
     """int64 `[n, a]` from 0 to below 2 to the 62: hashes of the seeds and the candidates' numbers."""
-    keys = hashed(seed[:, :1], seed[:, 1:], numbers)
+    keys = hash_integers(seed[:, :1], seed[:, 1:], numbers)
     return tf.bitcast(tf.bitwise.right_shift(keys, tf.constant(2, tf.uint64)), tf.int64)

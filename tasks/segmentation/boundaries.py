@@ -5,7 +5,8 @@ evaluation measure for semantic segmentation?", section 2.3).
 import cv2
 import numpy as np
 
-VOID = 255
+from retinue.data.void_label import VOID
+
 TOLERANCE = 0.0075  # of the picture's diagonal, as in the paper
 
 

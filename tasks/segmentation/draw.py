@@ -3,7 +3,7 @@
 import numpy as np
 
 from retinue.data.checking.mask_sheet import blend, class_colors
-from retinue.data.decoding.mask_file import VOID
+from retinue.data.void_label import VOID
 from retinue.tasks import drawing
 
 SHOWN = 6  # classes in the panel

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-VOID = 255
+from retinue.data.void_label import VOID
 
 
 def pixel_cross_entropy(targets, logits, class_weights=None, focus=0.0, label_smoothing=0.0):

@@ -5,11 +5,11 @@ Pixel accuracy, mean accuracy, mean IoU and frequency-weighted IoU as in Long et
 
 import numpy as np
 
+from retinue.data.void_label import VOID
 from retinue.tasks.scores import Scores, counted
 from retinue.tasks.segmentation.boundaries import boundary_scores
 from retinue.tasks.segmentation.truth import read_truth
 
-VOID = 255
 NAMED = 5  # so many class names fit into a sentence
 BATCH = 100  # resamples at a time
 

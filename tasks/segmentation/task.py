@@ -9,8 +9,9 @@ from retinue.data.checking.mask_sheet import blend, class_colors
 from retinue.data.decoding import decode
 from retinue.data.decoding.encoded_image import EncodedImage
 from retinue.data.decoding.exif import exif_orientation
-from retinue.data.decoding.mask_file import VOID, read_mask
+from retinue.data.decoding.mask_file import read_mask
 from retinue.data.decoding.resize import pad_to, size_of
+from retinue.data.void_label import VOID
 from retinue.tasks.segmentation import draw, model, postprocessing, scores, torchvision
 from retinue.tasks.segmentation.tiling import in_windows
 from retinue.tasks.segmentation.truth import read_truth

@@ -4,7 +4,8 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data.decoding.image_file import read_header
-from retinue.data.decoding.mask_file import VOID, read_mask
+from retinue.data.decoding.mask_file import read_mask
+from retinue.data.void_label import VOID
 
 
 def read_truth(dataset, record, classes, size=None):

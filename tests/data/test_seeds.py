@@ -1,17 +1,17 @@
-"""Seeds: equal in TensorFlow and NumPy, distinct, well spread."""
+"""Seeds: equal in TensorFlow and NumPy, distinct and uniformly distributed."""
 
 import numpy as np
 import tensorflow as tf
 
-from retinue.data.seeds import example_seed, hashed, hashed_numpy, sub_seed
+from retinue.data.seeds import example_seed, hash_integers, hash_integers_numpy, sub_seed
 
 
-def splitmix(*numbers):
-    """The hash in Python's unlimited integers."""
+def splitmix(*integers):
+    """Compute the hash with Python's integers, which cannot overflow."""
     limit = 2**64
     state = 0x9E3779B97F4A7C15
-    for number in numbers:
-        state ^= number % limit
+    for integer in integers:
+        state ^= integer % limit
         state = (state * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) % limit
         state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) % limit
         state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) % limit
@@ -22,9 +22,9 @@ def splitmix(*numbers):
 def test_tensorflow_numpy_and_python_agree():
     for numbers in ((0,), (0, 0), (1, 2, 3), (-1, 5), (2**62, 2**40, 7)):
         expected = splitmix(*numbers)
-        assert int(hashed(*numbers)) == expected
-        assert int(hashed_numpy(*numbers)) == expected
-        assert int(tf.function(lambda *given: hashed(*given))(*map(tf.constant, np.int64(numbers)))) == expected
+        assert int(hash_integers(*numbers)) == expected
+        assert int(hash_integers_numpy(*numbers)) == expected
+        assert int(tf.function(lambda *given: hash_integers(*given))(*map(tf.constant, np.int64(numbers)))) == expected
 
 
 def test_a_column_of_records_equals_one_at_a_time():
@@ -46,7 +46,7 @@ def test_seeds_differ_by_seed_epoch_and_record():
 
 
 def test_bits_are_spread():
-    bits = np.unpackbits(hashed_numpy(0, 0, np.arange(20000)).view(np.uint8)).reshape(-1, 64)
+    bits = np.unpackbits(hash_integers_numpy(0, 0, np.arange(20000)).view(np.uint8)).reshape(-1, 64)
     np.testing.assert_allclose(bits.mean(axis=0), 0.5, atol=0.02)  # six standard deviations are 0.021
     correlations = np.corrcoef(bits.T) - np.eye(64)
     assert np.abs(correlations).max() < 0.04

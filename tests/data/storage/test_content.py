@@ -1,4 +1,4 @@
-"""What a file's content id follows, and what it does not."""
+"""Content ids depend on the bytes of a file and on nothing else."""
 
 import hashlib
 import os
@@ -7,13 +7,13 @@ import shutil
 from retinue.data.storage.content import content_id, content_ids
 
 
-def test_it_is_the_beginning_of_the_sha256(tmp_path):
+def test_the_content_id_is_the_beginning_of_the_sha256(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     # SHA-256 of "abc", FIPS 180-2, appendix B.1
     assert content_ids([str(tmp_path / "a")]) == ["ba7816bf8f01cfea"] == [content_id(b"abc")]
 
 
-def test_it_follows_the_bytes_and_not_the_name(tmp_path):
+def test_the_content_id_depends_on_the_bytes_and_not_on_the_name(tmp_path):
     (tmp_path / "a").write_bytes(b"1234")
     (tmp_path / "b").write_bytes(b"1235")
     shutil.copy(tmp_path / "a", tmp_path / "c")
@@ -21,7 +21,7 @@ def test_it_follows_the_bytes_and_not_the_name(tmp_path):
     assert first == copy != other
 
 
-def test_what_can_not_be_read_has_none(tmp_path):
+def test_a_file_that_cannot_be_read_has_no_content_id(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "empty").touch()
     names = [str(tmp_path / name) for name in ("missing", "pipe", ".", "empty")]

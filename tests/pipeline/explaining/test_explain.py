@@ -95,7 +95,7 @@ def test_an_export_can_be_occluded_and_nothing_else(tiny_model, exported, wide, 
     [
         ({"methods": ["grad-kam"]}, "--method grad-kam: there is no such method; did you mean grad-cam"),
         ({"class_name": "appel"}, "--class appel: .* has no such class; did you mean apple"),
-        ({"class_name": "zzz"}, "it knows apple, bean, cherry"),
+        ({"class_name": "zzz"}, "its classes are apple, bean, cherry"),
         ({"methods": ["grad-cam"], "layer": "convv"}, "--layer convv: the model has no such layer; did you mean conv"),
         (
             {"methods": ["activations"], "layer": "flatten"},

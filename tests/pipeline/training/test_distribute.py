@@ -55,8 +55,8 @@ def test_shares_put_together_are_the_batches_of_one_process(mixed, first_step):
 
     common = {"batch_size": 5, "training": True, "seed": 3, "first_step": first_step, "mix": mix if mixed else None}
     whole = [part for part in batches(columns, example, **common).take(7).as_numpy_iterator()]
-    first = batches(columns, example, shares=[(0, 1), (1, 3)], **common).take(14).as_numpy_iterator()
-    second = batches(columns, example, shares=[(3, 5)], **common).take(7).as_numpy_iterator()
+    first = batches(columns, example, replica_slices=[(0, 1), (1, 3)], **common).take(14).as_numpy_iterator()
+    second = batches(columns, example, replica_slices=[(3, 5)], **common).take(7).as_numpy_iterator()
     for values, noise in whole:
         parts = [next(first), next(first), next(second)]
         assert [len(part[0]) for part in parts] == [1, 2, 2]
@@ -64,15 +64,21 @@ def test_shares_put_together_are_the_batches_of_one_process(mixed, first_step):
         np.testing.assert_array_equal(np.concatenate([part[1] for part in parts]), noise)
 
 
-@pytest.mark.parametrize(("whole", "widths"), [(False, {1, 3}), (True, {4})])
-def test_a_share_is_padded_like_itself_or_like_the_whole_batch(whole, widths):
+@pytest.mark.parametrize(("pad_to_full_batch", "widths"), [(False, {1, 3}), (True, {4})])
+def test_a_share_is_padded_like_itself_or_like_the_whole_batch(pad_to_full_batch, widths):
     columns = {"length": np.array([1, 4, 3, 1])}
 
     def example(columns, seed):
         return (tf.ones([columns["length"]]),)
 
-    common = {"batch_size": 4, "training": True, "order": "sequence", "padding": (0.0,), "whole": whole}
-    first, last = (batches(columns, example, shares=[share], **common) for share in ((0, 1), (2, 4)))
+    common = {
+        "batch_size": 4,
+        "training": True,
+        "order": "sequence",
+        "padding": (0.0,),
+        "pad_to_full_batch": pad_to_full_batch,
+    }
+    first, last = (batches(columns, example, replica_slices=[share], **common) for share in ((0, 1), (2, 4)))
     shapes = [next(iter(data))[0].shape for data in (first, last)]
     assert [shape[0] for shape in shapes] == [1, 2] and {shape[1] for shape in shapes} == widths
 

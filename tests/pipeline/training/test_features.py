@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from retinue.configs.errors import RetinueError
-from retinue.data.batches import batch_rows
 from retinue.data.dataset import Ragged
+from retinue.data.record_order import batch_rows
 from retinue.data.seeds import example_seed
 from retinue.pipeline.training import feature_cache
 from retinue.pipeline.training.features import StageFeatures, find_feature_models

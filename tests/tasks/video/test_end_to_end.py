@@ -10,7 +10,7 @@ from PIL import Image
 
 import retinue
 from retinue.configs.errors import UsageError
-from retinue.data.batches import name_broken_file
+from retinue.data.batches import first_failing_record
 from retinue.data.decoding.clip_file import read_frames
 from retinue.pipeline.flow import extract
 from retinue.pipeline.inputs.prepare import config_for
@@ -82,7 +82,7 @@ def test_a_clip_that_vanished_is_named(run, clips):
     task = open_model(run[0].folder).task
     columns = {"file": np.array([str(clips / "red left" / "0.avi"), str(clips / "gone.avi")], dtype=object)}
     columns |= {name: np.zeros(2, np.float32) for name in ("start", "end")}
-    told = name_broken_file(columns, lambda record, _: (task.read_record(record), ()))
+    told = first_failing_record(columns, lambda record, _: (task.read_record(record), ()))
     assert told == f"{clips / 'gone.avi'}: there is no such clip"
 
 
