@@ -32,7 +32,7 @@ types: $(INSTALLED)
 	mkdir -p $(VENV)/types && ln -sfn "$(CURDIR)" $(VENV)/types/retinue
 	cd $(VENV)/types && MYPYPATH=. ../bin/mypy --config-file retinue/pyproject.toml --cache-dir .mypy_cache \
 	  -p retinue.configs -p retinue.data -p retinue.backbones -p retinue.tasks -p retinue.explain -p retinue.pipeline \
-	  -m retinue.cli -m retinue.cli_model
+	  -p retinue.cli
 
 # Golden numbers anew from the peers' own code, in an environment of its own (see benchmarks/parity/README.md).
 parity: $(INSTALLED)

@@ -2,7 +2,7 @@
 
     python benchmarks/kill_training.py [--workers 1 2] [--kills 20] [--each 5] [--seed 0] [--out FILE]
 
-`retinue launch --restarts` trains a small classifier (LeNet-5 with dropout, 61 drawn photos, batches of 8, saved
+`retinue launch --max-restarts` trains a small classifier (LeNet-5 with dropout, 61 drawn photos, batches of 8, saved
 after every step); a worker drawn at random gets kill -9 at a moment drawn between the start of its process and 0.6 of
 a whole job's time, `--each` times a job, until `--kills` have been made. The job that ends is compared with one that
 nobody killed: every array of its last checkpoint and every number of its metrics but the times, bit for bit with one
@@ -47,7 +47,7 @@ class Job:
         self.folder, self.out, self.log = folder, folder / "run", folder / "log"
         folder.mkdir(parents=True)
         settings = [part for setting in SETTINGS for part in ("--set", setting)]
-        command = ["launch", "--workers", str(workers), "--restarts", str(restarts), "--", "train", str(data)]
+        command = ["launch", "--workers", str(workers), "--max-restarts", str(restarts), "--", "train", str(data)]
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
         def limit():

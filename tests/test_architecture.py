@@ -23,8 +23,7 @@ ALLOWED = {
     "tasks": {"configs", "data", "backbones"},
     "explain": {"configs", "data", "backbones", "tasks"},
     "pipeline": {"configs", "data", "backbones", "tasks", "explain"},
-    "cli": {"configs", "data", "backbones", "tasks", "explain", "pipeline", "cli_model"},
-    "cli_model": {"configs", "data", "backbones", "tasks", "explain", "pipeline"},
+    "cli": {"configs", "data", "backbones", "tasks", "explain", "pipeline"},
 }
 # The same for the folders within `data` and `pipeline`. Modules that lie beside the folders are not restricted here;
 # that they make no cycle is tested below.

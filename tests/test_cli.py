@@ -182,12 +182,12 @@ def test_models_and_recipes(retinue):
     assert code == 0 and "fine-tune" in out
 
 
-def test_inspect_shows_layers(retinue):
-    code, out, _ = retinue("inspect", "lenet5", "--size", "32")
+def test_summary_shows_layers(retinue):
+    code, out, _ = retinue("summary", "lenet5", "--size", "32")
     assert code == 0 and "28 x 28 x 6" in out and "whole picture" in out and "one in (px)" in out
-    code, out, _ = retinue("inspect", "lenet5", "--size", "32", "--csv")
+    code, out, _ = retinue("summary", "lenet5", "--size", "32", "--csv")
     assert out.splitlines()[0].startswith("name,kind,output") and ",28x28x6," in out
-    code, _, err = retinue("inspect", "lenet6")
+    code, _, err = retinue("summary", "lenet6")
     assert code == 2 and "lenet5" in err
 
 
@@ -197,7 +197,7 @@ def test_inspect_shows_layers(retinue):
         (("predict", "RUN", "PHOTOS", "--out", "OUT", "--runtime", "openvno"), "'openvno' is not one of 'auto', "),
         (("predict", "RUN", "PHOTOS", "--out", "OUT", "--engine", "rya"), "'rya' is not one of 'local', 'ray'"),
         (("evaluate", "RUN", "PHOTOS", "--precision", "f16"), "'f16' is not one of 'auto', 'f32', "),
-        (("export", "RUN", "--out", "OUT", "--to", "onnx,pt"), "pt: is unknown; use one or more of savedmodel, "),
+        (("export", "RUN", "--out", "OUT", "--to", "onnx,pt"), "pt: unknown; use one or more of savedmodel, "),
     ],
 )
 def test_a_mistaken_choice_is_told_before_tensorflow_is_loaded(command, said):
@@ -207,3 +207,26 @@ def test_a_mistaken_choice_is_told_before_tensorflow_is_loaded(command, said):
     assert done.returncode == 2
     assert said in " ".join(done.stderr.replace("│", " ").split())
     assert "| tensorflow" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "new"),
+    [
+        (("inspect", "resnet50", "--json"), "`retinue inspect` was renamed to `retinue summary`"),
+        (("predict", "RUN", "a.jpg", "--out", "o", "--batch", "3"), "--batch was renamed to --batch-size"),
+        (("predict", "RUN", "a.avi", "--out", "o", "--step", "2"), "--step was renamed to --stride"),
+        (("predict", "RUN", "a.jpg", "--out", "o", "--workers", "2"), "--workers was renamed to --num-workers"),
+        (("export", "RUN", "--out", "o", "--accept-loss", "1"), "--accept-loss was renamed to --max-score-drop"),
+        (("export", "RUN", "--out", "o", "--images", "a.jpg"), "--images was renamed to --verify-images"),
+        (("explain", "RUN", "a.jpg", "--out", "o", "--check"), "--check was renamed to --sanity-checks"),
+        (("benchmark", "RUN", "a.jpg", "--count", "3"), "--count was renamed to --limit"),
+        (
+            ("launch", "--workers", "2", "--restarts", "1", "--", "train", "d"),
+            "--restarts was renamed to --max-restarts",
+        ),
+    ],
+)
+def test_an_old_option_or_command_is_answered_with_its_new_name(retinue, arguments, new):
+    code, _, err = retinue(*arguments)
+    assert code == 2
+    assert new in " ".join(err.replace("\u2502", " ").split())

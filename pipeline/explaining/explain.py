@@ -85,7 +85,7 @@ def explain(
         methods = _of_clips(explainer, methods, layer, channel, check)
     _refuse_impossible(explainer, methods, class_name, channel)
     if check and explainer.classes is None:
-        raise UsageError(f"--check: follows a class, and the weights of {explainer.name} have no classifier")
+        raise UsageError(f"--sanity-checks: follows a class, and the weights of {explainer.name} have no classifier")
     if explainer.model is not None and not explainer.is_video:  # wrong names are told before anything is done
         _refuse_layer(explainer.model, methods, layer, channel)
     if "feature-visualization" in methods and class_name is None and channel is None and not files:
@@ -116,7 +116,7 @@ def _of_clips(explainer, methods, layer, channel, check):
         raise UsageError(
             f"{', '.join(others)}: is for photos, and {explainer.name} is a video model; what can be: {can}"
         )
-    for option, given in (("--channel", channel is not None), ("--check", check)):
+    for option, given in (("--channel", channel is not None), ("--sanity-checks", check)):
         if given:
             raise UsageError(f"{option}: is for photos, and {explainer.name} is a video model")
     if others:

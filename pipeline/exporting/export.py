@@ -163,8 +163,8 @@ def _make_int8(model, folder, accept_loss):
     if found["int8"] < found["f32"] - accept_loss / 100:
         points = 100 * (found["f32"] - found["int8"])
         raise RetinueError(
-            f"int8 costs too much: {words}; nothing was exported. --accept-loss {points + 0.1:.1f} takes it; bf16 is "
-            "another way"
+            f"int8 costs too much: {words}; nothing was exported. --max-score-drop {points + 0.1:.1f} takes it; bf16 "
+            "is another way"
         )
     logger.info(f"int8: {words}")
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -222,7 +222,7 @@ def proof_records(model, images):
         records = [run_records.whole(file) for file in images]
         for record in records:
             if bad := run_records.trouble(model, record):
-                raise UsageError(f"--images {record['file']}: is no proof, {bad[1]}; {bad[2]}")
+                raise UsageError(f"--verify-images {record['file']}: is no proof, {bad[1]}; {bad[2]}")
     else:
         known = (record for split in PROOF_SPLITS for record in run_records.listed(model, split))
         usable = (record for record in known if not run_records.trouble(model, record))
@@ -231,10 +231,10 @@ def proof_records(model, images):
             noun = "clips" if model.task.is_video else "photos"
             raise UsageError(
                 f"{split_path(model.folder)}: none of its {noun} is left to prove the export with; name some with "
-                "--images"
+                "--verify-images"
             )
     if not records:
-        raise UsageError(f"{model.folder}: nothing to prove the export with; name some with --images")
+        raise UsageError(f"{model.folder}: nothing to prove the export with; name some with --verify-images")
     return records
 
 

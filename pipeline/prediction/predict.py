@@ -163,7 +163,7 @@ def _check_engine(engine, address, workers, window):
         if window:
             raise UsageError("--engine ray: answers for whole files; --window is for --engine local")
         return
-    for option, value in (("--address", address), ("--workers", workers)):
+    for option, value in (("--address", address), ("--num-workers", workers)):
         if value is not None:
             raise UsageError(f"{option} {value}: is for --engine ray")
 

@@ -119,7 +119,7 @@ class RayPredictor:
         if not done:
             raise RetinueError(
                 f"Ray: no worker could start within {STARTS_WITHIN:.0f} seconds; are the cores that it wants taken by "
-                "others? --workers says how many workers share them"
+                "others? --num-workers says how many workers share them"
             )
         chunk, member = self._running.pop(done[0], None) or (None, self._loading.pop(done[0], None))
         try:
@@ -162,7 +162,7 @@ class RayPredictor:
             last = f", the last time with {chunk.files[0]}" if chunk else ""
             raise RetinueError(
                 f"Ray: workers died {self._deaths} times without an answer in between{last}; is there enough memory "
-                "for each? Fewer --workers, or a smaller --batch, need less"
+                "for each? Fewer --num-workers, or a smaller --batch-size, need less"
             )
         happened = f"a worker on {member.machine} died" if member.machine else "a worker died while it started"
         if chunk:
@@ -232,7 +232,7 @@ def share_out(machines, workers, uses_gpus):
     cores = max(1, fewest // -(-workers // len(machines)))
     most = sum(core // cores for core, _ in machines)
     if workers > most:
-        raise UsageError(f"--workers {workers}: there are {counted(most, 'core')} only, and each takes one")
+        raise UsageError(f"--num-workers {workers}: there are {counted(most, 'core')} only, and each takes one")
     return workers, cores, min(1, gpus / workers)
 
 

@@ -103,11 +103,11 @@ def _window(frames, rate, clip):
 
 def check_window(window, step):
     """Raise UsageError for lengths that are no lengths."""
-    for name, value in (("--window", window), ("--step", step)):
+    for name, value in (("--window", window), ("--stride", step)):
         if value is not None and value <= 0:
             raise UsageError(f"{name} {value:g}: give a number of seconds above 0")
     if step is not None and window is None:
-        raise UsageError("--step: says how far windows are apart, so it needs --window")
+        raise UsageError("--stride: says how far windows are apart, so it needs --window")
 
 
 def ahead(items, count):

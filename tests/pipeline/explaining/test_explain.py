@@ -125,7 +125,7 @@ def test_a_backbone_without_a_classifier(wide, tmp_path):
     options = {"weights": weights}
     with pytest.raises(UsageError, match="no classifier, so grad-cam, occlusion, saliency can't be done"):
         explain("resnet18", [wide], tmp_path / "why", **options)
-    with pytest.raises(UsageError, match="--check: follows a class"):
+    with pytest.raises(UsageError, match="--sanity-checks: follows a class"):
         explain("resnet18", [wide], tmp_path / "why", methods="neuron-gradient", check=True, **options)
     explain("resnet18", [wide], tmp_path / "why", methods="neuron-gradient", layer="stage2_block1_out", **options)
     assert np.load(tmp_path / "why" / "wide-one" / "neuron-gradient.npy").shape == (12, 40, 3)

@@ -110,11 +110,11 @@ def test_which_photos_prove(tiny_model, photos, tmp_path):
             write_split(tiny_model, [f"{tmp_path}/broken.jpg,val", *rows])
             assert [record["file"] for record in proof_records(tiny_model, None)] == expected, name
         write_split(tiny_model, [f"{tmp_path}/gone.jpg,val", f"{tmp_path}/broken.jpg,train"])
-        with pytest.raises(UsageError, match="split.csv: none of its photos is left .* name some with --images"):
+        with pytest.raises(UsageError, match="split.csv: none of its photos is left .* name some with --verify-images"):
             proof_records(tiny_model, None)
         (given,) = proof_records(tiny_model, [photos / "2.png"])
         assert given["file"] == str(photos / "2.png")
-        with pytest.raises(UsageError, match="--images .*gone.jpg: is no proof, no such file"):
+        with pytest.raises(UsageError, match="--verify-images .*gone.jpg: is no proof, no such file"):
             proof_records(tiny_model, [photos / "2.png", tmp_path / "gone.jpg"])
     finally:
         (tiny_model.folder / "split.csv").unlink()

@@ -47,7 +47,7 @@ def test_workers_share_the_machines(machines, workers, uses_gpus, shares):
 
 
 def test_more_workers_than_cores_are_refused():
-    with pytest.raises(UsageError, match="--workers 3: there are 2 cores only"):
+    with pytest.raises(UsageError, match="--num-workers 3: there are 2 cores only"):
         share_out([(2, 0)], 3, False)
 
 
@@ -155,7 +155,7 @@ def test_files_are_fetched_from_a_server_and_out_of_an_archive(tree, tmp_path):
     [
         ({"engine": "rya"}, "--engine rya: unknown; use one of local, ray"),
         ({"address": "auto"}, "--address auto: is for --engine ray"),
-        ({"workers": 2}, "--workers 2: is for --engine ray"),
+        ({"workers": 2}, "--num-workers 2: is for --engine ray"),
         ({"engine": "ray", "window": 2.0}, "--window is for --engine local"),
     ],
 )
@@ -220,7 +220,7 @@ def test_killed_workers_and_commands_lose_no_file_and_double_none(task, tmp_path
     job = Job(task, tmp_path / "job", count=60 if task == "video" else 200)
     unbroken, out = tmp_path / "job" / "unbroken", tmp_path / "job" / "ray"
     job.end(unbroken, job.start(unbroken))
-    commands, workers = kill_until_done(job, out, "ray", 4, random.Random(0), ("--workers", "2"))
+    commands, workers = kill_until_done(job, out, "ray", 4, random.Random(0), ("--num-workers", "2"))
     assert commands and workers
     columns, differ = compare(job, out, unbroken)
     assert columns["answered_once"] == columns["files"] == len(job.files) and not columns["answered_more"]
@@ -235,7 +235,7 @@ def test_ctrl_c_leaves_at_once_and_goes_on_later(exported, photos, tmp_path):
         (tmp_path / "many" / f"{number}.png").symlink_to(photos / "2.png")
     out, arguments = tmp_path / "out", [exported, tmp_path / "many", "--out", tmp_path / "out", "--engine", "ray"]
     running = subprocess.Popen(
-        [sys.executable, "-m", "retinue.cli", "predict", *map(str, arguments), "--batch", "1"],
+        [sys.executable, "-m", "retinue.cli", "predict", *map(str, arguments), "--batch-size", "1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

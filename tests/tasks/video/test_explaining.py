@@ -143,7 +143,7 @@ def test_layers_of_one_stream(run, clips, tmp_path):
     "options, message",
     [
         ({"methods": "deep-dream"}, "deep-dream: is for photos, and .* is a video model; what can be: occlusion"),
-        ({"check": True}, "--check: is for photos"),
+        ({"check": True}, "--sanity-checks: is for photos"),
         ({"methods": "grad-cam", "channel": 1}, "--channel: is for photos"),
         ({"methods": "grad-cam", "layer": "temporal_conv9"}, "did you mean temporal_conv"),
         ({"class_name": "green"}, "has no such class"),
