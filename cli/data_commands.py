@@ -22,7 +22,7 @@ def check(data: str, task: str, out: str | None, settings: tuple[str, ...], as_j
 
     Exit code 1 says that training would fail.
     """
-    from retinue.data.checking.check_report import summary_lines
+    from retinue.data.checking.summary import summary_lines
     from retinue.pipeline.inputs.prepare import config_for, inspect
 
     config = config_for(data, None if task == "auto" else task, settings=settings)

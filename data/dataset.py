@@ -13,7 +13,7 @@ from retinue.data.finding import Finding
 from retinue.data.storage.content import content_ids
 
 SPLITS = ("train", "val", "test")
-LOCATION_COLUMNS = {"mask", "image_id", "place"}  # they tell where an annotation is stored; mask_id is its content
+LOCATION_COLUMNS = {"mask", "image_id", "location"}  # they tell where an annotation is stored; mask_id is its content
 
 # Arrays or `Ragged` columns by name. The name determines which of the two it is, which no type can say: hence Any.
 Columns = dict[str, Any]
@@ -92,7 +92,7 @@ class Dataset:
         splits: str objects [n], each "train", "val", "test" or "" (not assigned yet).
         groups: str objects [n] or None. Files of one group are never separated by a split; "" is no group.
         source: The path or name from which the dataset was read.
-        format: The format of the source, such as "class folders" or "csv", for messages and reports.
+        format: The format of the source, such as "class folders" or "labels csv", for messages and reports.
         findings: What the reader noticed, for the report of the check.
         content_ids: str objects [n] or None, hashes of the files' contents (see `retinue.data.storage.content`). The
             check adds them.

@@ -1,76 +1,102 @@
-"""How well anchors fit the objects of a dataset, found before training: what no anchor overlaps is hardly learnt.
+"""How well anchors fit the objects of a dataset, computed before training.
 
-Ren et al. 2015 ("Faster R-CNN"), section 3.1.1 for anchors and 3.1.2 for the overlaps that label them.
+An object without a near anchor is hardly trained on.
+
+Ren et al. 2015 ("Faster R-CNN"), section 3.1.1 for the anchors and 3.1.2 for the IoU thresholds that label them.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-POSITIVE, NEGATIVE = 0.7, 0.3
+POSITIVE_IOU_THRESHOLD, NEGATIVE_IOU_THRESHOLD = 0.7, 0.3
 CHUNK = 65536  # boxes at once, to bound the memory
 
 
 @dataclass(frozen=True)
-class AnchorGrid:
-    """Anchors of every place of one or more feature maps.
+class AnchorLayout:
+    """The anchors at every position of one or more feature maps, and how images are resized before.
 
-    sizes: for each map, a tuple of square roots of anchor areas in pixels of the resized picture. strides: of each map.
-    ratios: height to width. shorter, longest: the sides of the resized picture (the shorter side is brought to
-    `shorter` unless the longer one would be above `longest`); None where pictures are not resized.
-    The default is that of feature pyramids (Lin et al. 2017, section 4.1), without resizing.
+    The defaults are those of feature pyramids (Lin et al. 2017, section 4.1), without resizing.
+
+    Attributes:
+        sizes: For each feature map, the square roots of the anchors' areas in pixels of the resized image.
+        strides: The stride of each feature map in pixels.
+        aspect_ratios: Height divided by width.
+        min_size: The shorter side of the resized image in pixels, unless the longer side would exceed `max_size`. None
+            where images are not resized.
+        max_size: The largest longer side of the resized image in pixels, None for no limit.
     """
 
-    sizes: tuple = ((32,), (64,), (128,), (256,), (512,))
-    strides: tuple = (4, 8, 16, 32, 64)
-    ratios: tuple = (0.5, 1.0, 2.0)
-    shorter: int = None
-    longest: int = None
+    sizes: tuple[tuple[float, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
+    strides: tuple[int, ...] = (4, 8, 16, 32, 64)
+    aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    min_size: int | None = None
+    max_size: int | None = None
 
 
-def best_anchor_overlap(boxes, image_sizes, grid):
-    """The best intersection over union that any anchor of the grid has with each box, float32 `[m]`.
+def best_anchor_iou(boxes: ArrayLike, image_sizes: ArrayLike, layout: AnchorLayout) -> np.ndarray:
+    """Return the largest IoU that any anchor has with each box.
 
-    boxes: float `[m, 4]`, x1, y1, x2, y2 in pixels of the picture; image_sizes: int `[m, 2]`, height and width of each
-    box's picture. Anchors that cross the picture's edge count, too; those of each shape lie around the multiples of the
-    map's stride, and of one shape the one nearest to the box overlaps it most, so only that is looked at.
+    Anchors that cross the edge of the image count, too. The anchors of each shape lie around the multiples of the
+    feature map's stride, and among those of one shape the anchor nearest to the box has the largest IoU, so only that
+    one is computed.
+
+    Args:
+        boxes: float `[m, 4]`, x1, y1, x2, y2 in pixels of the image.
+        image_sizes: int `[m, 2]`, height and width of each box's image in pixels.
+        layout: The anchors.
+
+    Returns:
+        float32 `[m]`.
     """
     boxes, image_sizes = np.asarray(boxes, np.float64), np.asarray(image_sizes, np.float64)
     best = np.zeros(len(boxes), np.float32)
     for start in range(0, len(boxes), CHUNK):
-        part = slice(start, start + CHUNK)
-        best[part] = _best(boxes[part] * _scales(image_sizes[part], grid)[:, None], grid)
+        chunk = slice(start, start + CHUNK)
+        scales = _resize_scales(image_sizes[chunk], layout)
+        best[chunk] = _best_iou_of_resized(boxes[chunk] * scales[:, None], layout)
     return best
 
 
-def overlap_summary(overlaps):
-    """What a report says of best overlaps, float `[m]`: a dict of plain values.
+def iou_summary(ious: np.ndarray) -> dict[str, list[int] | int]:
+    """Summarize the best IoU of each object.
 
-    histogram: objects in ten steps of 0.1. below_negative: objects that no anchor overlaps by 0.3: the best one is
-    still taken for them, but must learn to move far. below_positive: those under 0.7, which have but that one anchor.
+    Args:
+        ious: float `[m]`, from `best_anchor_iou`.
+
+    Returns:
+        A dict of plain values. `histogram`: the number of objects in ten bins of 0.1. `below_negative`: the number of
+        objects whose best IoU is below 0.3; the best anchor is still positive for them, but has to be moved far.
+        `below_positive`: the number of those below 0.7, which have only that one positive anchor.
     """
     return {
-        "histogram": np.histogram(overlaps, bins=10, range=(0, 1))[0].tolist(),
-        "below_negative": int((overlaps < NEGATIVE).sum()),
-        "below_positive": int((overlaps < POSITIVE).sum()),
+        "histogram": np.histogram(ious, bins=10, range=(0, 1))[0].tolist(),
+        "below_negative": int((ious < NEGATIVE_IOU_THRESHOLD).sum()),
+        "below_positive": int((ious < POSITIVE_IOU_THRESHOLD).sum()),
     }
 
 
-def _scales(image_sizes, grid):
-    if grid.shorter is None:
+def _resize_scales(image_sizes: np.ndarray, layout: AnchorLayout) -> np.ndarray:
+    """Return the factor by which each image is resized, float `[m]`."""
+    if layout.min_size is None:
         return np.ones(len(image_sizes))
-    scales = grid.shorter / np.maximum(image_sizes.min(axis=1), 1)
-    return scales if grid.longest is None else np.minimum(scales, grid.longest / np.maximum(image_sizes.max(axis=1), 1))
+    scales = layout.min_size / np.maximum(image_sizes.min(axis=1), 1)
+    if layout.max_size is None:
+        return scales
+    return np.minimum(scales, layout.max_size / np.maximum(image_sizes.max(axis=1), 1))
 
 
-def _best(boxes, grid):
-    centre, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+def _best_iou_of_resized(boxes: np.ndarray, layout: AnchorLayout) -> np.ndarray:
+    centers, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     best = np.zeros(len(boxes))
-    for stride, sizes in zip(grid.strides, grid.sizes, strict=True):
-        away = np.abs(centre - np.round(centre / stride) * stride)
+    for stride, sizes in zip(layout.strides, layout.sizes, strict=True):
+        distances = np.abs(centers - np.round(centers / stride) * stride)
         for size in sizes:
-            for ratio in grid.ratios:
+            for ratio in layout.aspect_ratios:
                 anchor = size * np.array([1 / np.sqrt(ratio), np.sqrt(ratio)])
-                common = np.clip((sides + anchor) / 2 - away, 0, np.minimum(sides, anchor)).prod(axis=1)
-                best = np.maximum(best, common / (sides.prod(axis=1) + anchor.prod() - common))
+                intersection = np.clip((sides + anchor) / 2 - distances, 0, np.minimum(sides, anchor)).prod(axis=1)
+                union = sides.prod(axis=1) + anchor.prod() - intersection
+                best = np.maximum(best, intersection / union)
     return best

@@ -1,92 +1,100 @@
-"""Looking for trouble in a dataset before it costs a night: bad files, duplicates, leaks, classes without photos."""
+"""Looking for problems in a dataset before it costs a night: invalid files, duplicates, leaks, empty classes."""
 
 import dataclasses
 import time
 import warnings
-from collections import defaultdict
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from retinue.configs.machine import usable_cores
+from retinue.data.checking.anchor_iou import AnchorLayout
 from retinue.data.checking.check_boxes import check_boxes
+from retinue.data.checking.check_classes import class_counts, class_findings, reasons_against_training
+from retinue.data.checking.check_duplicates import duplicate_findings, duplicate_groups, group_findings
 from retinue.data.checking.check_masks import check_masks
-from retinue.data.checking.check_report import Report
-from retinue.data.dataset import SPLITS
+from retinue.data.checking.check_report import CheckReport
+from retinue.data.checking.file_info import FileInfo
+from retinue.data.dataset import Dataset
 from retinue.data.decoding.image_file import probe
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
 from retinue.data.readers.objects import keep_objects
 
-WITH_PARTS = {"detection": "object", "segmentation": "pixel"}  # the tasks whose pictures show several things
 CHUNK = 64  # files that a thread takes at once
 
 
 def check(
-    dataset,
+    dataset: Dataset,
     *,
-    on_invalid="stop",
-    max_invalid_fraction=0.03,
-    max_pixels=200_000_000,
-    workers=None,
-    progress=None,
-    training=True,
-    anchors=None,
-):
-    """Decode every file of `dataset` and look for all that would spoil a training. Gives a `Report`.
+    on_invalid: str = "stop",
+    max_invalid_fraction: float = 0.03,
+    max_pixels: int = 200_000_000,
+    num_workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    training: bool = True,
+    anchors: AnchorLayout | None = None,
+) -> CheckReport:
+    """Decode every file of a dataset and look for everything that would spoil a training.
 
-    on_invalid, max_invalid_fraction, max_pixels: as in the configuration's section data. workers: threads, by default
-    one a core.
-    progress: called with (files done, files in all). training: also ask what training needs (two classes, every class
-    in the training split); False for data that is only evaluated. anchors: for detection, the `AnchorGrid` of the
-    model. The report's dataset has its `content_ids` filled, and for detection only boxes that can be right; for
-    segmentation it knows the pixels of each class.
+    Args:
+        dataset: The dataset as it was read.
+        on_invalid: As data.on_invalid in the configuration.
+        max_invalid_fraction: As data.max_invalid_fraction in the configuration.
+        max_pixels: As data.max_pixels in the configuration.
+        num_workers: The number of threads, by default the number of cores.
+        progress: Called with the number of checked files and the number of all files.
+        training: Whether to check also what training needs: two classes, and every class in the training set. False for
+            data that is only evaluated.
+        anchors: The anchors of the model, for detection.
+
+    Returns:
+        The report. Its dataset has `content_ids`; for detection it only has boxes that can be right, and for
+        segmentation it knows the pixels of each class.
     """
     begin = time.perf_counter()
-    images = _probe_all(dataset, max_pixels, workers, progress)
-    dataset = dataclasses.replace(dataset, content_ids=[image.content_id for image in images])
-    bad = np.array([image.bad is not None for image in images], bool)
-    places = dataset.columns.get("place", np.full(len(images), "", object))
-    findings = list(dataset.findings) + _file_findings(dataset.files, images, places)
-    would_fail, objects = [], None
-    cure = (
-        "mend them, or leave them out with --set data.on_invalid=skip" if training else "mend them, or take them away"
-    )
+    files = _probe_all(dataset, max_pixels, num_workers, progress)
+    dataset = dataclasses.replace(dataset, content_ids=np.array([file.content_id for file in files], dtype=object))
+    invalid = np.array([file.bad is not None for file in files], bool)
+    findings = [*dataset.findings, *_file_findings(dataset, files)]
+    would_fail, objects, masks = list[str](), None, None
+    cure = "fix or remove them"
+    if training:
+        cure = "fix them, or skip them with --set data.on_invalid=skip"
     if dataset.task == "detection":
         boxes = check_boxes(
             dataset,
-            images,
+            files,
             on_invalid=on_invalid,
             max_invalid_fraction=max_invalid_fraction,
             anchors=anchors,
-            way_out=cure,
+            cure=cure,
         )
         dataset, objects = boxes.dataset, boxes.summary
         findings += boxes.findings
-        bad |= boxes.bad_files
+        invalid |= boxes.invalid_files
         would_fail += boxes.would_fail
-    masks = None
     if dataset.task == "segmentation":
-        looked = check_masks(dataset, images, workers)
-        dataset, masks = looked.dataset, looked.summary
-        findings += looked.findings
-        bad |= looked.bad_files
-    duplicate_groups = _duplicate_groups(images)
-    findings += _duplicate_findings(dataset, duplicate_groups)
-    findings += _group_findings(dataset)
-    would_fail = _too_many_bad(dataset, findings, bad, on_invalid, max_invalid_fraction, cure) + would_fail
-    counts = _class_counts(dataset, ~bad)
+        mask_report = check_masks(dataset, files, num_workers)
+        dataset, masks = mask_report.dataset, mask_report.summary
+        findings += mask_report.findings
+        invalid |= mask_report.invalid_files
+    duplicates = duplicate_groups(files)
+    findings += duplicate_findings(dataset, duplicates)
+    findings += group_findings(dataset)
+    would_fail = _too_many_invalid(dataset, findings, invalid, on_invalid, max_invalid_fraction, cure) + would_fail
+    counts = class_counts(dataset, ~invalid)
     if training:
-        learned = _class_counts(_without_ignored(dataset), ~bad) if dataset.task == "detection" else counts
-        would_fail += _missing_classes(dataset, learned, counts)
-        findings += _rare_classes(dataset, learned)
-        findings += _classes_without_objects(dataset, learned)
-    return Report(
+        trained = class_counts(_without_ignored(dataset), ~invalid) if dataset.task == "detection" else counts
+        would_fail += reasons_against_training(dataset, trained, counts)
+        findings += class_findings(dataset, trained)
+    return CheckReport(
         dataset=dataset,
-        images=images,
+        files=files,
         findings=findings,
-        bad_rows=np.flatnonzero(bad),
+        invalid_rows=np.flatnonzero(invalid),
         class_counts=counts,
-        duplicate_groups=duplicate_groups,
+        duplicate_groups=duplicates,
         would_fail=would_fail,
         seconds=time.perf_counter() - begin,
         objects=objects,
@@ -95,233 +103,78 @@ def check(
     )
 
 
-def _probe_all(dataset, max_pixels, workers, progress):
-    """`probe` (of clips `probe_clip`) of every file, in order, in threads: Pillow and OpenCV let go of Python's lock
-    while they decode."""
-    files = dataset.files
-    if dataset.task == "video":
-        from retinue.data.decoding.clip_probe import probe_clip  # imports OpenCV
-
-    def probe_some(rows):
-        if dataset.task == "video":
-            parts = dataset.columns["start"], dataset.columns["end"]
-            return [probe_clip(files[row], *(float(part[row]) for part in parts), max_pixels) for row in rows]
-        return [probe(files[row], max_pixels) for row in rows]
-
-    chunk = 1 if dataset.task == "video" else CHUNK
-    chunks = [range(start, min(start + chunk, len(files))) for start in range(0, len(files), chunk)]
-    images = []
-    # Pillow warns of odd metadata, which says nothing about the pixels, and would do so once a file.
-    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(workers or usable_cores()) as pool:
-        for some in pool.map(probe_some, chunks):
-            images += some
+def _probe_all(
+    dataset: Dataset, max_pixels: int, num_workers: int | None, progress: Callable[[int, int], None] | None
+) -> list[FileInfo]:
+    """Probe every file, in order, in threads: Pillow and OpenCV release Python's lock while they decode."""
+    num_files = len(dataset)
+    probe_row, chunk_size = _probe_function(dataset, max_pixels)
+    chunks = [range(start, min(start + chunk_size, num_files)) for start in range(0, num_files, chunk_size)]
+    files: list[FileInfo] = []
+    # Pillow warns of odd metadata, which does not concern the pixels, and would do so once for each file.
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(num_workers or usable_cores()) as pool:
+        for probed in pool.map(lambda rows: [probe_row(row) for row in rows], chunks):
+            files += probed
             if progress:
-                progress(len(images), len(files))
-    return images
+                progress(len(files), num_files)
+    return files
 
 
-def _file_findings(files, images, places):
-    """places: where the source names each file, in words, "" for a file that it need not name."""
+def _probe_function(dataset: Dataset, max_pixels: int) -> tuple[Callable[[int], FileInfo], int]:
+    """Return a function that probes the file of a row, and the number of files that a thread takes at once."""
+    if dataset.task != "video":
+        return lambda row: probe(dataset.files[row], max_pixels), CHUNK
+    from retinue.data.decoding.clip_probe import probe_clip  # imports OpenCV
+
+    starts, ends = dataset.columns["start"], dataset.columns["end"]
+    return lambda row: probe_clip(dataset.files[row], float(starts[row]), float(ends[row]), max_pixels), 1
+
+
+def _file_findings(dataset: Dataset, files: Sequence[FileInfo]) -> list[Finding]:
+    locations = dataset.columns.get("location", np.full(len(files), "", object))
     findings = []
-    for name, image, place in zip(files, images, places, strict=True):
-        if image.bad:
-            kind, reason, cure = image.bad
-            said = f"{place}: {reason}" if place else reason
-            findings.append(Finding(BAD, kind, name, place, said, f"left out; {cure}"))
-        for kind, reason in image.remarks:
+    for name, file, location in zip(dataset.files, files, locations, strict=True):
+        if file.bad:
+            kind, reason, cure = file.bad
+            located = f"{location}: {reason}" if location else reason
+            findings.append(Finding(BAD, kind, name, location, located, f"skipped; {cure}"))
+        for kind, reason in file.remarks:
             severity = NOTE if kind == "animated" else WARNING
             findings.append(Finding(severity, kind, name, "", reason, "used as it is"))
     return findings
 
 
-def _duplicate_groups(images):
-    """Arrays of rows whose files have the same bytes; bad files are left aside."""
-    rows_of = defaultdict(list)
-    for row, image in enumerate(images):
-        if image.bad is None:
-            rows_of[image.bytes, image.content_id].append(row)
-    return [np.array(rows, np.int64) for rows in rows_of.values() if len(rows) > 1]
-
-
-def _label_set(dataset, row):
-    labels = dataset.columns["labels"][row] if "labels" in dataset.columns else [dataset.columns["label"][row]]
-    return frozenset(int(label) for label in labels)
-
-
-def _label_names(dataset, row):
-    return "+".join(sorted(dataset.classes[label] for label in _label_set(dataset, row))) or "nothing"
-
-
-def _duplicate_findings(dataset, groups):
-    """For each copy: leaks over splits, contradicting labels, else plain repetition."""
-    findings = []
-    order = {name: place for place, name in enumerate(("train", "", "val", "test"))}
-    for rows in groups:
-        first, *others = sorted(rows.tolist(), key=lambda row: (order[dataset.splits[row]], row))
-        for row in others:
-            file, original = dataset.files[row], dataset.files[first]
-            here, there = dataset.splits[row], dataset.splits[first]
-            leaks, contradicts = here != there, _label_set(dataset, row) != _label_set(dataset, first)
-            if leaks:
-                reason = f"in {here or 'no split'}, and the same bytes are in {there or 'no split'} as {original}"
-                action = "kept; the score will look too good: delete one of the two"
-                findings.append(Finding(WARNING, "duplicate across splits", file, "", reason, action))
-            if contradicts:
-                names = _label_names(dataset, row), _label_names(dataset, first)
-                reason = f"labelled {names[0]}, and the same bytes are labelled {names[1]} as {original}"
-                action = "kept; correct one of the two labels"
-                findings.append(Finding(WARNING, "same photo, other label", file, names[0], reason, action))
-            if not leaks and not contradicts:
-                findings.append(
-                    Finding(NOTE, "duplicate", file, "", f"the same bytes as {original}", "kept, in the same split")
-                )
-    return findings
-
-
-def _group_findings(dataset):
-    """Groups that the given splits tear apart."""
-    if dataset.groups is None:
-        return []
-    splits_of, file_of = defaultdict(set), {}
-    for group, split, file in zip(dataset.groups, dataset.splits, dataset.files, strict=True):
-        if group and split:
-            splits_of[group].add(split)
-            file_of.setdefault(group, file)
-    return [
-        Finding(
-            WARNING,
-            "group across splits",
-            file_of[group],
-            group,
-            f"the group {group} is in {' and '.join(name for name in SPLITS if name in splits)}",
-            "kept; the score will look too good: give the group one split",
-        )
-        for group, splits in splits_of.items()
-        if len(splits) > 1
-    ]
-
-
-def _class_counts(dataset, usable):
-    """{split: files (or objects) of each class, int64 `[classes]`} of usable files, for each split that is there."""
-    return {
-        name: dataset.take(usable & (dataset.splits == name)).class_counts()
-        for name in ("", *SPLITS)
-        if (dataset.splits == name).any()
-    }
-
-
-def _without_ignored(dataset):
-    """The dataset without crowds and difficult objects, which are not learned."""
+def _without_ignored(dataset: Dataset) -> Dataset:
+    """Return the dataset without crowds and difficult objects, which are not trained on."""
     ignored = dataset.columns["crowd"].values | dataset.columns["difficult"].values
     return dataclasses.replace(dataset, columns=keep_objects(dataset, ~ignored))
 
 
-def _too_many_bad(dataset, findings, bad, on_invalid, max_invalid_fraction, cure):
-    if bad.all():
+def _too_many_invalid(
+    dataset: Dataset,
+    findings: Sequence[Finding],
+    invalid: np.ndarray,
+    on_invalid: str,
+    max_invalid_fraction: float,
+    cure: str,
+) -> list[str]:
+    """Return the reasons why too few files can be used.
+
+    Args:
+        dataset: The dataset, with what its reader found.
+        findings: All findings.
+        invalid: bool `[n]`, the rows that can't be used.
+        on_invalid: As in `check`.
+        max_invalid_fraction: As in `check`.
+        cure: What the user can do.
+    """
+    if invalid.all():
         first = next((finding for finding in findings if finding.severity == BAD), None)
         return ["no file can be used" + (f", the first is {first.file}: {first.reason}" if first else "")]
-    # A reader leaves a file out whose annotation is broken: that is no row here, and bad all the same.
-    left_out = sum(finding.severity == BAD and not finding.item for finding in dataset.findings)
-    count, total = int(bad.sum()) + left_out, len(bad) + left_out
+    # A reader skips a file whose annotation is broken: it is not a row here, and counts as invalid all the same.
+    skipped = sum(finding.severity == BAD and not finding.item for finding in dataset.findings)
+    count, total = int(invalid.sum()) + skipped, len(invalid) + skipped
     if on_invalid == "skip" or count / total <= max_invalid_fraction:
         return []
-    return [f"{count:,} of {total:,} files are bad ({count / total:.1%}, more than {max_invalid_fraction:.0%}); {cure}"]
-
-
-def _trainable(counts, classes):
-    """Files of each class that training can have: those of the train split and those without a split."""
-    return counts.get("", np.zeros(classes, np.int64)) + counts.get("train", np.zeros(classes, np.int64))
-
-
-def _missing_classes(dataset, learned, counts):
-    """Reasons; learned: counts of what is learned; counts: with crowds and difficult objects."""
-    trainable = _trainable(learned, len(dataset.classes))
-    if dataset.task in WITH_PARTS:
-        if trainable.any():
-            return []
-        ignored = int(_trainable(counts, len(dataset.classes)).sum()) if dataset.task == "detection" else 0
-        only = f": the {ignored:,} there are crowds or difficult, which are not learned" if ignored else ""
-        return [f"no {WITH_PARTS[dataset.task]} is left for training{only}"]
-    noun = "clip" if dataset.task == "video" else "photo"
-    if not trainable.any():
-        return [f"no {noun} is left for training"]
-    reasons = []
-    missing = [name for name, count in zip(dataset.classes, trainable, strict=True) if not count]
-    if missing:
-        some = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-        which = "class has" if len(missing) == 1 else "classes have"
-        reasons.append(
-            f"{len(missing)} {which} no usable {noun} to train on: {some}; add {noun}s to train, or take the class out"
-        )
-    if len(dataset.classes) == 1 and not dataset.multi_label:
-        reasons.append(f"there is only one class, {dataset.classes[0]}; add a class to tell it from")
-    return reasons
-
-
-def _classes_without_objects(dataset, counts):
-    """Of detection and segmentation: the others can be learnt all the same, so it may be meant."""
-    if dataset.task not in WITH_PARTS:
-        return []
-    part = WITH_PARTS[dataset.task]
-    return [
-        Finding(
-            WARNING,
-            f"class without {part}s",
-            dataset.source,
-            name,
-            f"the class {name} has no {part} to train on: it will never be found",
-            "kept; add pictures, or take the class out",
-        )
-        for name, count in zip(dataset.classes, _trainable(counts, len(dataset.classes)), strict=True)
-        if not count
-    ]
-
-
-def _classes_in_one_group(dataset, trainable):
-    if dataset.groups is None or "label" not in dataset.columns:
-        return []
-    groups_of = defaultdict(set)
-    for row, (label, group, split) in enumerate(
-        zip(dataset.columns["label"], dataset.groups, dataset.splits, strict=True)
-    ):
-        if split in ("", "train"):
-            groups_of[int(label)].add(group or row)
-    return [
-        Finding(
-            WARNING,
-            "class in one group",
-            dataset.source,
-            dataset.classes[label],
-            f"all photos of the class {dataset.classes[label]} are in one group: it is trained on, and can't be scored",
-            "kept; add another group",
-        )
-        for label, groups in sorted(groups_of.items())
-        if len(groups) == 1 and trainable[label] > 1
-    ]
-
-
-def _rare_classes(dataset, counts):
-    """Classes that can't be both learnt and scored, and names that differ by nothing but case."""
-    findings = []
-    trainable = _trainable(counts, len(dataset.classes))
-    noun = {"detection": "object", "video": "clip"}.get(dataset.task, "photo")
-    for index, name in enumerate(dataset.classes):
-        if "val" in counts:
-            if trainable[index] and not counts["val"][index]:
-                reason = f"the class {name} has no {noun} in val: it can't be scored"
-                findings.append(Finding(WARNING, "class not in val", dataset.source, name, reason, "kept; add photos"))
-        elif trainable[index] == 1:
-            reason = f"the class {name} has one {noun}: it is trained on, and can't be scored"
-            findings.append(
-                Finding(WARNING, f"class with one {noun}", dataset.source, name, reason, "kept; add photos")
-            )
-    findings += _classes_in_one_group(dataset, trainable)
-    spelled = defaultdict(list)
-    for name in dataset.classes:
-        spelled[name.strip().casefold()].append(name)
-    for names in spelled.values():
-        if len(names) > 1:
-            reason = f"the classes {' and '.join(names)} differ by nothing but case or spaces"
-            action = "kept apart; if they are one class, give them one name"
-            findings.append(Finding(WARNING, "classes alike", dataset.source, names[-1], reason, action))
-    return findings
+    fraction = f"{count / total:.1%}, more than {max_invalid_fraction:.0%}"
+    return [f"{count:,} of {total:,} files are invalid ({fraction}); {cure}"]

@@ -2,151 +2,238 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from retinue.data.checking.anchor_iou import AnchorGrid, best_anchor_overlap, overlap_summary
-from retinue.data.checking.exif_boxes import turn_upright
-from retinue.data.dataset import Ragged
+from retinue.data.checking.anchor_iou import AnchorLayout, best_anchor_iou, iou_summary
+from retinue.data.checking.exif_boxes import rotate_boxes_upright
+from retinue.data.checking.file_info import FileInfo, upright_size
+from retinue.data.dataset import Dataset, Ragged
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
-from retinue.data.readers.objects import keep_objects, object_place
+from retinue.data.readers.objects import keep_objects, object_location
 
-ROUNDING = 1.0  # pixels; a box that reaches out by no more is cut without a word
+ROUNDING = 1.0  # pixels; a box that reaches out by no more is clipped silently
 SMALL, LARGE = 32**2, 96**2  # pixels: COCO's bounds of small, medium and large objects
-SHARES = "shares where pixels are expected"
-SIDES = {"coco": "x, y, width, height", "yolo": "class, centre x, centre y, width, height"}  # formats that give sides
+FRACTIONS = "fractions where pixels are expected"
+SIDES = {  # the formats that give the sides of boxes
+    "coco": "x, y, width, height",
+    "yolo": "class, center x, center y, width, height",
+}
+FRACTION_FORMATS = ("yolo", "tfds")  # whose readers multiply by the size of the upright image
 
 
 @dataclass
 class BoxReport:
     """What was found out about the objects of a dataset.
 
-    dataset: with boxes upright, cut to their pictures, and without those that can't be right. bad_files: bool `[n]`,
-    files whose boxes belong to another picture. findings; would_fail: reasons. summary: plain values for the report.
+    Attributes:
+        dataset: The dataset with boxes in the upright images, clipped to them, and without those that can't be right.
+        invalid_files: bool `[n]`, the files whose boxes belong to another image.
+        findings: What is wrong or odd.
+        would_fail: The reasons why training would fail.
+        summary: Plain values for the report, of the usable files. `objects`, `crowds`, `difficult`: their numbers
+            (`objects` without crowds). `images_without_objects`, `max_per_image`: numbers of images and of objects.
+            `side`: percentiles of the square root of the boxes' areas in pixels. `small`, `medium`, `large`: numbers of
+            objects by COCO's bounds. `anchors`: see `anchor_iou.iou_summary`. `skipped`, `clipped`: numbers of boxes.
     """
 
-    dataset: object
-    bad_files: np.ndarray
-    findings: list
-    would_fail: list
-    summary: dict
+    dataset: Dataset
+    invalid_files: np.ndarray
+    findings: list[Finding]
+    would_fail: list[str]
+    summary: dict[str, Any]
 
 
-def check_boxes(dataset, images, *, on_invalid="stop", max_invalid_fraction=0.03, anchors=None, way_out="mend them"):
+@dataclass(frozen=True)
+class _BoxProblem:
+    """A kind of problem of boxes.
+
+    Attributes:
+        kind: The kind of the finding.
+        mask: bool `[m]`, the boxes that have it.
+        reason: What is wrong, with `{box}` for the numbers of the box.
+        cure: What the user can do.
+    """
+
+    kind: str
+    mask: np.ndarray
+    reason: str
+    cure: str
+
+
+def check_boxes(
+    dataset: Dataset,
+    files: Sequence[FileInfo],
+    *,
+    on_invalid: str = "stop",
+    max_invalid_fraction: float = 0.03,
+    anchors: AnchorLayout | None = None,
+    cure: str = "fix them",
+) -> BoxReport:
     """Look at every box of a detection dataset.
 
-    images: an `ImageFile` a row; boxes of files that can't be read are left as they are. on_invalid,
-    max_invalid_fraction: as for
-    files. anchors: the `AnchorGrid` of the model, for the overlaps that it can reach. Gives a `BoxReport`.
+    Boxes are those of the upright image, as people see it, unless the annotation gives the size of the stored image:
+    then they are rotated with it. Where the size can't decide (orientations that keep the size, square images, no size)
+    a warning is given.
 
-    Boxes are those of the upright picture, as people see it, unless the annotation gives the size of the stored one:
-    then they are turned with it. Where the size can't tell (half turns, square pictures, no size) a warning says so.
+    Args:
+        dataset: The dataset.
+        files: What is known of each image, `[n]`. Boxes of images that can't be read stay as they are.
+        on_invalid: As for files, in `check.check`.
+        max_invalid_fraction: As for files, in `check.check`.
+        anchors: The anchors of the model, for the IoU that they can reach.
+        cure: What the user can do when too many boxes are invalid.
     """
-    read = dataset  # messages show boxes as they were written
-    dataset, findings, bad_files = _turn_and_compare_sizes(dataset, images)
-    usable = np.array([image.bad is None for image in images], bool) & ~bad_files
+    as_read = dataset  # messages show boxes as they were written
+    dataset, findings, invalid_files = _bring_upright(dataset, files)
+    usable = np.array([file.bad is None for file in files], bool) & ~invalid_files
     boxes = dataset.columns["boxes"]
     row = boxes.value_rowids()
-    sizes = np.array([_upright(image) for image in images], np.float64).reshape(-1, 2)[row]
-    looked_at = usable[row]
-    kept = np.ones(len(row), bool)
-    for kind, wrong, reason, cure in _problems(boxes.values, sizes, dataset.format):
-        for index in np.flatnonzero(wrong & looked_at & kept):
-            findings.append(_finding(BAD, read, sizes, row, index, kind, reason, cure))
-        kept &= ~(wrong & looked_at)
-    wrong_boxes = int((~kept).sum())
-    clipped = _clip(boxes.values, sizes)
-    reaching = looked_at & kept & (np.abs(clipped - boxes.values).max(axis=1, initial=0) > ROUNDING)
-    for index in np.flatnonzero(reaching):
-        kind, reason = "box reaches out of the image", "{box} reaches out of the picture"
-        finding = _finding(WARNING, read, sizes, row, index, kind, reason, "")
-        findings.append(dataclasses.replace(finding, action="cut at the edge; is it of another picture?"))
-    values = np.where((looked_at & kept)[:, None], clipped, boxes.values).astype(np.float32)
+    sizes = np.array([upright_size(file) for file in files], np.float64).reshape(-1, 2)[row]
+    checked = usable[row]
+    keep = np.ones(len(row), bool)
+    for problem in _problems(boxes.values, sizes, dataset.format):
+        wrong = problem.mask & checked & keep
+        findings += [
+            _box_finding(as_read, sizes, row, index, BAD, problem.kind, problem.reason, problem.cure)
+            for index in np.flatnonzero(wrong).tolist()
+        ]
+        keep &= ~wrong
+    num_wrong = int((~keep).sum())
+    clipped = np.clip(boxes.values, 0, sizes[:, [1, 0, 1, 0]])
+    reaches_out = checked & keep & (np.abs(clipped - boxes.values).max(axis=1, initial=0) > ROUNDING)
+    for index in np.flatnonzero(reaches_out).tolist():
+        kind, reason = "box reaches out of the image", "{box} reaches out of the image"
+        finding = _box_finding(as_read, sizes, row, index, WARNING, kind, reason)
+        findings.append(dataclasses.replace(finding, action="clipped at the edge; is it of another image?"))
+    values = np.where((checked & keep)[:, None], clipped, boxes.values).astype(np.float32)
     dataset = dataclasses.replace(dataset, columns=dataset.columns | {"boxes": Ragged(values, boxes.offsets)})
-    again = looked_at & kept & _repeated(dataset, row)
-    for index in np.flatnonzero(again):
-        reason = "{box} is there before, with this class"
-        finding = _finding(WARNING, read, sizes, row, index, "duplicate box", reason, "")
-        findings.append(dataclasses.replace(finding, action="left out"))
+    repeated = checked & keep & _repeated(dataset, row)
+    for index in np.flatnonzero(repeated).tolist():
+        reason = "{box} repeats an earlier box with this class"
+        finding = _box_finding(as_read, sizes, row, index, WARNING, "duplicate box", reason)
+        findings.append(dataclasses.replace(finding, action="skipped"))
     by_reader = [finding for finding in dataset.findings if finding.severity == BAD and finding.item]
-    would_fail = _too_many(looked_at.sum(), wrong_boxes, by_reader, findings, on_invalid, max_invalid_fraction, way_out)
-    cleaned = dataclasses.replace(dataset, columns=keep_objects(dataset, kept & ~again))
-    summary = _summary(cleaned, usable, images, anchors or AnchorGrid())
-    summary |= {"left_out": wrong_boxes + int(again.sum()) + len(by_reader), "cut": int(reaching.sum())}
-    return BoxReport(cleaned, bad_files, findings, would_fail, summary)
+    would_fail = _too_many_invalid(
+        int(checked.sum()), num_wrong, by_reader, findings, on_invalid, max_invalid_fraction, cure
+    )
+    cleaned = dataclasses.replace(dataset, columns=keep_objects(dataset, keep & ~repeated))
+    summary = _summary(cleaned, usable, files, anchors or AnchorLayout())
+    summary |= {"skipped": num_wrong + int(repeated.sum()) + len(by_reader), "clipped": int(reaches_out.sum())}
+    return BoxReport(cleaned, invalid_files, findings, would_fail, summary)
 
 
-def _turn_and_compare_sizes(dataset, images):
-    """The dataset with all boxes upright; findings; and bool `[n]`, the files that are no longer what was annotated."""
-    findings, bad = [], np.zeros(len(dataset), bool)
+def _bring_upright(dataset: Dataset, files: Sequence[FileInfo]) -> tuple[Dataset, list[Finding], np.ndarray]:
+    """Rotate boxes that were drawn on stored images, and compare sizes.
+
+    Returns:
+        The dataset with all boxes in the upright images; the findings; and bool `[n]`, the files that are no longer the
+        images that were annotated.
+    """
+    findings, invalid = list[Finding](), np.zeros(len(dataset), bool)
     boxes = dataset.columns["boxes"]
     values = boxes.values.copy()
-    for row, (image, annotated) in enumerate(zip(images, dataset.columns["size"].tolist(), strict=True)):
+    for row, (image, annotated) in enumerate(zip(files, dataset.columns["size"].tolist(), strict=True)):
         if image.bad:
             continue
-        upright, stored = _upright(image), (image.height, image.width)
-        file, known = dataset.files[row], 0 not in annotated
-        if known and tuple(annotated) not in (upright, stored):
-            bad[row] = True
-            reason = f"annotated as {_by(annotated)} pixels, but the file has {_by(upright)}"
-            action = "left out; take the picture that was annotated, or correct the annotation"
+        upright, stored = upright_size(image), (image.height, image.width)
+        file, has_size = dataset.files[row], 0 not in annotated
+        if has_size and tuple(annotated) not in (upright, stored):
+            invalid[row] = True
+            reason = f"annotated as {_size_text(annotated)} pixels, but the file has {_size_text(upright)}"
+            action = "skipped; use the image that was annotated, or correct the annotation"
             findings.append(Finding(BAD, "other size than annotated", file, "", reason, action))
-        elif known and tuple(annotated) != upright:
-            values[boxes.offsets[row] : boxes.offsets[row + 1]] = turn_upright(boxes[row], stored, image.orientation)
-            reason = f"annotated as stored, {_by(annotated)}, and EXIF turns it"
-            findings.append(Finding(NOTE, "boxes turned by EXIF", file, "", reason, "its boxes were turned with it"))
-        elif image.orientation != 1 and len(boxes[row]) and (not known or upright == stored):
-            if dataset.format not in ("yolo", "tfds"):
-                reason = "EXIF turns it, and nothing tells whether it was annotated before or after"
-                action = "taken as annotated upright; look at samples.jpg"
-                findings.append(Finding(WARNING, "turned by EXIF", file, "", reason, action))
-    return (
-        dataclasses.replace(dataset, columns=dataset.columns | {"boxes": Ragged(values, boxes.offsets)}),
-        findings,
-        bad,
-    )
+        elif has_size and tuple(annotated) != upright:
+            rotated = rotate_boxes_upright(boxes[row], stored, image.orientation)
+            values[boxes.offsets[row] : boxes.offsets[row + 1]] = rotated
+            reason = f"annotated as stored, {_size_text(annotated)}, and EXIF rotates it"
+            findings.append(Finding(NOTE, "boxes rotated by EXIF", file, "", reason, "its boxes are rotated with it"))
+        elif image.orientation != 1 and len(boxes[row]) and (not has_size or upright == stored):
+            if dataset.format not in FRACTION_FORMATS:
+                reason = "EXIF rotates it, and nothing tells whether it was annotated before or after"
+                action = "assumed to be annotated upright; check samples.jpg"
+                findings.append(Finding(WARNING, "rotated by EXIF", file, "", reason, action))
+    columns = dataset.columns | {"boxes": Ragged(values, boxes.offsets)}
+    return dataclasses.replace(dataset, columns=columns), findings, invalid
 
 
-def _problems(boxes, sizes, form):
-    """(kind, bool `[m]`, reason, cure), the plainest first: each box gets one."""
+def _problems(boxes: np.ndarray, sizes: np.ndarray, source_format: str) -> Iterator[_BoxProblem]:
+    """Yield the problems of boxes, the plainest first: the first one that a box has is its problem.
+
+    Args:
+        boxes: float `[m, 4]`, x1, y1, x2, y2 in pixels of the upright image.
+        sizes: float `[m, 2]`, height and width of each box's image.
+        source_format: The format of the dataset.
+    """
     x1, y1, x2, y2 = boxes.T
     height, width = sizes.T
-    finite = np.isfinite(boxes).all(axis=1)
-    yield "not a box", ~finite, "{box} has a value that is no number", "correct it"
-    if form not in ("yolo", "tfds"):  # whose readers multiply
-        shares = (np.abs(boxes) <= 1).all(axis=1) & (x2 > x1) & (y2 > y1)
-        cure = "multiply by the width and height of the picture"
-        yield SHARES, shares, "{box} is less than a pixel, so these seem to be shares of the picture", cure
+    not_finite = ~np.isfinite(boxes).all(axis=1)
+    yield _BoxProblem("not a box", not_finite, "{box} has a value that is not a number", "correct it")
+    if source_format not in FRACTION_FORMATS:
+        fractions = (np.abs(boxes) <= 1).all(axis=1) & (x2 > x1) & (y2 > y1)
+        reason = "{box} is less than a pixel, so these seem to be fractions of the image"
+        yield _BoxProblem(FRACTIONS, fractions, reason, "multiply by the width and height of the image")
     negative = (x2 < x1) | (y2 < y1)
-    if form in SIDES:
-        yield "negative width or height", negative, "{box} has a negative width or height", f"write {SIDES[form]}"
+    if source_format in SIDES:
+        reason, cure = "{box} has a negative width or height", f"write {SIDES[source_format]}"
+        yield _BoxProblem("negative width or height", negative, reason, cure)
     else:
-        yield "corners swapped", negative, "{box} ends before it begins", "write the smaller corner first"
-    yield "box without size", (x2 == x1) | (y2 == y1), "{box} has no area", "draw it again"
+        yield _BoxProblem("corners swapped", negative, "{box} ends before it begins", "write the smaller corner first")
+    yield _BoxProblem("box without size", (x2 == x1) | (y2 == y1), "{box} has no area", "draw it again")
     outside = (x2 <= 0) | (y2 <= 0) | (x1 >= width) | (y1 >= height)
-    yield "outside the image", outside, "{box} lies wholly outside of the picture", "is it of another picture?"
+    reason = "{box} lies completely outside of the image"
+    yield _BoxProblem("outside the image", outside, reason, "is it of another image?")
 
 
-def _finding(severity, dataset, sizes, row, index, kind, reason, cure):
-    """A `Finding` about the box `index`; reason may name its `{box}`. sizes: [m, 2], of the pictures, upright."""
-    boxes, here = dataset.columns["boxes"], row[index]
-    item = object_place(dataset.format, dataset.columns["object_id"].values[index], dataset.columns["place"][here])
+def _box_finding(
+    dataset: Dataset,
+    sizes: np.ndarray,
+    row: np.ndarray,
+    index: int,
+    severity: str,
+    kind: str,
+    reason: str,
+    cure: str = "",
+) -> Finding:
+    """Return a finding about one box.
+
+    Args:
+        dataset: The dataset as it was read.
+        sizes: float `[m, 2]`, height and width of each box's upright image.
+        row: int `[m]`, the row of each box's image.
+        index: The index of the box.
+        severity: Of the finding.
+        kind: Of the finding.
+        reason: Of the finding; `{box}` becomes the numbers of the box.
+        cure: What the user can do.
+    """
+    boxes, image = dataset.columns["boxes"], row[index]
+    object_id = dataset.columns["object_id"].values[index]
+    item = object_location(dataset.format, object_id, dataset.columns["location"][image])
     name = dataset.classes[dataset.columns["labels"].values[index]]
-    count = boxes.offsets[here + 1] - boxes.offsets[here]
+    count = boxes.offsets[image + 1] - boxes.offsets[image]
     reason = reason.format(box=f"the box {_as_written(boxes.values[index], sizes[index], dataset.format)}")
-    action = f"left out, the picture has {count} {'box' if count == 1 else 'boxes'}; {cure}"
-    return Finding(severity, kind, dataset.files[here], item, f"{item} ({name}): {reason}", action)
+    action = f"skipped, the image has {count} {'box' if count == 1 else 'boxes'}; {cure}"
+    return Finding(severity, kind, dataset.files[image], item, f"{item} ({name}): {reason}", action)
 
 
-def _as_written(box, size, form):
-    """The numbers of a box, float32 `[4]`, as its source has them, for messages; size: (height, width)."""
+def _as_written(box: np.ndarray, size: np.ndarray, source_format: str) -> str:
+    """Return the numbers of a box as its source has them, for messages.
+
+    Args:
+        box: float32 `[4]`, x1, y1, x2, y2 in pixels.
+        size: float `[2]`, height and width of the upright image.
+        source_format: The format of the dataset.
+    """
     x1, y1, x2, y2 = box.tolist()
-    if form == "coco":
+    if source_format == "coco":
         numbers = [x1, y1, x2 - x1, y2 - y1]
-    elif form == "voc":  # which counts from 1
+    elif source_format == "voc":  # which counts from 1
         numbers = [x1 + 1, y1 + 1, x2, y2]
-    elif form == "yolo":
+    elif source_format == "yolo":
         height, width = size.tolist()
         numbers = [(x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height]
         return " ".join(f"{value:.4g}" for value in numbers)
@@ -155,62 +242,70 @@ def _as_written(box, size, form):
     return ", ".join(f"{round(value, 3):g}" for value in numbers)
 
 
-def _clip(boxes, sizes):
-    limits = sizes[:, [1, 0, 1, 0]]
-    return np.clip(boxes, 0, limits)
-
-
-def _repeated(dataset, row):
-    """bool `[m]`: whether the same box with the same class comes before it in the same picture."""
+def _repeated(dataset: Dataset, row: np.ndarray) -> np.ndarray:
+    """Return bool `[m]`, whether an earlier box of the same image has the same corners and class."""
     labels = dataset.columns["labels"].values
     table = np.column_stack([row, labels, dataset.columns["boxes"].values]).astype(np.float64)
-    again = np.ones(len(row), bool)
-    again[np.unique(table, axis=0, return_index=True)[1]] = False
-    return again
+    repeated = np.ones(len(row), bool)
+    repeated[np.unique(table, axis=0, return_index=True)[1]] = False
+    return repeated
 
 
-def _too_many(count, wrong, by_reader, findings, on_invalid, max_invalid_fraction, way_out):
-    """Reasons why the boxes can't be trained on."""
-    count, wrong = int(count) + len(by_reader), wrong + len(by_reader)
+def _too_many_invalid(
+    num_checked: int,
+    num_wrong: int,
+    by_reader: Sequence[Finding],
+    findings: Sequence[Finding],
+    on_invalid: str,
+    max_invalid_fraction: float,
+    cure: str,
+) -> list[str]:
+    """Return the reasons why the boxes can't be trained on.
+
+    Args:
+        num_checked: The number of boxes that were checked.
+        num_wrong: The number of those that can't be right.
+        by_reader: The findings about boxes that the reader skipped.
+        findings: The other findings.
+        on_invalid: As in `check_boxes`.
+        max_invalid_fraction: As in `check_boxes`.
+        cure: As in `check_boxes`.
+    """
+    count, wrong = num_checked + len(by_reader), num_wrong + len(by_reader)
     if not wrong or (on_invalid == "skip" and wrong < count):
         return []
     if wrong == count:
-        kind = Counter(finding.kind for finding in [*by_reader, *findings] if finding.severity == BAD).most_common(1)
-        return [f"no box can be used; most: {kind[0][0]}"]
+        kinds = Counter(finding.kind for finding in [*by_reader, *findings] if finding.severity == BAD)
+        return [f"no box can be used; the most frequent reason: {kinds.most_common(1)[0][0]}"]
     if wrong / count <= max_invalid_fraction:
         return []
-    return [
-        f"{wrong:,} of {count:,} boxes are bad ({wrong / count:.1%}, more than {max_invalid_fraction:.0%}); {way_out}"
-    ]
+    fraction = f"{wrong / count:.1%}, more than {max_invalid_fraction:.0%}"
+    return [f"{wrong:,} of {count:,} boxes are invalid ({fraction}); {cure}"]
 
 
-def _summary(dataset, usable, images, anchors):
-    """Counts, sizes and reachable overlaps of the objects of usable files."""
+def _summary(dataset: Dataset, usable: np.ndarray, files: Sequence[FileInfo], anchors: AnchorLayout) -> dict[str, Any]:
+    """Return the counts, sizes and reachable IoU of the objects of usable files; usable: bool `[n]`."""
     rows = np.flatnonzero(usable)
     boxes, crowd = (dataset.columns[name].take(rows) for name in ("boxes", "crowd"))
     values, row = boxes.values[~crowd.values], boxes.value_rowids()[~crowd.values]
-    sizes = np.array([_upright(images[index]) for index in rows], np.float64).reshape(-1, 2)
-    area = (values[:, 2:] - values[:, :2]).prod(axis=1)
-    edges = np.percentile(np.sqrt(area), [0, 5, 50, 95, 100]).round(1).tolist() if len(values) else []
+    sizes = np.array([upright_size(files[index]) for index in rows.tolist()], np.float64).reshape(-1, 2)
+    areas = (values[:, 2:] - values[:, :2]).prod(axis=1)
+    percentiles = np.percentile(np.sqrt(areas), [0, 5, 50, 95, 100]).round(1).tolist() if len(values) else []
     counts = np.bincount(row, minlength=len(rows))
     return {
         "objects": len(values),
         "crowds": int(crowd.values.sum()),
         "difficult": int(dataset.columns["difficult"].take(rows).values.sum()),
-        "pictures_without": int((np.diff(boxes.offsets) == 0).sum()),
-        "most_in_a_picture": int(counts.max(initial=0)),
-        "side": dict(zip(("min", "5%", "median", "95%", "max"), edges, strict=False)),
-        "small": int((area < SMALL).sum()),
-        "medium": int(((area >= SMALL) & (area <= LARGE)).sum()),
-        "large": int((area > LARGE).sum()),
-        "anchors": overlap_summary(best_anchor_overlap(values, sizes[row], anchors)),
+        "images_without_objects": int((np.diff(boxes.offsets) == 0).sum()),
+        "max_per_image": int(counts.max(initial=0)),
+        "side": dict(zip(("min", "5%", "median", "95%", "max"), percentiles, strict=False)),
+        "small": int((areas < SMALL).sum()),
+        "medium": int(((areas >= SMALL) & (areas <= LARGE)).sum()),
+        "large": int((areas > LARGE).sum()),
+        "anchors": iou_summary(best_anchor_iou(values, sizes[row], anchors)),
     }
 
 
-def _upright(image):
-    """(height, width) as one looks at it."""
-    return (image.width, image.height) if image.orientation >= 5 else (image.height, image.width)
-
-
-def _by(size):
+def _size_text(size: Sequence[int]) -> str:
+    """Return (height, width) as text, width first."""
     return f"{size[1]} x {size[0]}"

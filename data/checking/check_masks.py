@@ -3,121 +3,184 @@
 import dataclasses
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
-from retinue.data.dataset import Ragged
+from retinue.data.checking.file_info import FileInfo, upright_size
+from retinue.data.dataset import Dataset, Ragged
 from retinue.data.decoding.mask_file import COLOR, fitted, mask_values, to_ids, value_name
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
 from retinue.data.storage.content import content_ids
 from retinue.data.void_label import VOID
 
-RARE = 0.0001  # share of the pixels; of a class with fewer, that is worth a word
+RARE_FRACTION = 0.0001  # of all pixels; a class with fewer is reported
+MAX_VALUES = 300  # pixel values in the report's histogram
 
 
 @dataclass
 class MaskReport:
     """What was found out about the masks of a dataset.
 
-    dataset: with the columns `labels` (`Ragged` of int64: the classes in each mask, each once), `pixels` (int64
-    `[n, classes]`: how many of each class) and `mask_id` (what each mask file holds, see `data.content`).
-    bad_files: bool `[n]`, those whose mask can't be used. findings. summary: plain values for the report.
+    Attributes:
+        dataset: The dataset with the columns `labels` (Ragged int64: the classes in each mask, each once), `pixels`
+            (int64 `[n, classes]`: the number of pixels of each class) and `mask_id` (the content id of each mask file,
+            see `data.storage.content`).
+        invalid_files: bool `[n]`, the rows whose mask can't be used.
+        findings: What is wrong or odd.
+        summary: Plain values for the report. `values`: the number of pixels of each value in the masks. `pixels`: the
+            number of pixels of each class. `void`: the number of void pixels.
     """
 
-    dataset: object
-    bad_files: np.ndarray
-    findings: list
-    summary: dict
+    dataset: Dataset
+    invalid_files: np.ndarray
+    findings: list[Finding]
+    summary: dict[str, Any]
 
 
-def check_masks(dataset, images, workers=None):
-    """Look at every mask of a segmentation dataset. images: an `ImageFile` a row. Gives a `MaskReport`.
+@dataclass(frozen=True)
+class _MaskInfo:
+    """What is known of one mask.
 
-    Bad: a mask that is missing, can't be decoded, is a JPEG, has another size than its photo, or a value that is no
-    class. A mask of the stored photo's size is turned with the photo.
+    Attributes:
+        histogram: {pixel value: count}; empty where the mask can't be decoded or its image is invalid.
+        problem: Kind, reason and cure when the mask can't be used.
+        is_rotated: Whether the mask is that of the stored image, which EXIF rotates.
     """
-    count, masks, values = len(dataset.classes), dataset.columns["mask"], dataset.columns["values"]
-    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(workers or usable_cores()) as pool:
-        looked = list(pool.map(lambda row: _look(masks[row], values[row], count, images[row]), range(len(dataset))))
-    bad, findings = np.zeros(len(dataset), bool), []
-    histogram, pixels, void = Counter(), np.zeros((len(dataset), count), np.int64), 0
-    for row, (found, problem, was_turned) in enumerate(looked):
-        file = dataset.files[row]
-        for value, number in (found or {}).items():
-            histogram[value] += number
-        if problem:
-            bad[row] = True
-            kind, reason, cure = problem
-            findings.append(Finding(BAD, kind, file, "", f"{masks[row]}: {reason}", f"left out; {cure}"))
-            continue
-        if found is None:  # the photo is bad, and is told already
-            continue
-        if was_turned:
-            reason = "its mask is drawn on the photo as stored, and EXIF turns it"
-            findings.append(Finding(NOTE, "mask turned by EXIF", file, "", reason, "the mask is turned with it"))
-        elif images[row].orientation != 1 and dataset.format != "tfds":
-            reason = "EXIF turns it, and its mask is taken as drawn on the upright photo"
-            findings.append(Finding(WARNING, "turned by EXIF", file, "", reason, "look at samples.jpg"))
-        raw = np.array(list(found), np.int64)
-        ids, _ = to_ids(raw, values[row], count)
-        numbers = np.array(list(found.values()), np.int64)
-        pixels[row] = np.bincount(ids[ids != VOID], numbers[ids != VOID], minlength=count)[:count]
-        void += int(numbers[ids == VOID].sum())
-        if not pixels[row].sum():
-            reason = "all of its mask is void: there is nothing to learn or to score"
-            findings.append(Finding(WARNING, "all void", file, "", reason, "kept; draw its mask"))
-    labels = Ragged.from_rows([np.flatnonzero(row) for row in pixels], np.int64)
-    columns = {"labels": labels, "pixels": pixels, "mask_id": np.array(content_ids(masks), dtype=object)}
+
+    histogram: dict[int, int] = dataclasses.field(default_factory=dict)
+    problem: tuple[str, str, str] | None = None
+    is_rotated: bool = False
+
+
+def check_masks(dataset: Dataset, files: Sequence[FileInfo], num_workers: int | None = None) -> MaskReport:
+    """Look at every mask of a segmentation dataset.
+
+    Invalid is a mask that is missing, can't be decoded, is a JPEG, has another size than its image, or holds a value
+    that is not a class. A mask of the stored image's size is rotated with the image.
+
+    Args:
+        dataset: The dataset.
+        files: What is known of each image, `[n]`.
+        num_workers: The number of threads, by default the number of cores.
+    """
+    num_classes, masks, values = len(dataset.classes), dataset.columns["mask"], dataset.columns["values"]
+
+    def probe_row(row: int) -> _MaskInfo:
+        return _probe_mask(masks[row], values[row], num_classes, files[row])
+
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(num_workers or usable_cores()) as pool:
+        mask_infos = list(pool.map(probe_row, range(len(dataset))))
+    invalid, findings = np.zeros(len(dataset), bool), list[Finding]()
+    histogram, pixels, void = Counter[int](), np.zeros((len(dataset), num_classes), np.int64), 0
+    for row, info in enumerate(mask_infos):
+        histogram.update(info.histogram)
+        findings += _mask_findings(dataset, row, info, files[row].orientation)
+        if info.problem:
+            invalid[row] = True
+        elif info.histogram:
+            pixels[row], num_void = _count_pixels(info.histogram, values[row], num_classes)
+            void += num_void
+            if not pixels[row].sum():
+                reason = "all of its mask is void: there is nothing to train on or to score"
+                findings.append(Finding(WARNING, "all void", dataset.files[row], "", reason, "kept; draw its mask"))
+    columns = {
+        "labels": Ragged.from_rows([np.flatnonzero(row) for row in pixels], np.int64),
+        "pixels": pixels,
+        "mask_id": np.array(content_ids(masks), dtype=object),
+    }
     total = pixels.sum(axis=0)
-    for index, number in enumerate(total):
-        if 0 < number < RARE * total.sum():
-            reason = f"the class {dataset.classes[index]} has {number / total.sum():.4%} of the pixels"
-            action = "kept; --set train.class_balance=sqrt_weights weighs rare classes"
-            findings.append(Finding(NOTE, "rare class", dataset.source, dataset.classes[index], reason, action))
+    findings += _rare_class_findings(dataset, total)
     summary = {
-        "values": {value_name(value): int(number) for value, number in sorted(histogram.items())[:300]},
+        "values": {value_name(value): int(count) for value, count in sorted(histogram.items())[:MAX_VALUES]},
         "pixels": dict(zip(dataset.classes, total.tolist(), strict=True)),
         "void": void,
     }
-    return MaskReport(dataclasses.replace(dataset, columns=dataset.columns | columns), bad, findings, summary)
+    return MaskReport(dataclasses.replace(dataset, columns=dataset.columns | columns), invalid, findings, summary)
 
 
-def _look(path, values, classes, image):
-    """({pixel value: count} or None, (kind, reason, cure) or None, whether it was turned) of one mask."""
-    if image.bad:
-        return None, None, False
-    size = (image.width, image.height) if image.orientation >= 5 else (image.height, image.width)
+def _mask_findings(dataset: Dataset, row: int, info: _MaskInfo, orientation: int) -> list[Finding]:
+    file = dataset.files[row]
+    if info.problem:
+        kind, reason, cure = info.problem
+        return [Finding(BAD, kind, file, "", f"{dataset.columns['mask'][row]}: {reason}", f"skipped; {cure}")]
+    if not info.histogram:  # the image is invalid, which is reported already
+        return []
+    if info.is_rotated:
+        reason = "its mask is drawn on the image as stored, and EXIF rotates it"
+        return [Finding(NOTE, "mask rotated by EXIF", file, "", reason, "the mask is rotated with it")]
+    if orientation != 1 and dataset.format != "tfds":
+        reason = "EXIF rotates it, and its mask is assumed to be drawn on the upright image"
+        return [Finding(WARNING, "rotated by EXIF", file, "", reason, "check samples.jpg")]
+    return []
+
+
+def _count_pixels(histogram: dict[int, int], values: np.ndarray, num_classes: int) -> tuple[np.ndarray, int]:
+    """Return the number of pixels of each class, int64 `[classes]`, and of void in a mask."""
+    ids, _ = to_ids(np.array(list(histogram), np.int64), values, num_classes)
+    counts = np.array(list(histogram.values()), np.int64)
+    is_void = ids == VOID
+    pixels = np.bincount(ids[~is_void], counts[~is_void], minlength=num_classes)[:num_classes]
+    return pixels.astype(np.int64), int(counts[is_void].sum())
+
+
+def _rare_class_findings(dataset: Dataset, pixels: np.ndarray) -> list[Finding]:
+    """Return a finding for each class with few pixels; pixels: int64 `[classes]`."""
+    findings = []
+    for name, count in zip(dataset.classes, pixels, strict=True):
+        if 0 < count < RARE_FRACTION * pixels.sum():
+            reason = f"the class {name} has {count / pixels.sum():.4%} of the pixels"
+            action = "kept; --set train.class_balance=sqrt_weights gives rare classes more weight"
+            findings.append(Finding(NOTE, "rare class", dataset.source, name, reason, action))
+    return findings
+
+
+def _probe_mask(path: str, values: np.ndarray, num_classes: int, file: FileInfo) -> _MaskInfo:
+    """Decode one mask and compare it with its image and with the classes."""
+    if file.bad:
+        return _MaskInfo()
+    size = upright_size(file)
     try:
         raw = mask_values(path, values[0] >= COLOR)
     except RetinueError as error:
-        return None, _problem(path, error), False
-    found = dict(zip(*(part.tolist() for part in np.unique(raw, return_counts=True)), strict=True))
-    was_turned = raw.shape != size
+        return _MaskInfo(problem=_problem_of(path, error))
+    unique, counts = np.unique(raw, return_counts=True)
+    histogram = dict(zip(unique.tolist(), counts.tolist(), strict=True))
     try:
-        fitted(path, raw, size, image.orientation)
+        fitted(path, raw, size, file.orientation)
     except RetinueError as error:
-        return found, _problem(path, error), False
-    _, unknown = to_ids(np.array(list(found)), values, classes)
-    if unknown.any():
-        odd = [value for value, is_odd in zip(found, unknown, strict=True) if is_odd]
-        share = sum(found[value] for value in odd) / raw.size
-        names = ", ".join(value_name(value) for value in odd[:5]) + (", ..." if len(odd) > 5 else "")
-        what = "ids out of range" if values[0] < COLOR else "unknown colours"
-        reason = f"{share:.1%} of its pixels have values that are no class: {names}"
-        cure = "correct the mask, or name these classes (255 is void)"
-        if values[0] >= COLOR:
-            cure = "correct the mask, or add these colours to the colour table"
-        return found, (what, reason, cure), was_turned
-    return found, None, was_turned
+        return _MaskInfo(histogram, _problem_of(path, error))
+    _, is_unknown = to_ids(unique, values, num_classes)
+    problem = _unknown_values_problem(histogram, unique[is_unknown].tolist(), values) if is_unknown.any() else None
+    return _MaskInfo(histogram, problem, is_rotated=raw.shape != size)
 
 
-def _problem(path, error):
-    """(kind, reason, cure) of a message of mask_file.py: "PATH: REASON; CURE"."""
+def _unknown_values_problem(
+    histogram: dict[int, int], unknown: Sequence[int], values: np.ndarray
+) -> tuple[str, str, str]:
+    """Return kind, reason and cure of a mask with pixel values that are not classes."""
+    fraction = sum(histogram[value] for value in unknown) / sum(histogram.values())
+    names = ", ".join(value_name(value) for value in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+    reason = f"{fraction:.1%} of its pixels have values that are not classes: {names}"
+    if values[0] < COLOR:
+        return "ids out of range", reason, "correct the mask, or name these classes (255 is void)"
+    return "unknown colors", reason, "correct the mask, or add these colors to the color table"
+
+
+def _problem_of(path: str, error: RetinueError) -> tuple[str, str, str]:
+    """Return kind, reason and cure of an error of `mask_file`, whose messages are "PATH: REASON; CURE"."""
     reason, _, cure = str(error).removeprefix(f"{path}: ").partition("; ")
-    kinds = {"JPEG": "mask saved as JPEG", "colours": "coloured mask", "its photo": "sizes differ"}
+    kinds = {
+        "JPEG": "mask saved as JPEG",
+        "colors": "colored mask",
+        "colours": "colored mask",
+        "its image": "sizes differ",
+        "its photo": "sizes differ",
+    }
     kind = next((kind for words, kind in kinds.items() if words in reason), "mask unreadable")
     return kind, reason, cure

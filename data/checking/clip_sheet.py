@@ -4,22 +4,37 @@ from PIL import Image
 
 from retinue.configs.errors import RetinueError
 from retinue.data.checking.contact_sheet import contact_sheet
+from retinue.data.dataset import Dataset
 from retinue.data.decoding.clip_file import Clip, read_frames, span
 
 
-def clip_sheet(dataset):
-    """As `contact_sheet`, of a `Dataset` for video."""
+def clip_sheet(dataset: Dataset) -> Image.Image:
+    """Draw some clips of every class, as `contact_sheet` does.
 
-    def tile(row, side):
-        picture = middle_frame(dataset.files[row], *(float(dataset.columns[name][row]) for name in ("start", "end")))
-        picture.thumbnail((side, side))
-        return picture
+    Args:
+        dataset: A dataset for video.
+    """
 
-    return contact_sheet(dataset, tile)
+    def draw_tile(row: int, side: int) -> Image.Image:
+        start, end = (float(dataset.columns[name][row]) for name in ("start", "end"))
+        image = middle_frame(dataset.files[row], start, end)
+        image.thumbnail((side, side))
+        return image
+
+    return contact_sheet(dataset, draw_tile)
 
 
-def middle_frame(path, start=0.0, end=0.0):
-    """The middle frame of a clip, or of its part in seconds, as a PIL image; a grey one where it can't be read."""
+def middle_frame(path: str, start: float = 0.0, end: float = 0.0) -> Image.Image:
+    """Return the middle frame of a clip.
+
+    Args:
+        path: The video, or the folder of frames.
+        start: Start of the clip in seconds.
+        end: End of the clip in seconds; 0 is the end of the video.
+
+    Returns:
+        The frame; a gray image where it can't be read.
+    """
     try:
         with Clip(path) as clip:
             first, count = span(clip, start, end)

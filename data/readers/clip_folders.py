@@ -1,59 +1,67 @@
-"""Clips in class folders: `DATA/<class>/*.mp4`, or folders of frames in them, perhaps below train, val and test."""
+"""Clips in class folders: `DATA/<class>/*.mp4`, or folders of frames, optionally below train, val and test."""
 
 import itertools
 import os
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import NOTE, WARNING, Finding
-from retinue.data.readers.class_folders import (
+from retinue.data.readers.folders import (
     class_name,
     entries_in,
     files_in,
     folders_in,
-    results_in,
+    result_findings,
     split_folders_in,
 )
 from retinue.data.storage.file_names import SPLIT_NAMES, VIDEO_SUFFIXES, looks_like_image, looks_like_video
 
-LOOKED_AT = 200  # entries of a folder; what it is for shows early, and photos may be millions
-DEPTH = 3  # folders below DATA that are looked into for a video
+MAX_ENTRIES = 200  # of a folder are inspected: the first ones show what it holds, and there may be millions of images
+MAX_DEPTH = 3  # of the folders below DATA in which a video is looked for
 
 
-def has_videos(folder, depth=DEPTH):
-    """Whether there is a video file in `folder` or a few folders down, by a look at the first files of each."""
+def has_videos(folder: str, depth: int = MAX_DEPTH) -> bool:
+    """Return whether there is a video in `folder` or up to `depth` folders down, by the first files of each folder."""
     with os.scandir(folder) as entries:
-        first = list(itertools.islice(entries, LOOKED_AT))
+        first = list(itertools.islice(entries, MAX_ENTRIES))
     if any(looks_like_video(entry.name) and entry.name[0] != "." for entry in first):
         return True
     inner = [entry.path for entry in first if entry.is_dir() and entry.name[0] != "."] if depth else []
     return any(has_videos(path, depth - 1) for path in sorted(inner))
 
 
-def read_clip_folders(folder):
+def read_clip_folders(folder: str | os.PathLike[str]) -> Dataset:
     """Read a folder of class folders into a `Dataset` for video; classes and clips are in sorted order.
 
-    A clip is a video file, or a folder that holds pictures, which are its frames. Raises RetinueError when there is no
-    clip or no class.
+    A clip is a video file, or a folder of images, which are its frames.
+
+    Args:
+        folder: The folder of the class folders, or of the folders of the splits.
+
+    Returns:
+        The dataset, with the columns `label`, `start` and `end`.
+
+    Raises:
+        RetinueError: There is no clip or no class.
     """
     folder = os.fspath(folder)
-    root, findings = _unwrapped(folder), []
+    root, findings = _unwrap(folder), list[Finding]()
     if root != folder:
         findings.append(Finding(NOTE, "folder in a folder", root, "", "the classes are one level down", "read there"))
-    splits = split_folders_in(root)
-    rows, names = [], set()
-    for split, top in (splits or {"": ""}).items():
-        place = os.path.join(root, top) if top else root
-        findings += results_in(place)
-        for name in folders_in(place):
+    rows, names = list[tuple[str, str, str]](), set[str]()  # path, name of the class folder, split
+    for split, split_folder in (split_folders_in(root) or {"": ""}).items():
+        parent = os.path.join(root, split_folder) if split_folder else root
+        findings += result_findings(parent)
+        for name in folders_in(parent):
             names.add(name)
-            rows += [(clip, name, split) for clip in _clips_below(os.path.join(place, name), findings)]
+            rows += [(clip, name, split) for clip in _clips_below(os.path.join(parent, name), findings)]
     if not rows:
         raise RetinueError(
-            f"{folder}: no clips in it; looked for {' '.join(VIDEO_SUFFIXES)} and for folders of frames in folders "
-            "named by class"
+            f"{folder}: there are no clips in it; looked for {' '.join(VIDEO_SUFFIXES)} and for folders of frames in "
+            "folders that are named after the classes"
         )
     classes = sorted({class_name(name) for name in names})
     rows.sort()
@@ -63,9 +71,32 @@ def read_clip_folders(folder):
     )
 
 
-def clip_dataset(source, form, files, labels, classes, splits, findings=(), groups=None, parts=None):
-    """A `Dataset` for video. parts: (starts, ends) in seconds, None for whole clips; an end of 0 is the clip's own."""
-    starts, ends = parts or (np.zeros(len(files)), np.zeros(len(files)))
+def clip_dataset(
+    source: str,
+    source_format: str,
+    files: Sequence[str],
+    labels: Sequence[int],
+    classes: Sequence[str],
+    splits: Sequence[str],
+    findings: Iterable[Finding] = (),
+    groups: Sequence[str] | None = None,
+    times: tuple[Sequence[float], Sequence[float]] | None = None,
+) -> Dataset:
+    """Build a `Dataset` for video.
+
+    Args:
+        source: Where it was read from.
+        source_format: A key of `data.readers.read.TASKS_OF_FORMAT`.
+        files: Path of each clip, `[n]`.
+        labels: Index of each clip's class, `[n]`.
+        classes: The class names.
+        splits: "train", "val", "test" or "" of each clip, `[n]`.
+        findings: What the reader noticed.
+        groups: The group of each clip, `[n]`; clips of one group stay in one split.
+        times: Starts and ends of the clips in seconds, each `[n]`; an end of 0 is the end of the video. None for whole
+            videos.
+    """
+    starts, ends = times or (np.zeros(len(files)), np.zeros(len(files)))
     columns = {
         "label": np.asarray(labels, np.int64),
         "start": np.asarray(starts, np.float32),
@@ -73,43 +104,44 @@ def clip_dataset(source, form, files, labels, classes, splits, findings=(), grou
     }
     return Dataset(
         task="video",
-        files=files,
-        classes=classes,
+        files=np.array(files, dtype=object),
+        classes=tuple(classes),
         columns=columns,
         splits=np.array(splits, dtype=object),
         groups=None if groups is None else np.array(groups, dtype=object),
         source=source,
-        format=form,
+        format=source_format,
         findings=tuple(findings),
     )
 
 
-def _unwrapped(root):
-    """`root`, or the one folder in it that has the class folders, as an archive often unpacks."""
+def _unwrap(root: str) -> str:
+    """Return `root`, or the one folder in it that has the class folders, as an archive often unpacks."""
     while True:
         inner = [os.path.join(root, name) for name in folders_in(root)]
         if len(inner) != 1 or os.path.basename(inner[0]).lower() in SPLIT_NAMES or has_videos(root, 0):
             return root
         below = [os.path.join(inner[0], name) for name in folders_in(inner[0])]
-        if len(below) < 2 or has_videos(inner[0], 0) or any(map(_is_clip, below)):
+        if len(below) < 2 or has_videos(inner[0], 0) or any(map(_has_frames, below)):
             return root
         root = inner[0]
 
 
-def _is_clip(folder):
+def _has_frames(folder: str) -> bool:
     return any(looks_like_image(name) for name in files_in(folder))
 
 
-def _clips_below(folder, findings):
+def _clips_below(folder: str, findings: list[Finding]) -> Iterator[str]:
+    """Yield the path of every video file and every folder of frames below `folder`."""
     for name in files_in(folder):
         file = os.path.join(folder, name)
         if looks_like_video(name):
             yield file
         elif not looks_like_image(name):
-            findings.append(Finding(WARNING, "not used", file, "", "not a video", "passed over"))
+            findings.append(Finding(WARNING, "not used", file, "", "not a video", "ignored"))
     for entry in sorted(entries_in(folder), key=lambda entry: entry.name):
         if entry.is_dir():
-            if _is_clip(entry.path):
+            if _has_frames(entry.path):
                 yield entry.path
             else:
                 yield from _clips_below(entry.path, findings)

@@ -1,69 +1,69 @@
-"""A table of pairs: a CSV with the columns `file,mask`, and, if wanted, `split` and `group`."""
+"""A table of images and masks: a CSV with the columns `file` and `mask`, and optionally `split` and `group`."""
 
 import os
 
 import numpy as np
 
-from retinue.configs.errors import RetinueError
-from retinue.data.readers.labels_csv import and_more, file_path, records
+from retinue.data.dataset import Dataset
 from retinue.data.readers.mask_classes import classes_of
 from retinue.data.readers.mask_folders import mask_dataset
-from retinue.data.storage.file_names import SPLIT_NAMES
+from retinue.data.readers.table import (
+    BrokenLine,
+    Row,
+    Table,
+    read_header,
+    refuse_broken_lines,
+    refuse_empty_table,
+    refuse_missing_files,
+    resolve_path,
+)
 
-COLUMNS = ("file", "mask", "split", "group")
+
+def is_masks_csv(path: str) -> bool:
+    """Return whether the header of a table names `file` and `mask`."""
+    header, _ = read_header(path)
+    return {"file", "mask"} <= set(header)
 
 
-def is_masks_csv(path):
-    """Whether the header of a table names `file` and `mask`."""
-    _, header = next(records(path), (1, []))
-    return {"file", "mask"} <= {name.strip().lower() for name in header}
+def read_masks_csv(path: str | os.PathLike[str]) -> Dataset:
+    """Read a CSV of images and masks into a `Dataset` for segmentation, in the order of its lines.
 
+    The file with the class names (see `mask_classes.classes_of`) is looked for in the folder of the table.
 
-def read_masks_csv(path):
-    """Read a CSV of pairs into a `Dataset` for segmentation, in the order of its lines.
+    Args:
+        path: The table; see `data.readers.table` for how it may be written.
 
-    Paths are relative to the CSV's folder, where also the file with the class names is looked for (see
-    `mask_classes.classes_of`). Raises RetinueError with the line for what can't be understood.
+    Returns:
+        The dataset, with the columns `mask` and `values`.
+
+    Raises:
+        RetinueError: The table or the class names can't be understood. The message names the line.
     """
     path = os.fspath(path)
-    lines = records(path)
-    _, header = next(lines, (1, []))
-    lower = [name.strip().lower() for name in header]
-    place = {name: lower.index(name) for name in COLUMNS if name in lower}
-    folder, rows, wrong = os.path.dirname(path), {}, []
-    for line, cells in lines:
-        if not any(cell.strip() for cell in cells):
-            continue
-        value = {name: cells[index].strip() if index < len(cells) else "" for name, index in place.items()}
-        split = value.get("split", "").lower()
-        reason = None
-        if len(cells) != len(header):
-            reason = f"{len(cells)} values, but the header names {len(header)} columns"
-        elif not value["file"] or not value["mask"]:
-            reason = f"the {'mask' if value['file'] else 'file'} is empty"
-        elif split and split not in SPLIT_NAMES:
-            reason = f"unknown split {value['split']!r}, not train, val or test"
-        elif value["file"] in rows:
-            reason = f"{value['file']} is there twice"
-        if reason:
-            wrong.append((line, reason))
-        else:
-            rows[value["file"]] = value | {"split": SPLIT_NAMES.get(split, "")}
-    if wrong:
-        line, reason = wrong[0]
-        raise RetinueError(f"{path} line {line}: {reason}{and_more(wrong)}; correct it")
-    if not rows:
-        raise RetinueError(f"{path}: no lines below the header")
-    files = [file_path(folder, value["file"]) for value in rows.values()]
-    masks = [file_path(folder, value["mask"]) for value in rows.values()]
-    if not any(os.path.exists(file) for file in files):
-        raise RetinueError(
-            f"{path}: none of its {len(files):,} files exists, the first would be {files[0]}; "
-            "paths are relative to the folder of the CSV"
-        )
-    findings = []
-    classes, values = classes_of(path, [folder or "."], masks, findings)
-    groups = [value.get("group", "") for value in rows.values()]
-    groups = np.array(groups, dtype=object) if any(groups) else None
-    splits = [value["split"] for value in rows.values()]
-    return mask_dataset(path, "mask csv", files, masks, splits, classes, values, findings, groups)
+    table = Table(path, ("file", "mask"), ("split", "group"), non_empty=("file", "mask"))
+    rows: dict[str, Row] = {}
+    repeated: list[BrokenLine] = []
+    for row in table:
+        first = rows.setdefault(row["file"], row)
+        if first is not row:
+            reason = f"{row['file']} is already listed in line {first.line}"
+            repeated.append(BrokenLine(row.line, "repeated file", reason, "remove one of the lines"))
+    refuse_broken_lines(path, table.broken_lines + repeated)
+    refuse_empty_table(path, rows)
+    files = [resolve_path(path, row["file"]) for row in rows.values()]
+    masks = [resolve_path(path, row["mask"]) for row in rows.values()]
+    refuse_missing_files(path, files)
+    findings = list(table.findings)
+    classes, values = classes_of(path, [os.path.dirname(path) or "."], masks, findings)
+    groups = [row["group"] for row in rows.values()]
+    return mask_dataset(
+        path,
+        "masks csv",
+        files,
+        masks,
+        [row["split"] for row in rows.values()],
+        classes,
+        values,
+        findings,
+        np.array(groups, dtype=object) if any(groups) else None,
+    )

@@ -1,86 +1,122 @@
-"""Objects with boxes: the columns that every detection reader gives, made in one place.
+"""Objects with boxes: the columns that every detection reader fills, built in one function.
 
-`boxes` Ragged float32 `[m, 4]`: x1, y1, x2, y2 in pixels of the upright picture, x2 and y2 exclusive.
-`labels` Ragged int64 `[m]`.
-`crowd` Ragged bool `[m]`: the box is around many objects, and is neither learnt nor counted.
-`difficult` Ragged bool `[m]`: VOC's mark for objects that its scores pass over.
-`object_id` Ragged int64 `[m]`: where the box is written, for messages (`object_place`): COCO's annotation id, VOC's
-number of the object in its file, or the line in YOLO's file or in the table.
-`place`: str objects `[n]`, where the picture is written, for messages: "image 7 of boxes.json", "line 3", or the path
-of its own XML or label file, relative to the source; "" where it is not known.
-`image_id`: the picture's id in its source, int64 or str objects `[n]`.
-`size`: int32 `[n, 2]`, height and width that the annotation gives, 0 where it gives none.
-`area` Ragged float32 `[m]`: COCO's area of the object's mask, where the source is COCO.
+- `boxes`: Ragged float32 `[m, 4]`, x1, y1, x2, y2 in pixels of the upright image; x2 and y2 are exclusive.
+- `labels`: Ragged int64 `[m]`.
+- `crowd`: Ragged bool `[m]`: the box surrounds many objects; it is neither trained on nor scored.
+- `difficult`: Ragged bool `[m]`: Pascal VOC's flag for objects that its scores ignore.
+- `object_id`: Ragged int64 `[m]`: which object of its source it is, for messages (`object_location`): COCO's annotation
+  id, the number of the object in a VOC file, or the line in a YOLO file or in a table.
+- `location`: str objects `[n]`: where the image is listed, for messages: "image 7 of boxes.json", "line 3", or the path
+  of its own XML or label file relative to the source; "" where it is not known.
+- `image_id`: the id of the image in its source, int64 or str objects `[n]`.
+- `size`: int32 `[n, 2]`, height and width that the annotation gives, 0 where it gives none.
+- `area`: Ragged float32 `[m]`: COCO's area of the object's mask in pixels, where the source is COCO.
 """
 
 import os
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from retinue.data.dataset import Ragged
+from retinue.data.dataset import Columns, Dataset, Ragged
 
-PLACES = {
-    "coco": "annotation {}",
-    "voc": "object {} of {place}",
-    "yolo": "line {} of {place}",
-    "boxes csv": "line {}",
-    "tfds": "object {}",
+OBJECT_LOCATIONS = {
+    "coco": "annotation {id}",
+    "voc": "object {id} of {location}",
+    "yolo": "line {id} of {location}",
+    "boxes csv": "line {id}",
+    "tfds": "object {id}",
 }
 
 
 def object_columns(
-    rows, boxes, labels, object_id, image_id, *, place=None, crowd=None, difficult=None, size=None, area=None
-):
-    """The columns of a detection dataset from flat arrays of objects in any order.
+    rows: ArrayLike,
+    boxes: ArrayLike,
+    labels: ArrayLike,
+    object_id: ArrayLike,
+    image_id: Sequence[Any],
+    *,
+    location: Iterable[str] | None = None,
+    crowd: ArrayLike | None = None,
+    difficult: ArrayLike | None = None,
+    size: ArrayLike | None = None,
+    area: ArrayLike | None = None,
+) -> Columns:
+    """Build the columns of a detection dataset from flat arrays of objects in any order.
 
-    rows: int `[m]`, the file of each object; boxes `[m, 4]`, labels, object_id, crowd, difficult, area `[m]`;
-    image_id, place `[n]`; size `[n, 2]`. Objects keep their order within a file.
+    Objects keep their order within an image.
+
+    Args:
+        rows: int `[m]`, the row of each object's image.
+        boxes: float `[m, 4]`, x1, y1, x2, y2 in pixels of the upright image.
+        labels: int `[m]`.
+        object_id: int `[m]`.
+        image_id: int or str `[n]`.
+        location: str `[n]`, by default "".
+        crowd: bool `[m]`, by default false.
+        difficult: bool `[m]`, by default false.
+        size: int `[n, 2]`, by default 0.
+        area: float `[m]`; without it there is no column `area`.
+
+    Returns:
+        The columns that the module describes.
     """
     count, rows = len(image_id), np.asarray(rows, np.int64)
     order = np.argsort(rows, kind="stable")
     offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=count))]).astype(np.int64)
 
-    def column(values, dtype, width=()):
-        values = np.zeros(len(rows), dtype) if values is None else np.asarray(values, dtype).reshape(-1, *width)
-        return Ragged(values[order], offsets)
+    def column(values: ArrayLike | None, dtype: type, width: tuple[int, ...] = ()) -> Ragged:
+        array: np.ndarray = np.zeros(len(rows), dtype)
+        if values is not None:
+            array = np.asarray(values, dtype).reshape(-1, *width)
+        return Ragged(array[order], offsets)
 
-    if size is None:
-        size = np.zeros((count, 2), np.int32)
-    columns = {
+    columns: Columns = {
         "boxes": column(boxes, np.float32, (4,)),
         "labels": column(labels, np.int64),
         "crowd": column(crowd, bool),
         "difficult": column(difficult, bool),
         "object_id": column(object_id, np.int64),
-        "image_id": _ids(image_id),
-        "place": np.array([""] * count if place is None else list(place), object),
-        "size": np.asarray(size, np.int32).reshape(count, 2),
+        "image_id": _id_array(image_id),
+        "location": np.array([""] * count if location is None else list(location), object),
+        "size": np.asarray(np.zeros((count, 2)) if size is None else size, np.int32).reshape(count, 2),
     }
     return columns if area is None else columns | {"area": column(area, np.float32)}
 
 
-def object_place(form, object_id, place=""):
-    """Where an object is written, in words, for messages: "annotation 17", "line 3 of labels/a.txt".
+def object_location(source_format: str, object_id: int, image_location: str = "") -> str:
+    """Return where an object is written, for messages: "annotation 17", "line 3 of labels/a.txt".
 
-    place: that of its picture.
+    Args:
+        source_format: The format of the dataset, a key of `OBJECT_LOCATIONS`.
+        object_id: The object's value in the column `object_id`.
+        image_location: The value of its image in the column `location`.
     """
-    return PLACES[form].format(object_id, place=place)
+    return OBJECT_LOCATIONS[source_format].format(id=object_id, location=image_location)
 
 
-def relative_place(path, source):
-    """The path of an annotation file as messages say it: relative to the source, a folder or a file in one."""
+def relative_location(path: str, source: str) -> str:
+    """Return the path of an annotation file as messages show it: relative to `source`, a folder or a file in one."""
     folder = source if os.path.isdir(source) else os.path.dirname(source)
     return os.path.relpath(path, folder or ".")
 
 
-def keep_objects(dataset, kept):
-    """The columns of `dataset` with those objects alone for which `kept`, bool `[m]`, is true."""
+def keep_objects(dataset: Dataset, keep: np.ndarray) -> Columns:
+    """Return the columns of a detection dataset with some of its objects.
+
+    Args:
+        dataset: The dataset.
+        keep: bool `[m]`, whether each object stays.
+    """
     return {
-        name: column.filter_values(kept) if isinstance(column, Ragged) else column
+        name: column.filter_values(keep) if isinstance(column, Ragged) else column
         for name, column in dataset.columns.items()
     }
 
 
-def _ids(values):
-    whole = all(isinstance(value, int | np.integer) for value in values)
-    return np.array(values, np.int64 if whole else object)
+def _id_array(values: Sequence[Any]) -> np.ndarray:
+    """Return ids as int64 where all are whole numbers, else as objects."""
+    all_whole = all(isinstance(value, int | np.integer) for value in values)
+    return np.array(values, np.int64 if all_whole else object)

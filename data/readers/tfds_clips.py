@@ -2,70 +2,97 @@
 
 import json
 import logging
-import os
+from pathlib import Path
+from typing import Any
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.data.decoding.image_file import format_of
+from retinue.data.dataset import Dataset
 from retinue.data.readers.clip_folders import clip_dataset
-from retinue.data.readers.tfds_source import builder_of, label_field, unused_splits, write_once, written_out
+from retinue.data.readers.tfds_source import (
+    builder_of,
+    find_field,
+    image_suffix,
+    num_records,
+    paths_in,
+    records_of,
+    unused_split_findings,
+    used_splits,
+    write_dataset_once,
+    write_if_missing,
+)
 from retinue.data.storage.atomic_files import atomic_write
 from retinue.data.storage.file_names import SPLIT_NAMES
 
 logger = logging.getLogger(__name__)
 
 
-def has_video(source):
-    """Whether the dataset has a field of type `Video`."""
-    return _video_field(builder_of(source).info.features) is not None
+def has_video(source: str) -> bool:
+    """Return whether the dataset has a field of type `Video`.
+
+    Raises:
+        UsageError: There is no such dataset.
+    """
+    return _find_video_field(builder_of(source).info.features) is not None
 
 
-def read_tfds_clips(source):
+def read_tfds_clips(source: str) -> Dataset:
     """Read `tfds:NAME` into a `Dataset` for video.
 
-    The clip is the field of type `Video`, the label that of type `ClassLabel`. The frames are written, their bytes as
-    they are, as a folder a clip into `~/.cache/retinue/tfds` ($RETINUE_CACHE); a run that was broken off goes on where
-    it stopped. The splits train, validation and test are taken.
-    Raises UsageError for a dataset without clip or label, RetinueError when it can't be had.
+    The clip is the field of type `Video`, the label that of type `ClassLabel`. The bytes of the frames are written
+    unchanged, with a folder for each clip, into `~/.cache/retinue/tfds` ($RETINUE_CACHE). If the job is killed in
+    between, it continues from the last file. The splits train, validation and test are read.
+
+    Args:
+        source: The name of the dataset, after `tfds:`.
+
+    Raises:
+        UsageError: There is no such dataset, or it has no video or no label.
+        RetinueError: The dataset can't be downloaded or written, or no clip has a label.
     """
     builder = builder_of(source)
-    video = _video_field(builder.info.features)
+    features = builder.info.features
+    video = _find_video_field(features)
     if video is None:
-        raise UsageError(f"{source}: has no video; its fields are {', '.join(builder.info.features)}")
-    label = label_field(source, builder.info.features)
-    folder, listed = written_out(
-        source, builder, "clips.json", lambda index: _write_out(source, builder, video, label, index)
+        raise UsageError(f"{source}: this dataset has no video; its fields are {', '.join(features)}")
+    label = find_field(source, features, "label", "classification")
+    folder, index = write_dataset_once(
+        source, builder, "clips.json", lambda path: _write_clips(source, builder, video, label, path)
     )
-    if not listed["files"]:
-        raise RetinueError(f"{source}: no labelled clips in train, validation or test")
-    findings = unused_splits(source, builder)
-    files = [os.path.join(folder, name) for name in listed["files"]]
-    return clip_dataset(source, "tfds", files, listed["labels"], listed["classes"], listed["splits"], findings)
+    if not index["files"]:
+        raise RetinueError(f"{source}: there are no labeled clips in train, validation or test")
+    findings = unused_split_findings(source, builder)
+    files = paths_in(folder, index["files"])
+    return clip_dataset(source, "tfds", files, index["labels"], index["classes"], index["splits"], findings)
 
 
-def _video_field(features):
+def _find_video_field(features: Any) -> str | None:
     import tensorflow_datasets as tfds
 
     return next((name for name, feature in features.items() if isinstance(feature, tfds.features.Video)), None)
 
 
-def _write_out(source, builder, video, label, index):
-    import tensorflow_datasets as tfds
+def _write_clips(source: str, builder: Any, video: str, label: str, index_path: Path) -> None:
+    """Write the frames of every clip into a folder of its own, then the index.
 
-    folder, rows = index.parent, {"files": [], "labels": [], "splits": []}
-    splits = [name for name in builder.info.splits if name in SPLIT_NAMES]
-    total = sum(builder.info.splits[name].num_examples for name in splits)
-    logger.info(f"{source}: writing the frames of {total:,} clips to {folder}, once")
-    for split in splits:
-        records = builder.as_dataset(split=split, shuffle_files=False, decoders={video: tfds.decode.SkipDecoding()})
-        for number, record in enumerate(records):
+    Args:
+        source: For messages.
+        builder: The dataset's builder.
+        video: The name of the clip's field.
+        label: The name of the label's field.
+        index_path: Where the index is written.
+    """
+    folder = index_path.parent
+    rows: dict[str, list[Any]] = {"files": [], "labels": [], "splits": []}
+    logger.info(f"{source}: writing the frames of {num_records(builder):,} clips to {folder}, once")
+    for split in used_splits(builder):
+        for number, record in records_of(builder, split, video):
             if int(record[label]) < 0:
                 continue
             name = f"{split}/{number:07d}"
             (folder / name).mkdir(parents=True, exist_ok=True)
-            for place, content in enumerate(record[video].numpy()):
-                ending = (format_of(content) or "bin").lower()
-                write_once(folder / name / f"{place:06d}.{ending}", content)
+            for frame, content in enumerate(record[video].numpy()):
+                write_if_missing(folder / name / f"{frame:06d}.{image_suffix(content)}", content)
             rows["files"].append(name)
             rows["labels"].append(int(record[label]))
             rows["splits"].append(SPLIT_NAMES[split])
-    atomic_write(index, json.dumps(rows | {"classes": builder.info.features[label].names}))
+    atomic_write(index_path, json.dumps(rows | {"classes": builder.info.features[label].names}))

@@ -1,81 +1,104 @@
-"""`tfds:NAME` with a mask: pictures and masks of tensorflow_datasets, written out as files once."""
+"""`tfds:NAME` with a mask: images and masks of tensorflow_datasets, written out as files once."""
 
 import json
 import logging
-import os
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from retinue.configs.errors import UsageError
-from retinue.data.decoding.image_file import format_of
+from retinue.data.dataset import Dataset
 from retinue.data.readers.mask_classes import classes_of
 from retinue.data.readers.mask_folders import mask_dataset
-from retinue.data.readers.tfds_source import builder_of, unused_splits, write_once, written_out
+from retinue.data.readers.tfds_source import (
+    builder_of,
+    image_suffix,
+    num_records,
+    paths_in,
+    records_of,
+    unused_split_findings,
+    used_splits,
+    write_dataset_once,
+    write_if_missing,
+)
 from retinue.data.storage.atomic_files import atomic_path, atomic_write
 from retinue.data.storage.file_names import SPLIT_NAMES
 
 logger = logging.getLogger(__name__)
 
-PREFERRED = ("segmentation_mask", "mask", "segmentation_label", "label", "segmentation")
+PREFERRED_FIELDS = ("segmentation_mask", "mask", "segmentation_label", "label", "segmentation")
 
 
-def read_tfds_masks(source):
+def read_tfds_masks(source: str) -> Dataset:
     """Read `tfds:NAME` into a `Dataset` for segmentation.
 
-    The picture is the field of type `Image` with three channels, the mask the `Image` or `LabeledImage` with one (of
-    several, the one with the usual name). Names are those of a `LabeledImage`; else classes are the values in the
-    masks. They are written, the pictures' bytes as they are and the masks as PNG, into `~/.cache/retinue/tfds`
-    ($RETINUE_CACHE). The splits train, validation and test are taken.
-    Raises UsageError for a dataset without picture or mask, RetinueError when it can't be had.
+    The image is the field of type `Image` with three channels. The mask is the `Image` or `LabeledImage` with one
+    channel; of several, the one with the usual name. The class names are those of a `LabeledImage`; without them the
+    classes are the values in the masks. The bytes of the images, unchanged, and the masks as PNG are written into
+    `~/.cache/retinue/tfds` ($RETINUE_CACHE). The splits train, validation and test are read.
+
+    Args:
+        source: The name of the dataset, after `tfds:`.
+
+    Raises:
+        UsageError: There is no such dataset, or it has no image or no mask.
+        RetinueError: The dataset can't be downloaded or written.
     """
     builder = builder_of(source)
-    image, mask = _fields(source, builder.info.features)
-    folder, listed = written_out(
-        source, builder, "masks.json", lambda index: _write_out(source, builder, image, mask, index)
+    image, mask = _find_fields(source, builder.info.features)
+    folder, index = write_dataset_once(
+        source, builder, "masks.json", lambda path: _write_masks(source, builder, image, mask, path)
     )
-    findings = unused_splits(source, builder)
-    masks = [os.path.join(folder, name) for name in listed["masks"]]
-    names = listed["names"]
-    if names:
-        classes, values = tuple(names), np.arange(len(names))
+    findings = unused_split_findings(source, builder)
+    masks = paths_in(folder, index["masks"])
+    if index["names"]:
+        classes, values = tuple(index["names"]), np.arange(len(index["names"]))
     else:
         classes, values = classes_of(source, [], masks, findings)
-    files = [os.path.join(folder, name) for name in listed["files"]]
-    return mask_dataset(source, "tfds", files, masks, listed["splits"], classes, values, findings)
+    files = paths_in(folder, index["files"])
+    return mask_dataset(source, "tfds", files, masks, index["splits"], classes, values, findings)
 
 
-def _fields(source, features):
-    """The names of the picture's and the mask's field."""
+def _find_fields(source: str, features: Any) -> tuple[str, str]:
+    """Return the names of the image's and the mask's field."""
     import tensorflow_datasets as tfds
 
-    pictures, masks = [], []
+    images: list[str] = []
+    masks: list[str] = []
     for name, feature in features.items():
         if isinstance(feature, tfds.features.Image):
-            one = isinstance(feature, tfds.features.LabeledImage) or feature.shape[-1] == 1
-            (masks if one else pictures).append(name)
-    chosen = [name for name in PREFERRED if name in masks] or masks
-    if not pictures or not chosen or (len(masks) > 1 and chosen == masks):
-        have = ", ".join(features)
-        raise UsageError(f"{source}: segmentation needs a picture and a mask; its fields are {have}")
-    return "image" if "image" in pictures else pictures[0], chosen[0]
+            is_mask = isinstance(feature, tfds.features.LabeledImage) or feature.shape[-1] == 1
+            (masks if is_mask else images).append(name)
+    chosen = [name for name in PREFERRED_FIELDS if name in masks] or masks
+    if not images or not chosen or (len(masks) > 1 and chosen == masks):
+        raise UsageError(
+            f"{source}: a dataset for segmentation needs an image and a mask; its fields are {', '.join(features)}"
+        )
+    return "image" if "image" in images else images[0], chosen[0]
 
 
-def _write_out(source, builder, image, mask, index):
-    import tensorflow_datasets as tfds
+def _write_masks(source: str, builder: Any, image: str, mask: str, index_path: Path) -> None:
+    """Write every image and every mask into a file of its own, then the index.
 
-    folder, rows = index.parent, {"files": [], "masks": [], "splits": []}
-    splits = [name for name in builder.info.splits if name in SPLIT_NAMES]
-    total = sum(builder.info.splits[name].num_examples for name in splits)
-    logger.info(f"{source}: writing {total:,} photos and masks to {folder}, once")
-    for split in splits:
+    Args:
+        source: For messages.
+        builder: The dataset's builder.
+        image: The name of the image's field.
+        mask: The name of the mask's field.
+        index_path: Where the index is written.
+    """
+    folder = index_path.parent
+    rows: dict[str, list[str]] = {"files": [], "masks": [], "splits": []}
+    logger.info(f"{source}: writing {num_records(builder):,} images and masks to {folder}, once")
+    for split in used_splits(builder):
         (folder / split).mkdir(parents=True, exist_ok=True)
-        records = builder.as_dataset(split=split, shuffle_files=False, decoders={image: tfds.decode.SkipDecoding()})
-        for number, record in enumerate(records):
+        for number, record in records_of(builder, split, image):
             content = record[image].numpy()
             name = f"{split}/{number:07d}"
-            file = f"{name}.{(format_of(content) or 'bin').lower()}"
-            write_once(folder / file, content)
+            file = f"{name}.{image_suffix(content)}"
+            write_if_missing(folder / file, content)
             with atomic_path(folder / f"{name}_mask.png") as temporary:
                 pixels = record[mask].numpy()[:, :, 0]
                 Image.fromarray(pixels.astype(np.uint8 if pixels.max() < 256 else np.uint16)).save(temporary, "PNG")
@@ -84,4 +107,4 @@ def _write_out(source, builder, image, mask, index):
             rows["splits"].append(SPLIT_NAMES[split])
     feature = builder.info.features[mask]
     names = list(feature.names) if getattr(feature, "names", None) else None
-    atomic_write(index, json.dumps(rows | {"names": names}))
+    atomic_write(index_path, json.dumps(rows | {"names": names}))

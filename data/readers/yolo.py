@@ -1,7 +1,9 @@
-"""YOLO's text files: a line `class cx cy width height` an object, as shares of the picture, and a data.yaml."""
+"""YOLO's text files: a line `class cx cy width height` for each object, as fractions of the image, and a data.yaml."""
 
 import os
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import yaml
@@ -11,91 +13,104 @@ from retinue.configs.machine import usable_cores
 from retinue.data.dataset import Dataset
 from retinue.data.decoding.image_file import image_size
 from retinue.data.finding import BAD, NOTE, Finding
-from retinue.data.readers.objects import object_columns, object_place, relative_place
+from retinue.data.readers.objects import object_columns, object_location, relative_location
 from retinue.data.storage.file_names import SPLIT_NAMES, looks_like_image
 
-USUAL = ("data.yaml", "data.yml")
-MOST_SHARE = 1.5  # a share of a picture above this is none; a box may reach out a little, that is for the check
+YAML_NAMES = ("data.yaml", "data.yml")
+MAX_FRACTION = 1.5  # above it a number is not a fraction of an image; a box may reach out a little, the check sees it
+
+Line = tuple[float | None, ...]  # the numbers of a line; (None,) for a line that is not numbers
+ClassNames = dict[int, str]
 
 
-def yolo_yaml(folder):
-    """The data.yaml of a folder, or its first YAML file that names classes and pictures; None when there is none."""
+def yolo_yaml(folder: str) -> str | None:
+    """Return the data.yaml of a folder, or its first YAML file that names classes and images, or None."""
     names = [name for name in sorted(os.listdir(folder)) if name.lower().endswith((".yaml", ".yml"))]
-    names.sort(key=lambda name: name.lower() not in USUAL)
-    return next((path for name in names if _is_data_yaml(path := os.path.join(folder, name))), None)
+    names.sort(key=lambda name: name.lower() not in YAML_NAMES)
+    paths = [os.path.join(folder, name) for name in names]
+    return next((path for path in paths if _is_data_yaml(path)), None)
 
 
-def is_yolo_folder(folder):
-    """Whether there is a data.yaml, or pictures below `images` and text files below `labels`."""
+def is_yolo_folder(folder: str) -> bool:
+    """Return whether there is a data.yaml, or images below `images` and text files below `labels`."""
     if yolo_yaml(folder):
         return True
     inner = [os.path.join(folder, name) for name in ("images", "labels")]
-    return all(map(os.path.isdir, inner)) and any(name.endswith(".txt") for name in _below(inner[1]))
+    return all(map(os.path.isdir, inner)) and any(name.endswith(".txt") for name in _files_below(inner[1]))
 
 
-def read_yolo(source):
+def read_yolo(source: str | os.PathLike[str]) -> Dataset:
     """Read a YOLO data.yaml, or its folder, into a `Dataset` for detection.
 
-    The yaml's `names` is a list, or a dict by number (without it `classes.txt` beside it names them, or nothing, and
-    their numbers are their names); `train`, `val` and `test` are folders of pictures, text files of
-    paths, or lists of such. Without a yaml the pictures are those below `images`, with names from `classes.txt`.
-    The labels of `a/images/b.jpg` are in `a/labels/b.txt`, or beside the picture; without such a file, or with an empty
-    one, it has no objects. A line with more numbers is a polygon: the box around it is taken.
-    The numbers are shares of the upright picture, whose header is read for its size. Raises RetinueError when the yaml
-    can't be understood or no picture is there; a line that can't be understood is a finding.
+    The YAML's `names` is a list, or a dict from number to name. Without it `classes.txt` beside it names the classes;
+    without that, their numbers are their names. `train`, `val` and `test` are folders of images, text files of paths,
+    or lists of such. Without a YAML file the images are those below `images`, with class names from `classes.txt`. The
+    labels of `a/images/b.jpg` are in `a/labels/b.txt`, or beside the image. Without such a file, or with an empty one,
+    the image has no objects. A line with more numbers is a polygon: the box around it is taken. The numbers are
+    fractions of the upright image, whose header is read for its size. A line that can't be understood is a finding.
+
+    Args:
+        source: The data.yaml, or the folder.
+
+    Raises:
+        RetinueError: The YAML file can't be understood, there is no image, or no image has a label file.
     """
     source = os.fspath(source)
     settings = yolo_yaml(source) if os.path.isdir(source) else source
     if settings:
         names, listed = _read_yaml(settings)
-        names = names or _names_of(os.path.dirname(settings))
+        names = names or _read_class_names(os.path.dirname(settings))
     else:
-        names, listed = _names_of(source), _pictures(os.path.join(source, "images"), source)
-        listed = [(file, _split_in(os.path.relpath(file, source))) for file in listed]
+        names = _read_class_names(source)
+        images = _images_of(os.path.join(source, "images"), source)
+        listed = [(file, _split_in(os.path.relpath(file, source))) for file in images]
     if not listed:
-        raise RetinueError(f"{source}: no pictures; correct the paths train and val in {settings or 'the folder'}")
+        raise RetinueError(
+            f"{source}: there are no images; correct the paths train and val in {settings or 'the folder'}"
+        )
     files, splits = [file for file, _ in listed], [split for _, split in listed]
     if not any(split == "train" for split in splits):
         splits = [""] * len(splits)
     with ThreadPoolExecutor(usable_cores()) as pool:
-        labels = list(pool.map(_read_labels, files))
-        sizes = list(pool.map(_size, files))
-    findings, objects = [], []
-    places = [relative_place(label_file(file), source) for file in files]
+        lines_of = list(pool.map(_read_labels, files))
+        sizes = list(pool.map(_upright_size, files))
+    num_without = sum(lines is None for lines in lines_of)
+    if num_without == len(files):
+        raise RetinueError(f"{source}: none of the {len(files):,} images has a label file; {_label_cure(files[0])}")
+    findings: list[Finding] = []
     if names is None:
-        largest = max((entry[0] for entries in labels for entry in entries or () if len(entry) > 1), default=0)
-        names = {number: str(number) for number in range(int(largest) + 1)}
-        lacking = "no names in it" if settings else "no data.yaml"
-        reason = f"nothing names the classes ({lacking}, no classes.txt)"
-        file = settings or source
-        findings.append(Finding(NOTE, "no class names", file, "", reason, "their numbers are taken as names"))
+        names = _number_names(lines_of)
+        what_is_missing = "no names in it" if settings else "no data.yaml"
+        reason = f"nothing names the classes ({what_is_missing}, no classes.txt)"
+        findings.append(
+            Finding(NOTE, "no class names", settings or source, "", reason, "their numbers are taken as names")
+        )
     label_of = {number: index for index, number in enumerate(names)}
-    for row, (file, entries, (height, width)) in enumerate(zip(files, labels, sizes, strict=True)):
-        for line, entry in enumerate(entries or (), 1):
-            if not entry:
+    locations = [relative_location(label_file(file), source) for file in files]
+    objects: list[tuple[int, np.ndarray, int, int]] = []  # row of the image, corners, label, line
+    for row, (file, lines, (height, width)) in enumerate(zip(files, lines_of, sizes, strict=True)):
+        for number, line in enumerate(lines or (), 1):
+            if not line:
                 continue
-            problem = _problem(entry, label_of)
+            problem = _problem(line, label_of)
             if problem:
-                item = object_place("yolo", line, places[row])
+                item = object_location("yolo", number, locations[row])
                 kind, reason, cure = problem
-                findings.append(Finding(BAD, kind, file, item, f"{item}: {reason}", f"left out; {cure}"))
+                findings.append(Finding(BAD, kind, file, item, f"{item}: {reason}", f"skipped; {cure}"))
                 continue
-            corners = _corners(entry) * np.array([width, height] * 2)
-            objects.append((row, corners, label_of[int(entry[0])], line))
-    unlabelled = sum(entries is None for entries in labels)
-    if unlabelled == len(files):
-        raise RetinueError(f"{source}: none of the {len(files):,} pictures has a label file; {_cure(files[0])}")
-    if unlabelled:
-        reason = f"{unlabelled:,} of {len(files):,} pictures have no label file"
-        findings.append(Finding(NOTE, "no label file", source, "", reason, "taken as pictures without objects"))
-    findings += _without_picture(files, source)
-    rows, boxes, classes, lines = zip(*objects, strict=True) if objects else ((),) * 4
+            corners = _corners(line) * np.array([width, height] * 2)
+            objects.append((row, corners, label_of[int(line[0] or 0)], number))
+    if num_without:
+        reason = f"{num_without:,} of {len(files):,} images have no label file"
+        findings.append(Finding(NOTE, "no label file", source, "", reason, "taken as images without objects"))
+    findings += _labels_without_image(files, source)
+    rows, boxes, labels, line_numbers = zip(*objects, strict=True) if objects else ((),) * 4
     return Dataset(
         task="detection",
-        files=files,
-        classes=list(names.values()),
-        class_ids=list(names),
-        columns=object_columns(rows, boxes, classes, lines, [_stem(file) for file in files], place=places),
+        files=np.array(files, dtype=object),
+        classes=tuple(names.values()),
+        class_ids=tuple(names),
+        columns=object_columns(rows, boxes, labels, line_numbers, [_stem(file) for file in files], location=locations),
         splits=np.array(splits, dtype=object),
         source=source,
         format="yolo",
@@ -103,8 +118,8 @@ def read_yolo(source):
     )
 
 
-def label_file(file):
-    """Where the labels of a picture are written: `labels` for the last folder `images`, else beside it."""
+def label_file(file: str) -> str:
+    """Return where the labels of an image are: `labels` in place of the last folder `images`, else beside it."""
     folders = os.path.dirname(file).split(os.sep)
     if "images" in folders:
         last = len(folders) - 1 - folders[::-1].index("images")
@@ -114,84 +129,91 @@ def label_file(file):
     return os.path.splitext(file)[0] + ".txt"
 
 
-def _without_picture(files, source):
-    """A finding for each label file beside those of `files` that has no picture."""
-    folders_of, findings = {}, []  # the folders of pictures for each folder of labels
+def _number_names(lines_of: Sequence[Sequence[Line] | None]) -> ClassNames:
+    """Return the numbers from 0 to the largest class number as class names."""
+    largest = max((line[0] or 0 for lines in lines_of for line in lines or () if len(line) > 1), default=0)
+    return {number: str(number) for number in range(int(largest) + 1)}
+
+
+def _labels_without_image(files: Sequence[str], source: str) -> list[Finding]:
+    """Return a finding for each label file beside those of `files` that has no image."""
+    image_folders_of: dict[str, set[str]] = {}  # by folder of labels
     for file in files:
-        folders_of.setdefault(os.path.dirname(label_file(file)), set()).add(os.path.dirname(file))
+        image_folders_of.setdefault(os.path.dirname(label_file(file)), set()).add(os.path.dirname(file))
     listed = {(os.path.dirname(file), _stem(file)) for file in files}
-    for labels, folders in folders_of.items():
+    findings = []
+    for label_folder, folders in image_folders_of.items():
         stems = {_stem(name) for folder in folders for name in _names_in(folder) if looks_like_image(name)}
         stems |= {stem for folder, stem in listed if folder in folders}
-        for name in sorted(_names_in(labels)):
-            path = os.path.join(labels, name)
+        for name in sorted(_names_in(label_folder)):
+            path = os.path.join(label_folder, name)
             if not name.endswith(".txt") or name == "classes.txt" or _stem(name) in stems or not _holds_labels(path):
                 continue
-            place = relative_place(path, source)
-            reason = f"{place}: no picture has its name in {' or '.join(sorted(folders))}"
-            action = "left out; put the picture there, or take the label file out"
-            findings.append(Finding(BAD, "label file without picture", path, "", reason, action))
+            location = relative_location(path, source)
+            reason = f"{location}: no image has its name in {' or '.join(sorted(folders))}"
+            action = "skipped; put the image there, or remove the label file"
+            findings.append(Finding(BAD, "label file without image", path, "", reason, action))
     return findings
 
 
-def _names_in(folder):
+def _names_in(folder: str) -> list[str]:
     return os.listdir(folder) if os.path.isdir(folder) else []
 
 
-def _holds_labels(path):
-    """Whether a text file has nothing but lines of numbers, as label files have: five or more a line."""
-    return all(not entry or (entry != (None,) and len(entry) >= 5) for entry in _numbers_in(path) or ())
+def _holds_labels(path: str) -> bool:
+    """Return whether a text file only has lines of five or more numbers, as label files have."""
+    return all(not line or (line != (None,) and len(line) >= 5) for line in _read_lines(path) or ())
 
 
-def _read_labels(file):
-    """A tuple of numbers a line (empty for an empty line, of one None for what is no numbers); None without a file."""
-    return _numbers_in(label_file(file))
+def _read_labels(file: str) -> list[Line] | None:
+    """Return the lines of the label file of an image, None when it has none."""
+    return _read_lines(label_file(file))
 
 
-def _numbers_in(path):
+def _read_lines(path: str) -> list[Line] | None:
     try:
         with open(path, encoding="utf-8-sig") as lines:
-            return [_numbers(line) for line in lines]
+            return [_parse_line(line) for line in lines]
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError):
         return [(None,)]
 
 
-def _numbers(line):
+def _parse_line(line: str) -> Line:
     try:
         return tuple(float(word) for word in line.split())
     except ValueError:
         return (None,)
 
 
-def _problem(entry, label_of):
-    """(kind, reason, cure) of a line that is no object, else None."""
-    if (
-        entry == (None,)
-        or (len(entry) != 5 and (len(entry) < 7 or len(entry) % 2 == 0))
-        or not np.isfinite(entry).all()
-    ):
-        return "not a box", "not five numbers", "write class, centre x, centre y, width, height"
-    if entry[0] not in label_of:
-        return "unknown class", f"unknown class {entry[0]:g}", "name it in data.yaml, or correct the number"
-    if max(entry[1:]) > MOST_SHARE:
-        reason = f"{max(entry[1:]):g} is no share of a picture; are these pixels?"
-        return "pixels where shares are expected", reason, "divide by the picture's width and height"
+def _problem(line: Line, label_of: Mapping[int, int]) -> tuple[str, str, str] | None:
+    """Return the kind, the reason and the cure of a line that is not an object, else None."""
+    numbers = [number for number in line if number is not None]
+    has_length = len(numbers) == 5 or (len(numbers) >= 7 and len(numbers) % 2 == 1)
+    if not has_length or not np.isfinite(numbers).all():
+        return "not a box", "it does not have five numbers", "write class, center x, center y, width, height"
+    if numbers[0] not in label_of:
+        return "unknown class", f"unknown class {numbers[0]:g}", "name it in data.yaml, or correct the number"
+    largest = max(numbers[1:])
+    if largest > MAX_FRACTION:
+        reason = f"{largest:g} is not a fraction of the image; are these pixels?"
+        return "pixels where fractions are expected", reason, "divide by the width and height of the image"
     return None
 
 
-def _corners(entry):
-    """x1, y1, x2, y2 as shares, of centre and size or of a polygon."""
-    if len(entry) == 5:
-        _, x, y, width, height = entry
+def _corners(line: Line) -> np.ndarray:
+    """Return x1, y1, x2, y2 as fractions, float `[4]`, of a center and a size or of a polygon."""
+    numbers = np.array(line[1:], np.float64)
+    if len(numbers) == 4:
+        x, y, width, height = numbers
         return np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
-    points = np.array(entry[1:]).reshape(-1, 2)
+    points = numbers.reshape(-1, 2)
     return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
-def _size(file):
-    """(height, width) upright; of a picture that can't be read 1, 1: the check leaves it out anyway."""
+def _upright_size(file: str) -> tuple[int, int]:
+    """Return height and width of the upright image; 1, 1 where it can't be read, since the check skips it anyway."""
     try:
         width, height = image_size(file)
     except (OSError, ValueError):
@@ -199,30 +221,30 @@ def _size(file):
     return height, width
 
 
-def _is_data_yaml(path):
+def _is_data_yaml(path: str) -> bool:
     try:
         content = _load_yaml(path)
     except RetinueError:
         return False
-    named = os.path.basename(path).lower() in USUAL or (isinstance(content, dict) and "names" in content)
+    named = os.path.basename(path).lower() in YAML_NAMES or (isinstance(content, dict) and "names" in content)
     return isinstance(content, dict) and named and ("train" in content or "val" in content)
 
 
-def _load_yaml(path):
+def _load_yaml(path: str) -> Any:
     try:
         with open(path, encoding="utf-8-sig") as file:
             return yaml.safe_load(file)
     except OSError as error:
-        raise RetinueError(f"{path}: can't be read ({error.strerror})") from None
+        raise RetinueError(f"{path}: this file can't be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RetinueError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+        raise RetinueError(f"{path}: this is not YAML ({' '.join(str(error).split())})") from None
 
 
-def _read_yaml(path):
-    """({number: name}, None where it names none; [(picture, split)])."""
+def _read_yaml(path: str) -> tuple[ClassNames | None, list[tuple[str, str]]]:
+    """Return the class names by number, None where the file has none, and each image with its split."""
     content = _load_yaml(path)
     if not isinstance(content, dict) or not {"train", "val", "test", "names"} & content.keys():
-        raise RetinueError(f"{path}: this is no YOLO data.yaml, which has names, train and val")
+        raise RetinueError(f"{path}: this is not a YOLO data.yaml, which has names, train and val")
     names = content.get("names")
     names = dict(enumerate(names)) if isinstance(names, list) else names
     if names is not None:
@@ -234,46 +256,46 @@ def _read_yaml(path):
         names = {number: str(name) for number, name in sorted(names.items())}
     folder = os.path.dirname(path)
     base = os.path.join(folder, str(content.get("path") or ""))
-    if not os.path.isdir(base):  # as it was on the machine that wrote it
+    if not os.path.isdir(base):  # it is a folder of the machine that wrote the file
         base = folder
-    listed = {}
+    split_of: dict[str, str] = {}
     for split in ("train", "val", "test"):
-        places = content.get(split) or []
-        for place in [places] if isinstance(places, str) else places:
-            for file in _pictures(_found(path, base, folder, str(place), split), folder):
-                listed.setdefault(os.path.normpath(file), split)
-    return names, list(listed.items())
+        entries = content.get(split) or []
+        for entry in [entries] if isinstance(entries, str) else entries:
+            for file in _images_of(_resolve(path, base, folder, str(entry), split), folder):
+                split_of.setdefault(os.path.normpath(file), split)
+    return names, list(split_of.items())
 
 
-def _found(path, base, folder, place, split):
-    """Where `place` is. Roboflow writes ../train/images for train/images."""
-    for candidate in (os.path.join(base, place), os.path.join(folder, place), os.path.join(folder, place.lstrip("./"))):
+def _resolve(path: str, base: str, folder: str, entry: str, split: str) -> str:
+    """Return the path that an entry of a data.yaml means. Roboflow writes ../train/images for train/images."""
+    for candidate in (os.path.join(base, entry), os.path.join(folder, entry), os.path.join(folder, entry.lstrip("./"))):
         if os.path.exists(candidate):
             return candidate
-    raise RetinueError(f"{path}: {split} is {place}, but there is no {os.path.join(base, place)}; correct the path")
+    raise RetinueError(f"{path}: {split} is {entry}, but there is no {os.path.join(base, entry)}; correct the path")
 
 
-def _pictures(place, folder):
-    """The pictures below a folder, or those that a text file lists, relative to itself or to the yaml's folder."""
-    if os.path.isdir(place):
-        return [os.path.join(place, name) for name in _below(place) if looks_like_image(name)]
-    with open(place, encoding="utf-8-sig") as lines:
+def _images_of(path: str, folder: str) -> list[str]:
+    """Return the images below a folder, or those that a text file lists, relative to itself or to `folder`."""
+    if os.path.isdir(path):
+        return [os.path.join(path, name) for name in _files_below(path) if looks_like_image(name)]
+    with open(path, encoding="utf-8-sig") as lines:
         names = [line.strip() for line in lines if line.strip()]
-    beside = os.path.dirname(place)
+    beside = os.path.dirname(path)
     return [os.path.join(beside if os.path.exists(os.path.join(beside, name)) else folder, name) for name in names]
 
 
-def _below(folder):
-    """Every file below `folder`, relative to it, in sorted order."""
-    found = []
-    for here, folders, names in os.walk(folder):
+def _files_below(folder: str) -> list[str]:
+    """Return every file below `folder`, relative to it, in sorted order, without hidden ones."""
+    files = []
+    for parent, folders, names in os.walk(folder):
         folders.sort()
-        found += [os.path.relpath(os.path.join(here, name), folder) for name in names if name[0] != "."]
-    return sorted(found)
+        files += [os.path.relpath(os.path.join(parent, name), folder) for name in names if name[0] != "."]
+    return sorted(files)
 
 
-def _names_of(folder):
-    """{number: name} of classes.txt, or None."""
+def _read_class_names(folder: str) -> ClassNames | None:
+    """Return the names of classes.txt by number, or None."""
     for path in (os.path.join(folder, "classes.txt"), os.path.join(folder, "labels", "classes.txt")):
         if os.path.isfile(path):
             with open(path, encoding="utf-8-sig") as lines:
@@ -281,13 +303,14 @@ def _names_of(folder):
     return None
 
 
-def _split_in(path):
+def _split_in(path: str) -> str:
+    """Return the split that a folder of a path is named after, or ""."""
     return next((SPLIT_NAMES[part.lower()] for part in path.split(os.sep) if part.lower() in SPLIT_NAMES), "")
 
 
-def _cure(file):
-    return f"the labels of {file} belong into {os.path.join(os.path.dirname(file), _stem(file))}.txt, or below labels"
+def _label_cure(file: str) -> str:
+    return f"put the labels of {file} into {os.path.splitext(file)[0]}.txt, or below the folder labels"
 
 
-def _stem(file):
+def _stem(file: str) -> str:
     return os.path.splitext(os.path.basename(file))[0]

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.data.checking.check_report import log_problems
+from retinue.data.checking.summary import log_problems
 from retinue.pipeline.inputs.prepare import inspect, refuse_unfit
 from retinue.pipeline.runs.run import open_model
 from retinue.pipeline.runs.split_file import read_split_file

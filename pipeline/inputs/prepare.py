@@ -4,7 +4,7 @@ import logging
 
 from retinue.configs.errors import RetinueError
 from retinue.configs.load import load_config
-from retinue.data.checking.anchor_iou import AnchorGrid
+from retinue.data.checking.anchor_iou import AnchorLayout
 from retinue.data.checking.check import check
 from retinue.data.readers.read import read, tasks_of
 from retinue.data.split import split
@@ -78,7 +78,7 @@ def _anchor_grid(config):
     else:
         sizes = tuple((size,) for size in settings.anchor_sizes)
         strides = tuple(4 * 2**level for level in range(len(sizes)))
-    return AnchorGrid(sizes, strides, settings.anchor_ratios, config.model.input_size, settings.max_size)
+    return AnchorLayout(sizes, strides, settings.anchor_ratios, config.model.input_size, settings.max_size)
 
 
 def refuse_unfit(source, report):

@@ -12,7 +12,7 @@ from retinue.configs import logs
 from retinue.configs.errors import PreemptedError, RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.configs.quiet import import_tensorflow
-from retinue.data.checking.check_report import log_problems, problem_lines
+from retinue.data.checking.summary import log_problems, problem_lines
 from retinue.data.finding import BAD
 from retinue.pipeline.evaluation import bf16_proof
 from retinue.pipeline.evaluation.evaluate import score_lines

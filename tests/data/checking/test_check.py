@@ -1,4 +1,4 @@
-"""The check: what it finds in small made-up datasets, and what of it would stop a training."""
+"""The check: what it finds in small made-up datasets, and what would stop a training."""
 
 import csv
 import dataclasses
@@ -13,14 +13,14 @@ from PIL import Image
 
 from retinue.configs.errors import RetinueError
 from retinue.data.checking.check import check
-from retinue.data.checking.check_report import problem_lines, summary_lines
+from retinue.data.checking.summary import problem_lines, summary_lines
 from retinue.data.dataset import Dataset, Ragged
 from retinue.data.readers.read import read
 from retinue.data.storage.content import content_ids
 
 
-def photo(path, seed=None, size=(24, 16), orientation=1):
-    """A picture of noise, different for each seed; by default for each path."""
+def save_image(path, seed=None, size=(24, 16), orientation=1):
+    """Save an image of noise, different for each seed; by default for each path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(zlib.crc32(str(path).encode()) if seed is None else seed)
     exif = Image.Exif()
@@ -31,175 +31,180 @@ def photo(path, seed=None, size=(24, 16), orientation=1):
 
 
 @pytest.fixture
-def photos(tmp_path):
-    """Four cats and four dogs, all well."""
-    folder = tmp_path / "photos"
+def images(tmp_path):
+    """Four valid images each of cats and dogs."""
+    folder = tmp_path / "images"
     for name in ("cat", "dog"):
         for number in range(4):
-            photo(folder / name / f"{number}.jpg")
+            save_image(folder / name / f"{number}.jpg")
     return folder
 
 
 def kinds(report, severity=None):
-    return [found.kind for found in report.findings if severity in (None, found.severity)]
+    return [finding.kind for finding in report.findings if severity in (None, finding.severity)]
 
 
-def found(report, kind):
-    """The one finding of its kind."""
+def finding_of(report, kind):
+    """Return the only finding of a kind."""
     (finding,) = [finding for finding in report.findings if finding.kind == kind]
     return finding
 
 
-def test_all_is_well(photos):
-    report = check(read(photos))
-    assert (report.findings, report.would_fail, len(report.bad_rows)) == ([], [], 0)
+def test_a_valid_dataset_has_no_findings(images):
+    report = check(read(images))
+    assert (report.findings, report.would_fail, len(report.invalid_rows)) == ([], [], 0)
     assert report.class_counts[""].tolist() == [4, 4]
     assert problem_lines(report) == []
     assert summary_lines(report) == [
-        f"data     {photos} (class folders), 8 photos",
+        f"data     {images} (class folders), 8 images",
         "classes  2: cat 4, dog 4",
         "sizes    all 24 x 16 pixels; JPEG 8",
-        "bad      0 of 8 photos can't be used",
-        f"next     retinue train {photos}",
+        "invalid  0 of 8 images can't be used",
+        f"next     retinue train {images}",
     ]
 
 
-def test_bad_files_are_named_and_left_out(photos):
-    (photos / "cat/0.jpg").write_bytes(b"")
-    (photos / "dog/1.jpg").write_text("hello")
-    (photos / "dog/3.jpg").write_bytes((photos / "dog/3.jpg").read_bytes()[:-50])
-    report = check(read(photos), on_invalid="skip")
-    assert report.bad_rows.tolist() == [0, 5, 7]
+def test_bad_files_are_named_and_left_out(images):
+    (images / "cat/0.jpg").write_bytes(b"")
+    (images / "dog/1.jpg").write_text("hello")
+    (images / "dog/3.jpg").write_bytes((images / "dog/3.jpg").read_bytes()[:-50])
+    report = check(read(images), on_invalid="skip")
+    assert report.invalid_rows.tolist() == [0, 5, 7]
     assert kinds(report, "bad") == ["empty", "not an image", "truncated"]
-    assert found(report, "truncated").file == f"{photos}/dog/3.jpg"
-    assert found(report, "truncated").action == "left out; copy it again from where it came from"
+    assert finding_of(report, "truncated").file == f"{images}/dog/3.jpg"
+    assert finding_of(report, "truncated").action == "skipped; copy it again from where it came from"
     assert report.would_fail == []
     assert report.class_counts[""].tolist() == [3, 2]
     usable, _ = report.usable()
-    assert [os.path.relpath(name, photos) for name in usable.files] == [
+    assert [os.path.relpath(name, images) for name in usable.files] == [
         *("cat/1.jpg", "cat/2.jpg", "cat/3.jpg"),
         *("dog/0.jpg", "dog/2.jpg"),
     ]
 
 
-def test_too_many_bad_files_stop_unless_they_are_skipped(photos):
-    (photos / "cat/0.jpg").write_bytes(b"")
-    report = check(read(photos), max_invalid_fraction=0.12)
+def test_too_many_invalid_files_stop_unless_they_are_skipped(images):
+    (images / "cat/0.jpg").write_bytes(b"")
+    report = check(read(images), max_invalid_fraction=0.12)
     assert report.would_fail == [
-        "1 of 8 files are bad (12.5%, more than 12%); mend them, or leave them out with --set data.on_invalid=skip"
+        "1 of 8 files are invalid (12.5%, more than 12%); fix them, or skip them with --set data.on_invalid=skip"
     ]
-    assert summary_lines(report)[-1] == f"next     retinue train {photos} --set data.on_invalid=skip"
-    assert check(read(photos), max_invalid_fraction=0.125).would_fail == []
-    assert check(read(photos), max_invalid_fraction=0.12, on_invalid="skip").would_fail == []
+    assert summary_lines(report)[-1] == f"next     retinue train {images} --set data.on_invalid=skip"
+    assert check(read(images), max_invalid_fraction=0.125).would_fail == []
+    assert check(read(images), max_invalid_fraction=0.12, on_invalid="skip").would_fail == []
 
 
-def test_nothing_but_bad_files(photos):
-    for path in photos.glob("*/*"):
+def test_only_invalid_files(images):
+    for path in images.glob("*/*"):
         path.write_bytes(b"")
-    report = check(read(photos), on_invalid="skip")
-    assert report.would_fail[0] == f"no file can be used, the first is {photos}/cat/0.jpg: 0 bytes"
+    report = check(read(images), on_invalid="skip")
+    assert report.would_fail[0] == f"no file can be used, the first is {images}/cat/0.jpg: 0 bytes"
     assert report.to_dict()["sizes"] == {}
     assert summary_lines(report)[2] == "sizes    none is known"
 
 
-def test_a_missing_file(photos):
-    (photos / "labels.csv").write_text("file,label\ncat/0.jpg,cat\ncat/7.jpg,cat\ndog/1.jpg,dog\n")
-    report = check(read(photos / "labels.csv"), max_invalid_fraction=1)
-    assert (found(report, "missing").file, report.bad_rows.tolist()) == (f"{photos}/cat/7.jpg", [1])
+def test_a_missing_file_is_invalid(images):
+    (images / "labels.csv").write_text("file,label\ncat/0.jpg,cat\ncat/7.jpg,cat\ndog/1.jpg,dog\n")
+    report = check(read(images / "labels.csv"), max_invalid_fraction=1)
+    assert (finding_of(report, "missing").file, report.invalid_rows.tolist()) == (f"{images}/cat/7.jpg", [1])
 
 
-def test_a_huge_picture(photos):
-    assert check(read(photos), max_pixels=24 * 16 - 1).would_fail[0].startswith("no file can be used, the first is ")
+def test_a_huge_image_is_invalid(images):
+    assert check(read(images), max_pixels=24 * 16 - 1).would_fail[0].startswith("no file can be used, the first is ")
 
 
-def test_one_class_only(photos):
-    shutil.rmtree(photos / "dog")
-    report = check(read(photos))
+def test_a_single_class_stops_training(images):
+    shutil.rmtree(images / "dog")
+    report = check(read(images))
     assert report.would_fail == ["there is only one class, cat; add a class to tell it from"]
-    assert summary_lines(report)[-1] == f"next     mend what stops it, then: retinue check {photos}"
+    assert summary_lines(report)[-1] == f"next     fix what stops it, then: retinue check {images}"
 
 
-def test_an_empty_class(photos):
-    (photos / "fox").mkdir()
-    reason = "1 class has no usable photo to train on: fox; add photos to train, or take the class out"
-    assert check(read(photos)).would_fail == [reason]
+def test_an_empty_class_stops_training(images):
+    (images / "fox").mkdir()
+    reason = "1 class has no usable image to train on: fox; add images to train, or remove the class"
+    assert check(read(images)).would_fail == [reason]
 
 
-def test_a_class_whose_photos_are_all_bad(photos):
-    for path in (photos / "dog").iterdir():
+def test_a_class_whose_images_are_all_invalid_stops_training(images):
+    for path in (images / "dog").iterdir():
         path.write_bytes(b"")
-    assert "1 class has no usable photo to train on: dog" in check(read(photos), on_invalid="skip").would_fail[0]
+    assert "1 class has no usable image to train on: dog" in check(read(images), on_invalid="skip").would_fail[0]
 
 
-def test_a_label_with_no_examples_in_train(tmp_path):
+def test_a_class_without_training_images_stops_training(tmp_path):
     for name in ("train/cat/1", "train/dog/1", "val/cat/2", "val/fox/2"):
-        photo(tmp_path / f"{name}.png")
+        save_image(tmp_path / f"{name}.png")
     report = check(read(tmp_path))
     assert report.would_fail == [
-        "1 class has no usable photo to train on: fox; add photos to train, or take the class out"
+        "1 class has no usable image to train on: fox; add images to train, or remove the class"
     ]
-    assert found(report, "class not in val").item == "dog"
+    assert finding_of(report, "class not in val").item == "dog"
     assert check(read(tmp_path), training=False).would_fail == []
 
 
-def test_only_a_test_split_can_be_checked_for_evaluation(photos):
-    dataset = read(photos)
+def test_only_a_test_split_can_be_checked_for_evaluation(images):
+    dataset = read(images)
     dataset = dataset.with_splits(["test"] * len(dataset))
-    assert check(dataset).would_fail == ["no photo is left for training"]
+    assert check(dataset).would_fail == ["no image is left for training"]
     assert check(dataset, training=False).would_fail == []
 
 
-def test_a_class_with_one_photo_trains_and_is_warned_of(photos):
-    photo(photos / "fox/1.jpg")
-    report = check(read(photos))
+def test_a_class_with_one_image_can_be_trained_on_with_a_warning(images):
+    save_image(images / "fox/1.jpg")
+    report = check(read(images))
     assert report.would_fail == []
-    assert (found(report, "class with one photo").item, kinds(report)) == ("fox", ["class with one photo"])
+    assert (finding_of(report, "class with one image").item, kinds(report)) == ("fox", ["class with one image"])
 
 
-def test_a_class_in_one_group(photos):
+def test_a_class_in_one_group_is_a_warning(images):
     lines = [
         f"{name}/{number}.jpg,{name},{name[0]}{number if name == 'cat' else ''}"
         for name in ("cat", "dog")
         for number in range(4)
     ]
-    (photos / "labels.csv").write_text("\n".join(["file,label,group", *lines]))
-    report = check(read(photos / "labels.csv"))
-    assert (kinds(report), found(report, "class in one group").item) == (["class in one group"], "dog")
+    (images / "labels.csv").write_text("\n".join(["file,label,group", *lines]))
+    report = check(read(images / "labels.csv"))
+    assert (kinds(report), finding_of(report, "class in one group").item) == (["class in one group"], "dog")
 
 
-def test_a_group_that_the_splits_tear_apart(photos):
-    (photos / "labels.csv").write_text(
+def test_a_group_in_several_splits_is_a_warning(images):
+    (images / "labels.csv").write_text(
         "file,label,split,group\ncat/0.jpg,cat,train,p\ncat/1.jpg,cat,val,p\ndog/0.jpg,dog,train,q\ndog/1.jpg,dog,val,r\n"
     )
-    assert found(check(read(photos / "labels.csv")), "group across splits").reason == "the group p is in train and val"
+    assert (
+        finding_of(check(read(images / "labels.csv")), "group across splits").reason
+        == "the group p is in train and val"
+    )
 
 
-def test_classes_that_differ_in_case_only(photos):
-    photo(photos / "Cat" / "1.jpg")
-    photo(photos / "Cat" / "2.jpg")
-    assert found(check(read(photos)), "classes alike").reason.startswith("the classes Cat and cat differ by nothing")
+def test_class_names_that_only_differ_in_case_are_a_warning(images):
+    save_image(images / "Cat" / "1.jpg")
+    save_image(images / "Cat" / "2.jpg")
+    assert finding_of(check(read(images)), "similar class names").reason.startswith(
+        "the classes Cat and cat only differ in case"
+    )
 
 
-def test_duplicates_in_one_split(photos):
-    shutil.copy(photos / "cat/0.jpg", photos / "cat/copy.jpg")
-    report = check(read(photos))
-    finding = found(report, "duplicate")
-    assert (finding.severity, finding.file) == ("note", f"{photos}/cat/copy.jpg")
-    assert finding.reason == f"the same bytes as {photos}/cat/0.jpg"
+def test_a_duplicate_in_the_same_split_is_a_note(images):
+    shutil.copy(images / "cat/0.jpg", images / "cat/copy.jpg")
+    report = check(read(images))
+    finding = finding_of(report, "duplicate")
+    assert (finding.severity, finding.file) == ("note", f"{images}/cat/copy.jpg")
+    assert finding.reason == f"the same bytes as {images}/cat/0.jpg"
     assert [rows.tolist() for rows in report.duplicate_groups] == [[0, 4]]
     assert kinds(report) == ["duplicate"]
 
 
-def test_duplicates_with_other_labels(photos):
-    shutil.copy(photos / "cat/0.jpg", photos / "dog/copy.jpg")
-    finding = found(check(read(photos)), "same photo, other label")
+def test_a_duplicate_with_another_label_is_a_warning(images):
+    shutil.copy(images / "cat/0.jpg", images / "dog/copy.jpg")
+    finding = finding_of(check(read(images)), "same image, other label")
     assert (finding.severity, finding.item) == ("warning", "dog")
-    assert finding.reason == f"labelled dog, and the same bytes are labelled cat as {photos}/cat/0.jpg"
+    assert finding.reason == f"labeled dog, and the same bytes are labeled cat as {images}/cat/0.jpg"
 
 
-def test_duplicates_across_splits(tmp_path):
+def test_a_duplicate_in_another_split_is_a_warning(tmp_path):
     for name in ("train/cat/1", "train/dog/1", "val/cat/2", "val/dog/2", "test/cat/3", "test/dog/3"):
-        photo(tmp_path / f"{name}.jpg")
+        save_image(tmp_path / f"{name}.jpg")
     shutil.copy(tmp_path / "train/cat/1.jpg", tmp_path / "val/cat/again.jpg")
     shutil.copy(tmp_path / "val/dog/2.jpg", tmp_path / "test/cat/again.jpg")
     report = check(read(tmp_path))
@@ -209,81 +214,81 @@ def test_duplicates_across_splits(tmp_path):
         ("test/cat/again.jpg", f"in test, and the same bytes are in val as {tmp_path}/val/dog/2.jpg"),
         ("val/cat/again.jpg", f"in val, and the same bytes are in train as {tmp_path}/train/cat/1.jpg"),
     ]
-    assert sorted(kinds(report)) == ["duplicate across splits"] * 2 + ["same photo, other label"]
+    assert sorted(kinds(report)) == ["duplicate across splits"] * 2 + ["same image, other label"]
 
 
-def test_equal_sizes_are_no_duplicates_and_bad_files_are_none_either(tmp_path):
+def test_files_of_equal_size_and_invalid_files_are_not_duplicates(tmp_path):
     for name in "ab":
         for number in range(2):
-            photo(tmp_path / name / f"{number}.bmp")  # all of one size
+            save_image(tmp_path / name / f"{number}.bmp")  # all of one size
             (tmp_path / name / f"empty{number}.jpg").touch()
     report = check(read(tmp_path), on_invalid="skip")
     assert len({os.path.getsize(path) for path in tmp_path.glob("*/*.bmp")}) == 1
     assert report.duplicate_groups == []
 
 
-def test_duplicate_groups_follow_when_bad_rows_go(photos):
-    (photos / "cat/0.jpg").write_bytes(b"")
-    shutil.copy(photos / "dog/1.jpg", photos / "dog/copy.jpg")
-    usable, groups = check(read(photos), on_invalid="skip").usable()
+def test_duplicate_groups_follow_when_invalid_rows_go(images):
+    (images / "cat/0.jpg").write_bytes(b"")
+    shutil.copy(images / "dog/1.jpg", images / "dog/copy.jpg")
+    usable, groups = check(read(images), on_invalid="skip").usable()
     (rows,) = groups
     assert [os.path.basename(usable.files[row]) for row in rows] == ["1.jpg", "copy.jpg"]
 
 
-def test_several_labels(tmp_path):
-    files = [str(photo(tmp_path / f"{number}.png", seed=number // 2)) for number in range(4)]
+def test_several_labels_are_counted_and_compared(tmp_path):
+    files = [str(save_image(tmp_path / f"{number}.png", seed=number // 2)) for number in range(4)]
     labels = Ragged.from_rows([[0, 1], [1, 0], [1], []], np.int64)
     report = check(Dataset("classification", files, ("a", "b"), {"labels": labels}))
-    assert kinds(report) == ["duplicate", "same photo, other label"]
-    assert found(report, "same photo, other label").item == "nothing"
-    assert summary_lines(report)[1] == "classes  2, several a photo: b 3, a 2"
+    assert kinds(report) == ["duplicate", "same image, other label"]
+    assert finding_of(report, "same image, other label").item == "nothing"
+    assert summary_lines(report)[1] == "classes  2, several per image: b 3, a 2"
     assert "1 class" not in str(report.would_fail)
 
 
-def test_rotated_photos_are_counted_and_measured_upright(photos):
-    photo(photos / "cat/0.jpg", orientation=6)
-    photo(photos / "cat/1.jpg", orientation=3)
-    report = check(read(photos)).to_dict()
+def test_rotated_images_are_counted_and_measured_upright(images):
+    save_image(images / "cat/0.jpg", orientation=6)
+    save_image(images / "cat/1.jpg", orientation=3)
+    report = check(read(images)).to_dict()
     assert report["exif_rotated"] == 2
     assert report["sizes"]["width"] == {"min": 16, "median": 24, "max": 24}
     assert report["sizes"]["height"] == {"min": 16, "median": 16, "max": 24}
 
 
-def test_wrong_extensions_and_small_pictures_are_warned_of(photos):
-    Image.new("RGB", (1, 1)).save(photos / "cat/0.jpg", "PNG")
-    assert kinds(check(read(photos)), "warning") == ["wrong extension", "very small"]
+def test_wrong_extensions_and_small_images_are_warnings(images):
+    Image.new("RGB", (1, 1)).save(images / "cat/0.jpg", "PNG")
+    assert kinds(check(read(images)), "warning") == ["wrong extension", "very small"]
 
 
-def test_what_the_reader_noticed_comes_along(photos):
-    (photos / "cat/notes.txt").touch()
-    assert kinds(check(read(photos)), "warning") == ["not used"]
+def test_findings_of_the_reader_are_reported(images):
+    (images / "cat/notes.txt").touch()
+    assert kinds(check(read(images)), "warning") == ["not used"]
 
 
-def test_the_reports_dataset_knows_its_contents(photos):
-    (photos / "cat/0.jpg").write_bytes(b"")
-    (photos / "dog/1.jpg").write_text("hello")
-    report = check(read(photos), on_invalid="skip")
+def test_the_dataset_of_the_report_has_content_ids(images):
+    (images / "cat/0.jpg").write_bytes(b"")
+    (images / "dog/1.jpg").write_text("hello")
+    report = check(read(images), on_invalid="skip")
     usable, _ = report.usable()
     assert usable.content_ids.tolist() == content_ids(usable.files)
-    assert [report.dataset.content_ids[row] for row in report.bad_rows] == ["", ""]
+    assert [report.dataset.content_ids[row] for row in report.invalid_rows] == ["", ""]
     assert usable.fingerprint == dataclasses.replace(usable, content_ids=None).fingerprint
 
 
-def test_threads_and_progress_change_nothing(photos):
-    for number in range(70):  # more than one portion for the threads
-        photo(photos / "cat" / f"more {number}.png")
+def test_threads_and_progress_do_not_change_the_result(images):
+    for number in range(70):  # more than one chunk for the threads
+        save_image(images / "cat" / f"more {number}.png")
     seen = []
-    one = check(read(photos), workers=1, progress=lambda done, total: seen.append((done, total)))
-    four = check(read(photos), workers=4)
-    assert one.images == four.images and one.findings == four.findings
+    one = check(read(images), num_workers=1, progress=lambda done, total: seen.append((done, total)))
+    four = check(read(images), num_workers=4)
+    assert one.files == four.files and one.findings == four.findings
     assert seen == [(64, 78), (78, 78)]
 
 
-def test_what_is_written(photos, tmp_path):
-    (photos / "cat/0.jpg").write_bytes(b"")
-    (photos / 'dog/it, "quoted" 猫.txt').touch()
-    photo(photos / "dog/turned.jpg", size=(40, 10), orientation=6)
-    report = check(read(photos))
+def test_the_files_of_a_report(images, tmp_path):
+    (images / "cat/0.jpg").write_bytes(b"")
+    (images / 'dog/it, "quoted" 猫.txt').touch()
+    save_image(images / "dog/rotated.jpg", size=(40, 10), orientation=6)
+    report = check(read(images))
     report.write(tmp_path / "check")
     assert sorted(os.listdir(tmp_path / "check")) == ["problems.csv", "report.json", "samples.jpg"]
     assert json.loads((tmp_path / "check/report.json").read_text("utf-8")) == report.to_dict()
@@ -291,73 +296,73 @@ def test_what_is_written(photos, tmp_path):
         lines = list(csv.reader(file))
     assert lines == [
         ["file", "item", "reason", "action"],
-        [f'{photos}/dog/it, "quoted" 猫.txt', "", "not an image", "passed over"],
-        [f"{photos}/cat/0.jpg", "", "0 bytes", "left out; copy it again from where it came from"],
+        [f'{images}/dog/it, "quoted" 猫.txt', "", "not an image", "ignored"],
+        [f"{images}/cat/0.jpg", "", "0 bytes", "skipped; copy it again from where it came from"],
     ]
     with Image.open(tmp_path / "check/samples.jpg") as sheet:
         assert sheet.format == "JPEG" and sheet.width == 8 * 160
 
 
-def test_a_file_name_that_is_not_unicode(photos, tmp_path):
-    os.rename(photos / "cat/0.jpg", os.fsencode(photos) + b"/cat/\xff.jpg")
-    report = check(read(photos))
+def test_a_file_name_that_is_not_unicode_is_escaped(images, tmp_path):
+    os.rename(images / "cat/0.jpg", os.fsencode(images) + b"/cat/\xff.jpg")
+    report = check(read(images))
     assert kinds(report) == ["file name"]
     assert problem_lines(report) == ["file name: cat/\\udcff.jpg (its name is not valid UTF-8)"]
     report.write(tmp_path / "check")
-    assert f"{photos}/cat/\\udcff.jpg" in (tmp_path / "check/problems.csv").read_text("utf-8")
+    assert f"{images}/cat/\\udcff.jpg" in (tmp_path / "check/problems.csv").read_text("utf-8")
 
 
-def test_the_report_as_values(photos):
-    shutil.copy(photos / "cat/0.jpg", photos / "cat/copy.jpg")
-    values = check(read(photos)).to_dict()
+def test_the_report_as_plain_values(images):
+    shutil.copy(images / "cat/0.jpg", images / "cat/copy.jpg")
+    values = check(read(images)).to_dict()
     assert values["classes"] == {"cat": {"unsplit": 5}, "dog": {"unsplit": 4}}
-    assert (values["files"], values["bad_files"], values["splits"]) == (9, 0, {"unsplit": 9})
+    assert (values["files"], values["invalid_files"], values["splits"]) == (9, 0, {"unsplit": 9})
     assert values["formats"] == {"JPEG": 9} and values["channels"] == {"RGB": 9}
-    assert values["duplicate_groups"] == [[f"{photos}/cat/0.jpg", f"{photos}/cat/copy.jpg"]]
+    assert values["duplicate_groups"] == [[f"{images}/cat/0.jpg", f"{images}/cat/copy.jpg"]]
     assert values["problems"] == [{"severity": "note", "kind": "duplicate", "count": 1}]
     assert values["would_fail"] == []
 
 
-def test_the_screen_shows_three_examples_of_a_kind_the_worst_kind_first(photos):
+def test_three_examples_of_each_kind_are_shown_the_worst_kind_first(images):
     for number in range(4):
-        (photos / "cat" / f"note {number}.txt").touch()
-    (photos / "dog/0.jpg").write_bytes(b"")
-    lines = summary_lines(check(read(photos)))
-    assert lines[4] == "bad      empty: dog/0.jpg (0 bytes)"
+        (images / "cat" / f"note {number}.txt").touch()
+    (images / "dog/0.jpg").write_bytes(b"")
+    lines = summary_lines(check(read(images)))
+    assert lines[4] == "invalid  empty: dog/0.jpg (0 bytes)"
     shown = "; ".join(f"cat/note {number}.txt (not an image)" for number in range(3))
     assert lines[5] == f"warning  not used (4): {shown}; ..."
-    assert lines[6].startswith("stops    1 of 8 files are bad")
+    assert lines[6].startswith("stops    1 of 8 files are invalid")
 
 
-def test_many_classes_and_odd_names_fit_on_the_screen(tmp_path):
+def test_many_classes_are_shortened_and_odd_names_escaped(tmp_path):
     names = [f"class {number:02}" for number in range(20)] + [os.fsdecode(b"\xff")]
     labels = np.repeat(np.arange(21), [*range(2, 22), 1])
-    files = [str(photo(tmp_path / "a.png"))] * len(labels)
+    files = [str(save_image(tmp_path / "a.png"))] * len(labels)
     lines = summary_lines(check(Dataset("classification", files, names, {"label": labels}, source=str(tmp_path))))
     assert lines[1].startswith("classes  21: class 19 21, class 18 20, class 17 19, class 16 18, ..., class 02 4,")
     assert lines[1].endswith("class 00 2, \\udcff 1")
     "\n".join(lines).encode("utf-8")  # can be printed
 
 
-def test_a_source_with_spaces_can_be_copied_into_a_shell(photos):
-    moved = photos.rename(photos.parent / "my photos")
+def test_a_source_with_spaces_is_quoted_for_the_shell(images):
+    moved = images.rename(images.parent / "my images")
     assert summary_lines(check(read(moved)))[-1] == f"next     retinue train '{moved}'"
 
 
-def test_a_note_on_the_whole_source_reads_as_a_sentence(photos):
-    (photos / "labels.csv").write_text("file,label\ncat/0.jpg,a;b\ncat/1.jpg,a\ndog/1.jpg,b\n")
-    assert problem_lines(check(read(photos / "labels.csv"))) == ["several labels: 1 of 3 files have more than one"]
+def test_a_note_on_the_whole_source_has_no_file_name(images):
+    (images / "labels.csv").write_text("file,label\ncat/0.jpg,a;b\ncat/1.jpg,a\ndog/1.jpg,b\n")
+    assert problem_lines(check(read(images / "labels.csv"))) == ["several labels: 1 of 3 files have more than one"]
 
 
-def test_the_folder_of_the_last_check_is_no_class(photos, monkeypatch):
-    monkeypatch.chdir(photos)
+def test_the_folder_of_the_last_check_is_not_a_class(images, monkeypatch):
+    monkeypatch.chdir(images)
     check(read(".")).write("check")
     again = check(read("."))
     assert again.dataset.classes == ("cat", "dog")
     assert problem_lines(again) == ["results of retinue: check (an earlier command wrote this folder)"]
 
 
-def test_a_place_that_can_not_be_written(photos):
-    (photos / "check").touch()
-    with pytest.raises(RetinueError, match="check: can't be written .*; make room, or give another --out"):
-        check(read(photos)).write(photos / "check")
+def test_a_folder_that_can_not_be_written_is_an_error(images):
+    (images / "check").touch()
+    with pytest.raises(RetinueError, match="this folder can't be written .*; free some space, or give another --out"):
+        check(read(images)).write(images / "check")

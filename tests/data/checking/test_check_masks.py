@@ -1,3 +1,5 @@
+"""What the check finds in masks."""
+
 from pathlib import Path
 
 import numpy as np
@@ -5,67 +7,74 @@ import pytest
 from PIL import Image
 
 from retinue.data.checking.check import check
-from retinue.data.checking.check_report import summary_lines
+from retinue.data.checking.summary import summary_lines
 from retinue.data.readers.read import read
-from retinue.tests.helpers.mask_images import halves, make_mask, make_photo
+from retinue.tests.helpers.mask_images import halves, make_image, make_mask
 
 
 @pytest.fixture
 def pairs(tmp_path):
     for number in range(4):
-        make_photo(tmp_path / "images" / f"good{number}.jpg", seed=number)
+        make_image(tmp_path / "images" / f"good{number}.jpg", seed=number)
         make_mask(tmp_path / "masks" / f"good{number}.png", halves())
     (tmp_path / "classes.txt").write_text("sky\nground\ncloud\n")
     return tmp_path
 
 
-def found(report):
+def findings_by_kind(report):
+    """Return the last finding of each kind."""
     return {finding.kind: finding for finding in report.findings}
 
 
-def test_good_masks_give_pixels_and_labels(pairs):
+def test_valid_masks_give_pixels_and_labels(pairs):
     report = check(read(pairs))
-    assert not report.would_fail and not len(report.bad_rows)
+    assert not report.would_fail and not len(report.invalid_rows)
     dataset = report.dataset
     assert dataset.columns["pixels"].tolist() == [[24, 24, 0]] * 4 and dataset.class_counts().tolist() == [4, 4, 0]
     assert [dataset.columns["labels"][row].tolist() for row in range(4)] == [[0, 1]] * 4
     assert report.masks["values"] == {"0": 96, "1": 96} and report.to_dict()["masks"]["void"] == 0
     assert any("sky 50.0%, ground 50.0%" in line for line in summary_lines(report))
-    assert "class without pixels" in found(report)  # cloud: said, and no hindrance
+    assert "class without pixels" in findings_by_kind(report)  # cloud: reported, and no reason against training
 
 
-def test_bad_masks_are_named_with_a_cure(pairs):
+def test_invalid_masks_are_reported_with_a_cure(pairs):
     for number, name in enumerate(("size", "range", "jpeg", "void", "text")):
-        make_photo(pairs / "images" / f"{name}.jpg", seed=10 + number)
+        make_image(pairs / "images" / f"{name}.jpg", seed=10 + number)
     make_mask(pairs / "masks" / "size.png", halves((3, 3)))
     make_mask(pairs / "masks" / "range.png", halves(right=9))
     Image.fromarray(halves()).save(pairs / "masks" / "jpeg.jpg")
     make_mask(pairs / "masks" / "void.png", np.full((6, 8), 255))
     (pairs / "masks" / "text.png").write_text("no mask")
     report = check(read(pairs), on_invalid="skip")
-    kinds = found(report)
+    kinds = findings_by_kind(report)
     assert "3 x 3 pixels, but its photo 8 x 6" in kinds["sizes differ"].reason
     assert (
-        "50.0% of its pixels" in kinds["ids out of range"].reason and "no class: 9" in kinds["ids out of range"].reason
+        "50.0% of its pixels" in kinds["ids out of range"].reason
+        and "not classes: 9" in kinds["ids out of range"].reason
     )
     assert "blurs ids" in kinds["mask saved as JPEG"].reason and "PNG of ids" in kinds["mask saved as JPEG"].action
     assert "is no picture" in kinds["mask unreadable"].reason
     assert kinds["all void"].severity == "warning"
-    assert sorted(Path(report.dataset.files[row]).stem for row in report.bad_rows) == ["jpeg", "range", "size", "text"]
-    assert report.masks["values"]["9"] == 24  # the histogram shows what is out of range, too
+    assert sorted(Path(report.dataset.files[row]).stem for row in report.invalid_rows) == [
+        "jpeg",
+        "range",
+        "size",
+        "text",
+    ]
+    assert report.masks["values"]["9"] == 24  # the histogram shows ids out of range, too
 
 
-def test_a_photo_turned_by_exif(pairs):
-    make_photo(pairs / "images" / "stored.jpg", orientation=6, seed=20)
+def test_masks_of_images_rotated_by_exif(pairs):
+    make_image(pairs / "images" / "stored.jpg", orientation=6, seed=20)
     make_mask(pairs / "masks" / "stored.png", halves())  # 6 x 8 as stored
-    make_photo(pairs / "images" / "upright.jpg", orientation=6, seed=21)
+    make_image(pairs / "images" / "upright.jpg", orientation=6, seed=21)
     make_mask(pairs / "masks" / "upright.png", halves((8, 6)))
-    kinds = found(check(read(pairs)))
-    assert kinds["mask turned by EXIF"].file.endswith("stored.jpg")
-    assert kinds["turned by EXIF"].file.endswith("upright.jpg")
+    kinds = findings_by_kind(check(read(pairs)))
+    assert kinds["mask rotated by EXIF"].file.endswith("stored.jpg")
+    assert kinds["rotated by EXIF"].file.endswith("upright.jpg")
 
 
-def test_fingerprint_is_of_contents_and_not_of_places(pairs, tmp_path_factory):
+def test_the_fingerprint_is_of_contents_and_not_of_paths(pairs, tmp_path_factory):
     import shutil
 
     moved = tmp_path_factory.mktemp("moved") / "data"
@@ -76,7 +85,7 @@ def test_fingerprint_is_of_contents_and_not_of_places(pairs, tmp_path_factory):
     assert check(read(moved)).dataset.fingerprint != first.fingerprint
 
 
-def test_report_has_a_sheet_of_masks(pairs, tmp_path):
+def test_the_report_has_a_sheet_of_masks(pairs, tmp_path):
     check(read(pairs)).write(tmp_path / "check")
     sheet = np.asarray(Image.open(tmp_path / "check" / "samples.jpg"))
     assert sheet.shape[1] == 4 * 380

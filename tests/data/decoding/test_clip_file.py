@@ -9,7 +9,7 @@ from PIL import Image
 
 from retinue.configs.errors import RetinueError
 from retinue.data.checking.check import check
-from retinue.data.checking.check_report import summary_lines
+from retinue.data.checking.summary import summary_lines
 from retinue.data.decoding.clip_file import Clip, count_frames, is_stream, read_frames, resized, span
 from retinue.data.decoding.clip_probe import probe_clip, remarks
 from retinue.data.readers.clip_folders import read_clip_folders
@@ -144,7 +144,7 @@ def test_checking_a_folder(tmp_path):
     copy.write_bytes((folder / "red right" / "0.avi").read_bytes())
     report = check(read_clip_folders(folder), on_invalid="skip")
     kinds = {finding.kind for finding in report.findings}
-    assert {"undecodable", "same photo, other label", "very short"} <= kinds
+    assert {"undecodable", "same image, other label", "very short"} <= kinds
     assert report.usable()[0].class_counts().tolist() == [2, 2, 3, 2]
     assert report.to_dict()["frames"] == {"decoded": 72, "lost": 0}
     lines = summary_lines(report)

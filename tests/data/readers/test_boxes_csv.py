@@ -1,16 +1,16 @@
-"""A table of boxes."""
+"""Tables of boxes."""
 
 import pytest
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.readers.read import detect, read
-from retinue.tests.helpers.box_files import photo
+from retinue.tests.helpers.box_files import save_image
 
 
 @pytest.fixture
 def table(tmp_path):
     for name in "abc":
-        photo(tmp_path / f"{name}.jpg")
+        save_image(tmp_path / f"{name}.jpg")
 
     def write(text):
         path = tmp_path / "boxes.csv"
@@ -20,7 +20,7 @@ def table(tmp_path):
     return write
 
 
-def test_objects_and_pictures_without(table, tmp_path):
+def test_images_with_and_without_objects_are_read(table, tmp_path):
     path = table(
         "file,x1,y1,x2,y2,label,split,note\nb.jpg,1,2,3.5,4,dog,train,x\na.jpg,,,,,,val,\nb.jpg,5,6,7,8,cat,train,\n"
         "c.jpg,0,0,1,1,cat,,\n"
@@ -36,14 +36,17 @@ def test_objects_and_pictures_without(table, tmp_path):
     assert [finding.reason for finding in data.findings] == ["the column note is not used"]
 
 
-def test_groups(table):
+def test_groups_are_read(table):
     data = read(table("file,label,x1,y1,x2,y2,group\na.jpg,cat,1,2,3,4,farm\nb.jpg,cat,1,2,3,4,\n"))
     assert data.groups.tolist() == ["farm", ""]
 
 
-def test_what_is_no_box_is_named_with_its_line(table):
+def test_a_line_that_is_not_a_box_is_a_finding(table):
     data = read(table("file,x1,y1,x2,y2,label\na.jpg,1,2,3,x,cat\na.jpg,1,2,3,4,\na.jpg,1,2,3,4,cat\n"))
-    assert [finding.reason for finding in data.findings] == ["line 2: not four numbers", "line 3: it has no label"]
+    assert [finding.reason for finding in data.findings] == [
+        "line 2: its corners are not four numbers",
+        "line 3: it has no label",
+    ]
     assert data.columns["object_id"].values.tolist() == [4]
 
 
@@ -52,22 +55,28 @@ def test_what_is_no_box_is_named_with_its_line(table):
     [
         (
             "image_path,xmin,ymin,xmax,ymax,label\na.jpg,1,2,3,4,cat",
-            "line 1: the column file is .*rename image_path to",
+            "line 1: the column file is .*rename the column image_path to",
         ),
-        ("file,xmin,ymin,xmax,ymax,label\na.jpg,1,2,3,4,cat", "the column x1 is missing .*; rename xmin to x1"),
+        (
+            "file,xmin,ymin,xmax,ymax,label\na.jpg,1,2,3,4,cat",
+            "column x1 is missing .*; rename the column xmin to x1",
+        ),
         ("file,x1,y1,x2,y2\na.jpg,1,2,3,4", "the column label is missing"),
-        ("file,x1,y1,x2,y2,label\na.jpg,1,2,3,cat\nb.jpg,1", "line 2: 5 values for 6 columns .and 1 more line like"),
-        ("file,x1,y1,x2,y2,label,split\na.jpg,1,2,3,4,cat,tarin", "line 2: unknown split 'tarin'"),
+        (
+            "file,x1,y1,x2,y2,label\na.jpg,1,2,3,cat\nb.jpg,1",
+            "line 2: it has 5 values, .* .and 1 more line like",
+        ),
+        ("file,x1,y1,x2,y2,label,split\na.jpg,1,2,3,4,cat,tarin", "line 2: 'tarin' is not a split; did you mean train"),
         ("file,x1,y1,x2,y2,label,split\na.jpg,1,2,3,4,cat,train\na.jpg,,,,,,val", "line 3: .*has the split val here"),
         ("file,x1,y1,x2,y2,label\nz.jpg,1,2,3,4,cat", "none of its 1 files exists"),
     ],
 )
-def test_tables_that_can_not_be_used(table, text, message):
+def test_a_broken_table_is_refused_with_the_line(table, text, message):
     with pytest.raises(RetinueError, match=message):
         read(table(text + "\n"))
 
 
-def test_it_is_not_for_classification(table):
+def test_a_table_of_boxes_is_not_read_for_classification(table):
     with pytest.raises(UsageError, match="boxes csv can't be read for classification; it is data for detection"):
         read(table("file,x1,y1,x2,y2,label\na.jpg,1,2,3,4,cat\n"), task="classification")
 
@@ -83,7 +92,7 @@ def test_a_folder_that_was_moved_keeps_its_fingerprint(table, tmp_path):
 
 
 @pytest.mark.parametrize("sides", ["w,h", "width,height"])
-def test_boxes_by_their_sides_are_refused_with_the_cure(tmp_path, sides):
+def test_boxes_with_sides_are_refused_with_the_cure(tmp_path, sides):
     (tmp_path / "a.csv").write_text(f"file,x,y,{sides},label\na.png,1,2,3,4,cat\n")
     with pytest.raises(UsageError, match="boxes as x, y, width, height; write their corners: file,x1,y1,x2,y2,label"):
         read(tmp_path / "a.csv")

@@ -1,4 +1,4 @@
-"""Class folders: the layouts that are understood, what is passed over, and what is refused with a cure."""
+"""Class folders: the layouts that are understood, what is ignored, and what is refused with a cure."""
 
 import os
 
@@ -10,7 +10,7 @@ from retinue.data.storage.file_names import looks_like_image
 
 
 def make(folder, *names):
-    """Empty files are enough: a reader looks at names."""
+    """Make empty files, which are enough, since a reader looks at names."""
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
@@ -18,14 +18,14 @@ def make(folder, *names):
 
 
 def rows(dataset, folder):
-    """(file below the folder, class name, split) of every record."""
+    """Return the file below the folder, the class name and the split of every record."""
     return [
         (os.path.relpath(record["file"], folder), dataset.classes[record["label"]], record["split"])
         for record in dataset
     ]
 
 
-def test_plain_class_folders_at_any_depth_in_sorted_order(tmp_path):
+def test_class_folders_are_read_at_any_depth_in_sorted_order(tmp_path):
     make(tmp_path, "dog/2.jpg", "cat/b/c/1.PNG", "cat/a 1.jpeg", "Ünï/猫.webp")
     dataset = read_class_folders(tmp_path)
     assert dataset.classes == ("cat", "dog", "Ünï")
@@ -40,7 +40,7 @@ def test_plain_class_folders_at_any_depth_in_sorted_order(tmp_path):
 
 
 @pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "validation", "testing"), ("train", "valid")])
-def test_splits_above_the_classes(tmp_path, names):
+def test_split_folders_above_the_classes_are_read(tmp_path, names):
     for name in names:
         make(tmp_path, f"{name}/cat/1.jpg", f"{name}/dog/2.jpg")
     dataset = read_class_folders(tmp_path)
@@ -49,7 +49,7 @@ def test_splits_above_the_classes(tmp_path, names):
         assert (f"{name}/dog/2.jpg", "dog", split) in rows(dataset, tmp_path)
 
 
-def test_a_class_that_is_only_in_val_is_still_a_class(tmp_path):
+def test_a_class_that_is_only_in_val_is_a_class(tmp_path):
     make(tmp_path, "train/cat/1.jpg", "train/dog/1.jpg", "val/fox/1.jpg")
     dataset = read_class_folders(tmp_path)
     assert dataset.classes == ("cat", "dog", "fox")
@@ -75,18 +75,18 @@ def test_two_names_of_one_split_are_refused(tmp_path):
         read_class_folders(tmp_path)
 
 
-def test_unlabelled_photos_and_other_folders_beside_the_splits_are_named(tmp_path):
+def test_unlabeled_images_and_other_folders_beside_the_splits_are_reported(tmp_path):
     make(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "test/7.jpg", "extra/a/1.jpg")
     dataset = read_class_folders(tmp_path)
     assert len(dataset) == 2
-    assert [(os.path.basename(found.file), found.severity) for found in dataset.findings] == [
+    assert [(os.path.basename(finding.file), finding.severity) for finding in dataset.findings] == [
         ("7.jpg", "warning"),
         ("extra", "warning"),
     ]
     assert "outside the class folders" in dataset.findings[0].reason
 
 
-def test_hidden_files_and_droppings_are_passed_over_in_silence(tmp_path):
+def test_hidden_files_and_os_metadata_files_are_ignored_silently(tmp_path):
     make(tmp_path, "cat/1.jpg", "dog/1.jpg", "cat/.hidden.jpg", "cat/._1.jpg", "cat/Thumbs.db", "cat/.DS_Store")
     make(tmp_path, "__MACOSX/cat/1.jpg", ".git/1.jpg", ".DS_Store", "cat/@eaDir/1.jpg")
     dataset = read_class_folders(tmp_path)
@@ -105,16 +105,16 @@ WRITTEN = (
 
 
 @pytest.mark.parametrize("written", WRITTEN, ids=lambda names: names[0].split("/")[0])
-def test_folders_that_retinue_wrote_are_passed_over_and_said(tmp_path, written):
+def test_folders_that_retinue_wrote_are_ignored_and_reported(tmp_path, written):
     make(tmp_path, "cat/1.jpg", "dog/1.jpg", *written)
     dataset = read_class_folders(tmp_path)
     assert (len(dataset), dataset.classes) == (2, ("cat", "dog"))
-    assert [(found.severity, found.kind, found.file) for found in dataset.findings] == [
+    assert [(finding.severity, finding.kind, finding.file) for finding in dataset.findings] == [
         ("note", "results of retinue", str(tmp_path / written[0].split("/")[0]))
     ]
 
 
-def test_they_are_passed_over_in_a_class_beside_splits_and_around_a_wrapped_folder(tmp_path):
+def test_results_are_ignored_in_a_class_beside_splits_and_around_a_wrapped_folder(tmp_path):
     make(tmp_path / "a", "cat/1.jpg", "dog/2022/1.jpg", "dog/2022/results/predict.json", "dog/2022/results/o/1.jpg")
     make(tmp_path / "b", "train/cat/1.jpg", "train/dog/1.jpg", "val/cat/2.jpg", "runs/x/run.json", "runs/x/worst/1.jpg")
     make(tmp_path / "b", "train/check/report.json", "train/check/problems.csv")
@@ -122,11 +122,11 @@ def test_they_are_passed_over_in_a_class_beside_splits_and_around_a_wrapped_fold
     for name, results in (("a", ["results"]), ("b", ["runs", "check"]), ("c", ["check"])):
         dataset = read_class_folders(tmp_path / name)
         assert dataset.classes == ("cat", "dog")
-        passed_over = [found.file for found in dataset.findings if found.kind == "results of retinue"]
-        assert [os.path.basename(file) for file in passed_over] == results
+        ignored = [finding.file for finding in dataset.findings if finding.kind == "results of retinue"]
+        assert [os.path.basename(file) for file in ignored] == results
 
 
-def test_photos_are_never_passed_over_for_results_beside_them(tmp_path):
+def test_images_are_never_ignored_because_of_results_beside_them(tmp_path):
     make(tmp_path, "cat/1.jpg", "cat/report.json", "cat/problems.csv", "cat/samples.jpg", "dog/1.jpg")
     make(tmp_path, "fox/1.jpg", "fox/predict.json", "runs/on snow/1.jpg", "report.json", "problems.csv")
     dataset = read_class_folders(tmp_path)
@@ -134,19 +134,19 @@ def test_photos_are_never_passed_over_for_results_beside_them(tmp_path):
     assert dataset.class_counts().tolist() == [2, 1, 1, 1]
 
 
-def test_other_files_are_named_and_not_used(tmp_path):
+def test_other_files_are_reported_and_not_used(tmp_path):
     make(tmp_path, "cat/1.jpg", "cat/notes.txt", "dog/1.jpg", "dog/clip.mp4", "dog/noextension", "stray.png")
     dataset = read_class_folders(tmp_path)
     assert len(dataset) == 2
-    assert [(os.path.basename(found.file), found.reason.split(" of ")[0]) for found in dataset.findings] == [
+    assert [(os.path.basename(finding.file), finding.reason.split(" of ")[0]) for finding in dataset.findings] == [
         ("notes.txt", "not an image"),
         ("clip.mp4", "not an image"),
         ("noextension", "not an image"),
-        ("stray.png", "a photo outside the class folders"),
+        ("stray.png", "an image outside the class folders"),
     ]
 
 
-def test_photos_that_cannot_be_decoded_are_listed_so_that_the_check_can_name_them(tmp_path):
+def test_images_of_unsupported_formats_are_listed_for_the_check(tmp_path):
     make(tmp_path, "cat/1.heic", "dog/1.jpg")
     assert len(read_class_folders(tmp_path)) == 2
 
@@ -157,11 +157,11 @@ def test_an_empty_class_folder_is_a_class_without_files(tmp_path):
     assert read_class_folders(tmp_path).class_counts().tolist() == [1, 1, 0]
 
 
-def test_a_folder_that_only_wraps_another_is_looked_through_and_said(tmp_path):
+def test_a_folder_that_only_wraps_another_is_opened_and_reported(tmp_path):
     make(tmp_path, "flower_photos/daisy/1.jpg", "flower_photos/rose/1.jpg", "LICENSE.txt")
     dataset = read_class_folders(tmp_path)
     assert dataset.classes == ("daisy", "rose")
-    assert [(found.severity, found.kind) for found in dataset.findings] == [("note", "folder in a folder")]
+    assert [(finding.severity, finding.kind) for finding in dataset.findings] == [("note", "folder in a folder")]
 
 
 def test_a_class_with_one_folder_in_it_stays_a_class(tmp_path):
@@ -170,65 +170,68 @@ def test_a_class_with_one_folder_in_it_stays_a_class(tmp_path):
     assert dataset.classes == ("cat",) and len(dataset) == 2
 
 
-def test_links_are_followed_but_not_in_circles(tmp_path):
+def test_links_are_followed_but_never_in_circles(tmp_path):
     make(tmp_path, "elsewhere/1.jpg", "data/cat/1.jpg")
     (tmp_path / "data/dog").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere/round").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "data/cat/lost.jpg").symlink_to(tmp_path / "nowhere.jpg")
     assert rows(read_class_folders(tmp_path / "data"), tmp_path / "data") == [
         ("cat/1.jpg", "cat", ""),
-        ("cat/lost.jpg", "cat", ""),  # listed, so that the check names it
+        ("cat/lost.jpg", "cat", ""),  # listed, so that the check reports it
         ("dog/1.jpg", "dog", ""),
     ]
 
 
-def test_accented_class_names_are_one_class_however_they_are_spelled(tmp_path):
+def test_accented_class_names_are_one_class_in_every_normalization(tmp_path):
     make(tmp_path, "train/caf\u00e9/1.jpg", "train/tea/1.jpg", "val/cafe\u0301/1.jpg", "val/tea/1.jpg")
     dataset = read_class_folders(tmp_path)
     assert dataset.classes == ("caf\u00e9", "tea")
     assert all(os.path.exists(file) for file in dataset.files)
 
 
-def test_a_class_name_that_is_not_unicode(tmp_path):
+def test_a_class_name_that_is_not_unicode_is_refused(tmp_path):
     make(tmp_path, "cat/1.jpg", os.fsdecode(b"\xff/1.jpg"))
     with pytest.raises(RetinueError, match=r"'.udcff': the name of this class folder is not valid UTF-8; rename it"):
         read_class_folders(tmp_path)
 
 
-def test_an_empty_folder(tmp_path):
-    with pytest.raises(RetinueError, match=f"{tmp_path}: no photos in it; looked for .jpg .*folders named by class"):
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(
+        RetinueError,
+        match=f"{tmp_path}: there are no images in it; looked for .jpg .*named after the classes",
+    ):
         read_class_folders(tmp_path)
 
 
-def test_photos_without_class_folders(tmp_path):
+def test_images_without_class_folders_are_refused(tmp_path):
     make(tmp_path, "1.jpg", "2.jpg", "3.txt")
-    with pytest.raises(RetinueError, match="2 photos but no class folders; give each class a folder of its own"):
+    with pytest.raises(RetinueError, match="there are 2 images but no class folders; give each class a folder of its"):
         read_class_folders(tmp_path)
 
 
-def test_photos_in_train_without_class_folders(tmp_path):
+def test_images_in_train_without_class_folders_are_refused(tmp_path):
     make(tmp_path, "train/1.jpg", "train/2.jpg", "val/3.jpg")
-    with pytest.raises(RetinueError, match="3 photos but no class folders"):
+    with pytest.raises(RetinueError, match="there are 3 images but no class folders"):
         read_class_folders(tmp_path)
 
 
-def test_a_table_beside_the_photos_is_pointed_to(tmp_path):
+def test_a_table_beside_the_images_is_suggested(tmp_path):
     make(tmp_path, "1.jpg", "labels.csv")
     with pytest.raises(RetinueError, match=f"name it instead: {tmp_path}/labels.csv"):
         read_class_folders(tmp_path)
 
 
-def test_a_table_beside_one_folder_of_photos_is_pointed_to(tmp_path):
+def test_a_table_beside_one_folder_of_images_is_suggested(tmp_path):
     make(tmp_path, "images/1.jpg", "images/2.jpg", "boxes.csv")
     with pytest.raises(RetinueError, match=f"name the table instead: {tmp_path}/boxes.csv"):
         read_class_folders(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "b.TIFF", "c.webp", "d.heic"])
-def test_names_of_images(name):
+def test_names_of_images_are_recognized(name):
     assert looks_like_image(name)
 
 
 @pytest.mark.parametrize("name", ["jpg", "a.txt", "a.jpg.part", "a.mp4", "a"])
-def test_names_of_other_files(name):
+def test_names_of_other_files_are_not_images(name):
     assert not looks_like_image(name)

@@ -25,7 +25,7 @@ def labels(dataset):
     return {Path(record["file"]).name: dataset.classes[record["label"]] for record in dataset}
 
 
-def test_class_folders_of_videos(tmp_path):
+def test_class_folders_of_videos_are_read(tmp_path):
     touch(tmp_path / "jump" / "a.MP4", tmp_path / "run" / "b.webm", tmp_path / "run" / "deep" / "c.mkv")
     touch(tmp_path / "run" / "notes.txt", tmp_path / "run" / ".hidden.mp4")
     dataset = read(str(tmp_path))
@@ -35,7 +35,7 @@ def test_class_folders_of_videos(tmp_path):
     assert dataset.columns["start"].tolist() == [0, 0, 0]
 
 
-def test_splits_and_a_folder_around_them(tmp_path):
+def test_split_folders_inside_another_folder_are_read(tmp_path):
     inner = tmp_path / "unpacked"
     touch(inner / "train" / "a" / "1.avi", inner / "train" / "b" / "2.avi", inner / "test" / "a" / "3.avi")
     dataset = read(str(tmp_path))
@@ -46,10 +46,10 @@ def test_splits_and_a_folder_around_them(tmp_path):
     }
 
 
-def test_folders_of_frames(tmp_path):
+def test_folders_of_frames_are_clips(tmp_path):
     for name in ("jump/one", "jump/two", "run/three"):
         touch(tmp_path / name / "1.jpg", tmp_path / name / "2.jpg")
-    assert detect(str(tmp_path)) == "class folders"  # photos, unless one says otherwise
+    assert detect(str(tmp_path)) == "class folders"  # images, unless the task is given
     dataset = read(str(tmp_path), "video")
     assert labels(dataset) == {"one": "jump", "two": "jump", "three": "run"}
     with pytest.raises(UsageError, match="clip folders can't be read for classification"):
@@ -57,9 +57,9 @@ def test_folders_of_frames(tmp_path):
         read(str(tmp_path), "classification")
 
 
-def test_nothing_there(tmp_path):
+def test_a_folder_without_clips_is_refused(tmp_path):
     (tmp_path / "a").mkdir()
-    with pytest.raises(RetinueError, match="no clips in it"):
+    with pytest.raises(RetinueError, match="there are no clips in it"):
         read(str(tmp_path), "video")
 
 
@@ -78,7 +78,7 @@ def make_ucf(folder):
     (lists / "testlist02.txt").write_text("Run/v_Run_g01_c01.avi\n")
 
 
-def test_ucf101(tmp_path):
+def test_ucf101_is_read_with_its_splits_and_groups(tmp_path):
     make_ucf(tmp_path)
     dataset = read(str(tmp_path))
     assert dataset.format == "ucf101" and dataset.classes == ("Jump", "Run")
@@ -87,14 +87,14 @@ def test_ucf101(tmp_path):
     assert groups["v_Run_g01_c01.avi"] == groups["v_Run_g01_c02.avi"] != groups["v_Run_g02_c01.avi"]
     second = read(str(tmp_path), fold=2)
     assert len(second) == 3 and second.findings[0].kind == "listed, not there"
-    with pytest.raises(RetinueError, match="trainlist03.txt is missing"):
+    with pytest.raises(RetinueError, match="trainlist03.txt, the list of fold 3, is missing"):
         read(str(tmp_path), fold=3)
-    held_out = split(dataset, val_fraction=0.4, seed=0)
-    for group in set(held_out.groups):
-        assert len(set(held_out.splits[held_out.groups == group])) == 1
+    with_val = split(dataset, val_fraction=0.4, seed=0)
+    for group in set(with_val.groups):
+        assert len(set(with_val.splits[with_val.groups == group])) == 1
 
 
-def test_hmdb51(tmp_path):
+def test_hmdb51_is_read_with_its_splits_and_groups(tmp_path):
     names = {
         "run": ["tape_run_f_1.avi", "tape_run_f_2.avi", "other_run_0.avi"],
         "wave": ["x_wave_0.avi", "y_wave_1.avi"],
@@ -124,7 +124,7 @@ def write_csv(folder, text):
     return str(folder / "clips.csv")
 
 
-def test_csv_with_times(tmp_path):
+def test_a_table_with_times_is_read(tmp_path):
     path = write_csv(tmp_path, "file,label,start,end,split\na.mp4,run,0,1.5,\na.mp4,jump,1.5,,\nb.mp4,run,,,test\n")
     dataset = read(path)
     assert dataset.format == "clips csv" and dataset.classes == ("jump", "run")
@@ -133,10 +133,10 @@ def test_csv_with_times(tmp_path):
     assert dataset.splits.tolist() == ["", "", "test"]
 
 
-def test_csv_of_whole_clips(tmp_path):
+def test_a_table_of_whole_videos_is_read(tmp_path):
     assert read(write_csv(tmp_path, "file,label\na.mp4,run\nb.mp4,jump\nb.mp4,jump\n")).format == "clips csv"
-    (tmp_path / "photos.csv").write_text("file,label\na.jpg,run\n")
-    assert detect(str(tmp_path / "photos.csv")) == "csv"
+    (tmp_path / "images.csv").write_text("file,label\na.jpg,run\n")
+    assert detect(str(tmp_path / "images.csv")) == "labels csv"
 
 
 @pytest.mark.parametrize(
@@ -147,15 +147,15 @@ def test_csv_of_whole_clips(tmp_path):
         ("a.mp4,run,-1,", "line 3: start '-1' is not a number of seconds from 0 on"),
         ("a.mp4,,0,1", "line 3: the label is empty"),
         (",run,0,1", "line 3: the file is empty"),
-        ("a.mp4,run,0", "line 3: 3 values, but the header names 4 columns"),
+        ("a.mp4,run,0", "line 3: it has 3 values, but the header names 4 columns"),
     ],
 )
-def test_csv_mistakes(tmp_path, line, reason):
+def test_a_broken_table_is_refused_with_the_line(tmp_path, line, reason):
     with pytest.raises(RetinueError, match=reason):
         read(write_csv(tmp_path, f"file,label,start,end\nb.mp4,jump,0,1\n{line}\n"))
 
 
-def test_csv_that_puts_a_clip_into_two_splits(tmp_path):
+def test_a_table_that_puts_a_clip_into_two_splits_gets_a_warning(tmp_path):
     lines = "a.mp4,run,0,1,train\na.mp4,run,0,1,test\nb.mp4,jump,0,1,\n"
     dataset = read(write_csv(tmp_path, "file,label,start,end,split\n" + lines))
     finding = next(finding for finding in dataset.findings if finding.kind == "in two splits")
@@ -164,7 +164,7 @@ def test_csv_that_puts_a_clip_into_two_splits(tmp_path):
     assert list(dataset.splits) == ["train", ""]
 
 
-def test_csv_without_files(tmp_path):
+def test_a_table_of_missing_videos_is_refused(tmp_path):
     (tmp_path / "clips.csv").write_text("file,label,start,end\nno.mp4,run,0,1\n")
     with pytest.raises(RetinueError, match="none of its 1 files exists"):
         read(str(tmp_path / "clips.csv"))
@@ -189,33 +189,36 @@ class RetinueClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         for number, (label, frames) in enumerate(records):
             yield (
                 number,
-                {"video": [np.full((20, 30, 3), 10 * place, np.uint8) for place in range(frames)], "label": label},
+                {"video": [np.full((20, 30, 3), 10 * frame, np.uint8) for frame in range(frames)], "label": label},
             )
 
 
-def test_tfds(tmp_path, monkeypatch, logged):
+def test_clips_of_tfds_become_folders_of_frames(tmp_path, monkeypatch, logged):
     monkeypatch.setenv("RETINUE_CACHE", str(tmp_path / "cache"))
     builder = RetinueClips(data_dir=str(tmp_path / "tfds"))
     builder.download_and_prepare()
     monkeypatch.setattr(tfds, "builder", lambda name: builder)
     logged.clear()
     dataset = read("tfds:retinue_clips")
+    (line,) = [record.message for record in logged.records if record.name.startswith("retinue.")]
     assert (
         dataset.task == "video"
         and dataset.classes == ("x", "y")
         and dataset.splits.tolist() == ["train", "train", "test"]
     )
-    assert dataset.columns["label"].tolist() == [0, 1, 1] and "3 clips" in logged.messages[0]
+    assert dataset.columns["label"].tolist() == [0, 1, 1] and "3 clips" in line
     with Clip(dataset.files[1]) as clip:
         assert clip.frames == 4 and clip.skip() and clip.skip()
         assert (clip.read() == 20).all()
-    assert read("tfds:retinue_clips", "video").fingerprint == dataset.fingerprint and len(logged.messages) == 1
+    logged.clear()
+    assert read("tfds:retinue_clips", "video").fingerprint == dataset.fingerprint
+    assert not [record for record in logged.records if record.name.startswith("retinue.")]
 
 
-def test_images_are_not_read_as_clips(tmp_path):
+def test_folders_of_images_are_not_read_as_clips(tmp_path):
     write_video(tmp_path / "clips" / "a" / "1.avi", moving(0, 1, count=2))
     for label in "ab":
-        folder = tmp_path / "photos" / label
+        folder = tmp_path / "images" / label
         folder.mkdir(parents=True)
         Image.new("RGB", (9, 9)).save(folder / "1.png")
-    assert detect(str(tmp_path / "photos")) == "class folders" and detect(str(tmp_path / "clips")) == "clip folders"
+    assert detect(str(tmp_path / "images")) == "class folders" and detect(str(tmp_path / "clips")) == "clip folders"

@@ -1,4 +1,4 @@
-"""COCO files as COCO, CVAT and Roboflow lay them out, and what is said about broken ones."""
+"""COCO files as COCO, CVAT and Roboflow lay them out, and what is reported about broken ones."""
 
 import json
 
@@ -9,23 +9,23 @@ from PIL import Image
 from retinue.configs.errors import RetinueError
 from retinue.data.readers.coco import read_coco
 from retinue.data.readers.read import detect, read
-from retinue.tests.helpers.box_files import coco, photo
+from retinue.tests.helpers.box_files import save_coco, save_image
 
 
 @pytest.fixture
 def folder(tmp_path):
     for name in ("a.jpg", "b.jpg", "c.jpg"):
-        photo(tmp_path / name)
+        save_image(tmp_path / name)
     return tmp_path
 
 
-def test_ids_boxes_and_flags(folder):
+def test_ids_boxes_and_flags_are_read(folder):
     annotations = [
         (11, 30, 7, [10, 20, 30, 40], {"iscrowd": 1, "area": 900, "segmentation": {"counts": "ab", "size": [80, 100]}}),
         (12, 20, 1, [1.5, 2.5, 10, 10], {"segmentation": [[1, 2, 3, 4, 5, 6]], "area": 50.5}),
         (13, 30, 1, [0, 0, 5, 5], {"ignore": 1}),
     ]
-    path = coco(folder / "boxes.json", [(20, "b.jpg"), (30, "a.jpg"), (40, "c.jpg")], annotations)
+    path = save_coco(folder / "boxes.json", [(20, "b.jpg"), (30, "a.jpg"), (40, "c.jpg")], annotations)
     data = read(path)
     assert (data.task, data.format, data.classes, data.class_ids) == ("detection", "coco", ("cat", "dog"), (1, 7))
     assert not data.multi_label
@@ -45,11 +45,11 @@ def test_ids_boxes_and_flags(folder):
     assert data.findings == ()
 
 
-def test_the_layout_of_coco_itself(tmp_path):
+def test_the_layout_of_coco_is_read(tmp_path):
     for name in ("train2017/1.jpg", "val2017/2.jpg"):
-        photo(tmp_path / name)
-    coco(tmp_path / "annotations/instances_train2017.json", [(1, "1.jpg")], [(1, 1, 1, [0, 0, 9, 9])])
-    coco(tmp_path / "annotations/instances_val2017.json", [(2, "2.jpg")], [(1, 2, 7, [0, 0, 9, 9])])
+        save_image(tmp_path / name)
+    save_coco(tmp_path / "annotations/instances_train2017.json", [(1, "1.jpg")], [(1, 1, 1, [0, 0, 9, 9])])
+    save_coco(tmp_path / "annotations/instances_val2017.json", [(2, "2.jpg")], [(1, 2, 7, [0, 0, 9, 9])])
     (tmp_path / "annotations/captions_train2017.json").write_text("{}")
     data = read(tmp_path)
     assert list(data.files) == [f"{tmp_path}/train2017/1.jpg", f"{tmp_path}/val2017/2.jpg"]
@@ -59,12 +59,12 @@ def test_the_layout_of_coco_itself(tmp_path):
     assert only_val.splits.tolist() == [""] and len(only_val) == 1
 
 
-def test_roboflow_and_cvat(tmp_path):
+def test_the_layouts_of_roboflow_and_cvat_are_read(tmp_path):
     categories = ((0, "pets"), (1, "cat"), (2, "dog"))
     for split, box in (("train", 1), ("valid", 2), ("test", 1)):
-        photo(tmp_path / "robo" / split / f"{split}.jpg")
+        save_image(tmp_path / "robo" / split / f"{split}.jpg")
         path = tmp_path / "robo" / split / "_annotations.coco.json"
-        coco(path, [(0, f"{split}.jpg")], [(0, 0, box, [0, 0, 9, 9])], categories)
+        save_coco(path, [(0, f"{split}.jpg")], [(0, 0, box, [0, 0, 9, 9])], categories)
         content = json.loads(path.read_text())
         for category in content["categories"][1:]:
             category["supercategory"] = "pets"
@@ -73,12 +73,12 @@ def test_roboflow_and_cvat(tmp_path):
     assert data.splits.tolist() == ["test", "train", "val"]
     assert data.classes == ("cat", "dog") and data.class_ids == (1, 2)
     assert {finding.kind for finding in data.findings} == {"unused category"}
-    photo(tmp_path / "cvat/images/sub/1.jpg")
-    coco(tmp_path / "cvat/annotations/instances_default.json", [(1, "sub/1.jpg")], [])
+    save_image(tmp_path / "cvat/images/sub/1.jpg")
+    save_coco(tmp_path / "cvat/annotations/instances_default.json", [(1, "sub/1.jpg")], [])
     assert list(read(tmp_path / "cvat").files) == [f"{tmp_path}/cvat/images/sub/1.jpg"]
 
 
-def test_findings_name_file_id_and_cure(folder):
+def test_findings_name_file_and_id(folder):
     annotations = [
         (1, 20, 1, [0, 0, 5, 5]),
         (1, 20, 7, [0, 0, 5, 5]),
@@ -87,51 +87,57 @@ def test_findings_name_file_id_and_cure(folder):
         (4, 20, 1, [0, 0, 5]),
         (5, 20, 1, None),
     ]
-    path = coco(folder / "boxes.json", [(20, "a.jpg")], annotations)
+    path = save_coco(folder / "boxes.json", [(20, "a.jpg")], annotations)
     data = read(path)
     assert data.class_counts().tolist() == [1, 1]
-    said = {finding.kind: finding for finding in data.findings}
-    assert len(said) == len(data.findings) == 5
-    assert said["unknown class"].reason == "annotation 2: unknown class, its category_id 3 is none of the categories"
-    assert said["unknown class"].file == f"{folder}/a.jpg" and said["unknown class"].severity == "bad"
-    assert said["unknown image"].reason == "annotation 3: its image_id 99 is none of the images"
-    assert said["not a box"].reason == "annotation 4: its bbox is [0, 0, 5], not x, y, width, height"
-    assert said["duplicate annotation id"].reason == "annotation 1: duplicate id, 2 annotations have it"
-    assert said["no box"].severity == "warning" and said["no box"].item == "annotation 5"
-    assert said["no box"].reason == "annotation 5: has no bbox"
+    findings = {finding.kind: finding for finding in data.findings}
+    assert len(findings) == len(data.findings) == 5
+    assert (
+        findings["unknown class"].reason == "annotation 2: unknown class, its category_id 3 is none of the categories"
+    )
+    assert findings["unknown class"].file == f"{folder}/a.jpg" and findings["unknown class"].severity == "bad"
+    assert findings["unknown image"].reason == "annotation 3: its image_id 99 is none of the images"
+    assert findings["not a box"].reason == "annotation 4: its bbox is [0, 0, 5], not x, y, width, height"
+    assert findings["duplicate annotation id"].reason == "annotation 1: duplicate id, 2 annotations have it"
+    assert findings["no box"].severity == "warning" and findings["no box"].item == "annotation 5"
+    assert findings["no box"].reason == "annotation 5: it has no bbox"
 
 
 def broken(content, **changes):
     return json.dumps(content | changes)
 
 
-def test_files_that_can_not_be_used(folder):
-    path = coco(folder / "boxes.json", [(1, "a.jpg"), (1, "b.jpg")], [])
+def test_a_broken_file_is_refused(folder):
+    path = save_coco(folder / "boxes.json", [(1, "a.jpg"), (1, "b.jpg")], [])
     with pytest.raises(RetinueError, match="duplicate image id 1: a.jpg and b.jpg have it, and no image has an id of"):
         read(path)
-    coco(path, [(1, "a.jpg")], [(1, 1, 1, [0, 0, 1, 1])], ((1, "cat"), (1, "dog")))
+    save_coco(path, [(1, "a.jpg")], [(1, 1, 1, [0, 0, 1, 1])], ((1, "cat"), (1, "dog")))
     with pytest.raises(RetinueError, match="two categories have the id 1"):
         read(path)
-    coco(path, [(1, "a.jpg")], [(1, 1, 1, [0, 0, 1, 1])], ((1, "cat"), (2, "cat")))
+    save_coco(path, [(1, "a.jpg")], [(1, 1, 1, [0, 0, 1, 1])], ((1, "cat"), (2, "cat")))
     with pytest.raises(RetinueError, match="two categories are named cat"):
         read(path)
-    coco(path, [(1, "z.jpg")], [])
-    with pytest.raises(RetinueError, match="none of its pictures is there, the first is z.jpg; looked in"):
+    save_coco(path, [(1, "z.jpg")], [])
+    with pytest.raises(RetinueError, match="none of its images is there, the first is z.jpg; looked in"):
         read(path)
-    coco(path, [(1, "a.jpg")], [])
+    save_coco(path, [(1, "a.jpg")], [])
     content = json.loads(path.read_text())
     path.write_text(broken(content, annotations=[{"image_id": 1, "id": 1, "caption": "a cat"}]))
     with pytest.raises(RetinueError, match="none of its 1 annotations has a bbox and a category_id"):
         read(path)
-    for text, message in (("{", "this is not JSON"), ("[1]", "not a COCO file"), ('{"images": []}', "not a COCO file")):
+    for text, message in (
+        ("{", "this is not JSON"),
+        ("[1]", "this is not a COCO file"),
+        ('{"images": []}', "this is not a COCO file"),
+    ):
         path.write_text(text)
         with pytest.raises(RetinueError, match=message):
             read(path)
     assert detect(str(path)) == "coco"
 
 
-def test_flags_as_text_ids_of_no_kind_and_entries_that_lack_something(tmp_path):
-    """What hand-made exporters write: nothing of it may end in a traceback or vanish without a word."""
+def test_flags_as_text_odd_ids_and_incomplete_entries_are_handled(tmp_path):
+    """Such files come from hand-made exporters. Nothing in them may end in a traceback or vanish silently."""
     Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
     box = {"bbox": [1, 2, 10, 10], "category_id": 1}
     content = {
@@ -149,9 +155,9 @@ def test_flags_as_text_ids_of_no_kind_and_entries_that_lack_something(tmp_path):
         "categories": [{"id": 1, "name": "cat"}],
     }
     (tmp_path / "boxes.json").write_text(json.dumps(content))
-    dataset = read_coco(tmp_path)  # the file lies beside its pictures
+    dataset = read_coco(tmp_path)  # the file is beside its images
     assert dataset.columns["crowd"][0].tolist() == [False, True]
     reasons = [finding.reason for finding in dataset.findings]
-    assert "annotation 5: has no image_id" in reasons and "image 2: has no file_name" in reasons
+    assert "annotation 5: it has no image_id" in reasons and "image 2: it has no file_name" in reasons
     assert any('annotation 3: unknown class, its category_id "[7]"' in reason for reason in reasons)
     assert any('annotation 4: its image_id "1" is none of the images' in reason for reason in reasons)

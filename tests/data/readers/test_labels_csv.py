@@ -1,41 +1,41 @@
-"""Tables of labels: how they may be written, and what is refused with its line."""
+"""Tables of labels: how they may be written, and what is refused with the number of its line."""
 
 import re
 
 import pytest
 
 from retinue.configs.errors import RetinueError
-from retinue.data.readers.labels_csv import read_csv_table
+from retinue.data.readers.labels_csv import read_labels_csv
 
 
 @pytest.fixture
 def table(tmp_path):
-    """A function that writes photos.csv beside a.jpg ... e.jpg and reads it."""
+    """Return a function that writes images.csv beside a.jpg ... e.jpg and reads it."""
     for name in "abcde":
         (tmp_path / f"{name}.jpg").touch()
 
     def read(content):
-        path = tmp_path / "photos.csv"
+        path = tmp_path / "images.csv"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return read_csv_table(path)
+        return read_labels_csv(path)
 
     return read
 
 
 def names(dataset):
-    """The label or the labels of every record, by name."""
+    """Return the label or the labels of every record, by name."""
     if dataset.multi_label:
         return [[dataset.classes[label] for label in labels] for labels in dataset.columns["labels"]]
     return [dataset.classes[label] for label in dataset.columns["label"]]
 
 
-def test_file_and_label(table, tmp_path):
+def test_a_table_with_files_and_labels_is_read(table, tmp_path):
     dataset = table("file,label\nb.jpg,dog\na.jpg,cat\nc.jpg,dog\n")
     assert dataset.classes == ("cat", "dog")
     assert names(dataset) == ["dog", "cat", "dog"]
     assert list(dataset.files) == [f"{tmp_path}/{name}.jpg" for name in "bac"]
     assert set(dataset.splits) == {""} and dataset.groups is None
-    assert (dataset.format, dataset.source) == ("csv", f"{tmp_path}/photos.csv")
+    assert (dataset.format, dataset.source) == ("labels csv", f"{tmp_path}/images.csv")
     assert dataset.findings == ()
 
 
@@ -55,24 +55,24 @@ def test_file_and_label(table, tmp_path):
         "file,label\na.jpg,cat\nnone\\..\\b.jpg,dog\n",
     ],
 )
-def test_ways_to_write_a_table(table, tmp_path, content):
+def test_a_table_may_be_written_in_several_ways(table, tmp_path, content):
     dataset = table(content)
     assert list(dataset.files) == [f"{tmp_path}/a.jpg", f"{tmp_path}/b.jpg"]
     assert names(dataset) == ["cat", "dog"]
 
 
-def test_values_with_separators_and_lines_in_quotes(table, tmp_path):
+def test_values_in_quotes_may_hold_separators_and_quotes(table, tmp_path):
     (tmp_path / "x, y.jpg").touch()
     dataset = table('file,label\n"x, y.jpg","big, ""wild"" cat"\nb.jpg,dog\n')
     assert dataset.files[0] == f"{tmp_path}/x, y.jpg"
     assert dataset.classes == ('big, "wild" cat', "dog")
 
 
-def test_absolute_paths(table, tmp_path):
+def test_paths_may_be_absolute(table, tmp_path):
     assert table(f"file,label\n{tmp_path}/a.jpg,cat\nb.jpg,dog\n").files[0] == f"{tmp_path}/a.jpg"
 
 
-def test_split_and_group(table):
+def test_splits_and_groups_are_read(table):
     dataset = table("file,label,split,group\na.jpg,x,Train,p1\nb.jpg,y,validation,p2\nc.jpg,x,test,\nd.jpg,y,,p1\n")
     assert list(dataset.splits) == ["train", "val", "test", ""]
     assert list(dataset.groups) == ["p1", "p2", "", "p1"]
@@ -87,26 +87,26 @@ def test_split_and_group(table):
         "file,label\na.jpg,cat\na.jpg,dog\nb.jpg,cat\nc.jpg,\n",
     ],
 )
-def test_several_labels_a_file(table, content):
+def test_a_file_may_have_several_labels(table, content):
     dataset = table(content)
     assert dataset.multi_label and len(dataset) == 3
     assert names(dataset) == [["cat", "dog"], ["cat"], []]
-    assert [(found.severity, found.reason) for found in dataset.findings] == [
+    assert [(finding.severity, finding.reason) for finding in dataset.findings] == [
         ("note", "1 of 3 files have more than one")
     ]
 
 
-def test_a_repeated_line_counts_once_and_is_said(table):
+def test_a_repeated_line_counts_once_and_is_reported(table):
     dataset = table("file,label\na.jpg,cat\nb.jpg,dog\n./a.jpg,cat\n")
     assert names(dataset) == ["cat", "dog"]
-    assert [(found.item, found.reason) for found in dataset.findings] == [("line 4", "line 4 repeats line 2")]
+    assert [(finding.item, finding.reason) for finding in dataset.findings] == [("line 4", "line 4 repeats line 2")]
 
 
-def test_a_column_that_is_not_used_is_said_and_a_mistyped_one_is_warned_of(table):
+def test_an_unknown_column_is_reported_and_a_mistyped_one_is_a_warning(table):
     dataset = table("file,label,photographer,spilt\na.jpg,cat,Ann,train\nb.jpg,dog,Bob,val\n")
-    assert [(found.severity, found.item, found.action) for found in dataset.findings] == [
-        ("note", "photographer", "passed over"),
-        ("warning", "spilt", "passed over; did you mean split?"),
+    assert [(finding.severity, finding.item, finding.action) for finding in dataset.findings] == [
+        ("note", "photographer", "ignored"),
+        ("warning", "spilt", "ignored; did you mean split?"),
     ]
 
 
@@ -117,49 +117,73 @@ def test_a_missing_file_among_others_is_left_to_the_check(table):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "line 1: the column file is missing (found: nothing); the first line must name file,label; or, for boxes"),
-        ("file,label\n\n", "no lines below the header"),
-        ("filename,label\na.jpg,x\n", "the column file is missing (found: filename, label); rename filename to file"),
-        ("file,Class\na.jpg,x\n", "the column label is missing (found: file, Class); rename Class to label"),
-        ("file,lable\na.jpg,x\n", "line 1: the column label is missing (found: file, lable); rename lable to label"),
-        ("a.jpg,cat\nb.jpg,dog\n", "the column file is missing (found: a.jpg, cat); the first line must name file,"),
+        (
+            "",
+            "line 1: the column file is missing (the header names nothing); the first line must be file,label; or",
+        ),
+        ("file,label\n\n", "there are no lines below the header"),
+        (
+            "filename,label\na.jpg,x\n",
+            "file is missing (the header names filename, label); rename the column filename to file",
+        ),
+        (
+            "file,Class\na.jpg,x\n",
+            "label is missing (the header names file, Class); rename the column Class to label",
+        ),
+        (
+            "file,lable\na.jpg,x\n",
+            "label is missing (the header names file, lable); rename the column lable to label",
+        ),
+        (
+            "a.jpg,cat\nb.jpg,dog\n",
+            "file is missing (the header names a.jpg, cat); the first line must be file,label",
+        ),
         ("file,label,file\na.jpg,x,b.jpg\n", "line 1: the column file is there twice; rename one of them"),
-        ("file,label\na.jpg,x\nb.jpg\n", "line 3: 1 value, but the header names 2 columns; fill the line up"),
-        ("file,label\na.jpg,x,y\nb.jpg,y,z\n", "line 2: 3 values, but the header names 2 columns (and 1 more line"),
-        ("file,label\na.jpg,x\n,y\n", "line 3: the file is empty; write its path"),
+        (
+            "file,label\na.jpg,x\nb.jpg\n",
+            "line 3: it has 1 value, but the header names 2 columns; add the missing",
+        ),
+        (
+            "file,label\na.jpg,x,y\nb.jpg,y,z\n",
+            "line 2: it has 3 values, but the header names 2 columns (and 1 more",
+        ),
+        ("file,label\na.jpg,x\n,y\n", "line 3: the file is empty; write the path"),
         ("file,label\na.jpg,x\nb.jpg,\nc.jpg, \n", "line 3: the label is empty (and 1 more line like it)"),
-        ("file,label,split\na.jpg,x,trian\n", "line 2: unknown split 'trian'; did you mean train?"),
-        ("file,label,split\na.jpg,x,7\n", "line 2: unknown split '7'; use train, val or test, or leave it empty"),
+        ("file,label,split\na.jpg,x,trian\n", "line 2: 'trian' is not a split; did you mean train?"),
+        ("file,label,split\na.jpg,x,7\n", "line 2: '7' is not a split; write train, val or test, or leave it empty"),
         ("file,label\nx/1.jpg,x\nx/2.jpg,y\n", "none of its 2 files exists, the first would be"),
         ("file,label,split\na.jpg,x,train\na.jpg,y,val\n", "has the split val here, but train in line 2"),
         ("file,label,group\na.jpg,x,\na.jpg,y,p\n", "line 3: {folder}/a.jpg has the group p here, but none in line 2"),
-        ("sep=;\nfile;label\na.jpg;x\nb.jpg\n", "line 4: 1 value, but the header names 2 columns"),
-        ("sep=;\nfile;lable\n", "line 2: the column label is missing (found: file, lable)"),
-        ("sep=;\n", "line 1: the column file is missing (found: nothing)"),
-        ('file,label\na.jpg,x\nb.jpg,"y\nc.jpg,z\n', "line 3: a double quote is opened here and not closed"),
-        ('file,label\na.jpg,x\n"b.jpg,y', "line 3: a double quote is opened here and not closed"),
+        ("sep=;\nfile;label\na.jpg;x\nb.jpg\n", "line 4: it has 1 value, but the header names 2 columns"),
+        ("sep=;\nfile;lable\n", "line 2: the column label is missing (the header names file, lable)"),
+        ("sep=;\n", "line 1: the column file is missing (the header names nothing)"),
+        ('file,label\na.jpg,x\nb.jpg,"y\nc.jpg,z\n', "line 3: a double quote is opened here and never closed"),
+        ('file,label\na.jpg,x\n"b.jpg,y', "line 3: a double quote is opened here and never closed"),
         ('file,label\na.jpg,x\nb.jpg,"y\n' + "c.jpg,z\n" * 20_000, "line 3: a double quote is opened here"),
-        ("file,label\na.jpg," + "x" * 140_000, "line 2: a value of more than 128 KB; is this a table of labels?"),
+        (
+            "file,label\na.jpg," + "x" * 140_000,
+            "line 2: it has a value of more than 128 KB; is this a table",
+        ),
         (
             'file,label\na.jpg,"x\nb.jpg,y\n"c, c.jpg",z\n',
-            "line 2: 4 values, but the header names 2 columns; a double qu",
+            "line 2: it has 4 values, but the header names 2 columns; a double qu",
         ),
         ("file,label\na.jpg,x\n" * 300 + "b.jpg,\0\n", "not a plain UTF-8 table"),
-        ("file,label\nGr\u00fcn.jpg,x\n".encode("latin-1"), "line 2: a letter that is not UTF-8"),
+        ("file,label\nGr\u00fcn.jpg,x\n".encode("latin-1"), "line 2: it has a character that is not UTF-8"),
         ("file,label\na.jpg,x\n".encode("utf-16"), "not a plain UTF-8 table"),
     ],
 )
-def test_what_is_refused_and_where(table, tmp_path, content, message):
+def test_a_broken_table_is_refused_with_the_line(table, tmp_path, content, message):
     with pytest.raises(RetinueError, match=re.escape(message.format(folder=tmp_path))) as raised:
         table(content)
-    assert str(raised.value).startswith(f"{tmp_path}/photos.csv")
+    assert str(raised.value).startswith(f"{tmp_path}/images.csv")
 
 
 def test_lines_are_counted_as_an_editor_does(table):
-    with pytest.raises(RetinueError, match="line 5: unknown split"):
+    with pytest.raises(RetinueError, match="line 5: 'nonsense' is not a split"):
         table('file,label,split\na.jpg,"two\nlines",train\n\nb.jpg,y,nonsense\n')
 
 
-def test_an_unreadable_table(tmp_path):
-    with pytest.raises(RetinueError, match="photos.csv: can't be read"):
-        read_csv_table(tmp_path / "photos.csv")
+def test_a_table_that_can_not_be_read_is_refused(tmp_path):
+    with pytest.raises(RetinueError, match="images.csv: this file can't be read"):
+        read_labels_csv(tmp_path / "images.csv")

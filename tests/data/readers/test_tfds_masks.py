@@ -20,17 +20,17 @@ def cache(tmp_path, monkeypatch):
 
 
 class RetinueLand(tfds.core.GeneratorBasedBuilder):
-    """Photos with a mask of the values 1 and 2, as oxford_iiit_pet has them, and a label beside."""
+    """Images with a mask of the values 1 and 2, as oxford_iiit_pet has them, and a label."""
 
     VERSION = tfds.core.Version("1.0.0")
 
     def _info(self):
         mask = tfds.features.Image(shape=(None, None, 1))
-        picture = tfds.features.Image(shape=(None, None, 3))
+        image = tfds.features.Image(shape=(None, None, 3))
         label = tfds.features.ClassLabel(names=["a", "b"])
         return tfds.core.DatasetInfo(
             builder=self,
-            features=tfds.features.FeaturesDict({"image": picture, "segmentation_mask": mask, "label": label}),
+            features=tfds.features.FeaturesDict({"image": image, "segmentation_mask": mask, "label": label}),
         )
 
     def _split_generators(self, manager):
@@ -50,7 +50,7 @@ class RetinueLand(tfds.core.GeneratorBasedBuilder):
             yield number, {"image": f"{folder}/{number}.png", "segmentation_mask": ids, "label": "a"}
 
 
-def test_pictures_and_masks_become_files(logged):
+def test_images_and_masks_become_files(logged):
     tfds.builder("retinue_land").download_and_prepare()
     logged.clear()
     dataset = read("tfds:retinue_land", "segmentation")
@@ -64,5 +64,5 @@ def test_pictures_and_masks_become_files(logged):
 
 
 def test_a_dataset_without_masks_is_refused():
-    with tfds.testing.mock_data(num_examples=1), pytest.raises(UsageError, match="needs a picture and a mask"):
+    with tfds.testing.mock_data(num_examples=1), pytest.raises(UsageError, match="needs an image and a mask"):
         read("tfds:mnist", "segmentation")

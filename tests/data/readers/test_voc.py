@@ -7,7 +7,7 @@ import pytest
 from retinue.configs.errors import RetinueError
 from retinue.data.readers.read import read
 from retinue.data.readers.voc import read_voc
-from retinue.tests.helpers.box_files import photo
+from retinue.tests.helpers.box_files import save_image
 
 OBJECT = (
     "<object><name>{}</name><difficult>{}</difficult><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax>"
@@ -26,7 +26,7 @@ def xml(path, *objects):
 def devkit(tmp_path):
     year = tmp_path / "VOCdevkit/VOC2007"
     for stem in ("000001", "000002", "000003", "000004"):
-        photo(year / f"JPEGImages/{stem}.jpg")
+        save_image(year / f"JPEGImages/{stem}.jpg")
     xml(year / "Annotations/000001.xml", ("dog", 1, 1, 1, 100, 80), ("cat", 0, 11, 21, 30.5, 40))
     xml(year / "Annotations/000002.xml")
     xml(year / "Annotations/000004.xml", ("cat", 0, 1, 1, 2, 2))
@@ -39,7 +39,7 @@ def devkit(tmp_path):
     return tmp_path
 
 
-def test_lists_flags_and_pixels_that_count_from_one(devkit):
+def test_lists_and_flags_are_read_and_pixels_count_from_one(devkit):
     for folder in (devkit, devkit / "VOCdevkit", devkit / "VOCdevkit/VOC2007"):
         data = read(folder)
         assert (data.format, data.task, data.classes) == ("voc", "detection", ("cat", "dog"))
@@ -50,23 +50,23 @@ def test_lists_flags_and_pixels_that_count_from_one(devkit):
     assert record["boxes"].tolist() == [[0, 0, 100, 80], [10, 20, 30.5, 40]]
     assert record["labels"].tolist() == [1, 0] and record["difficult"].tolist() == [True, False]
     assert record["size"].tolist() == [80, 100] and not record["crowd"].any()
-    said = {finding.kind: finding.reason for finding in data.findings}
-    assert said["no annotation"] == "1 listed pictures have no XML file, the first is 000003"
-    assert said["not listed"] == "1 annotations are in no list of ImageSets/Main"
+    reasons = {finding.kind: finding.reason for finding in data.findings}
+    assert reasons["no annotation"] == "1 listed images have no XML file, the first is 000003"
+    assert reasons["not listed"] == "1 annotations are in no list of ImageSets/Main"
 
 
-def test_xml_beside_the_pictures(tmp_path):
-    photo(tmp_path / "b.png")
-    photo(tmp_path / "a.jpg")
+def test_xml_files_may_be_beside_the_images(tmp_path):
+    save_image(tmp_path / "b.png")
+    save_image(tmp_path / "a.jpg")
     xml(tmp_path / "a.xml", ("nut", 0, 1, 2, 3, 4))
     data = read(tmp_path)
     assert list(data.files) == [f"{tmp_path}/a.jpg"] and data.splits.tolist() == [""]
     assert data.columns["boxes"].values.tolist() == [[0, 1, 3, 4]]
 
 
-def test_what_can_not_be_understood_is_named(tmp_path):
+def test_broken_files_and_objects_are_findings(tmp_path):
     for stem in "abc":
-        photo(tmp_path / f"JPEGImages/{stem}.jpg")
+        save_image(tmp_path / f"JPEGImages/{stem}.jpg")
     xml(tmp_path / "Annotations/a.xml", ("cat", 0, "one", 1, 2, 2), ("", 0, 1, 1, 2, 2), ("cat", 0, 1, 1, 2, 2))
     (tmp_path / "Annotations/b.xml").write_text("<annotation>")
     xml(tmp_path / "Annotations/c.xml")
@@ -79,5 +79,5 @@ def test_what_can_not_be_understood_is_named(tmp_path):
     assert data.findings[2].kind == "broken annotation" and "b.xml can't be read" in data.findings[2].reason
     assert data.columns["object_id"].values.tolist() == [3]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RetinueError, match="no picture with an annotation"):
+    with pytest.raises(RetinueError, match="there is no image with an annotation"):
         read_voc(tmp_path / "empty")

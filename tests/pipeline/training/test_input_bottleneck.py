@@ -7,7 +7,7 @@ from retinue import tasks
 from retinue.configs.load import load_config
 from retinue.data.dataset import Dataset
 from retinue.pipeline.training import input_bottleneck
-from retinue.tests.helpers.box_files import photo
+from retinue.tests.helpers.box_files import save_image
 from retinue.tests.helpers.tiny_training import make_photos, make_trainer
 
 
@@ -47,7 +47,7 @@ def test_each_cause_has_its_cure():
 
 def test_times_are_those_of_the_files(tmp_path):
     """Large photos take longer to decode than to read, and that is what is told, for boxes of any number too."""
-    files = [str(photo(tmp_path / f"{number}.jpg", size=(1200, 1000))) for number in range(3)]
+    files = [str(save_image(tmp_path / f"{number}.jpg", size=(1200, 1000))) for number in range(3)]
     task = task_of("classification")
     dataset = Dataset("classification", files, ("cat", "dog"), {"label": np.array([0, 1, 0])})
     line = input_bottleneck.warning(0.34, task, task.columns(dataset), 32)

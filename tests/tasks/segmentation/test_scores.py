@@ -5,7 +5,7 @@ import pytest
 
 from retinue.data.readers.mask_folders import mask_dataset
 from retinue.tasks.segmentation.scores import SegmentationEvaluator, confusion_matrix, picture_iou, summary
-from retinue.tests.helpers.mask_images import make_mask, make_photo
+from retinue.tests.helpers.mask_images import make_image, make_mask
 
 NAMES = ("sky", "road", "car", "tree", "never")
 
@@ -68,7 +68,7 @@ def test_nothing_to_score_is_none_and_not_one():
 def scored(tmp_path):
     truth, said = random_masks(3, count=6)
     for number, ids in enumerate(truth):
-        make_photo(tmp_path / f"{number}.png", ids.shape)
+        make_image(tmp_path / f"{number}.png", ids.shape)
         make_mask(tmp_path / "masks" / f"{number}.png", ids)
     files = [str(tmp_path / f"{number}.png") for number in range(6)]
     masks = [str(tmp_path / "masks" / f"{number}.png") for number in range(6)]

@@ -1,4 +1,4 @@
-"""`tfds:NAME`: the real specification of MNIST with made-up pictures, and small datasets built from local files."""
+"""`tfds:NAME`: the real specification of MNIST with made-up images, and small datasets built from local files."""
 
 import os
 
@@ -21,7 +21,7 @@ def cache(tmp_path, monkeypatch):
 
 
 class LocalFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """What the datasets below share: pictures of one colour, written as files and then read as a source would be."""
+    """What the datasets below share: images of one color, written as files and then read as a source would be."""
 
     VERSION = tfds.core.Version("1.0.0")
 
@@ -37,17 +37,17 @@ class LocalFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         for number, record in enumerate(records):
             file = f"{folder}/{number}.{record.pop('form')}"
             Image.new("RGB", (20, 10), (number, 0, 0)).save(file)
-            yield number, record | {"picture": file}
+            yield number, record | {"scan": file}
 
 
 class RetinueShapes(LocalFiles):
-    """One label, an unlabelled test, an odd split, and a second ClassLabel."""
+    """One label, an unlabeled test, an odd split, and a second ClassLabel."""
 
     def features(self):
         label = tfds.features.ClassLabel(names=["round", "angular", "other"])
         coarse = tfds.features.ClassLabel(num_classes=2)
-        picture = tfds.features.Image(shape=(None, None, 3))
-        return tfds.features.FeaturesDict({"picture": picture, "coarse": coarse, "label": label})
+        scan = tfds.features.Image(shape=(None, None, 3))
+        return tfds.features.FeaturesDict({"scan": scan, "coarse": coarse, "label": label})
 
     def records(self):
         return {
@@ -63,23 +63,23 @@ class RetinueTags(LocalFiles):
 
     def features(self):
         tags = tfds.features.Sequence(tfds.features.ClassLabel(names=["b", "a"]))
-        picture = tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg")
-        return tfds.features.FeaturesDict({"picture": picture, "tags": tags})
+        scan = tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg")
+        return tfds.features.FeaturesDict({"scan": scan, "tags": tags})
 
     def records(self):
         return {"train": [{"form": "jpg", "tags": tags} for tags in (["a", "b"], [], ["a", "a"])]}
 
 
 class RetinueObjects(LocalFiles):
-    """Boxes, one of them without a label, and labels of the whole picture beside them."""
+    """Boxes, one of them without a label, and labels of the whole image beside them."""
 
     def features(self):
         label = tfds.features.ClassLabel(names=["cat", "dog"])
         objects = {"bbox": tfds.features.BBoxFeature(), "label": label, "is_difficult": np.bool_}
-        picture = tfds.features.Image(shape=(None, None, 3))
+        scan = tfds.features.Image(shape=(None, None, 3))
         labels = tfds.features.Sequence(label)
         objects = tfds.features.Sequence(objects)
-        return tfds.features.FeaturesDict({"picture": picture, "labels": labels, "objects": objects})
+        return tfds.features.FeaturesDict({"scan": scan, "labels": labels, "objects": objects})
 
     def records(self):
         def thing(label, *sides, difficult=False):
@@ -93,7 +93,7 @@ class RetinueObjects(LocalFiles):
         return {"train": [{"form": "png", "labels": ["dog"], "objects": objects} for objects in (some, [])]}
 
 
-def test_objects_with_boxes():
+def test_objects_with_boxes_are_read():
     data = read("tfds:retinue_objects")
     assert (data.task, data.classes) == ("detection", ("cat", "dog"))
     row = int(np.argmax([len(boxes) for boxes in data.columns["boxes"]]))
@@ -103,11 +103,11 @@ def test_objects_with_boxes():
     assert len(data.columns["boxes"][1 - row]) == 0 and len(data) == 2
     whole = read("tfds:retinue_objects", task="classification")
     assert whole.task == "classification" and whole.columns["labels"].values.tolist() == [1, 1]
-    with pytest.raises(UsageError, match="tfds:retinue_shapes: has no objects with boxes; its fields are picture"):
+    with pytest.raises(UsageError, match="retinue_shapes: this dataset has no objects with boxes; its fields are scan"):
         read("tfds:retinue_shapes", task="detection")
 
 
-def test_local_files_with_one_label(cache, logged):
+def test_images_with_one_label_become_files(cache, logged):
     data = read("tfds:retinue_shapes")
     assert data.classes == ("round", "angular", "other")  # the dataset's own order
     assert [record["label"] for record in data] == [1, 0, 0, 1, 0]
@@ -119,18 +119,15 @@ def test_local_files_with_one_label(cache, logged):
     assert all(name.endswith(".png") for name in data.files)
     with Image.open(data.files[2]) as image:
         assert image.size == (20, 10)
-    assert [found.reason for found in data.findings] == [
+    assert [finding.reason for finding in data.findings] == [
         "its split extra is not used",
-        "1 of its photos without a label are not used",
+        "1 of its images without a label are not used",
     ]
-    assert (
-        len(logged.messages) == 2
-        and "downloading" in logged.messages[0]
-        and "writing 6 photos to" in logged.messages[1]
-    )
+    first, second = [record.message for record in logged.records if record.name.startswith("retinue.")]
+    assert "downloading" in first and "writing 6 images to" in second
 
 
-def test_several_labels_and_the_bytes_as_they_were(tmp_path):
+def test_several_labels_are_read_and_bytes_are_unchanged(tmp_path):
     data = read("tfds:retinue_tags")
     assert data.classes == ("b", "a")
     assert sorted(row.tolist() for row in data.columns["labels"]) == [[], [0, 1], [1]]
@@ -139,19 +136,20 @@ def test_several_labels_and_the_bytes_as_they_were(tmp_path):
     assert all(name.endswith(".jpeg") for name in data.files)
 
 
-def test_the_second_time_nothing_is_said_or_written(logged):
+def test_the_second_time_nothing_is_logged_or_written(logged):
     first = read("tfds:retinue_shapes")
     times = [os.stat(name).st_mtime_ns for name in first.files]
     logged.clear()
     again = read("tfds:retinue_shapes")
-    assert logged.messages == [] and again.fingerprint == first.fingerprint
+    assert not [record for record in logged.records if record.name.startswith("retinue.")]
+    assert again.fingerprint == first.fingerprint
     assert [os.stat(name).st_mtime_ns for name in again.files] == times
 
 
-def test_a_run_that_was_broken_off_is_gone_on_with(cache):
+def test_an_interrupted_read_is_resumed(cache):
     first = read("tfds:retinue_shapes")
     content = [open(name, "rb").read() for name in first.files]
-    os.remove(cache / "retinue_shapes/1.0.0/index.json")  # what is written last
+    os.remove(cache / "retinue_shapes/1.0.0/labels.json")  # what is written last
     os.remove(first.files[1])
     with open(first.files[2], "wb") as half:
         half.write(content[2][:10])
@@ -161,15 +159,15 @@ def test_a_run_that_was_broken_off_is_gone_on_with(cache):
     assert os.stat(again.files[0]).st_mtime_ns == kept
 
 
-def test_it_checks_like_any_other_data():
+def test_the_check_works_as_for_other_data():
     report = check(read("tfds:retinue_shapes"))
     assert report.class_counts["train"].tolist() == [2, 1, 0]
     assert report.would_fail == [
-        "1 class has no usable photo to train on: other; add photos to train, or take the class out"
+        "1 class has no usable image to train on: other; add images to train, or remove the class"
     ]
 
 
-def test_a_well_known_dataset_with_made_up_pictures(tmp_path):
+def test_mnist_with_made_up_images_is_read(tmp_path):
     builder = tfds.builder("mnist", data_dir=tmp_path / "mock")
     info = [tfds.core.SplitInfo(name=name, shard_lengths=[4], num_bytes=0) for name in ("train", "test")]
     builder.info.set_splits(tfds.core.splits.SplitDict(info))
@@ -189,22 +187,22 @@ def test_a_well_known_dataset_with_made_up_pictures(tmp_path):
     [
         ("tfds:mnits", "tfds:mnits: tensorflow_datasets has no such dataset; did you mean tfds:mnist?"),
         ("tfds:mnits/fashion:3.0.1", "no such dataset; did you mean tfds:mnist?"),
-        ("tfds:kubric:movi_a", "tfds:kubric:movi_a: collections of others are not read"),
+        ("tfds:kubric:movi_a", "tfds:kubric:movi_a: community collections are not read"),
         ("tfds:mnist/huge", "tfds:mnist/huge: .*BuilderConfig huge not found"),
         ("tfds:mnist:9.9.9", "cannot be loaded at version 9.9.9"),
         ("tfds:clevr", "needs one label; its fields are image, file_name, objects, question_answer"),
         ("tfds:imdb_reviews", "needs one image; its fields are text, label"),
     ],
 )
-def test_what_is_refused(source, message):
+def test_unknown_and_unfit_datasets_are_refused(source, message):
     with pytest.raises(UsageError, match=message):
         read(source)
 
 
-def test_a_download_that_fails(monkeypatch):
+def test_a_failed_download_is_an_error_with_its_cause(monkeypatch):
     def fail(self):
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr(RetinueShapes, "download_and_prepare", fail)
-    with pytest.raises(RetinueError, match=r"tfds:retinue_shapes: can't be prepared \(no route to host\)"):
+    with pytest.raises(RetinueError, match=r"tfds:retinue_shapes: the dataset can't be prepared \(no route to host\)"):
         read("tfds:retinue_shapes")
