@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
-from retinue.data.decoding.exif import apply_orientation, exif_orientation
+from retinue.data.decoding.exif import ENCODED_SIGNATURE, apply_orientation, exif_orientation
 from retinue.data.decoding.opencv import opencv_quiet
 
 TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # the last two are BigTIFF
@@ -14,6 +14,7 @@ JPEG_SIGNATURE = b"\xff\xd8\xff"
 FULL_SCALES = (255, 4095, 65535)  # white of 8-bit, 12-bit and 16-bit pictures
 
 
+@tf.function(input_signature=ENCODED_SIGNATURE, autograph=False)
 def decode_image(encoded):
     """Decode a JPEG, PNG, GIF (first frame), BMP or WebP (first frame) file to pixels, turned upright by its EXIF.
 
@@ -26,6 +27,7 @@ def decode_image(encoded):
     return apply_orientation(decode_stored(encoded), exif_orientation(encoded))
 
 
+@tf.function(input_signature=ENCODED_SIGNATURE, autograph=False)
 def decode_stored(encoded):
     """The same without turning it: the rows and columns as they are in the file."""
     image = tf.case(

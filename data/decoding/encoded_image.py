@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from retinue.data.decoding.decode import JPEG_SIGNATURE, decode_jpeg, decode_stored, starts_with
-from retinue.data.decoding.exif import apply_orientation, exif_orientation
+from retinue.data.decoding.exif import ENCODED_SIGNATURE, apply_orientation, exif_orientation
 
 RATIOS = (1, 2, 4, 8)
 SPARE = 1.5  # a decoded side has at least so many times the pixels that the resize makes of it
@@ -28,18 +28,7 @@ class EncodedImage:
             self._is_jpeg, self.orientation = tf.constant(True), tf.constant(1)
             self.size = tf.io.extract_jpeg_shape(encoded)[:2]
             return
-        self.orientation = exif_orientation(encoded)
-        self._is_jpeg = starts_with(encoded, JPEG_SIGNATURE)
-        self._other = tf.cond(
-            self._is_jpeg,
-            lambda: tf.zeros([0, 0, 3], tf.uint8),
-            lambda: apply_orientation(decode_stored(encoded), self.orientation),
-        )
-        stored = tf.cond(
-            self._is_jpeg, lambda: tf.io.extract_jpeg_shape(encoded)[:2], lambda: tf.shape(self._other)[:2]
-        )
-        is_turned = self._is_jpeg & (self.orientation >= 5)
-        self.size = tf.ensure_shape(tf.where(is_turned, stored[::-1], stored), [2])
+        self._is_jpeg, self._other, self.orientation, self.size = _open(encoded)
 
     def decode_for(self, window, size):
         """The picture, as large as is good for resizing a part of it.
@@ -52,9 +41,7 @@ class EncodedImage:
         ratio = tf.gather(RATIOS, index)
         if self._upright_jpeg:
             return self._decode(index), tf.cast(window, tf.float32) / tf.cast(ratio, tf.float32)
-        pixels = tf.cond(
-            self._is_jpeg, lambda: apply_orientation(self._decode(index), self.orientation), lambda: self._other
-        )
+        pixels = tf.cond(self._is_jpeg, lambda: _turned(self._decode(index), self.orientation), lambda: self._other)
         pixels.set_shape([None, None, 3])
         # The last blocks of a row and a column may reach over the picture's edge: an edge that turning made the first.
         beyond = tf.shape(pixels)[:2] * ratio - self.size
@@ -76,5 +63,34 @@ class EncodedImage:
         return tf.where(self._is_jpeg, tf.reduce_sum(tf.cast(is_enough, tf.int32)), 0)
 
     def _decode(self, index):
-        branches = [lambda ratio=ratio: decode_jpeg(self._encoded, ratio) for ratio in RATIOS]
-        return tf.ensure_shape(tf.switch_case(index, branches), [None, None, 3])
+        return _decode_reduced(self._encoded, index)
+
+
+# These are traced once a process, as `decode_image` is.
+@tf.function(input_signature=ENCODED_SIGNATURE, autograph=False)
+def _open(encoded):
+    """(whether it is a JPEG; the pixels, upright, if it is not; EXIF's orientation; the size when upright)."""
+    orientation = exif_orientation(encoded)
+    is_jpeg = starts_with(encoded, JPEG_SIGNATURE)
+    other = tf.cond(
+        is_jpeg,
+        lambda: tf.zeros([0, 0, 3], tf.uint8),
+        lambda: apply_orientation(decode_stored(encoded), orientation),
+    )
+    stored = tf.cond(is_jpeg, lambda: tf.io.extract_jpeg_shape(encoded)[:2], lambda: tf.shape(other)[:2])
+    size = tf.ensure_shape(tf.where(is_jpeg & (orientation >= 5), stored[::-1], stored), [2])
+    return is_jpeg, tf.ensure_shape(other, [None, None, 3]), orientation, size
+
+
+@tf.function(input_signature=[*ENCODED_SIGNATURE, tf.TensorSpec([], tf.int32)], autograph=False)
+def _decode_reduced(encoded, index):
+    """The JPEG at 1 / `RATIOS[index]` of its size, as it is stored: uint8 `[h, w, 3]`."""
+    branches = [lambda ratio=ratio: decode_jpeg(encoded, ratio) for ratio in RATIOS]
+    return tf.ensure_shape(tf.switch_case(index, branches), [None, None, 3])
+
+
+_turned = tf.function(
+    apply_orientation,
+    input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int32)],
+    autograph=False,
+)

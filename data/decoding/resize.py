@@ -60,7 +60,7 @@ def cut_and_resize(image, window, size):
         window = tf.cast(edges, tf.int32)
         resized = tf.cond(
             tf.reduce_all(tf.cast(window, tf.float32) == edges),
-            lambda: _cut_and_resize(image, window, size),
+            lambda: _cut_and_resize_pixels(image, window, size),
             lambda: _average_between(image, edges, size),
         )
     else:
@@ -93,6 +93,13 @@ def _cut_and_resize(image, window, size):
     )
 
 
+_PIXELS, _SIZE = tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([2], tf.int32)
+_WINDOW, _EDGES = tf.TensorSpec([4], tf.int32), tf.TensorSpec([4], tf.float32)
+# The same for decoded pictures, traced once a process, as `decode_image` is.
+_cut_and_resize_pixels = tf.function(_cut_and_resize, input_signature=[_PIXELS, _WINDOW, _SIZE], autograph=False)
+
+
+@tf.function(input_signature=[_PIXELS, _EDGES, _SIZE], autograph=False)
 def _average_between(image, edges, size):
     """The same where both axes shrink and the window's edges, float32 `[4]`, lie between pixels, which is slower."""
     columns = tf.transpose(_average_rows(image, edges[1], edges[3], size[0]), (1, 0, 2))
