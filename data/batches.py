@@ -130,13 +130,13 @@ def find_failing_records(
     rows = np.arange(_count(columns)) if rows is None else np.asarray(rows, np.int64)
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
-    def attempt(row: tf.Tensor) -> tf.Tensor:
+    def attempt(row: tf.Tensor) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
         record = {name: _row(table, row) for name, table in tables.items()}
-        with tf.control_dependencies(tf.nest.flatten(tuple(load_example(record, tf.zeros([2], tf.int32))))):
-            return tf.identity(row)
+        # The example is returned, so that TensorFlow cannot prune the decoder, as it would behind a control dependency.
+        return row, tuple(tf.nest.flatten(tuple(load_example(record, tf.zeros([2], tf.int32)))))
 
-    data = tf.data.Dataset.from_tensor_slices(rows).map(attempt, num_parallel_calls=tf.data.AUTOTUNE)
-    loaded_rows = data.ignore_errors().with_options(_options()).as_numpy_iterator()
+    data = tf.data.Dataset.from_tensor_slices(rows).map(attempt, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
+    loaded_rows = data.map(as_written(lambda row, _: row)).with_options(_options()).as_numpy_iterator()
     next_loaded = next(loaded_rows, None)
     for row in rows:
         if row == next_loaded:
