@@ -136,7 +136,7 @@ def find_failing_records(
         return row, tuple(tf.nest.flatten(tuple(load_example(record, tf.zeros([2], tf.int32)))))
 
     data = tf.data.Dataset.from_tensor_slices(rows).map(attempt, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
-    loaded_rows = data.map(as_written(lambda row, _: row)).with_options(_options()).as_numpy_iterator()
+    loaded_rows = data.map(no_autograph(lambda row, _: row)).with_options(_options()).as_numpy_iterator()
     next_loaded = next(loaded_rows, None)
     for row in rows:
         if row == next_loaded:
