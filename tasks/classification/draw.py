@@ -1,65 +1,84 @@
-"""The picture of a classification: the photo, the truth where it is known, and a bar for each of the best labels."""
+"""Draws a classification: the image, the true class if it is known, and a bar for each of the best labels."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from retinue.tasks import drawing
+from retinue.tasks.classification.metrics import LABEL_THRESHOLD
 
-SHOWN = 3  # labels on a picture
-THRESHOLD = 0.5  # with several labels, a score of at least this gives the label
+MAX_LABELS = 3  # labels below an image
 
 
-def draw(image, prediction, classes, truth=None):
-    """Draw `prediction` under `image`: green where it is right, red where it is wrong, blue where nobody knows.
+def draw(
+    image: np.ndarray,
+    prediction: Mapping[str, Any],
+    classes: Sequence[str],
+    truth: int | Sequence[int] | np.ndarray | None = None,
+) -> np.ndarray:
+    """Draw a prediction below its image: green if it is correct, red if it is wrong, blue if the truth is unknown.
 
-    image: uint8 `[h, w, 3]` RGB of any size. prediction: `{"labels": [{"label", "score"}, ...]}`, the best first.
-    classes: class names. truth: None, the index of the class, or a sequence of indexes where a file has several labels.
-    Returns uint8 `[h', w', 3]`: the picture (enlarged if it is tiny) above a panel of text.
+    Args:
+        image: uint8 [h, w, 3], RGB, of any size.
+        prediction: {"labels": [{"label", "score"}, ...]}, the best label first.
+        classes: class names.
+        truth: index of the true class, a sequence of indices if a file has several labels, or None if unknown.
+
+    Returns:
+        uint8 [h', w', 3]: the image (enlarged if it is tiny) above a panel of text.
     """
-    several = truth is not None and np.ndim(truth) == 1
+    labels = prediction["labels"][:MAX_LABELS]
     true_names = None if truth is None else [classes[index] for index in np.atleast_1d(truth)]
-    labels = prediction["labels"][:SHOWN]
-    if several:
-        rows = [_decision_row(label, true_names) for label in labels]
+    if true_names is not None and np.ndim(truth) == 1:
+        rows = [_multi_label_row(label, true_names) for label in labels]
     else:
-        rows = [_ranked_row(position, label, true_names) for position, label in enumerate(labels)]
+        rows = [_ranked_row(rank, label, true_names) for rank, label in enumerate(labels)]
     if true_names is not None:
         rows.insert(0, drawing.Row("truth: " + (", ".join(true_names) or "no label")))
     return drawing.with_panel(image, rows)
 
 
-def _ranked_row(position, label, true_names):
-    """A row where one label is the answer: only the first is coloured."""
-    if position:
-        return _row(label, drawing.FAINT)
-    if true_names is None:
-        return _row(label, drawing.NEUTRAL)
-    return _judged_row(label, label["label"] in true_names)
+def caption(target: np.ndarray, classes: Sequence[str], multi_label: bool) -> str:
+    """Describe the target of an image: "cat"; "70% cat, 30% dog" if it was mixed; "no label".
 
+    Args:
+        target: float [classes].
+        classes: class names.
+        multi_label: whether a file may have several labels. Several labels keep the order of the classes; the
+            fractions of a mixed label are written largest first.
 
-def _decision_row(label, true_names):
-    """A row where each label is a yes or a no of its own; a right no is faint."""
-    said, true = label["score"] >= THRESHOLD, label["label"] in true_names
-    return _judged_row(label, said == true) if said or true else _row(label, drawing.FAINT)
-
-
-def _judged_row(label, right):
-    return _row(label, drawing.RIGHT if right else drawing.WRONG, "✓ " if right else "✗ ")
-
-
-def _row(label, color, mark=""):
-    return drawing.Row(mark + label["label"], label["score"], color, f"{label['score']:.0%}")
-
-
-def caption(target, classes, multi_label):
-    """The classes of a picture's target as text: "cat"; "70% cat, 30% dog" of a mixed one; "no label".
-
-    target: float `[C]`. Shares of one label are written largest first; several labels keep the order of the classes.
+    Returns:
+        One line of text.
     """
     percents = np.round(100 * np.asarray(target, np.float64)).astype(int)
-    order = range(len(classes)) if multi_label else np.argsort(-percents, kind="stable")
-    parts = [
+    order = np.arange(len(classes)) if multi_label else np.argsort(-percents, kind="stable")
+    phrases = [
         classes[index] if percents[index] == 100 else f"{percents[index]}% {classes[index]}"
         for index in order
         if percents[index]
     ]
-    return ", ".join(parts) or "no label"
+    return ", ".join(phrases) or "no label"
+
+
+def _ranked_row(rank: int, label: Mapping[str, Any], true_names: Sequence[str] | None) -> drawing.Row:
+    """Return the row of a single-label prediction; only the first label is colored."""
+    if rank:
+        return _row(label, drawing.FAINT)
+    if true_names is None:
+        return _row(label, drawing.NEUTRAL)
+    return _scored_row(label, label["label"] in true_names)
+
+
+def _multi_label_row(label: Mapping[str, Any], true_names: Sequence[str]) -> drawing.Row:
+    """Return the row of one label of several; a true negative is drawn faintly."""
+    predicted, actual = label["score"] >= LABEL_THRESHOLD, label["label"] in true_names
+    return _scored_row(label, predicted == actual) if predicted or actual else _row(label, drawing.FAINT)
+
+
+def _scored_row(label: Mapping[str, Any], correct: bool) -> drawing.Row:
+    return _row(label, drawing.RIGHT if correct else drawing.WRONG, "✓ " if correct else "✗ ")
+
+
+def _row(label: Mapping[str, Any], color: tuple[int, int, int], symbol: str = "") -> drawing.Row:
+    return drawing.Row(symbol + label["label"], label["score"], color, f"{label['score']:.0%}")

@@ -1,31 +1,54 @@
-"""The numbers of classification as pure functions on arrays. Undefined is None, never 0 and never not-a-number."""
+"""The metrics of classification as pure functions of arrays. An undefined value is None, never 0 and never NaN."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-# A float32 probability of 0 would make one file's loss infinite; this is its smallest step below 1.
-SMALLEST = float(np.finfo(np.float32).eps)
-BINS = 15
+LABEL_THRESHOLD = 0.5  # multi-label: a score of at least this assigns the label
+# A float32 probability of 0 would make the loss of one file infinite; this is the smallest step of a float32 below 1.
+MIN_PROBABILITY = float(np.finfo(np.float32).eps)
+CALIBRATION_BINS = 15
+# `descending_thresholds` returns it and `average_precision` takes it.
+Thresholds = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def ratio(part, whole):
-    """part / whole as a float, or None when whole is 0."""
-    return float(part) / float(whole) if whole else None
+def ratio(numerator: float, denominator: float) -> float | None:
+    """Divide two numbers; None if the denominator is 0."""
+    return float(numerator) / float(denominator) if denominator else None
 
 
-def mean_over_classes(per_class, key):
-    """The mean of `row[key]` over the classes that have files; None where there are none.
+def mean_over_classes(per_class: Sequence[Mapping[str, Any]], key: str) -> float | None:
+    """Average one number over the classes that have files.
 
-    Undefined counts as 0: the precision of a class that was never predicted (scikit-learn's `zero_division=0`). Left
-    out, a model that always gives the same answer would have a good mean precision.
+    An undefined number counts as 0, such as the precision of a class that was never predicted (scikit-learn's
+    `zero_division=0`). If it were omitted, a model that always predicts the same class would have a good mean
+    precision.
+
+    Args:
+        per_class: a dict per class with "count" and `key`.
+        key: name of the number.
+
+    Returns:
+        The mean, or None if no class has a file.
     """
     values = [row[key] or 0.0 for row in per_class if row["count"]]
     return float(np.mean(values)) if values else None
 
 
-def precision_recall_f1(true_positives, predicted, actual):
-    """(precision, recall, F1) of counts: right, said to be the class, truly of the class.
+def precision_recall_f1(
+    true_positives: int, predicted: int, actual: int
+) -> tuple[float | None, float | None, float | None]:
+    """Compute precision, recall and F1 from counts.
 
-    Undefined (None): precision of a class never predicted, recall of one without files, F1 of one with neither.
+    Args:
+        true_positives: files that are predicted to be of the class and are.
+        predicted: files that are predicted to be of the class.
+        actual: files that are of the class.
+
+    Returns:
+        (precision, recall, F1). The precision of a class that was never predicted, the recall of a class without files
+        and the F1 of a class with neither are None.
     """
     return (
         ratio(true_positives, predicted),
@@ -34,42 +57,67 @@ def precision_recall_f1(true_positives, predicted, actual):
     )
 
 
-def confusion_matrix(truth, predicted, classes):
-    """Counts int64 `[classes, classes]`, rows the truth and columns the prediction, from int `[n]` and int `[n]`."""
-    cells = np.bincount(truth.astype(np.int64) * classes + predicted, minlength=classes * classes)
-    return cells.reshape(classes, classes)
+def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
+    """Count the pairs of true and predicted class.
 
+    Args:
+        truth: int [n], true class indices.
+        predicted: int [n], predicted class indices.
+        num_classes: number of classes.
 
-def calibration(confidence, right):
-    """How far confidence can be believed: (rows a bin, expected calibration error).
-
-    confidence: float32 `[n]` in 0..1; right: bool `[n]`. 15 bins (low, high] of equal width, as in Guo et al. 2017,
-    section 2: the error is the mean over files of |accuracy - confidence| of the file's bin. Empty bins have None.
+    Returns:
+        int64 [num_classes, num_classes], the true class down and the predicted class across.
     """
-    edges = np.linspace(0, 1, BINS + 1).astype(np.float32)
-    bins = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, BINS - 1)
-    count = np.bincount(bins, minlength=BINS)
-    confidence_sum = np.bincount(bins, weights=confidence, minlength=BINS)
-    right_sum = np.bincount(bins, weights=right, minlength=BINS)
+    cells = np.bincount(truth.astype(np.int64) * num_classes + predicted, minlength=num_classes * num_classes)
+    return cells.reshape(num_classes, num_classes)
+
+
+def calibration(confidence: np.ndarray, correct: np.ndarray) -> tuple[list[dict[str, Any]], float]:
+    """Compare the confidence of predictions with their accuracy (Guo et al. 2017, section 2).
+
+    There are 15 bins (low, high] of equal width. The expected calibration error is the mean over files of
+    |accuracy - confidence| of the file's bin.
+
+    Args:
+        confidence: float32 [n] in 0..1.
+        correct: bool [n], whether each prediction is correct.
+
+    Returns:
+        (a dict per bin with low, high, count, confidence and accuracy, where an empty bin has None; the expected
+        calibration error).
+    """
+    bins = CALIBRATION_BINS
+    edges = np.linspace(0, 1, bins + 1).astype(np.float32)
+    index = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    count = np.bincount(index, minlength=bins)
+    confidence_sum = np.bincount(index, weights=confidence, minlength=bins)
+    correct_sum = np.bincount(index, weights=correct, minlength=bins)
     rows = [
         {
-            "low": index / BINS,
-            "high": (index + 1) / BINS,
-            "count": int(count[index]),
-            "confidence": ratio(confidence_sum[index], count[index]),
-            "accuracy": ratio(right_sum[index], count[index]),
+            "low": number / bins,
+            "high": (number + 1) / bins,
+            "count": int(count[number]),
+            "confidence": ratio(confidence_sum[number], count[number]),
+            "accuracy": ratio(correct_sum[number], count[number]),
         }
-        for index in range(BINS)
+        for number in range(bins)
     ]
-    return rows, float(np.abs(right_sum - confidence_sum).sum() / len(confidence))
+    return rows, float(np.abs(correct_sum - confidence_sum).sum() / len(confidence))
 
 
-def falling_thresholds(scores, positive):
-    """The order in which a falling threshold takes the files of a class, for `average_precision`.
+def descending_thresholds(scores: np.ndarray, positive: np.ndarray) -> Thresholds:
+    """Sort the files of a class in the order in which a descending threshold accepts them.
 
-    scores: float `[n]`; positive: bool `[n]`, at least one true. Files of equal score are taken together; a step ends
-    where files with a positive among them are taken, since recall rises only there.
-    Returns (rows of the files taken, where each step starts in them, rows of the positives, where each step starts).
+    Files of equal score are accepted together. A step ends where files with at least one positive are accepted, since
+    recall rises only there.
+
+    Args:
+        scores: float [n].
+        positive: bool [n], at least one is true.
+
+    Returns:
+        (indices of the accepted files, where each step starts in them, indices of the positives, where each step
+        starts in them), as `average_precision` takes them.
     """
     order = np.argsort(-scores, kind="stable")
     scores, positive = scores[order], positive[order]
@@ -80,53 +128,78 @@ def falling_thresholds(scores, positive):
     return order[: ends[-1] + 1], starts, order[positive], np.append(0, np.cumsum(hits[:-1]))
 
 
-def average_precision(thresholds, weights):
-    """Area under the staircase of precision over recall: the sum of (R_k - R_k-1) P_k over falling thresholds.
+def average_precision(thresholds: Thresholds, weights: np.ndarray) -> np.ndarray:
+    """Compute the area under the staircase of precision over recall: the sum of (R_k - R_k-1) P_k.
 
-    This is scikit-learn's `average_precision_score`. thresholds: of `falling_thresholds`. weights: int `[b, n]`, how
-    often each file counts, a row a resample. Returns float64 `[b]`, not-a-number where a resample has no positive.
+    This is scikit-learn's `average_precision_score`.
+
+    Args:
+        thresholds: result of `descending_thresholds`.
+        weights: int [b, n], how often each file counts, a row per resample.
+
+    Returns:
+        float64 [b]; NaN for a resample without a positive.
     """
     files, starts, positives, positive_starts = thresholds
-    taken = np.cumsum(np.add.reduceat(np.take(weights, files, axis=1), starts, axis=1), axis=1)
+    accepted = np.cumsum(np.add.reduceat(np.take(weights, files, axis=1), starts, axis=1), axis=1)
     steps = np.add.reduceat(np.take(weights, positives, axis=1), positive_starts, axis=1)
-    found = np.cumsum(steps, axis=1)
-    precision = found / np.maximum(taken, 1)
-    return np.sum(steps * precision, axis=1) / np.where(found[:, -1] > 0, found[:, -1], np.nan)
+    true_positives = np.cumsum(steps, axis=1)
+    precision = true_positives / np.maximum(accepted, 1)
+    total = np.where(true_positives[:, -1] > 0, true_positives[:, -1], np.nan)
+    return np.sum(steps * precision, axis=1) / total
 
 
-def bootstrap_accuracy(right, count, resamples, seed):
-    """95% interval (low, high) of the share `right` / `count`, by the percentiles of resampled files.
+def bootstrap_accuracy(correct: int, count: int, resamples: int, seed: int) -> tuple[float, float]:
+    """Compute the 95% bootstrap interval of the accuracy, by the percentiles over resampled files.
 
-    Of `count` files drawn with replacement a binomial number is right, so that number is drawn directly.
+    Of `count` files drawn with replacement, the number of correct ones is binomial, so it is drawn directly.
+
+    Args:
+        correct: correctly classified files.
+        count: all files.
+        resamples: number of bootstrap resamples.
+        seed: of the random numbers.
+
+    Returns:
+        (low, high).
     """
-    shares = np.random.default_rng(seed).binomial(count, right / count, resamples) / count
-    return _interval(shares)
+    return _interval(np.random.default_rng(seed).binomial(count, correct / count, resamples) / count)
 
 
-def least_share(count):
-    """The share of right files that `count` right ones and no wrong one prove with 95% confidence.
+def error_free_lower_bound(count: int) -> float:
+    """Return the accuracy that `count` correct files and no error prove with 95% confidence.
 
-    The chance of no mistake in `count` files is share ** count; it is 5% at this share.
+    The probability of no error in `count` files is accuracy ** count; it is 5% at this accuracy.
     """
     return 0.05 ** (1 / count)
 
 
-def bootstrap_mean_average_precision(scores, positive, resamples, seed):
-    """95% interval (low, high) of the mean average precision, by the percentiles of resampled files.
+def bootstrap_mean_average_precision(
+    scores: np.ndarray, positive: np.ndarray, resamples: int, seed: int
+) -> tuple[float, float]:
+    """Compute the 95% bootstrap interval of the mean average precision, by the percentiles over resampled files.
 
-    scores: float32 `[n, classes]`; positive: bool `[n, classes]`. A class without positives in a resample is left out
-    of that resample's mean.
+    A class without positives in a resample is omitted from the mean of that resample.
+
+    Args:
+        scores: float32 [n, classes].
+        positive: bool [n, classes].
+        resamples: number of bootstrap resamples.
+        seed: of the random numbers.
+
+    Returns:
+        (low, high).
     """
-    count, classes = scores.shape
+    count = len(scores)
     # An order that depends on the content alone makes the interval independent of the order of the files.
     order = np.lexsort(np.concatenate([scores, positive], axis=1).T)
     scores, positive = scores[order], positive[order]
-    thresholds = [falling_thresholds(scores[:, c], positive[:, c]) for c in np.flatnonzero(positive.any(axis=0))]
+    thresholds = [descending_thresholds(scores[:, c], positive[:, c]) for c in np.flatnonzero(positive.any(axis=0))]
     generator = np.random.default_rng(seed)
     means = []
-    at_once = max(1, 500_000 // count)  # as much as a processor's cache holds
-    for start in range(0, resamples, at_once):
-        rows = min(at_once, resamples - start)
+    chunk = max(1, 500_000 // count)  # resamples at a time: as much as the cache of a processor holds
+    for start in range(0, resamples, chunk):
+        rows = min(chunk, resamples - start)
         drawn = generator.integers(0, count, (rows, count)) + np.arange(rows)[:, None] * count
         weights = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(np.int32)
         by_class = np.array([average_precision(each, weights) for each in thresholds])
@@ -137,6 +210,6 @@ def bootstrap_mean_average_precision(scores, positive, resamples, seed):
     return _interval(np.concatenate(means))
 
 
-def _interval(values):
+def _interval(values: np.ndarray) -> tuple[float, float]:
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)

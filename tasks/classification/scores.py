@@ -1,34 +1,53 @@
-"""How good a classifier is: `ClassificationEvaluator` collects predictions and gives `Scores`."""
+"""Scores a classifier: `ClassificationEvaluator` collects predictions and computes `Scores`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from retinue.configs.errors import RetinueError
+from retinue.data.dataset import Dataset
+from retinue.tasks.class_tables import confusion_rows, model_class_indices, quoted_names, worst_class_lines
 from retinue.tasks.classification import metrics
 from retinue.tasks.scores import Scores, counted
 
-NAMED = 5  # so many class names fit into a sentence
-
 
 class ClassificationEvaluator:
-    """Scores of one label a file (headline: accuracy) or of several (headline: mean average precision).
+    """Scores one label per file (primary metric: accuracy) or several (primary metric: mean average precision)."""
 
-    classes: the model's class names. bootstrap: resamples for the 95% interval, 0 for none. seed: of the resampling.
-    threshold: with several labels, a score of at least this says that the file has the label.
-    """
+    def __init__(
+        self,
+        classes: Sequence[str],
+        multi_label: bool = False,
+        bootstrap_samples: int = 2000,
+        seed: int = 0,
+        threshold: float = metrics.LABEL_THRESHOLD,
+    ) -> None:
+        """Start with no predictions.
 
-    def __init__(self, classes, multi_label=False, bootstrap=2000, seed=0, threshold=0.5):
+        Args:
+            classes: class names of the model.
+            multi_label: whether a file may have several labels.
+            bootstrap_samples: resamples of the files for the 95% interval; 0 for no interval.
+            seed: of the resampling.
+            threshold: multi-label: a score of at least this assigns the label.
+        """
         self.classes = tuple(classes)
         self.multi_label = multi_label
-        self.bootstrap = bootstrap
+        self.bootstrap_samples = bootstrap_samples
         self.seed = seed
         self.threshold = threshold
-        self._parts = []
+        self._batches: list[tuple[np.ndarray, ...]] = []
 
-    def update(self, predictions, dataset):
-        """Add the predictions of all rows of `dataset`, in its order; several calls append.
+    def update(self, predictions: Sequence[Mapping[str, Any]], dataset: Dataset) -> None:
+        """Add the predictions of all rows of a dataset; several calls append.
 
-        predictions: dicts with `scores`, float32 `[classes]`. The dataset's labels are matched to the model's by name.
-        Raises `RetinueError` for a class that the model does not know and for scores that are not numbers.
+        Args:
+            predictions: dicts with `scores`, float32 [classes], in the order of the dataset.
+            dataset: the labels, which are matched to the model's classes by name.
+
+        Raises:
+            RetinueError: the dataset has a class that the model does not know, or a score is not a finite number.
         """
         if len(predictions) != len(dataset):
             raise ValueError(f"{len(predictions)} predictions for {len(dataset)} files")
@@ -37,67 +56,49 @@ class ClassificationEvaluator:
         scores = np.stack([np.asarray(prediction["scores"], np.float32) for prediction in predictions])
         if scores.shape[1] != len(self.classes):
             raise ValueError(f"predictions have {scores.shape[1]} scores for {len(self.classes)} classes")
-        broken = ~np.isfinite(scores).all(axis=1)
-        if broken.any():
+        invalid = ~np.isfinite(scores).all(axis=1)
+        if invalid.any():
             raise RetinueError(
-                f"{dataset.files[np.flatnonzero(broken)[0]]}: the model's scores are not numbers ({broken.sum()} of "
-                f"{len(dataset)} files); its training has diverged, train again with a lower rate"
+                f"{dataset.files[np.flatnonzero(invalid)[0]]}: the model's scores are not numbers ({invalid.sum()} of "
+                f"{len(dataset)} files). The training has diverged; train again with a lower learning rate"
             )
-        to_model = self._class_map(dataset)
+        class_indices = model_class_indices(dataset, self.classes)
         if self.multi_label:
             labels = dataset.columns["labels"]
             positive = np.zeros(scores.shape, bool)
-            positive[np.repeat(np.arange(len(dataset)), np.diff(labels.offsets)), to_model[labels.values]] = True
-            self._parts.append((scores, positive))
+            positive[labels.row_of_value(), class_indices[labels.values]] = True
+            self._batches.append((scores, positive))
         else:
-            self._parts.append(_single_label_columns(scores, to_model[dataset.columns["label"]]))
+            self._batches.append(_single_label_columns(scores, class_indices[dataset.columns["label"]]))
 
-    def scores(self):
-        """The `Scores` of everything that was added. Raises `RetinueError` when that is nothing."""
-        if not self._parts:
+    def scores(self) -> Scores:
+        """Compute the `Scores` of all predictions that were added.
+
+        Raises:
+            RetinueError: no prediction was added, or no file of a multi-label dataset has a label.
+        """
+        if not self._batches:
             raise RetinueError("there are no files to score; is the split empty?")
-        columns = [np.concatenate(parts) for parts in zip(*self._parts, strict=True)]
+        columns = [np.concatenate(arrays) for arrays in zip(*self._batches, strict=True)]
         return self._multi_label_scores(*columns) if self.multi_label else self._single_label_scores(*columns)
 
-    def _class_map(self, dataset):
-        """int64 `[dataset's classes]`: the model's index of each class of the dataset."""
-        index = {name: position for position, name in enumerate(self.classes)}
-        unknown = [name for name in dataset.classes if name not in index]
-        if unknown:
-            raise RetinueError(
-                f"{dataset.source or 'the data'}: the model does not know the class {_names(unknown)}; it knows "
-                f"{_names(self.classes)}; rename or remove it, or train on this data"
-            )
-        return np.array([index[name] for name in dataset.classes], np.int64)
-
-    def _single_label_scores(self, truth, predicted, rank, confidence, truth_score):
-        count, classes = len(truth), len(self.classes)
-        right = predicted == truth
-        loss = -np.log(np.maximum(truth_score.astype(np.float64), metrics.SMALLEST))
-        matrix = metrics.confusion_matrix(truth, predicted, classes)
-        calibration, calibration_error = metrics.calibration(confidence, right)
-        confidence_sum = np.bincount(truth, weights=confidence, minlength=classes)
-        per_class = []
-        for index, name in enumerate(self.classes):
-            files, said = int(matrix[index].sum()), int(matrix[:, index].sum())
-            precision, recall, f1 = metrics.precision_recall_f1(matrix[index, index], said, files)
-            wrong = matrix[index].copy()
-            wrong[index] = 0
-            per_class.append(
-                {
-                    "class": name,
-                    "count": files,
-                    "predicted": said,
-                    "precision": precision,
-                    "recall": recall,
-                    "f1": f1,
-                    "confidence": metrics.ratio(confidence_sum[index], files),
-                    "mistaken_for": self.classes[wrong.argmax()] if wrong.any() else None,
-                }
-            )
+    def _single_label_scores(
+        self,
+        truth: np.ndarray,
+        predicted: np.ndarray,
+        rank: np.ndarray,
+        confidence: np.ndarray,
+        truth_score: np.ndarray,
+    ) -> Scores:
+        count, num_classes = len(truth), len(self.classes)
+        correct = predicted == truth
+        loss = -np.log(np.maximum(truth_score.astype(np.float64), metrics.MIN_PROBABILITY))
+        matrix = metrics.confusion_matrix(truth, predicted, num_classes)
+        calibration, calibration_error = metrics.calibration(confidence, correct)
+        per_class = self._single_label_rows(matrix, np.bincount(truth, weights=confidence, minlength=num_classes))
         recall = metrics.mean_over_classes(per_class, "recall")
-        numbers = {"accuracy": float(right.mean())}
-        if classes > 5:
+        numbers = {"accuracy": float(correct.mean())}
+        if num_classes > 5:
             numbers["top5"] = float((rank < 5).mean())
         numbers |= {
             "balanced_accuracy": recall,
@@ -108,64 +109,66 @@ class ClassificationEvaluator:
             "calibration_error": calibration_error,
         }
         interval = None
-        if self.bootstrap:
-            interval = metrics.bootstrap_accuracy(int(right.sum()), count, self.bootstrap, self.seed)
-        wrong_rows = np.flatnonzero(~right)
+        if self.bootstrap_samples:
+            interval = metrics.bootstrap_accuracy(int(correct.sum()), count, self.bootstrap_samples, self.seed)
+        wrong_rows = np.flatnonzero(~correct)
         largest = int(matrix.sum(axis=1).argmax())
-        verdict = f"Right on {right.sum():,} of {counted(count, 'file')}."
+        verdict = f"Correct on {correct.sum():,} of {counted(count, 'file')}."
         if matrix[largest].sum() < count:
             baseline = matrix[largest].sum() / count
-            verdict += f" Always answering “{self.classes[largest]}” would be right on {baseline:.1%}."
-        notes = _missing_note(self.classes, matrix.sum(axis=1))
-        if interval and right.all():
-            claim = "the model is right on at least {} of such files"
-            notes.append(_no_width_note("No mistake was seen", claim, metrics.least_share(count), count))
-        elif interval and not right.any():
-            claim = "the model is right on at most {} of such files"
-            notes.append(_no_width_note("No right answer was seen", claim, 1 - metrics.least_share(count), count))
+            verdict += f" Always predicting “{self.classes[largest]}” would be correct on {baseline:.1%}."
+        notes = _missing_class_notes(self.classes, matrix.sum(axis=1))
+        if interval and correct.all():
+            claim = "the model classifies at least {} of such files correctly"
+            bound = metrics.error_free_lower_bound(count)
+            notes.append(_zero_width_note("The model made no error", claim, bound, count))
+        elif interval and not correct.any():
+            claim = "the model classifies at most {} of such files correctly"
+            bound = 1 - metrics.error_free_lower_bound(count)
+            notes.append(_zero_width_note("The model made no correct prediction", claim, bound, count))
         return Scores(
             primary_metric="accuracy",
             numbers=numbers,
             interval=interval,
             count=count,
             per_class=per_class,
-            tables={"confusion": _confusion_rows(self.classes, matrix), "calibration": calibration},
+            tables={"confusion": confusion_rows(self.classes, matrix), "calibration": calibration},
             worst=[int(row) for row in wrong_rows[np.argsort(-loss[wrong_rows], kind="stable")]],
             verdict=verdict,
             notes=notes,
-            worst_classes=_worst_classes(per_class),
+            worst_classes=worst_class_lines(per_class, "f1", "F1"),
         )
 
-    def _multi_label_scores(self, scores, positive):
-        said = scores >= self.threshold
-        wrong = said != positive
-        probability = np.where(positive, scores, 1 - scores).astype(np.float64)
-        loss = -np.log(np.maximum(probability, metrics.SMALLEST))
-        calibration, calibration_error = metrics.calibration(scores.ravel(), positive.ravel())
-        once = np.ones((1, len(scores)), np.int64)
-        per_class = []
+    def _single_label_rows(self, matrix: np.ndarray, confidence_sum: np.ndarray) -> list[dict[str, Any]]:
+        """Return the rows of `per_class.csv`; confidence_sum: float [classes], over the files of each class."""
+        rows = []
         for index, name in enumerate(self.classes):
-            files = int(positive[:, index].sum())
-            hits = (said & positive)[:, index].sum()
-            precision, recall, f1 = metrics.precision_recall_f1(hits, said[:, index].sum(), files)
-            area = None
-            if files:
-                thresholds = metrics.falling_thresholds(scores[:, index], positive[:, index])
-                area = float(metrics.average_precision(thresholds, once)[0])
-            per_class.append(
+            files, predicted = int(matrix[index].sum()), int(matrix[:, index].sum())
+            precision, recall, f1 = metrics.precision_recall_f1(matrix[index, index], predicted, files)
+            errors = matrix[index].copy()
+            errors[index] = 0
+            rows.append(
                 {
                     "class": name,
                     "count": files,
-                    "predicted": int(said[:, index].sum()),
-                    "average_precision": area,
+                    "predicted": predicted,
                     "precision": precision,
                     "recall": recall,
                     "f1": f1,
-                    "confidence": metrics.ratio(scores[positive[:, index], index].sum(dtype=np.float64), files),
+                    "confidence": metrics.ratio(confidence_sum[index], files),
+                    "most_confused_with": self.classes[errors.argmax()] if errors.any() else None,
                 }
             )
-        hits = (said & positive).sum()
-        micro = metrics.precision_recall_f1(hits, said.sum(), positive.sum())
+        return rows
+
+    def _multi_label_scores(self, scores: np.ndarray, positive: np.ndarray) -> Scores:
+        predicted = scores >= self.threshold
+        wrong = predicted != positive
+        probability = np.where(positive, scores, 1 - scores).astype(np.float64)
+        loss = -np.log(np.maximum(probability, metrics.MIN_PROBABILITY))
+        calibration, calibration_error = metrics.calibration(scores.ravel(), positive.ravel())
+        per_class = self._multi_label_rows(scores, predicted, positive)
+        micro = metrics.precision_recall_f1((predicted & positive).sum(), predicted.sum(), positive.sum())
         numbers = {
             "mean_average_precision": metrics.mean_over_classes(per_class, "average_precision"),
             "micro_precision": micro[0],
@@ -180,16 +183,20 @@ class ClassificationEvaluator:
         if numbers["mean_average_precision"] is None:
             raise RetinueError("no scored file has a label, so there is nothing to score; is the split the right one?")
         interval = None
-        if self.bootstrap:
-            interval = metrics.bootstrap_mean_average_precision(scores, positive, self.bootstrap, self.seed)
-        notes = _missing_note(self.classes, positive.sum(axis=0))
+        if self.bootstrap_samples:
+            interval = metrics.bootstrap_mean_average_precision(scores, positive, self.bootstrap_samples, self.seed)
+        notes = _missing_class_notes(self.classes, positive.sum(axis=0))
         if interval and numbers["mean_average_precision"] == 1:
-            seen = "No file without a label was ranked before one that has it"
-            claim = "at least {} of such files are in their right place"
-            notes.append(_no_width_note(seen, claim, metrics.least_share(len(scores)), len(scores)))
+            observed = "Every file that has a label is ranked before every file without it"
+            bound = metrics.error_free_lower_bound(len(scores))
+            notes.append(_zero_width_note(observed, "at least {} of such files are ranked correctly", bound, len(scores)))
         file_loss = loss.sum(axis=1)
         wrong_rows = np.flatnonzero(wrong.any(axis=1))
-        correct = "It gives no label" if micro[0] is None else f"{micro[0]:.1%} of the labels it gives are right"
+        precision = (
+            "The model predicts no label"
+            if micro[0] is None
+            else f"{micro[0]:.1%} of the predicted labels are correct"
+        )
         return Scores(
             primary_metric="mean_average_precision",
             numbers=numbers,
@@ -198,66 +205,70 @@ class ClassificationEvaluator:
             per_class=per_class,
             tables={"calibration": calibration},
             worst=[int(row) for row in wrong_rows[np.argsort(-file_loss[wrong_rows], kind="stable")]],
-            verdict=f"{correct}, and it finds {micro[1]:.1%} of the true ones; all labels of a file are right on "
+            verdict=f"{precision}, and {micro[1]:.1%} of the true labels are predicted; all labels are correct for "
             f"{numbers['exact_match']:.1%} of {counted(len(scores), 'file')}.",
             notes=notes,
-            worst_classes=_worst_classes(per_class),
+            worst_classes=worst_class_lines(per_class, "f1", "F1"),
         )
 
+    def _multi_label_rows(
+        self, scores: np.ndarray, predicted: np.ndarray, positive: np.ndarray
+    ) -> list[dict[str, Any]]:
+        """Return the rows of `per_class.csv`."""
+        each_once = np.ones((1, len(scores)), np.int64)
+        rows = []
+        for index, name in enumerate(self.classes):
+            files = int(positive[:, index].sum())
+            true_positives = (predicted & positive)[:, index].sum()
+            precision, recall, f1 = metrics.precision_recall_f1(true_positives, predicted[:, index].sum(), files)
+            area = None
+            if files:
+                thresholds = metrics.descending_thresholds(scores[:, index], positive[:, index])
+                area = float(metrics.average_precision(thresholds, each_once)[0])
+            rows.append(
+                {
+                    "class": name,
+                    "count": files,
+                    "predicted": int(predicted[:, index].sum()),
+                    "average_precision": area,
+                    "precision": precision,
+                    "recall": recall,
+                    "f1": f1,
+                    "confidence": metrics.ratio(scores[positive[:, index], index].sum(dtype=np.float64), files),
+                }
+            )
+        return rows
 
-def _worst_classes(per_class, most=3):
-    """The classes with the lowest F1, a line each."""
-    rows = sorted((row for row in per_class if row["f1"] is not None), key=lambda row: row["f1"])[:most]
-    width = max((len(row["class"]) for row in rows), default=0)
-    return [
-        f"  {row['class']:<{width}}  F1 {row['f1']:.2f}, {_share(row['recall'])} found, "
-        f"{_share(row['precision'])} right when said"
-        for row in rows
-    ]
 
+def _single_label_columns(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Reduce scores [n, classes] and true classes [n] to what the metrics need.
 
-def _share(value):
-    return "-" if value is None else f"{value:.0%}"
+    Equal scores rank in the order of the classes, as argmax does, so that a prediction is correct exactly if the rank
+    of the truth is 0.
 
-
-def _single_label_columns(scores, truth):
-    """(truth, predicted, rank of the truth, confidence, score of the truth), each `[n]`: all that the scores need.
-
-    Equal scores rank in the order of the classes, as argmax does, so that rank 0 and a right prediction are the same.
+    Returns:
+        (truth, predicted, rank of the truth, confidence, score of the truth), each [n].
     """
     predicted = scores.argmax(axis=1)
     rows = np.arange(len(scores))
     truth_score = scores[rows, truth]
     before = np.arange(scores.shape[1]) < truth[:, None]
     rank = (scores > truth_score[:, None]).sum(axis=1) + ((scores == truth_score[:, None]) & before).sum(axis=1)
-    whole = [column.astype(np.int32) for column in (truth, predicted, rank)]
-    return *whole, scores[rows, predicted], truth_score
+    integers = [column.astype(np.int32) for column in (truth, predicted, rank)]
+    return *integers, scores[rows, predicted], truth_score
 
 
-def _confusion_rows(classes, matrix):
-    """The matrix as a table with the truth down and the prediction across."""
-    return [
-        {"truth/predicted": name} | dict(zip(classes, row.tolist(), strict=True))
-        for name, row in zip(classes, matrix, strict=True)
-    ]
-
-
-def _missing_note(classes, counts):
+def _missing_class_notes(classes: Sequence[str], counts: np.ndarray) -> list[str]:
     missing = [name for name, count in zip(classes, counts, strict=True) if not count]
     if not missing:
         return []
     if len(missing) == 1:
-        return [f"The class {_names(missing)} has no scored file; it is left out of the means over classes."]
-    return [f"{len(missing)} classes have no scored file ({_names(missing)}); the means over classes leave them out."]
+        return [f"The class {quoted_names(missing)} has no scored file; the means over classes omit it."]
+    return [f"{len(missing)} classes have no scored file ({quoted_names(missing)}); the means over classes omit them."]
 
 
-def _no_width_note(seen, claim, share, count):
+def _zero_width_note(observed: str, claim: str, bound: float, count: int) -> str:
     return (
-        f"{seen}, which gives the bootstrap interval no width; from {counted(count, 'file')} one can say with 95% "
-        f"confidence only that {claim.format(f'{share:.1%}')}."
+        f"{observed}, so the bootstrap interval has zero width; {counted(count, 'file')} prove with 95% confidence only "
+        f"that {claim.format(f'{bound:.1%}')}."
     )
-
-
-def _names(names):
-    shown = ", ".join(f"“{name}”" for name in names[:NAMED])
-    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
