@@ -53,7 +53,7 @@ def clips_like_ucf101(folder):
 def loop(files, out):
     """Fields of all clips, one after the other in one thread."""
     cv2.setNumThreads(1)
-    count = sum(stored_flow.write(out, file, "dis", BOUND, SIZE) for file in files)
+    count = sum(stored_flow.write_flow(out, file, "dis", BOUND, SIZE) for file in files)
     cv2.setNumThreads(0)
     return count
 
@@ -69,9 +69,9 @@ def whole_clip(files):
         with Clip(file) as clip:
             before = None
             while (frame := clip.read(SIZE)) is not None:
-                now = flow.grey(frame)
+                now = flow.to_gray(frame)
                 if before is not None:
-                    flow.to_bytes(flow.compute(before, now), BOUND)
+                    flow.quantize(flow.compute(before, now), BOUND)
                     count += 1
                 before = now
     return count
@@ -118,10 +118,10 @@ def compare(first, second):
             ),
             "grey_levels_apart_before": round(float(before), 3),
             "grey_levels_apart_after": round(
-                float(np.abs(np.float32(flow.warp_back(greys[1], field)) - greys[0]).mean()), 3
+                float(np.abs(np.float32(flow.warp(greys[1], field)) - greys[0]).mean()), 3
             ),
             "mean_error_of_8_bits": round(
-                float(np.abs(flow.from_bytes(flow.to_bytes(field, 20), 20) - field).mean()), 4
+                float(np.abs(flow.dequantize(flow.quantize(field, 20), 20) - field).mean()), 4
             ),
         }
         for method, field in fields.items()

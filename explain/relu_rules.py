@@ -26,7 +26,7 @@ from retinue.backbones.preprocess_layer import Preprocess
 from retinue.configs.errors import UsageError
 from retinue.explain.proposal_classifier import ProposalInput
 from retinue.tasks.detection.padding import HidePadding
-from retinue.tasks.segmentation.upsampling import CutLike, PadToMultiple, ResizeLike, Upsample
+from retinue.tasks.segmentation.upsampling import CropLike, PadToMultiple, ResizeLike, Upsample
 
 RULES = ("plain", "deconvnet", "guided")
 # Functions that are ReLUs, with the upper limit of each (None: no limit).
@@ -69,7 +69,7 @@ UNCHANGED_LAYERS = (
     layers.Subtract,
     layers.UpSampling2D,
     layers.ZeroPadding2D,
-    CutLike,
+    CropLike,
     DilatedPool,
     HidePadding,
     LocallyConnected2D,

@@ -54,8 +54,8 @@ def extract(sources, out, *, method="dis", bound=8.0, size=(128, 170)):
     Returns the `FlowSummary`. Raises UsageError for a method that is not there, no clips, or a folder whose flow was
     made otherwise.
     """
-    flow.refuse_missing(method)
-    if bound <= 0 or min(size) < flow.SMALLEST:
+    flow.check_method(method)
+    if bound <= 0 or min(size) < flow.MIN_SIDE:
         raise UsageError(f"--bound {bound:g}, --size {size[0]}x{size[1]}: a bound above 0, and sides of 16 or more")
     files = find_files(sources, skip=out, clips=True)
     summary, began, listed = FlowSummary(), time.perf_counter(), []
@@ -86,7 +86,7 @@ def _one(file, out, method, bound, size):
         target = stored_flow.flow_file(out, file)
         stored = stored_flow.open_flow(out, file, method, bound, size)
         if stored is None:
-            return os.path.basename(target), stored_flow.write(out, file, method, bound, size), True
+            return os.path.basename(target), stored_flow.write_flow(out, file, method, bound, size), True
         return os.path.basename(target), stored.fields, False
     except UsageError:
         raise

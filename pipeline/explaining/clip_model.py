@@ -11,8 +11,8 @@ from retinue.pipeline.explaining.explanation_request import ExplanationRequest, 
 from retinue.pipeline.explaining.probabilities import predictor
 from retinue.pipeline.prediction.reader import ClipReader
 from retinue.tasks.video import flow
-from retinue.tasks.video.augment import decode_flow
-from retinue.tasks.video.model import fused
+from retinue.tasks.video.augment import dequantize_flow
+from retinue.tasks.video.model import fuse_streams
 
 METHODS = ("occlusion", "saliency", "smoothgrad", "grad-cam", "integrated-gradients")
 SHOWN = 4  # snippets of a clip that are explained, evenly over it
@@ -99,7 +99,7 @@ class ClipModel:
         each = {name: self.streams[name].predict(self._cut(images[name])) for name in self.streams}
         means = {name: scores.mean(axis=0) for name, scores in each.items()}
         tensors = {name: tf.constant(mean[None]) for name, mean in means.items()}
-        scores = np.asarray(fused(self.model, tensors, self._task.config.video))[0]
+        scores = np.asarray(fuse_streams(self.model, tensors, self._task.config.video))[0]
         best = int(scores.argmax())
         target = best if wanted.class_name is None else class_index(wanted.class_name, self.classes, self.name)
         words = f"{self.classes[target]}, {scores[target]:.1%}"
@@ -139,7 +139,7 @@ class ClipModel:
         if name == "spatial":
             return given.astype(np.float32)
         settings = self._task.config.video
-        return decode_flow(given, settings.flow_bound, settings.flow_subtract_mean).numpy()
+        return dequantize_flow(given, settings.flow_bound, settings.flow_subtract_mean).numpy()
 
     def _shown(self, name, record, places):
         """uint8 `[k, H, W, 3]`: the first frame, or the first field in colours, of some snippets."""
@@ -147,8 +147,8 @@ class ClipModel:
         if name == "spatial":
             return given[..., :3]
         bound = self._task.config.video.flow_bound
-        fields = flow.from_bytes(given[..., :2], bound)
-        return np.stack([flow.draw(np.float32(field), bound / 4) for field in fields])
+        fields = flow.dequantize(given[..., :2], bound)
+        return np.stack([flow.flow_to_image(np.float32(field), bound / 4) for field in fields])
 
     def _cut(self, images):
         size = self._task.config.model.input_size

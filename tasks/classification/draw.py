@@ -14,26 +14,24 @@ MAX_LABELS = 3  # labels below an image
 def draw(
     image: np.ndarray,
     prediction: Mapping[str, Any],
-    classes: Sequence[str],
-    truth: int | Sequence[int] | np.ndarray | None = None,
+    truth: str | Sequence[str] | None = None,
 ) -> np.ndarray:
     """Draw a prediction below its image: green if it is correct, red if it is wrong, blue if the truth is unknown.
 
     Args:
         image: uint8 [h, w, 3], RGB, of any size.
         prediction: {"labels": [{"label", "score"}, ...]}, the best label first.
-        classes: class names.
-        truth: index of the true class, a sequence of indices if a file has several labels, or None if unknown.
+        truth: name of the true class, a sequence of names if a file has several labels, or None if unknown.
 
     Returns:
         uint8 [h', w', 3]: the image (enlarged if it is tiny) above a panel of text.
     """
     labels = prediction["labels"][:MAX_LABELS]
-    true_names = None if truth is None else [classes[index] for index in np.atleast_1d(truth)]
-    if true_names is not None and np.ndim(truth) == 1:
-        rows = [_multi_label_row(label, true_names) for label in labels]
-    else:
+    true_names = [truth] if isinstance(truth, str) else truth
+    if truth is None or isinstance(truth, str):
         rows = [_ranked_row(rank, label, true_names) for rank, label in enumerate(labels)]
+    else:
+        rows = [_multi_label_row(label, truth) for label in labels]
     if true_names is not None:
         rows.insert(0, drawing.Row("truth: " + (", ".join(true_names) or "no label")))
     return drawing.with_panel(image, rows)

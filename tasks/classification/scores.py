@@ -97,7 +97,7 @@ class ClassificationEvaluator:
         calibration, calibration_error = metrics.calibration(confidence, correct)
         per_class = self._single_label_rows(matrix, np.bincount(truth, weights=confidence, minlength=num_classes))
         recall = metrics.mean_over_classes(per_class, "recall")
-        numbers = {"accuracy": float(correct.mean())}
+        numbers: dict[str, float | None] = {"accuracy": float(correct.mean())}
         if num_classes > 5:
             numbers["top5"] = float((rank < 5).mean())
         numbers |= {
@@ -189,13 +189,13 @@ class ClassificationEvaluator:
         if interval and numbers["mean_average_precision"] == 1:
             observed = "Every file that has a label is ranked before every file without it"
             bound = metrics.error_free_lower_bound(len(scores))
-            notes.append(_zero_width_note(observed, "at least {} of such files are ranked correctly", bound, len(scores)))
+            notes.append(
+                _zero_width_note(observed, "at least {} of such files are ranked correctly", bound, len(scores))
+            )
         file_loss = loss.sum(axis=1)
         wrong_rows = np.flatnonzero(wrong.any(axis=1))
         precision = (
-            "The model predicts no label"
-            if micro[0] is None
-            else f"{micro[0]:.1%} of the predicted labels are correct"
+            "The model predicts no label" if micro[0] is None else f"{micro[0]:.1%} of the predicted labels are correct"
         )
         return Scores(
             primary_metric="mean_average_precision",
@@ -269,6 +269,6 @@ def _missing_class_notes(classes: Sequence[str], counts: np.ndarray) -> list[str
 
 def _zero_width_note(observed: str, claim: str, bound: float, count: int) -> str:
     return (
-        f"{observed}, so the bootstrap interval has zero width; {counted(count, 'file')} prove with 95% confidence only "
-        f"that {claim.format(f'{bound:.1%}')}."
+        f"{observed}, so the bootstrap interval has zero width; {counted(count, 'file')} prove with 95% confidence "
+        f"only that {claim.format(f'{bound:.1%}')}."
     )

@@ -1,58 +1,82 @@
-"""The segmentation nets: a trunk, a head, and the way back to the picture's size."""
+"""The segmentation models: a backbone, a head, and the upsampling to the size of the image."""
 
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
 from keras import initializers, layers
 
 from retinue.configs.errors import UsageError
-from retinue.tasks.classification.losses import balanced_class_weights
+from retinue.tasks import class_balance
 from retinue.tasks.model import TaskModel
-from retinue.tasks.segmentation import trunk as trunks
-from retinue.tasks.segmentation.context import context
-from retinue.tasks.segmentation.deeplab import aspp_head, plain_head
-from retinue.tasks.segmentation.fcn import FINEST, fcn_head
+from retinue.tasks.segmentation.backbone import (
+    SegmentationBackbone,
+    dilated_backbone,
+    front_end_backbone,
+    has_fc_layers,
+    strided_backbone,
+)
+from retinue.tasks.segmentation.context import context_module
+from retinue.tasks.segmentation.dilated_heads import deeplabv3_head, fcn_resnet_head
+from retinue.tasks.segmentation.fcn import FINEST_STRIDE, fcn_head
 from retinue.tasks.segmentation.losses import make_loss
-from retinue.tasks.segmentation.upsampling import CutLike, ResizeLike, Upsample
+from retinue.tasks.segmentation.upsampling import CropLike, ResizeLike, Upsample
 
-BALANCE_POWER = {"sqrt_weights": 0.5, "weights": 1.0}
+if TYPE_CHECKING:
+    from retinue.configs.schema import Config, SegmentationConfig
 
 
-def build(config, classes, weights=None, pixel_counts=None):
-    """The untrained `TaskModel`: RGB float32 `[n, h, w, 3]` in 0..255, any size -> logits float32 `[n, h, w, classes]`.
+def build(
+    config: "Config", num_classes: int, weights: str | None = None, pixel_counts: np.ndarray | None = None
+) -> TaskModel:
+    """Build the untrained model: RGB float32 [n, h, w, 3] in 0..255, any size -> logits float32 [n, h, w, classes].
 
-    config: `Config`; classes: how many; weights: what the backbone loads, by default `config.model.weights`.
-    pixel_counts: int `[classes]`, pixels of each class in training; needed where `train.class_balance` weighs them.
-    Targets of its loss: int `[n, h, w]`, class ids, 255 for void.
-    Raises UsageError for a backbone that the head can't stand on.
+    The targets of its loss are int [n, h, w], class ids, 255 for void.
+
+    Args:
+        config: the configuration.
+        num_classes: number of classes.
+        weights: what the backbone loads; by default `config.model.weights`.
+        pixel_counts: int [classes], training pixels of each class, for `train.class_balance`.
+
+    Returns:
+        The `TaskModel`.
+
+    Raises:
+        UsageError: the backbone does not fit the head.
     """
     settings, train = config.segmentation, config.train
     weights = config.model.weights if weights is None else weights
-    trunk, logits = _net(config.model.backbone, weights, settings, classes)
-    class_weights = None
-    if train.class_balance in BALANCE_POWER and pixel_counts is not None:
-        class_weights = balanced_class_weights(pixel_counts, BALANCE_POWER[train.class_balance])
+    backbone, logits = _build_graph(config.model.backbone, weights, settings, num_classes)
+    class_weights = class_balance.class_weights(train.class_balance, pixel_counts)
     loss, names = make_loss(class_weights, settings.focal_gamma, settings.dice_weight, train.label_smoothing)
-    return TaskModel(trunk.image, logits, loss, names, trunk.names, name="segmentation")
+    return TaskModel(backbone.image, logits, loss, names, backbone.layer_names, name="segmentation")
 
 
-def _net(backbone, weights, settings, classes):
-    """(the `Trunk`, logits as large as its image)."""
+def _build_graph(
+    name: str, weights: str, settings: "SegmentationConfig", num_classes: int
+) -> tuple[SegmentationBackbone, keras.KerasTensor]:
+    """Return the backbone, and logits of the size of its image."""
     head = settings.head
-    with_linear = settings.convert_fc_layers and trunks.has_linear(backbone)
+    convert_fc_layers = settings.convert_fc_layers and has_fc_layers(name)
     if settings.context != "none" and head != "front_end":
-        raise UsageError("segmentation.context: stands on segmentation.head=front_end only")
-    if head in FINEST:
-        trunk = trunks.strided_trunk(backbone, weights, with_linear)
-        logits = fcn_head(trunk.maps, classes, FINEST[head], settings.at_once, trunk.aligned)
-        like = CutLike if trunk.aligned else ResizeLike
-        return trunk, like(name="logits")(logits, trunk.image)
-    if head == "front_end":
-        trunk = trunks.front_end_trunk(backbone, weights, with_linear)
-        scores = layers.Conv2D(classes, 1, kernel_initializer=initializers.RandomNormal(stddev=0.001), name="score_8")(
-            trunk.maps[8]
+        raise UsageError(
+            f"segmentation.context: the context module works with segmentation.head=front_end only, not with {head}; "
+            "change the head, or set segmentation.context=none"
         )
+    if head in FINEST_STRIDE:
+        backbone = strided_backbone(name, weights, convert_fc_layers)
+        logits = fcn_head(backbone.maps, num_classes, FINEST_STRIDE[head], settings.at_once, backbone.aligned)
+        match_size = CropLike if backbone.aligned else ResizeLike
+        return backbone, match_size(name="logits")(logits, backbone.image)
+    if head == "front_end":
+        backbone = front_end_backbone(name, weights, convert_fc_layers)
+        initializer = initializers.RandomNormal(stddev=0.001)
+        scores = layers.Conv2D(num_classes, 1, kernel_initializer=initializer, name="score_8")(backbone.maps[8])
         if settings.context != "none":
-            scores = context(scores, settings.context)
-        return trunk, CutLike(name="logits")(Upsample(8, name="upsample_1")(scores), trunk.image)
-    trunk = trunks.dilated_trunk(backbone, weights, settings.output_stride)
-    features = trunk.maps[max(trunk.maps)]
-    scores = plain_head(features, classes) if head == "fcn" else aspp_head(features, classes)
-    return trunk, ResizeLike(name="logits")(scores, trunk.image)
+            scores = context_module(scores, settings.context)
+        return backbone, CropLike(name="logits")(Upsample(8, name="upsample_1")(scores), backbone.image)
+    backbone = dilated_backbone(name, weights, settings.output_stride)
+    features = backbone.maps[max(backbone.maps)]
+    build_head = fcn_resnet_head if head == "fcn" else deeplabv3_head
+    return backbone, ResizeLike(name="logits")(build_head(features, num_classes), backbone.image)

@@ -1,191 +1,225 @@
-"""How good a segmentation is: everything from confusion matrices, at the original resolution.
+"""Scores a segmentation model at the original resolution, from confusion matrices.
 
 Pixel accuracy, mean accuracy, mean IoU and frequency-weighted IoU as in Long et al. 2015 (arXiv 1411.4038, section 5).
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
+from retinue.data.dataset import Dataset
 from retinue.data.void_label import VOID
+from retinue.tasks.class_tables import confusion_rows, quoted_names, worst_class_lines
 from retinue.tasks.scores import Scores, counted
 from retinue.tasks.segmentation.boundaries import boundary_scores
-from retinue.tasks.segmentation.truth import read_truth
+from retinue.tasks.segmentation.ground_truth import read_ground_truth
 
-NAMED = 5  # so many class names fit into a sentence
-BATCH = 100  # resamples at a time
+RESAMPLES_PER_STEP = 100
+FEW_IMAGES = 10  # below this number of images a note warns that the interval is unreliable
 
 
 class SegmentationEvaluator:
-    """Collects predictions and gives `Scores`; the headline is mean IoU.
+    """Collects predictions and computes `Scores`; the primary metric is mean IoU."""
 
-    classes: the model's class names. bootstrap: resamples of the pictures for the 95% interval, 0 for none; then the
-    boundary score, which takes time, is left out, too. seed: of the resampling.
-    """
+    def __init__(self, classes: Sequence[str], bootstrap_samples: int = 2000, seed: int = 0) -> None:
+        """Start with no predictions.
 
-    def __init__(self, classes, bootstrap=2000, seed=0):
-        self.classes, self.bootstrap, self.seed = tuple(classes), bootstrap, seed
+        Args:
+            classes: class names of the model.
+            bootstrap_samples: resamples of the images for the 95% interval. With 0 there is no interval, and no
+                boundary score either, since that takes time.
+            seed: of the resampling.
+        """
+        self.classes, self.bootstrap_samples, self.seed = tuple(classes), bootstrap_samples, seed
         self._matrix = np.zeros((len(classes), len(classes)), np.int64)
-        self._right, self._true, self._said = [], [], []  # pixels of each class, an array a picture
-        self._boundaries = []
+        # Pixels of each class, an int64 [classes] per image.
+        self._correct: list[np.ndarray] = []
+        self._actual: list[np.ndarray] = []
+        self._predicted: list[np.ndarray] = []
+        self._boundaries: list[np.ndarray] = []
 
-    def update(self, predictions, dataset):
-        """Add the predictions of all rows of `dataset`, in its order; several calls append.
+    def update(self, predictions: Sequence[Mapping[str, Any]], dataset: Dataset) -> None:
+        """Add the predictions of all rows of a dataset, in its order; several calls append.
 
-        predictions: dicts with `mask`, uint8 `[H, W]`, class ids of the original picture. Raises RetinueError for a
-        true mask that can't be read.
+        Args:
+            predictions: dicts with `mask`, uint8 [H, W], class ids at the size of the original image.
+            dataset: the true masks, whose classes are matched to the model's by name.
+
+        Raises:
+            RetinueError: a true mask can't be read, or a prediction has another size than its image.
         """
         for prediction, record in zip(predictions, dataset, strict=True):
-            said = np.asarray(prediction["mask"])
-            truth = read_truth(dataset, record, self.classes, said.shape)
-            matrix = confusion_matrix(truth, said, len(self.classes))
+            predicted = np.asarray(prediction["mask"])
+            truth = read_ground_truth(dataset, record, self.classes, predicted.shape)
+            matrix = confusion_matrix(truth, predicted, len(self.classes))
             self._matrix += matrix
-            self._right.append(np.diagonal(matrix).copy())
-            self._true.append(matrix.sum(axis=1))
-            self._said.append(matrix.sum(axis=0))
-            if self.bootstrap:
-                self._boundaries.append(boundary_scores(truth, said, len(self.classes)))
+            self._correct.append(np.diagonal(matrix).copy())
+            self._actual.append(matrix.sum(axis=1))
+            self._predicted.append(matrix.sum(axis=0))
+            if self.bootstrap_samples:
+                self._boundaries.append(boundary_scores(truth, predicted, len(self.classes)))
 
-    def scores(self):
-        """The `Scores` of everything that was added."""
-        right, true, said = (np.array(rows, np.int64) for rows in (self._right, self._true, self._said))
-        numbers, iou = summary(self._matrix)
+    def scores(self) -> Scores:
+        """Compute the `Scores` of all predictions that were added."""
+        correct, actual, predicted = (
+            np.array(rows, np.int64) for rows in (self._correct, self._actual, self._predicted)
+        )
+        numbers, iou = summarize(self._matrix)
         boundary = None
         if self._boundaries:
             boundary = _mean_without_nan(np.array(self._boundaries), axis=0)
-            numbers["boundary_f"] = _number(_mean_without_nan(boundary))
-        there = self._matrix.sum(axis=1) > 0
-        per_class = self._per_class(iou, boundary, true)
-        interval = self._interval(right, true, said)
-        each = picture_iou(right, true, said)
-        wrong = np.flatnonzero(each < 1)
+            numbers["boundary_f"] = _none_if_nan(_mean_without_nan(boundary))
+        per_class = self._per_class(iou, boundary, actual)
+        image_iou = mean_iou_per_image(correct, actual, predicted)
+        wrong = np.flatnonzero(image_iou < 1)
         value = numbers["mean_iou"]
         verdict = "There is no pixel to score."
         if value is not None:
             verdict = (
-                f"On average over the classes, {value:.1%} of what the model and the truth call by a name lies on each "
-                f"other; {numbers['pixel_accuracy']:.1%} of all pixels are right."
+                f"The predicted and the true region of a class have a mean IoU of {value:.1%} over the classes; "
+                f"{numbers['pixel_accuracy']:.1%} of all pixels are correct."
             )
         return Scores(
             primary_metric="mean_iou",
             numbers=numbers,
-            interval=interval,
-            count=len(each),
+            interval=self._interval(correct, actual, predicted),
+            count=len(image_iou),
             per_class=per_class,
-            tables={"confusion": self._confusion_rows()},
-            worst=[int(row) for row in wrong[np.argsort(each[wrong], kind="stable")]],
+            tables={"confusion": confusion_rows(self.classes, self._matrix)},
+            worst=[int(row) for row in wrong[np.argsort(image_iou[wrong], kind="stable")]],
             verdict=verdict,
-            notes=self._notes(there, len(each)),
-            worst_classes=_worst_classes(per_class),
+            notes=self._notes(len(image_iou)),
+            worst_classes=worst_class_lines(per_class, "iou", "IoU"),
         )
 
-    def _per_class(self, iou, boundary, true):
+    def _per_class(self, iou: np.ndarray, boundary: np.ndarray | None, actual: np.ndarray) -> list[dict[str, Any]]:
+        """Return the rows of `per_class.csv`; actual: int64 [images, classes], true pixels."""
         matrix, rows = self._matrix, []
         for index, name in enumerate(self.classes):
-            right, of_class, called = matrix[index, index], matrix[index].sum(), matrix[:, index].sum()
+            true_positives = matrix[index, index]
+            actual_pixels, predicted_pixels = matrix[index].sum(), matrix[:, index].sum()
+            precision = _ratio(true_positives, predicted_pixels)
+            if not predicted_pixels and actual_pixels:
+                precision = 0.0
             rows.append(
                 {
                     "class": name,
-                    "count": int((true[:, index] > 0).sum()) if len(true) else 0,
-                    "iou": _number(iou[index]),
-                    "precision": _share(right, called) if called else (0.0 if of_class else None),
-                    "recall": _share(right, of_class),
-                    "f1": _share(2 * right, of_class + called) if of_class else None,
-                    "boundary_f": None if boundary is None else _number(boundary[index]),
-                    "share_of_pixels": _share(of_class, matrix.sum()),
+                    "count": int((actual[:, index] > 0).sum()) if len(actual) else 0,
+                    "iou": _none_if_nan(iou[index]),
+                    "precision": precision,
+                    "recall": _ratio(true_positives, actual_pixels),
+                    "f1": _ratio(2 * true_positives, actual_pixels + predicted_pixels) if actual_pixels else None,
+                    "boundary_f": None if boundary is None else _none_if_nan(boundary[index]),
+                    "pixel_fraction": _ratio(actual_pixels, matrix.sum()),
                 }
             )
         return rows
 
-    def _confusion_rows(self):
-        return [
-            {"truth/predicted": name} | dict(zip(self.classes, row.tolist(), strict=True))
-            for name, row in zip(self.classes, self._matrix, strict=True)
-        ]
-
-    def _interval(self, right, true, said):
-        """2.5% and 97.5% of the mean IoU over resampled pictures."""
-        if not self.bootstrap or len(right) < 2:
+    def _interval(self, correct: np.ndarray, actual: np.ndarray, predicted: np.ndarray) -> tuple[float, float] | None:
+        """Return the 2.5% and 97.5% quantile of the mean IoU over resampled images; None for fewer than two images."""
+        count = len(correct)
+        if not self.bootstrap_samples or count < 2:
             return None
         random, means = np.random.default_rng(self.seed), []
-        for first in range(0, self.bootstrap, BATCH):
-            draws = min(BATCH, self.bootstrap - first)
-            times = random.multinomial(len(right), np.full(len(right), 1 / len(right)), draws)
-            hit, of_class, called = times @ right, times @ true, times @ said
-            means.append(_mean_without_nan(_iou(hit, of_class, called), axis=1))
+        for first in range(0, self.bootstrap_samples, RESAMPLES_PER_STEP):
+            resamples = min(RESAMPLES_PER_STEP, self.bootstrap_samples - first)
+            weights = random.multinomial(count, np.full(count, 1 / count), resamples)
+            iou = _class_iou(weights @ correct, weights @ actual, weights @ predicted)
+            means.append(_mean_without_nan(iou, axis=1))
         low, high = np.nanquantile(np.concatenate(means), (0.025, 0.975))
         return float(low), float(high)
 
-    def _notes(self, there, count):
+    def _notes(self, count: int) -> list[str]:
         notes = []
-        missing = [name for name, is_there in zip(self.classes, there, strict=True) if not is_there]
+        missing = [name for name, pixels in zip(self.classes, self._matrix.sum(axis=1), strict=True) if not pixels]
         if missing:
-            names = ", ".join(missing[:NAMED]) + (f" and {len(missing) - NAMED} more" if len(missing) > NAMED else "")
             noun = "class has" if len(missing) == 1 else "classes have"
             notes.append(
-                f"{len(missing)} {noun} no pixel in the truth ({names}); the means over classes leave them out."
+                f"{len(missing)} {noun} no pixel in the true masks ({quoted_names(missing)}); the means over classes "
+                f"omit {'it' if len(missing) == 1 else 'them'}."
             )
-        if count < 10:
-            notes.append(f"The interval resamples {counted(count, 'picture')}; so few say little.")
+        if count < FEW_IMAGES:
+            notes.append(f"The interval resamples only {counted(count, 'image')}, which makes it unreliable.")
         return notes
 
 
-def confusion_matrix(truth, said, classes):
-    """int64 `[classes, classes]`, pixels of true class i that are called j; void, 255 in truth, is left out."""
-    known = truth != VOID
-    pairs = truth[known].astype(np.int64) * classes + said[known]
-    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
+    """Count the pixels of each pair of true and predicted class.
 
+    Args:
+        truth: uint8, true class ids; void pixels (255) are ignored.
+        predicted: uint8 of the same shape, predicted class ids.
+        num_classes: number of classes.
 
-def summary(matrix):
-    """(the four numbers by name, IoU a class float `[classes]`, NaN for classes that have no true pixel).
-
-    Means over classes leave those out; pixels wrongly called by their name count against the others.
+    Returns:
+        int64 [num_classes, num_classes], the true class down and the predicted class across.
     """
-    right, true, said = np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    iou, total = _iou(right, true, said), matrix.sum()
+    valid = truth != VOID
+    pairs = truth[valid].astype(np.int64) * num_classes + predicted[valid]
+    return np.bincount(pairs, minlength=num_classes * num_classes).reshape(num_classes, num_classes)
+
+
+def summarize(matrix: np.ndarray) -> tuple[dict[str, float | None], np.ndarray]:
+    """Compute the four metrics of Long et al.
+
+    Means over classes omit the classes without true pixels; pixels that are wrongly predicted to be of such a class
+    still count as errors of the others.
+
+    Args:
+        matrix: int64 [classes, classes], of `confusion_matrix`.
+
+    Returns:
+        (mean_iou, pixel_accuracy, mean_accuracy and frequency_weighted_iou by name, the IoU of each class: float
+        [classes], NaN for a class without true pixels).
+    """
+    correct, actual, predicted = np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    iou, total = _class_iou(correct, actual, predicted), matrix.sum()
     with np.errstate(invalid="ignore"):
-        accuracy = right / np.where(true > 0, true, np.nan)
+        accuracy = correct / np.where(actual > 0, actual, np.nan)
     numbers = {
-        "mean_iou": _number(_mean_without_nan(iou)),
-        "pixel_accuracy": _share(right.sum(), total),
-        "mean_accuracy": _number(_mean_without_nan(accuracy)),
-        "frequency_weighted_iou": _number(np.nansum(iou * true) / total) if total else None,
+        "mean_iou": _none_if_nan(_mean_without_nan(iou)),
+        "pixel_accuracy": _ratio(correct.sum(), total),
+        "mean_accuracy": _none_if_nan(_mean_without_nan(accuracy)),
+        "frequency_weighted_iou": _none_if_nan(np.nansum(iou * actual) / total) if total else None,
     }
     return numbers, iou
 
 
-def picture_iou(right, true, said):
-    """The mean IoU of each picture over the classes in its truth or its prediction: float `[n]`; 1 without any."""
-    union = true + said - right
+def mean_iou_per_image(correct: np.ndarray, actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Compute the mean IoU of each image over the classes in its true or its predicted mask.
+
+    Args:
+        correct: int64 [images, classes], correct pixels.
+        actual: int64 [images, classes], true pixels.
+        predicted: int64 [images, classes], predicted pixels.
+
+    Returns:
+        float [images]; 1 for an image without any class.
+    """
+    union = actual + predicted - correct
     with np.errstate(invalid="ignore"):
-        iou = right / np.where(union > 0, union, np.nan)
-    return np.nan_to_num(_mean_without_nan(iou, axis=-1), nan=1.0) if len(right) else np.zeros(0)
+        iou = correct / np.where(union > 0, union, np.nan)
+    return np.nan_to_num(_mean_without_nan(iou, axis=-1), nan=1.0) if len(correct) else np.zeros(0)
 
 
-def _iou(right, true, said):
+def _class_iou(correct: np.ndarray, actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return the IoU of each class; NaN without true pixels."""
     with np.errstate(invalid="ignore"):
-        return np.where(true > 0, right / np.where(true > 0, true + said - right, 1), np.nan)
+        return np.where(actual > 0, correct / np.where(actual > 0, actual + predicted - correct, 1), np.nan)
 
 
-def _mean_without_nan(values, axis=None):
-    there = ~np.isnan(values)
-    count = there.sum(axis=axis)
-    return np.where(count > 0, np.where(there, values, 0).sum(axis=axis) / np.maximum(count, 1), np.nan)
+def _mean_without_nan(values: np.ndarray, axis: int | None = None) -> np.ndarray:
+    """Return the mean over the values that are not NaN; NaN if there are none."""
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=axis)
+    total = np.where(defined, values, 0).sum(axis=axis)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _share(part, whole):
-    return float(part / whole) if whole else None
+def _ratio(numerator: float, denominator: float) -> float | None:
+    return float(numerator / denominator) if denominator else None
 
 
-def _number(value):
+def _none_if_nan(value: float | np.ndarray) -> float | None:
     return None if np.isnan(value) else float(value)
-
-
-def _worst_classes(per_class, most=3):
-    """The classes with the lowest IoU, a line each."""
-    rows = sorted((row for row in per_class if row["iou"] is not None), key=lambda row: row["iou"])[:most]
-    width = max((len(row["class"]) for row in rows), default=0)
-    return [
-        f"  {row['class']:<{width}}  IoU {row['iou']:.2f}, {row['recall']:.0%} of its pixels found, "
-        f"{row['precision']:.0%} right where said"
-        for row in rows
-    ]

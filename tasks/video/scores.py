@@ -1,32 +1,51 @@
-"""How good a net for clips is: the scores of classification, with each stream's beside the fused ones."""
+"""Scores a video model: the scores of classification, with those of each stream beside the fused ones."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from retinue.data.dataset import Dataset
 from retinue.tasks.classification.scores import ClassificationEvaluator
+from retinue.tasks.scores import Scores
 
-COMPARED = ("accuracy", "top5", "balanced_accuracy", "log_loss")
+STREAM_METRICS = ("accuracy", "top5", "balanced_accuracy", "log_loss")
 
 
 class VideoEvaluator:
-    """Scores of clips (headline: accuracy of the fused scores), and those of each stream alone.
+    """Scores clips (primary metric: accuracy of the fused scores), and each stream alone."""
 
-    classes: the model's class names; streams: ("spatial", "temporal") or one; bootstrap, seed: as for
-    `ClassificationEvaluator`.
-    """
+    def __init__(
+        self, classes: Sequence[str], streams: Sequence[str], bootstrap_samples: int = 2000, seed: int = 0
+    ) -> None:
+        """Start with no predictions.
 
-    def __init__(self, classes, streams, bootstrap=2000, seed=0):
-        self._fused = ClassificationEvaluator(classes, False, bootstrap, seed)
-        self._streams = {}
+        Args:
+            classes: class names of the model.
+            streams: ("spatial", "temporal"), or one of them.
+            bootstrap_samples: resamples of the clips for the 95% interval; 0 for no interval.
+            seed: of the resampling.
+        """
+        self._fused = ClassificationEvaluator(classes, False, bootstrap_samples, seed)
+        self._streams: dict[str, ClassificationEvaluator] = {}
         if len(streams) > 1:
             self._streams = {name: ClassificationEvaluator(classes, False, 0, seed) for name in streams}
 
-    def update(self, predictions, dataset):
-        """Add the predictions of all rows of `dataset`, in its order."""
+    def update(self, predictions: Sequence[Mapping[str, Any]], dataset: Dataset) -> None:
+        """Add the predictions of all rows of a dataset, in its order; several calls append.
+
+        Args:
+            predictions: dicts with `scores`, float32 [classes], and with two streams `spatial` and `temporal`.
+            dataset: the labels.
+        """
         self._fused.update(predictions, dataset)
         for name, evaluator in self._streams.items():
             evaluator.update([{"scores": prediction[name]} for prediction in predictions], dataset)
 
-    def scores(self):
-        """The `Scores`. With two streams `numbers` has "spatial_accuracy" and "temporal_accuracy", and there are the
-        tables "streams", a row for each and for both, "confusion_spatial" and "confusion_temporal"."""
+    def scores(self) -> Scores:
+        """Compute the `Scores` of all predictions that were added.
+
+        With two streams, `numbers` also has "spatial_accuracy" and "temporal_accuracy". The table "streams" has a row
+        per stream and one for both; the tables "confusion_spatial" and "confusion_temporal" are those of each stream.
+        """
         fused = self._fused.scores()
         if not self._streams:
             return fused
@@ -34,7 +53,7 @@ class VideoEvaluator:
         fused.numbers |= {f"{name}_accuracy": scores.numbers["accuracy"] for name, scores in alone.items()}
         fused.monitored_metrics = tuple(f"{name}_accuracy" for name in alone)
         fused.tables["streams"] = [
-            {"stream": name} | {number: scores.numbers.get(number) for number in COMPARED}
+            {"stream": name} | {metric: scores.numbers.get(metric) for metric in STREAM_METRICS}
             for name, scores in (*alone.items(), ("both", fused))
         ]
         fused.tables |= {f"confusion_{name}": scores.tables["confusion"] for name, scores in alone.items()}

@@ -1,247 +1,301 @@
-"""Video recognition: one class a clip, from its frames, its motion, or both."""
+"""Video classification: one class per clip, from its frames, its motion, or both."""
 
 import logging
 import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from retinue.configs.errors import UsageError
+from retinue.data.dataset import Dataset
+from retinue.data.decoding.encoded_image import EncodedImage
 from retinue.data.split import split
 from retinue.tasks.classification.task import Classification
-from retinue.tasks.video import clip_image, flow, fusion, model, scores
-from retinue.tasks.video.augment import augment_snippets, cut, decode_flow, encode_flow
+from retinue.tasks.feature_models import FeatureModels
+from retinue.tasks.model import TaskModel
+from retinue.tasks.task import Evaluator, Prediction, Record
+from retinue.tasks.video import draw, flow, fusion, model, scores
+from retinue.tasks.video.augment import augment_snippets, crop_snippets, dequantize_flow, quantize_flow
 from retinue.tasks.video.inference import stream_scores
-from retinue.tasks.video.snippets import read_snippets, snippet_of, snippets_of_frames
+from retinue.tasks.video.model import fuse_streams
+from retinue.tasks.video.snippets import SEGMENT_CENTER, read_snippets, snippet_for, snippets_from_frames
 from retinue.tasks.video.stored_flow import open_flow
 
 logger = logging.getLogger(__name__)
 
-MIDDLE = 0.5  # of each part of a clip
-DIGITS = 6  # of a written score
+SCORE_DIGITS = 6  # decimal places of the scores of single streams in predictions.jsonl
 
 
 class Video(Classification):
-    """One class a clip. The net looks at snippets of it; see snippets.py and model.py."""
+    """One class per clip. The model sees a few snippets of the clip; see snippets.py and model.py."""
 
     name = "video"
     is_video = True
 
-    def build(self, weights=None, class_counts=None):
-        """The untrained `TaskModel`; see model.py."""
-        self._check()
+    def build(self, weights: str | None = None, class_counts: np.ndarray | None = None) -> TaskModel:
+        """Build the untrained `TaskModel`; see model.py.
+
+        Raises:
+            UsageError: the configuration does not fit video, or the backbone does not fit the architecture.
+        """
+        self._check_settings()
         return model.build(self.config, len(self.classes), weights, class_counts)
 
     @property
-    def streams(self):
-        """The streams that the net has: ("spatial", "temporal"), or one of them."""
-        return model.streams_of(self.config.video.architecture)
+    def streams(self) -> tuple[str, ...]:
+        """The streams of the model: ("spatial", "temporal"), or one of them."""
+        return model.stream_names(self.config.video.architecture)
 
-    def prepare_dataset(self, dataset):
-        """The stored flow of the clips. Raises UsageError where it was made in another way than the net takes."""
+    def prepare_dataset(self, dataset: Dataset) -> None:
+        """Log how many clips have stored flow.
+
+        Raises:
+            UsageError: the flow folder is missing, or its flow was made with other settings.
+        """
         settings = self.config.video
         if not settings.flow_folder or "temporal" not in self.streams:
             return
         if not os.path.isdir(settings.flow_folder):
             raise UsageError(
-                f"video.flow_folder {settings.flow_folder}: there is no such folder; `retinue flow` makes it, and "
-                "without it flow is computed as it is needed"
+                f"video.flow_folder {settings.flow_folder}: there is no such folder. Create it with `retinue flow`, or "
+                "remove video.flow_folder; then flow is computed when it is needed"
             )
-        made_so = settings.flow_method, settings.flow_bound, settings.frame_size
         files = sorted(set(dataset.files))
-        stored = sum(open_flow(settings.flow_folder, file, *made_so) is not None for file in files)
-        rest = "" if stored == len(files) else "; the others' is computed as it is needed"
+        stored = sum(
+            open_flow(settings.flow_folder, file, settings.flow_method, settings.flow_bound, settings.frame_size)
+            is not None
+            for file in files
+        )
+        rest = "" if stored == len(files) else "; the flow of the others is computed when it is needed"
         logger.info(f"flow of {stored:,} of {len(files):,} clips is in {settings.flow_folder}{rest}")
 
-    def split_calibration(self, dataset):
-        """For fusion by an SVM, a share of the training clips, by group, which the streams never see."""
+    def split_calibration(self, dataset: Dataset) -> tuple[Dataset, Dataset]:
+        """For fusion by an SVM, reserve a fraction of the training clips, by group, on which no stream is trained."""
         settings = self.config.video
         if settings.fusion != "svm":
             return super().split_calibration(dataset)
         unsplit = dataset.with_splits(np.full(len(dataset), "", dtype=object))
-        parted = split(unsplit, val_fraction=settings.svm_holdout_fraction, seed=self.config.seed)
-        return tuple(dataset.take(parted.splits == name) for name in ("train", "val"))
+        divided = split(unsplit, val_fraction=settings.svm_holdout_fraction, seed=self.config.seed)
+        return divided.take(divided.splits == "train"), divided.take(divided.splits == "val")
 
-    def calibrate(self, net, predictions, dataset):
-        """Fit the SVM of fusion.py and put it into the net."""
-        scores = [np.stack([prediction[name] for prediction in predictions]) for name in ("spatial", "temporal")]
-        kernel, bias, penalty = fusion.fit(*scores, dataset.columns["label"])
-        net.get_layer("fusion").set_weights([kernel, bias])
-        return f"fusion: an SVM, fitted on {len(dataset):,} clips that the streams did not see (penalty {penalty:g})"
+    def calibrate(self, model: TaskModel, predictions: Sequence[Prediction], dataset: Dataset) -> str:
+        """Fit the SVM of fusion.py and store it in the model's fusion layer."""
+        spatial, temporal = (
+            np.stack([prediction[name] for prediction in predictions]) for name in ("spatial", "temporal")
+        )
+        kernel, bias, penalty = fusion.fit(spatial, temporal, dataset.columns["label"])
+        model.get_layer("fusion").set_weights([kernel, bias])
+        return (
+            f"fusion: an SVM, fitted on {len(dataset):,} clips on which the streams were not trained "
+            f"(penalty {penalty:g})"
+        )
 
-    def columns(self, dataset):
-        """`file`, `start` and `end` in seconds, and `label` int64 `[n]`."""
+    def columns(self, dataset: Dataset) -> dict[str, Any]:
+        """Select `file`, `start` and `end` in seconds, and `label` int64 [n]."""
         return self.input_columns(dataset) | {"label": dataset.columns["label"]}
 
-    def input_columns(self, dataset):
-        """`file`, `start` and `end` in seconds (an end of 0 is the clip's own)."""
+    def input_columns(self, dataset: Dataset) -> dict[str, Any]:
+        """Select `file`, and `start` and `end` in seconds; an end of 0 is the end of the clip."""
         return {"file": dataset.files} | {name: dataset.columns[name] for name in ("start", "end")}
 
-    def example(self, training, input_size=None):
-        """(columns of one record, seed) -> ({"frames": float32 `[k, s, s, 3 t]`, "flow": float32 `[k, s, s, 2 L]`, in
-        pixels}, float32 `[classes]` target)."""
+    def example(self, training: bool, input_size: int | None = None) -> Callable[..., tuple[Any, Any]]:
+        """Make the function from (columns of one record, seed) to (inputs, target).
+
+        Returns:
+            A function that returns ({"frames": float32 [k, s, s, 3 t], "flow": float32 [k, s, s, 2 L] in pixels},
+            target float32 [classes]).
+        """
         size, settings = input_size or self.config.model.input_size, self.config.video
         count = settings.train_segments if training else settings.test_segments
 
-        def make(columns, seed):
-            places = tf.fill([count], MIDDLE)
+        def make_example(columns: Mapping[str, tf.Tensor], seed: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+            positions = tf.fill([count], SEGMENT_CENTER)
             if training:
-                places = tf.random.stateless_uniform([count], seed)
-            frames, levels = self._read(columns, places, count)
-            fields = decode_flow(levels, settings.flow_bound, settings.flow_subtract_mean)
+                positions = tf.random.stateless_uniform([count], seed)
+            frames, levels = self._read_snippets(columns, positions, count)
+            fields = dequantize_flow(levels, settings.flow_bound, settings.flow_subtract_mean)
             if training:
                 frames, fields = augment_snippets(frames, fields, self.config, size, seed)
             else:
                 height, width = settings.frame_size
                 top, left = (height - min(height, width)) // 2, (width - min(height, width)) // 2
-                window = tf.constant([left, top, width - left, height - top])
-                frames, fields = cut(frames, fields, window, size)
+                center = tf.constant([left, top, width - left, height - top])
+                frames, fields = crop_snippets(frames, fields, center, size)
             return self._inputs(frames, fields), tf.one_hot(columns["label"], len(self.classes))
 
-        return make
+        return make_example
 
-    def batch_mixing(self):
-        """None: clips are not mixed."""
+    def batch_mixing(self) -> None:
+        """Return None: clips are not mixed."""
         return None
 
-    def read(self, encoded):
-        """Clips are read from files, by `read_record`; this takes the path of one, a string tensor."""
+    def read(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Read a whole clip. Unlike other tasks, this takes the path of the file (a string tensor), not its bytes."""
         return self.read_record({"file": encoded, "start": tf.constant(0.0), "end": tf.constant(0.0)})
 
-    def read_record(self, columns):
-        """`input_columns` of one record -> `{"frames": uint8 [K, H, W, 3 t], "flow": uint8 [K, H, W, 2 L]}`, the flow
-        as `flow.to_bytes` keeps it."""
+    def read_record(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Read the snippets of one record.
+
+        Args:
+            columns: `input_columns` of the record.
+
+        Returns:
+            {"frames": uint8 [K, H, W, 3 t], "flow": uint8 [K, H, W, 2 L], as `flow.quantize` stores it}.
+        """
         count = self.config.video.test_segments
-        return self._inputs(*self._read(columns, tf.fill([count], MIDDLE), count))
+        return self._inputs(*self._read_snippets(columns, tf.fill([count], SEGMENT_CENTER), count))
 
-    def read_frames(self, frames):
-        """The same, as arrays, from a clip in memory: a list of RGB uint8 `[H, W, 3]` of `video.frame_size`."""
-        places = np.full(self.config.video.test_segments, MIDDLE)
-        return self._inputs(*snippets_of_frames(frames, self.config.video, places))
+    def read_frames(self, frames: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Make the same from a clip in memory: a list of RGB frames, uint8 [H, W, 3], of `video.frame_size`."""
+        positions = np.full(self.config.video.test_segments, SEGMENT_CENTER)
+        return self._inputs(*snippets_from_frames(frames, self.config.video, positions))
 
-    def prepare(self, image):
-        """A clip is not made of one picture."""
-        raise NotImplementedError("a clip has no single picture to prepare")
+    def prepare(self, image: tf.Tensor | np.ndarray | EncodedImage) -> dict[str, tf.Tensor]:
+        """Raise NotImplementedError: a clip is not made from one image."""
+        raise NotImplementedError("a clip is read from a video file, not prepared from one image")
 
-    def inference(self, net):
-        """A batch of what `read_record` gives -> `{"scores", "spatial", "temporal"}`, float32 `[n, classes]` each:
-        the mean probabilities over all snippets and crops, and fused. See inference.py."""
+    def inference(self, model: TaskModel) -> keras.Model:
+        """Build the model that predicts: the mean probabilities over all snippets and crops; see inference.py.
+
+        Returns:
+            A model from a batch of what `read_record` returns to scores float32 [n, classes], fused; with two streams
+            also spatial and temporal, float32 [n, classes], those of each stream alone.
+        """
         settings, inputs = self.config.video, {}
-        snippet = snippet_of(settings)
+        snippet = snippet_for(settings)
         height, width = settings.frame_size
         if "spatial" in self.streams:
-            shape = (settings.test_segments, height, width, 3 * len(snippet.offsets))
+            shape = (settings.test_segments, height, width, 3 * len(snippet.frame_offsets))
             inputs["frames"] = keras.Input(shape, dtype="uint8", name="frames")
         if "temporal" in self.streams:
-            shape = (settings.test_segments, height, width, 2 * snippet.fields)
+            shape = (settings.test_segments, height, width, 2 * snippet.flow_length)
             inputs["flow"] = keras.Input(shape, dtype="uint8", name="flow")
-        streams = stream_scores(net, inputs, self.config)
-        fused = model.fused(net, streams, settings)
+        streams = stream_scores(model, inputs, self.config)
+        fused = fuse_streams(model, streams, settings)
         return keras.Model(inputs, {"scores": fused} | (streams if len(streams) > 1 else {}), name="inference")
 
-    def feature_models(self, net, input_size=None):
-        """None: a clip's frames and flow are in several inputs, and differ from epoch to epoch in time, too."""
-        return
+    def feature_models(self, model: TaskModel, input_size: int | None = None) -> FeatureModels | None:
+        """Return None: features are not cached, since a clip has several inputs, which also vary in time."""
+        return None
 
-    def postprocess(self, outputs):
-        """As in classification, and with two streams each one's labels in "streams" and its scores under its name."""
+    def postprocess(self, outputs: Mapping[str, np.ndarray]) -> list[Prediction]:
+        """Convert outputs as in classification.
+
+        With two streams, "streams" holds the labels of each stream, and "spatial" and "temporal" hold their scores.
+        """
         predictions = super().postprocess(outputs)
         for name in self.streams if len(self.streams) > 1 else ():
-            for prediction, alone in zip(predictions, super().postprocess({"scores": outputs[name]}), strict=True):
-                labels = [entry | {"score": round(entry["score"], DIGITS)} for entry in alone["labels"]]
+            of_stream = super().postprocess({"scores": outputs[name]})
+            for prediction, alone in zip(predictions, of_stream, strict=True):
+                labels = [label | {"score": round(label["score"], SCORE_DIGITS)} for label in alone["labels"]]
                 prediction.setdefault("streams", {})[name] = labels
                 prediction[name] = alone["scores"]
         return predictions
 
-    def serve(self, outputs, names):
-        """As in classification, and with two streams "spatial" and "temporal", float32 `[n, classes]`."""
-        given = super().serve(outputs, names)
-        return given | {name: outputs[name] for name in self.streams if name in outputs}
+    def serve(self, outputs: Mapping[str, tf.Tensor], names: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return what a classifier returns, and with two streams also spatial and temporal, float32 [n, classes]."""
+        served = super().serve(outputs, names)
+        return served | {name: outputs[name] for name in self.streams if name in outputs}
 
-    def array_specs(self):
-        """What an exported model is given: {"frames": uint8 `[n, K, H, W, 3 t]`, RGB, "flow": float32
-        `[n, K, H, W, 2 L]`, in pixels}, as `tf.TensorSpec`s; K is `video.test_segments`, H and W `video.frame_size`."""
-        settings, snippet = self.config.video, snippet_of(self.config.video)
+    def array_specs(self) -> dict[str, tf.TensorSpec]:
+        """Return the inputs of an exported model.
+
+        Returns:
+            "frames" uint8 [n, K, H, W, 3 t], RGB, and "flow" float32 [n, K, H, W, 2 L], in pixels; K is
+            `video.test_segments`, H and W are `video.frame_size`.
+        """
+        settings, snippet = self.config.video, snippet_for(self.config.video)
         shape = [None, settings.test_segments, *settings.frame_size]
-        frames = tf.TensorSpec([*shape, 3 * len(snippet.offsets)], tf.uint8, "frames")
-        return self._inputs(frames, tf.TensorSpec([*shape, 2 * snippet.fields], tf.float32, "flow"))
+        frames = tf.TensorSpec([*shape, 3 * len(snippet.frame_offsets)], tf.uint8, "frames")
+        return self._inputs(frames, tf.TensorSpec([*shape, 2 * snippet.flow_length], tf.float32, "flow"))
 
-    def from_arrays(self, arrays):
-        """A batch of these -> a batch of what `read_record` gives, in TensorFlow operations."""
-        given = dict(arrays)
-        if "flow" in given:
-            given["flow"] = encode_flow(given["flow"], self.config.video.flow_bound)
-        return given
+    def from_arrays(self, arrays: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Convert a batch of `array_specs` to a batch of what `read_record` returns, in TensorFlow operations."""
+        tensors = dict(arrays)
+        if "flow" in tensors:
+            tensors["flow"] = quantize_flow(tensors["flow"], self.config.video.flow_bound)
+        return tensors
 
-    def to_arrays(self, tensors):
-        """The way back, of NumPy arrays."""
-        given = dict(tensors)
-        if "flow" in given:
-            given["flow"] = flow.from_bytes(given["flow"], self.config.video.flow_bound)
-        return given
+    def to_arrays(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Convert a batch of what `read_record` returns to a batch of `array_specs`, as NumPy arrays."""
+        arrays = dict(tensors)
+        if "flow" in arrays:
+            arrays["flow"] = flow.dequantize(arrays["flow"], self.config.video.flow_bound)
+        return arrays
 
-    def visualize_batch(self, inputs, targets):
-        """Each clip as a strip: its frames above its flow; and its class."""
+    def visualize_batch(self, inputs: Any, targets: Any) -> tuple[list[np.ndarray], list[str]]:
+        """Draw each clip as a grid, its frames above its flow; the captions are the classes."""
         clips = zip(*(inputs.get(name, [None] * len(targets)) for name in ("frames", "flow")), strict=True)
-        pictures = [clip_image.of_inputs(frames, fields, self.config.video.flow_bound) for frames, fields in clips]
-        return pictures, [self.classes[int(np.argmax(target))] for target in targets]
+        images = [draw.draw_snippets(frames, fields, self.config.video.flow_bound) for frames, fields in clips]
+        return images, [self.classes[int(np.argmax(target))] for target in targets]
 
-    def image_of_record(self, record):
-        """A strip of a record's clip: frames above flow, uint8 `[h, w, 3]`."""
-        places = np.full(clip_image.SHOWN, MIDDLE)
+    def image_of_record(self, record: Record) -> np.ndarray:
+        """Draw the clip of a record as a grid, its frames above its flow: uint8 [h, w, 3]."""
+        positions = np.full(draw.NUM_SNIPPETS, SEGMENT_CENTER)
         settings = self.config.video
-        frames, levels = read_snippets(record["file"], settings, places, record["start"], record["end"])
-        fields = flow.from_bytes(levels, settings.flow_bound)
-        return clip_image.of_inputs(
-            frames if frames.size else None, fields if fields.size else None, settings.flow_bound
-        )
+        frames, levels = read_snippets(record["file"], settings, positions, record["start"], record["end"])
+        fields = flow.dequantize(levels, settings.flow_bound)
+        return draw.draw_snippets(frames if frames.size else None, fields if fields.size else None, settings.flow_bound)
 
-    def evaluator(self, interval=True):
-        """A `VideoEvaluator`: the fused scores, and each stream's beside them."""
+    def evaluator(self, interval: bool = True) -> Evaluator:
+        """Make a `VideoEvaluator` of the fused scores, with those of each stream beside them."""
         resamples = self.config.evaluate.bootstrap_samples if interval else 0
         return scores.VideoEvaluator(self.classes, self.streams, resamples, self.config.seed)
 
-    def _inputs(self, frames, fields):
-        given = {"spatial": ("frames", frames), "temporal": ("flow", fields)}
-        return dict(given[stream] for stream in self.streams)
+    def _inputs(self, frames: Any, fields: Any) -> dict[str, Any]:
+        """Return {"frames", "flow"}, whichever of them the streams of the model take."""
+        by_stream = {"spatial": ("frames", frames), "temporal": ("flow", fields)}
+        return dict(by_stream[stream] for stream in self.streams)
 
-    def _read(self, columns, places, count):
-        """`read_snippets` in a graph."""
-        settings, snippet = self.config.video, snippet_of(self.config.video)
+    def _read_snippets(
+        self, columns: Mapping[str, tf.Tensor], positions: tf.Tensor, count: int
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Call `read_snippets` from a graph; count is the number of `positions`."""
+        settings, snippet = self.config.video, snippet_for(self.config.video)
 
-        def read(file, start, end, places):
+        def read(
+            file: bytes | np.ndarray, start: np.ndarray, end: np.ndarray, positions: np.ndarray
+        ) -> tuple[np.ndarray, np.ndarray]:
             path = (file if isinstance(file, bytes) else file.item()).decode("utf-8", "surrogateescape")
-            return read_snippets(path, settings, places, float(start), float(end))
+            return read_snippets(path, settings, positions, float(start), float(end))
 
-        given = (columns["file"], columns["start"], columns["end"], places)
-        frames, levels = tf.numpy_function(read, given, (tf.uint8, tf.uint8))
+        arguments = (columns["file"], columns["start"], columns["end"], positions)
+        frames, levels = tf.numpy_function(read, arguments, (tf.uint8, tf.uint8))
         height, width = settings.frame_size
-        frames.set_shape([count, height, width, 3 * len(snippet.offsets) if "spatial" in self.streams else 0])
-        levels.set_shape([count, height, width, 2 * snippet.fields])
+        frames.set_shape([count, height, width, 3 * len(snippet.frame_offsets) if "spatial" in self.streams else 0])
+        levels.set_shape([count, height, width, 2 * snippet.flow_length])
         return frames, levels
 
-    def _check(self):
-        """Raise UsageError for settings that a net for video can't follow."""
+    def _check_settings(self) -> None:
+        """Raise UsageError for settings that a video model does not support."""
         config, settings = self.config, self.config.video
         for key in ("mixup", "cutmix", "randaugment_num_ops"):
             if getattr(config.augment, key):
-                raise UsageError(f"augment.{key}: is not for video; set it to 0")
+                raise UsageError(f"augment.{key}: video does not support it; set it to 0")
         for key in ("vertical_flip", "random_rot90"):
             if getattr(config.augment, key):
-                raise UsageError(f"augment.{key}: is not for video, where only horizontal_flip is; set it to false")
+                raise UsageError(f"augment.{key}: video supports only horizontal_flip; set augment.{key} to false")
         if config.evaluate.tta == "dihedral":
-            raise UsageError("evaluate.tta: for video it is one, the centre, or ten_crop")
+            raise UsageError("evaluate.tta: video does not support dihedral; set it to none (the center) or ten_crop")
         for key, size in self.input_sizes().items():
             if size != config.model.input_size:
-                raise UsageError(f"{key}: a net for video has one size for all stages, that of model.input_size")
+                raise UsageError(
+                    f"{key}: a video model has one input size for all stages; remove {key}, so that model.input_size "
+                    "holds for every stage"
+                )
             self.check_input_size(key, size)
             if size > min(settings.frame_size):
                 raise UsageError(
-                    f"{key}: {size} px can't be cut from frames of {settings.frame_size[0]} x "
-                    f"{settings.frame_size[1]} (video.frame_size)"
+                    f"{key}: {size} px can't be cropped from frames of {settings.frame_size[0]} x "
+                    f"{settings.frame_size[1]} px; lower it, or increase video.frame_size"
                 )
         if "temporal" in self.streams:
-            flow.refuse_missing(settings.flow_method)
+            flow.check_method(settings.flow_method)
         if settings.fusion == "svm" and len(self.streams) < 2:
-            raise UsageError("video.fusion: svm fuses two streams; this architecture has one")
+            raise UsageError(
+                f"video.fusion: svm fuses two streams, but video.architecture={settings.architecture} has one; set "
+                "video.fusion=average or video.architecture=two_stream"
+            )

@@ -52,7 +52,7 @@ def test_the_stored_fields_are_those_of_the_clip(tmp_path):
     clip = write_video(tmp_path / "clips" / "clip.avi", moving(0, 2, count=4))
     extract([clip], tmp_path / "flow", method="farneback", **CHOSEN)
     stored = stored_flow.open_flow(tmp_path / "flow", clip, "farneback", 4.0, (48, 64))
-    middle = flow.from_bytes(stored.read(1), 4.0)[8:-8, 8:-8]
+    middle = flow.dequantize(stored.read(1), 4.0)[8:-8, 8:-8]
     np.testing.assert_allclose(np.median(middle, axis=(0, 1)), [2, 0], atol=0.15)
 
 
@@ -81,7 +81,7 @@ def test_killed_in_the_middle(tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     before = files(out)
-    assert 3 <= len(before) < 12 and all(stored_flow.describe(out / name) for name in before)
+    assert 3 <= len(before) < 12 and all(stored_flow.read_description(out / name) for name in before)
     summary = extract([clips], out, bound=4.0, size=(192, 256))
     assert summary.skipped == len(before) and summary.clips == 12 - len(before)
     after = files(out)

@@ -21,7 +21,7 @@ def motion(frames):
     """Mean flow of the middle, and how much it points outwards and turns: pixels, and shares a pixel."""
     from retinue.tasks.video import flow
 
-    field = flow.compute(*(flow.grey(frame) for frame in frames[7:9]))[14:-14, 14:-14]
+    field = flow.compute(*(flow.to_gray(frame) for frame in frames[7:9]))[14:-14, 14:-14]
     y, x = np.mgrid[: field.shape[0], : field.shape[1]]
     y, x = y - y.mean(), x - x.mean()
     outwards = (field[..., 0] * x + field[..., 1] * y).sum() / (x**2 + y**2).sum()

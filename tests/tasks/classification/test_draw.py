@@ -26,7 +26,7 @@ def colors(drawn):
 @pytest.mark.parametrize("size", [(1, 1), (32, 32), (300, 300), (375, 500), (2000, 40), (40, 2000), (3000, 4000)])
 def test_any_size_gives_the_picture_above_a_panel(size):
     image = picture(*size)
-    drawn = draw(image, prediction((0, 0.9), (1, 0.1)), CLASSES, truth=0)
+    drawn = draw(image, prediction((0, 0.9), (1, 0.1)), truth="sound")
     assert drawn.dtype == np.uint8 and drawn.shape[2] == 3 and drawn.shape[1] >= 256
     shown = (drawn == GREY).all(axis=2)
     factor = max(1, -(-256 // max(size)))

@@ -89,7 +89,7 @@ def test_class_without_files_is_undefined_and_left_out():
 
 def test_many_missing_classes_are_counted_not_all_named():
     classes = tuple(f"c{index}" for index in range(9))
-    notes = evaluate([np.eye(9)[0]], single([0], classes), bootstrap=0).notes
+    notes = evaluate([np.eye(9)[0]], single([0], classes), bootstrap_samples=0).notes
     named = "“c1”, “c2”, “c3”, “c4”, “c5” and 3 more"
     assert notes == [f"8 classes have no scored file ({named}); the means over classes leave them out."]
 
@@ -166,8 +166,8 @@ def test_interval_has_the_width_that_theory_gives_and_is_seeded():
     assert low == pytest.approx(0.8 - half, abs=0.006)
     assert high == pytest.approx(0.8 + half, abs=0.006)
     assert evaluate(answers, single(labels)).interval == (low, high)
-    assert evaluate(answers, single(labels), bootstrap=0).interval is None
-    draws = [evaluate(answers, single(labels), bootstrap=20, seed=seed).interval for seed in (1, 2)]
+    assert evaluate(answers, single(labels), bootstrap_samples=0).interval is None
+    draws = [evaluate(answers, single(labels), bootstrap_samples=20, seed=seed).interval for seed in (1, 2)]
     assert draws[0] != draws[1]
 
 
@@ -194,7 +194,7 @@ def test_mistakes_of_the_user_and_of_the_caller():
 
 def area(scores, positive, weights=None):
     weights = np.ones((1, len(scores)), int) if weights is None else np.array([weights])
-    thresholds = metrics.falling_thresholds(np.array(scores), np.array(positive, bool))
+    thresholds = metrics.descending_thresholds(np.array(scores), np.array(positive, bool))
     return metrics.average_precision(thresholds, weights)[0]
 
 
@@ -257,11 +257,11 @@ def test_multi_label_interval_does_not_depend_on_the_order_of_files():
     positive = generator.random((80, 3)) < 0.3
     scores = np.round(generator.random((80, 3)) + 0.4 * positive, 1)
     dataset = several([np.flatnonzero(row) for row in positive])
-    whole = evaluate(scores, dataset, bootstrap=200)
+    whole = evaluate(scores, dataset, bootstrap_samples=200)
     low, high = whole.interval
     assert 0 < low < whole.value < high < 1
     order = generator.permutation(80)
-    turned = evaluate(scores[order], dataset.take(order), bootstrap=200)
+    turned = evaluate(scores[order], dataset.take(order), bootstrap_samples=200)
     assert turned.interval == whole.interval
     assert turned.numbers == pytest.approx(whole.numbers)
 

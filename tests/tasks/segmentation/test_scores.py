@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retinue.data.readers.mask_folders import mask_dataset
-from retinue.tasks.segmentation.scores import SegmentationEvaluator, confusion_matrix, picture_iou, summary
+from retinue.tasks.segmentation.scores import SegmentationEvaluator, confusion_matrix, mean_iou_per_image, summary
 from retinue.tests.helpers.mask_images import make_image, make_mask
 
 NAMES = ("sky", "road", "car", "tree", "never")
@@ -61,7 +61,7 @@ def test_by_hand():
 def test_nothing_to_score_is_none_and_not_one():
     numbers, _ = summary(np.zeros((3, 3), np.int64))
     assert set(numbers.values()) == {None}
-    assert picture_iou(np.zeros((1, 2)), np.zeros((1, 2)), np.zeros((1, 2))).tolist() == [1.0]
+    assert mean_iou_per_image(np.zeros((1, 2)), np.zeros((1, 2)), np.zeros((1, 2))).tolist() == [1.0]
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def test_drawing_shows_the_mask_the_truth_and_the_mistakes():
 def test_shares_leave_void_out():
     truth = IDS.copy()
     truth[:20] = 255
-    shares = {name: (share, iou) for name, share, iou in draw.class_shares(IDS, truth, CLASSES)}
+    shares = {name: (share, iou) for name, share, iou in draw.class_fractions(IDS, truth, CLASSES)}
     assert shares == {"cat": (0.5, 1.0), "dog": (0.5, 1.0)}
 
 

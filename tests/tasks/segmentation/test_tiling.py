@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from retinue.tasks.segmentation.tiling import in_windows, spans
+from retinue.tasks.segmentation.tiling import tile_inference, spans
 
 
 def test_spans_cover_once_and_overlap():
@@ -37,7 +37,7 @@ def test_windows_give_the_mask_of_the_whole(size):
     pixels = np.random.default_rng(0).integers(0, 256, (2, *size, 3), np.uint8)
     inputs = {"image": pixels, "original_size": np.array([size, size])}
     whole = run(inputs)["mask"]
-    given = in_windows(run, 96, 32)(inputs)
+    given = tile_inference(run, 96, 32)(inputs)
     assert given["mask"].shape == whole.shape and (given["mask"] == whole).mean() == 1.0
     assert len(given["confidence"]) == 2
 
@@ -54,7 +54,7 @@ def test_each_pixel_is_asked_for_at_its_place():
             "confidence": np.ones((len(inputs["image"]), 2, 2)),
         }
 
-    given = in_windows(run, 64, 16)({"image": pixels[None], "original_size": np.array([[130, 170]])})
+    given = tile_inference(run, 64, 16)({"image": pixels[None], "original_size": np.array([[130, 170]])})
     np.testing.assert_array_equal(given["mask"][0], pixels[..., 0] ^ pixels[..., 1])
 
 
@@ -66,7 +66,7 @@ def test_memory_is_bounded_by_the_windows():
         return {"mask": scores.argmax(-1).astype(np.uint8), "confidence": scores.max(-1)}
 
     tracemalloc.start()
-    given = in_windows(run, 512, 64)({"image": pixels, "original_size": np.array([[4000, 4000]])})
+    given = tile_inference(run, 512, 64)({"image": pixels, "original_size": np.array([[4000, 4000]])})
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert given["mask"].shape == (1, 4000, 4000)

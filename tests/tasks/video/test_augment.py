@@ -13,20 +13,20 @@ from retinue.tests.helpers.clips import moving, write_video
 
 def test_flow_in_pixels_and_its_mean():
     levels = np.array([[[0, 255], [255, 255]]], np.uint8)[None]  # one field of two places
-    pixels = augment.decode_flow(tf.constant(levels), 10.0, False).numpy()
+    pixels = augment.dequantize_flow(tf.constant(levels), 10.0, False).numpy()
     np.testing.assert_allclose(pixels[0, 0], [[-10, 10], [10, 10]], rtol=1e-5)
-    centred = augment.decode_flow(tf.constant(levels), 10.0, True).numpy()
+    centred = augment.dequantize_flow(tf.constant(levels), 10.0, True).numpy()
     np.testing.assert_allclose(centred[0, 0], [[-10, 0], [10, 0]], atol=1e-5)
     field = np.random.default_rng(0).uniform(-12, 12, (1, 4, 5, 2)).astype(np.float32)
-    np.testing.assert_array_equal(augment.encode_flow(tf.constant(field), 10.0), flow.to_bytes(field, 10.0))
+    np.testing.assert_array_equal(augment.quantize_flow(tf.constant(field), 10.0), flow.quantize(field, 10.0))
 
 
 def test_mirrored_flow_as_on_disk():
     field = np.random.default_rng(0).normal(size=(2, 3, 4, 2)).astype(np.float32)
     two = np.concatenate([field, field + 1], axis=-1)
-    mirrored = augment.mirror_flow(tf.constant(two)).numpy()
-    np.testing.assert_array_equal(mirrored[..., :2], flow.mirror(field))
-    np.testing.assert_array_equal(mirrored[..., 2:], flow.mirror(field + 1))
+    mirrored = augment.flip_flow(tf.constant(two)).numpy()
+    np.testing.assert_array_equal(mirrored[..., :2], flow.flip(field))
+    np.testing.assert_array_equal(mirrored[..., 2:], flow.flip(field + 1))
 
 
 def test_a_crop_that_grows_scales_the_motion():
@@ -84,7 +84,7 @@ def test_25_frames_and_10_crops_are_what_one_does_by_hand(tmp_path, fusion):
     said = {name: value.numpy()[0] for name, value in task.inference(net)(given, training=False).items()}
 
     frames, levels = read_snippets(clip, settings.video, np.full(25, 0.5))
-    pixels = flow.from_bytes(levels, 4.0)
+    pixels = flow.dequantize(levels, 4.0)
     pixels = pixels - pixels.mean(axis=(1, 2), keepdims=True)
     sums = {"spatial": np.zeros(3), "temporal": np.zeros(3)}
     for number in range(25):

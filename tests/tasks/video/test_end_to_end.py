@@ -133,7 +133,7 @@ def test_the_saved_model_takes_frames_and_flow(exported, clips):
     """Frames and flow as anyone gets them from OpenCV; the class names come along."""
     clip = str(clips / "red left" / "0.avi")
     frames, _ = read_frames(clip, range(8), size=(36, 48))
-    greys = {number: flow.grey(frame) for number, frame in frames.items()}
+    greys = {number: flow.to_gray(frame) for number, frame in frames.items()}
     starts = (1, 3)  # the middles of the two halves of the places where three fields fit
     fields = [[flow.compute(greys[t + step], greys[t + step + 1]) for step in range(3)] for t in starts]
     given = {

@@ -8,7 +8,7 @@ from retinue.configs.errors import UsageError
 from retinue.configs.load import load_config
 from retinue.pipeline.training.freeze import apply_stage
 from retinue.tasks.video import model as nets
-from retinue.tasks.video.backbone_copies import mean_over_colours, repeated_over_time
+from retinue.tasks.video.towers import mean_over_rgb, repeat_over_frames
 
 SIZE = 32
 CLASSES = ("a", "b", "c")
@@ -35,10 +35,10 @@ def snippets(seed, channels, count=2, segments=1, scale=255.0):
 
 def test_the_first_kernel_for_flow_is_the_colours_mean():
     kernel = np.arange(12, dtype=np.float32).reshape(1, 2, 3, 2)
-    flow = mean_over_colours(4)(kernel)
+    flow = mean_over_rgb(4)(kernel)
     assert flow.shape == (1, 2, 4, 2)
     np.testing.assert_allclose(flow[0, 1, :, 0], [(6 + 8 + 10) / 3] * 4)
-    repeated = repeated_over_time(5)(kernel)
+    repeated = repeat_over_frames(5)(kernel)
     np.testing.assert_allclose(repeated.reshape(1, 2, 5, 3, 2).sum(axis=2), kernel, rtol=1e-6)
 
 

@@ -9,8 +9,8 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.data.decoding.clip_file import read_frames
 from retinue.tasks.video import flow, stored_flow
-from retinue.tasks.video.snippets import Snippet, needed_frames, read_snippets, snippet_of, snippets_of_frames, starts
-from retinue.tests.helpers.clips import moving, write_video
+from retinue.tasks.video.snippets import Snippet, frame_and_field_indices, read_snippets, snippet_for,
+snippets_from_frames, starts from retinue.tests.helpers.clips import moving, write_video
 
 
 def settings(**changed):
@@ -33,17 +33,17 @@ def test_starts_are_in_equal_parts():
 
 
 def test_short_clips_repeat_the_last_frame_and_field():
-    frames, fields = needed_frames(3, Snippet((0, 15), 4), [1])
+    frames, fields = frame_and_field_indices(3, Snippet((0, 15), 4), [1])
     assert frames.tolist() == [[1, 2]] and fields.tolist() == [[1, 1, 1, 1]]
-    frames, fields = needed_frames(1, Snippet((0,), 4), [0, 0])
+    frames, fields = frame_and_field_indices(1, Snippet((0,), 4), [0, 0])
     assert frames.tolist() == [[0], [0]] and (fields == -1).all()
 
 
 def test_what_each_net_looks_at():
-    assert snippet_of(settings()) == Snippet((0,), 3)
-    assert snippet_of(settings(architecture="temporal")) == Snippet((), 3)
-    assert snippet_of(settings(architecture="late_fusion")).span == 16
-    assert snippet_of(settings(architecture="slow_fusion")) == Snippet(tuple(range(10)), 0)
+    assert snippet_for(settings()) == Snippet((0,), 3)
+    assert snippet_for(settings(architecture="temporal")) == Snippet((), 3)
+    assert snippet_for(settings(architecture="late_fusion")).span == 16
+    assert snippet_for(settings(architecture="slow_fusion")) == Snippet(tuple(range(10)), 0)
 
 
 def test_frames_and_flow_of_a_clip(clip):
@@ -51,11 +51,11 @@ def test_frames_and_flow_of_a_clip(clip):
     assert frames.shape == (2, 48, 64, 3) and levels.shape == (2, 48, 64, 6) and levels.dtype == np.uint8
     whole, _ = read_frames(clip, range(12))
     np.testing.assert_array_equal(frames[1], whole[6])
-    second = flow.to_bytes(flow.compute(flow.grey(whole[7]), flow.grey(whole[8])), 4)
+    second = flow.quantize(flow.compute(flow.to_gray(whole[7]), flow.to_gray(whole[8])), 4)
     np.testing.assert_array_equal(levels[1, ..., 2:4], second)
-    x = flow.from_bytes(levels, 4)[..., 0::2]
+    x = flow.dequantize(levels, 4)[..., 0::2]
     assert abs(np.median(x) - 2) < 0.2
-    in_memory = snippets_of_frames([whole[number] for number in range(12)], settings(), [0.5, 0.5])
+    in_memory = snippets_from_frames([whole[number] for number in range(12)], settings(), [0.5, 0.5])
     np.testing.assert_array_equal(in_memory[0], frames)
     np.testing.assert_array_equal(in_memory[1], levels)
 
@@ -87,7 +87,7 @@ def test_one_frame_has_no_motion(tmp_path):
 def test_stored_flow_is_the_computed_flow(clip, tmp_path):
     chosen = settings(flow_folder=str(tmp_path))
     computed = read_snippets(clip, chosen, [0.1, 0.9])
-    assert stored_flow.write(tmp_path, clip, "dis", 4.0, (48, 64)) == 11
+    assert stored_flow.write_flow(tmp_path, clip, "dis", 4.0, (48, 64)) == 11
     made = stored_flow.open_flow(tmp_path, clip, "dis", 4.0, (48, 64))
     assert made.fields == 11
     for one, other in zip(computed, read_snippets(clip, chosen, [0.1, 0.9]), strict=True):
@@ -98,7 +98,7 @@ def test_stored_flow_is_the_computed_flow(clip, tmp_path):
 
 
 def test_a_broken_file_of_flow_is_no_flow(clip, tmp_path):
-    stored_flow.write(tmp_path, clip, "dis", 4.0, (48, 64))
+    stored_flow.write_flow(tmp_path, clip, "dis", 4.0, (48, 64))
     file = Path(stored_flow.flow_file(tmp_path, clip))
     file.write_bytes(file.read_bytes()[:-200])
     assert stored_flow.open_flow(tmp_path, clip, "dis", 4.0, (48, 64)) is None
