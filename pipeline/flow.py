@@ -87,7 +87,7 @@ def _one(file, out, method, bound, size):
         stored = stored_flow.open_flow(out, file, method, bound, size)
         if stored is None:
             return os.path.basename(target), stored_flow.write_flow(out, file, method, bound, size), True
-        return os.path.basename(target), stored.fields, False
+        return os.path.basename(target), stored.num_fields, False
     except UsageError:
         raise
     except (RetinueError, cv2.error) as error:

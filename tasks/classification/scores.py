@@ -66,7 +66,7 @@ class ClassificationEvaluator:
         if self.multi_label:
             labels = dataset.columns["labels"]
             positive = np.zeros(scores.shape, bool)
-            positive[labels.row_of_value(), class_indices[labels.values]] = True
+            positive[labels.value_rowids(), class_indices[labels.values]] = True
             self._batches.append((scores, positive))
         else:
             self._batches.append(_single_label_columns(scores, class_indices[dataset.columns["label"]]))

@@ -73,7 +73,7 @@ class Classification(Task):
             return {"file": dataset.files, "label": dataset.columns["label"]}
         labels = dataset.columns["labels"]
         multi_hot = np.zeros((len(dataset), len(self.classes)), np.float32)
-        multi_hot[labels.row_of_value(), labels.values] = 1.0
+        multi_hot[labels.value_rowids(), labels.values] = 1.0
         return {"file": dataset.files, "labels": multi_hot}
 
     def example(self, training: bool, input_size: int | None = None) -> Callable[..., tuple[Any, Any]]:

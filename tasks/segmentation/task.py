@@ -15,8 +15,8 @@ from retinue.data.decoding import decode
 from retinue.data.decoding.encoded_image import EncodedImage
 from retinue.data.decoding.exif import exif_orientation
 from retinue.data.decoding.mask_file import read_mask
-from retinue.data.void_label import VOID
 from retinue.data.decoding.resize import pad_to, size_of
+from retinue.data.void_label import VOID
 from retinue.tasks.model import TaskModel
 from retinue.tasks.segmentation import draw, model, postprocessing, scores, torchvision
 from retinue.tasks.segmentation.ground_truth import read_ground_truth

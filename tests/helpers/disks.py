@@ -1,4 +1,4 @@
-"""Photos of bright disks and squares on a dark ground, with their masks: a segmentation that a tiny net learns."""
+"""Images of bright disks and squares on a dark ground, with their masks: a segmentation that a tiny model can learn."""
 
 from pathlib import Path
 
@@ -6,11 +6,19 @@ import numpy as np
 from PIL import Image
 
 CLASSES = ("background", "disk", "square")
-SIZES = ((64, 96), (70, 64), (96, 64), (64, 64))
+SIZES = ((64, 96), (70, 64), (96, 64), (64, 64))  # (height, width), taken in turn
 
 
-def make_folder(folder, count=12):
-    """`count` pairs below images/ and masks/, with classes.txt; the masks have a void line around things."""
+def make_folder(folder: str | Path, count: int = 12) -> Path:
+    """Write a data set: images/, masks/ and classes.txt. In the masks, objects have a void outline.
+
+    Args:
+        folder: where to write it.
+        count: number of images.
+
+    Returns:
+        The folder.
+    """
     folder = Path(folder)
     (folder / "images").mkdir(parents=True)
     (folder / "masks").mkdir()
@@ -22,8 +30,16 @@ def make_folder(folder, count=12):
     return folder
 
 
-def scene(size, seed):
-    """(uint8 `[h, w, 3]`, class ids uint8 `[h, w]`)."""
+def scene(size: tuple[int, int], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw one image.
+
+    Args:
+        size: (height, width) in pixels.
+        seed: of the positions, radii and noise.
+
+    Returns:
+        (image uint8 [h, w, 3], class ids uint8 [h, w], 255 for void).
+    """
     random, (height, width) = np.random.default_rng(seed), size
     rows, columns = np.mgrid[:height, :width]
     mask = np.zeros(size, np.uint8)
@@ -31,9 +47,9 @@ def scene(size, seed):
     for label, color in ((1, (220, 80, 60)), (2, (60, 90, 220))):
         y, x = random.uniform(0.2, 0.8, 2) * size
         radius = random.uniform(0.15, 0.25) * min(size)
-        away = np.hypot(rows - y, columns - x) if label == 1 else np.maximum(abs(rows - y), abs(columns - x))
-        inside = away < radius
+        distance = np.hypot(rows - y, columns - x) if label == 1 else np.maximum(abs(rows - y), abs(columns - x))
+        inside = distance < radius
         image[inside] = random.normal(color, 12, (inside.sum(), 3))
         mask[inside] = label
-        mask[(away >= radius) & (away < radius + 1)] = 255
+        mask[(distance >= radius) & (distance < radius + 1)] = 255
     return np.clip(image, 0, 255).astype(np.uint8), mask

@@ -16,7 +16,7 @@ from retinue.cli import commands
 from retinue.configs.errors import UsageError
 from retinue.pipeline.flow import extract
 from retinue.tasks.video import flow, stored_flow
-from retinue.tests.helpers.clips import make_clips, moving, write_video
+from retinue.tests.helpers.clips import make_clips, moving_frames, write_video
 
 CHOSEN = {"bound": 4.0, "size": (48, 64)}
 
@@ -28,7 +28,7 @@ def files(folder):
 
 
 def test_all_clips_and_again(tmp_path):
-    clips = make_clips(tmp_path / "clips", each=1)
+    clips = make_clips(tmp_path / "clips", clips_per_class=1)
     (clips / "red left" / "bad.mp4").write_text("no video")
     first = extract([clips], tmp_path / "flow", **CHOSEN)
     assert (first.clips, first.fields, first.skipped, first.exit_code) == (4, 28, 0, 3)
@@ -49,7 +49,7 @@ def test_all_clips_and_again(tmp_path):
 
 
 def test_the_stored_fields_are_those_of_the_clip(tmp_path):
-    clip = write_video(tmp_path / "clips" / "clip.avi", moving(0, 2, count=4))
+    clip = write_video(tmp_path / "clips" / "clip.avi", moving_frames(0, 2, count=4))
     extract([clip], tmp_path / "flow", method="farneback", **CHOSEN)
     stored = stored_flow.open_flow(tmp_path / "flow", clip, "farneback", 4.0, (48, 64))
     middle = flow.dequantize(stored.read(1), 4.0)[8:-8, 8:-8]
@@ -57,7 +57,7 @@ def test_the_stored_fields_are_those_of_the_clip(tmp_path):
 
 
 def test_on_the_command_line(tmp_path):
-    clips = make_clips(tmp_path / "clips", each=1)
+    clips = make_clips(tmp_path / "clips", clips_per_class=1)
     runner = CliRunner()
     given = ["flow", str(clips), "--out", str(tmp_path / "f")]
     done = runner.invoke(commands, [*given, "--bound", "4", "--size", "48x64"])
@@ -71,7 +71,7 @@ def test_killed_in_the_middle(tmp_path):
     """After a kill -9 what is there is whole, or is done again; the end is that of an unbroken run."""
     clips = tmp_path / "clips"
     for number in range(12):
-        write_video(clips / f"{number}.avi", moving(number, 2, count=40, size=(192, 256)))
+        write_video(clips / f"{number}.avi", moving_frames(number, 2, count=40, size=(192, 256)))
     out, code = tmp_path / "flow", "from retinue.pipeline.flow import extract; import sys; "
     code += "extract([sys.argv[1]], sys.argv[2], bound=4.0, size=(192, 256))"
     process = subprocess.Popen([sys.executable, "-c", code, str(clips), str(out)], stdout=subprocess.DEVNULL)

@@ -13,12 +13,12 @@ from retinue.data.checking.summary import summary_lines
 from retinue.data.decoding.clip_file import Clip, count_frames, is_stream, read_frames, resized, span
 from retinue.data.decoding.clip_probe import probe_clip, remarks
 from retinue.data.readers.clip_folders import read_clip_folders
-from retinue.tests.helpers.clips import make_clips, moving, write_video
+from retinue.tests.helpers.clips import make_clips, moving_frames, write_video
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):
-    return write_video(tmp_path_factory.mktemp("clip") / "a.avi", moving(0, 2, count=12), rate=10)
+    return write_video(tmp_path_factory.mktemp("clip") / "a.avi", moving_frames(0, 2, count=12), frame_rate=10)
 
 
 def test_a_picture_is_no_clip_and_a_camera_may_be_missing(tmp_path):
@@ -47,7 +47,7 @@ def frame_folder(folder, count=12):
 
 @pytest.mark.parametrize("suffix, codec", [("avi", "MJPG"), ("mp4", "mp4v"), ("mkv", "MJPG"), ("webm", "VP80")])
 def test_every_container(tmp_path, suffix, codec):
-    frames = moving(1, 2, count=7)
+    frames = moving_frames(1, 2, count=7)
     path = write_video(tmp_path / f"clip.{suffix}", frames, codec=codec)
     with Clip(path) as clip:
         assert (clip.width, clip.height) == (64, 48) and clip.rate == pytest.approx(10)
@@ -138,7 +138,7 @@ def test_a_rate_that_varies():
 
 
 def test_checking_a_folder(tmp_path):
-    folder = make_clips(tmp_path / "clips", each=2)
+    folder = make_clips(tmp_path / "clips", clips_per_class=2)
     (folder / "blue left" / "bad.mp4").write_text("no video")
     copy = folder / "red left" / "copy.avi"
     copy.write_bytes((folder / "red right" / "0.avi").read_bytes())

@@ -12,7 +12,7 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.decoding.clip_file import Clip
 from retinue.data.readers.read import detect, read
 from retinue.data.split import split
-from retinue.tests.helpers.clips import moving, write_video
+from retinue.tests.helpers.clips import moving_frames, write_video
 
 
 def touch(*paths):
@@ -216,7 +216,7 @@ def test_clips_of_tfds_become_folders_of_frames(tmp_path, monkeypatch, logged):
 
 
 def test_folders_of_images_are_not_read_as_clips(tmp_path):
-    write_video(tmp_path / "clips" / "a" / "1.avi", moving(0, 1, count=2))
+    write_video(tmp_path / "clips" / "a" / "1.avi", moving_frames(0, 1, count=2))
     for label in "ab":
         folder = tmp_path / "images" / label
         folder.mkdir(parents=True)

@@ -8,7 +8,7 @@ import pytest
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.pipeline.prediction.sliding_windows import ahead, check_window, sliding_windows
-from retinue.tests.helpers.clips import moving, write_video
+from retinue.tests.helpers.clips import moving_frames, write_video
 
 SIZE = (24, 32)
 
@@ -17,7 +17,7 @@ SIZE = (24, 32)
 def video(tmp_path_factory):
     """20 frames, 10 a second, each brighter than the last."""
     frames = [np.full((48, 64, 3), 10 * number + 5, np.uint8) for number in range(20)]
-    return write_video(tmp_path_factory.mktemp("long") / "long.avi", frames, rate=10)
+    return write_video(tmp_path_factory.mktemp("long") / "long.avi", frames, frame_rate=10)
 
 
 def numbers(window):
@@ -104,6 +104,6 @@ def test_reading_ahead_stops_when_nobody_asks():
 
 
 def test_frames_of_a_drifting_clip_are_in_order(tmp_path):
-    path = write_video(tmp_path / "clip.avi", moving(0, 2, count=6))
+    path = write_video(tmp_path / "clip.avi", moving_frames(0, 2, count=6))
     (window,) = sliding_windows(path, (48, 64), 1.0, 1.0)
     assert len(window.frames) == 6

@@ -62,7 +62,7 @@ def single_label(count=12):
     scored = dataset.split("val")
     rows = np.full((len(scored), 3), 0.1, np.float32)
     rows[:, 0] = 0.8  # always the nasty one
-    evaluator = ClassificationEvaluator(CLASSES, bootstrap=50)
+    evaluator = ClassificationEvaluator(CLASSES, bootstrap_samples=50)
     evaluator.update([{"scores": row} for row in rows], scored)
     scores = evaluator.scores()
     worst = [
@@ -121,7 +121,7 @@ def test_names_are_text_never_markup(written):
     _, page, _ = written
     assert not any("onclick" in attributes for _, attributes in page.tags)
     assert f"Cells & {NASTY}" in page.text
-    assert f"Always answering “{NASTY}” would be right on 33.3%." in page.text
+    assert f"Always predicting “{NASTY}” would be correct on 33.3%." in page.text
     assert "3 files were <unreadable>." in page.text
 
 
@@ -130,7 +130,7 @@ def test_the_page_says_what_came_out_and_how(written):
     low, high = scores.interval
     for text in (
         "33.3%",
-        "Right on 2 of 6 files.",
+        "Correct on 2 of 6 files.",
         f"95% interval {low:.1%} to {high:.1%}, from 6 files",
         "Fine-tuned in 2 epochs from efficientnet_lite0 (imagenet weights) on 6 files of /my photos in 4 min 31 s on "
         "2 CPU cores, at 80 files a second and 25% of the time waiting for files.",
@@ -209,7 +209,7 @@ def test_writing_again_gives_the_same_and_clears_old_pictures(tmp_path):
 def test_without_training_and_without_mistakes(tmp_path):
     dataset, _, _ = single_label()
     scored = dataset.split("val")
-    evaluator = ClassificationEvaluator(CLASSES, bootstrap=0)
+    evaluator = ClassificationEvaluator(CLASSES, bootstrap_samples=0)
     evaluator.update([{"scores": np.eye(3, dtype=np.float32)[label]} for label in scored.columns["label"]], scored)
     page = write(tmp_path, scored, evaluator.scores(), [], history=[], run_info={}, check_summary=None)
     assert "How it learned" not in page.text and not (tmp_path / "curves.png").exists()
@@ -299,7 +299,7 @@ def test_several_labels_a_file(tmp_path):
         "classification", ["a.png", "caf\udce9.png", "c.png"], names, {"labels": Ragged.from_rows(truth, np.int64)}
     )
     rows = np.array([[0.9, 0.2, 0.1], [0.3, 0.4, 0.2], [0.6, 0.1, 0.7]], np.float32)
-    evaluator = ClassificationEvaluator(names, multi_label=True, bootstrap=20)
+    evaluator = ClassificationEvaluator(names, multi_label=True, bootstrap_samples=20)
     evaluator.update([{"scores": row} for row in rows], dataset)
     scores = evaluator.scores()
     task = Classification(load_config(), names, multi_label=True)

@@ -5,11 +5,11 @@ from retinue.tasks import drawing
 from retinue.tasks.classification.draw import draw
 
 CLASSES = ("sound", "broken", "dirty")
-GREY = 77
+GRAY = 77
 
 
-def picture(height, width):
-    return np.full((height, width, 3), GREY, np.uint8)
+def gray_image(height, width):
+    return np.full((height, width, 3), GRAY, np.uint8)
 
 
 def prediction(*pairs):
@@ -17,65 +17,68 @@ def prediction(*pairs):
 
 
 def colors(drawn):
-    """Which of the panel's colours occur, as names."""
-    found = {tuple(color) for color in np.unique(drawn.reshape(-1, 3), axis=0)}
+    """Return the names of the panel's colors that occur."""
+    present = {tuple(color) for color in np.unique(drawn.reshape(-1, 3), axis=0)}
     names = {"right": drawing.RIGHT, "wrong": drawing.WRONG, "neutral": drawing.NEUTRAL, "faint": drawing.FAINT}
-    return {name for name, color in names.items() if color in found}
+    return {name for name, color in names.items() if color in present}
 
 
 @pytest.mark.parametrize("size", [(1, 1), (32, 32), (300, 300), (375, 500), (2000, 40), (40, 2000), (3000, 4000)])
-def test_any_size_gives_the_picture_above_a_panel(size):
-    image = picture(*size)
+def test_an_image_of_any_size_is_drawn_above_a_panel(size):
+    image = gray_image(*size)
     drawn = draw(image, prediction((0, 0.9), (1, 0.1)), truth="sound")
     assert drawn.dtype == np.uint8 and drawn.shape[2] == 3 and drawn.shape[1] >= 256
-    shown = (drawn == GREY).all(axis=2)
+    is_image = (drawn == GRAY).all(axis=2)
     factor = max(1, -(-256 // max(size)))
-    assert shown.any(axis=1).sum() >= factor * size[0] and shown.any(axis=0).sum() == factor * size[1]
-    assert (drawn.reshape(-1, 3).min(axis=1) < 60).any()  # there is ink
-    assert (image == GREY).all()
+    assert is_image.any(axis=1).sum() >= factor * size[0] and is_image.any(axis=0).sum() == factor * size[1]
+    assert (drawn.reshape(-1, 3).min(axis=1) < 60).any()  # the panel has text
+    assert (image == GRAY).all()
 
 
-def test_a_picture_of_usual_size_is_kept_pixel_for_pixel():
+def test_an_image_of_usual_size_keeps_its_pixels():
     image = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
-    assert np.array_equal(draw(image, prediction((0, 0.9)), CLASSES)[:300], image)
+    assert np.array_equal(draw(image, prediction((0, 0.9)))[:300], image)
 
 
-def test_text_grows_with_the_picture():
-    panels = [draw(picture(s, s), prediction((0, 0.9)), CLASSES).shape[0] - s for s in (300, 3000)]
+def test_text_grows_with_the_image():
+    panels = [draw(gray_image(s, s), prediction((0, 0.9))).shape[0] - s for s in (300, 3000)]
     assert panels[1] > 6 * panels[0]
 
 
-def test_colors_say_right_wrong_or_unknown():
-    answer = prediction((0, 0.9), (1, 0.1))
-    assert colors(draw(picture(300, 300), answer, CLASSES)) == {"neutral", "faint"}
-    assert colors(draw(picture(300, 300), answer, CLASSES, truth=0)) == {"right", "faint"}
-    assert colors(draw(picture(300, 300), answer, CLASSES, truth=np.int64(1))) == {"wrong", "faint"}
+def test_colors_show_correct_wrong_and_unknown_predictions():
+    predicted = prediction((0, 0.9), (1, 0.1))
+    assert colors(draw(gray_image(300, 300), predicted)) == {"neutral", "faint"}
+    assert colors(draw(gray_image(300, 300), predicted, truth="sound")) == {"right", "faint"}
+    assert colors(draw(gray_image(300, 300), predicted, truth="broken")) == {"wrong", "faint"}
 
 
-def test_several_labels_are_judged_each_by_itself():
-    answer = prediction((0, 0.9), (1, 0.6), (2, 0.2))
-    assert colors(draw(picture(300, 300), answer, CLASSES, truth=[0, 1])) == {"right", "faint"}
-    assert colors(draw(picture(300, 300), answer, CLASSES, truth=np.array([0]))) == {"right", "wrong", "faint"}
-    assert colors(draw(picture(300, 300), answer, CLASSES, truth=[0, 1, 2])) == {"right", "wrong"}  # dirty was missed
-    assert colors(draw(picture(300, 300), answer, CLASSES, truth=[])) == {"wrong", "faint"}
+def test_each_of_several_labels_has_its_own_color():
+    predicted = prediction((0, 0.9), (1, 0.6), (2, 0.2))
+    assert colors(draw(gray_image(300, 300), predicted, truth=["sound", "broken"])) == {"right", "faint"}
+    assert colors(draw(gray_image(300, 300), predicted, truth=("sound",))) == {"right", "wrong", "faint"}
+    assert colors(draw(gray_image(300, 300), predicted, truth=CLASSES)) == {
+        "right",
+        "wrong",
+    }
+    assert colors(draw(gray_image(300, 300), predicted, truth=[])) == {"wrong", "faint"}
 
 
-def test_the_truth_is_written_above_the_answers():
-    answer = prediction((0, 0.9))
-    without, with_truth = (draw(picture(300, 300), answer, CLASSES, truth) for truth in (None, 0))
+def test_the_truth_is_written_above_the_predicted_labels():
+    predicted = prediction((0, 0.9))
+    without, with_truth = (draw(gray_image(300, 300), predicted, truth) for truth in (None, "sound"))
     assert with_truth.shape[0] > without.shape[0]
 
 
-def test_the_bar_is_as_long_as_the_score():
+def test_the_length_of_the_bar_is_the_score():
     def length(score):
-        drawn = draw(picture(300, 300), prediction((0, score)), CLASSES, truth=0)
+        drawn = draw(gray_image(300, 300), prediction((0, score)), truth="sound")
         fill = np.array([round(127.5 + channel / 2) for channel in drawing.RIGHT])
         return (np.abs(drawn.astype(int) - fill).max(axis=2) <= 1).any(axis=0).sum()
 
     assert length(0.8) == pytest.approx(2 * length(0.4), rel=0.1)
 
 
-def test_long_names_are_cut_to_the_width():
+def test_long_names_are_shortened_to_the_width():
     name = "a very long name " * 20
     short = drawing.shorten(name, 20, 300)
     assert short.endswith("…") and name.startswith(short[:-1].rstrip())
@@ -86,7 +89,7 @@ def test_long_names_are_cut_to_the_width():
 
 @pytest.mark.parametrize("name", ["кошка", "Müller & Söhne", "ναός", "猫", "bad\udcff"])
 def test_names_in_any_script_are_drawn(name):
-    answer = {"labels": [{"label": name, "score": 0.9}]}
+    predicted = {"labels": [{"label": name, "score": 0.9}]}
     blank = {"labels": [{"label": "", "score": 0.9}]}
-    drawn, empty = (draw(picture(300, 300), each, (name,)) for each in (answer, blank))
+    drawn, empty = (draw(gray_image(300, 300), each) for each in (predicted, blank))
     assert drawn.shape == empty.shape and not np.array_equal(drawn, empty)

@@ -9,12 +9,12 @@ from retinue.tasks.classification.scores import ClassificationEvaluator
 NAMES = ("ant", "bee", "cat")
 
 
-def single(labels, classes=NAMES):
+def single_label(labels, classes=NAMES):
     files = [f"{index}.png" for index in range(len(labels))]
     return Dataset("classification", files, classes, {"label": np.array(labels, np.int64)})
 
 
-def several(rows, classes=NAMES):
+def multi_label(rows, classes=NAMES):
     files = [f"{index}.png" for index in range(len(rows))]
     return Dataset("classification", files, classes, {"labels": Ragged.from_rows(rows, np.int64)})
 
@@ -25,34 +25,34 @@ def evaluate(scores, dataset, **options):
     return evaluator.scores()
 
 
-def random_single(count=60, classes=7, seed=3):
+def random_single_label(count=60, classes=7, seed=3):
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, classes, count)
     scores = generator.random((count, classes)) + 0.8 * np.eye(classes)[labels]
-    return scores / scores.sum(axis=1, keepdims=True), single(labels, tuple("abcdefg"[:classes]))
+    return scores / scores.sum(axis=1, keepdims=True), single_label(labels, tuple("abcdefg"[:classes]))
 
 
-# Rows: ant right, ant taken for bee, bee right, cat taken for ant.
+# Rows: ant is correct, ant is confused with bee, bee is correct, cat is confused with ant.
 SCORES = [[0.7, 0.2, 0.1], [0.2, 0.5, 0.3], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05]]
 TRUTH = [0, 0, 1, 2]
 
 
 def test_single_label_numbers_by_hand():
-    scores = evaluate(SCORES, single(TRUTH))
+    scores = evaluate(SCORES, single_label(TRUTH))
     assert (scores.primary_metric, scores.value, scores.count) == ("accuracy", 0.5, 4)
     numbers = scores.numbers
-    assert "top5" not in numbers  # of three classes it says nothing
+    assert "top5" not in numbers  # of three classes it is meaningless
     assert numbers["balanced_accuracy"] == pytest.approx((1 / 2 + 1 + 0) / 3)
     assert numbers["macro_recall"] == numbers["balanced_accuracy"]
     assert numbers["macro_precision"] == pytest.approx((1 / 2 + 1 / 2 + 0) / 3)  # cat was never predicted
     assert numbers["macro_f1"] == pytest.approx((1 / 2 + 2 / 3 + 0) / 3)
     assert numbers["log_loss"] == pytest.approx(-np.log([0.7, 0.2, 0.8, 0.05]).mean(), rel=1e-6)
-    assert scores.verdict == "Right on 2 of 4 files. Always answering “ant” would be right on 50.0%."
+    assert scores.verdict == "Correct on 2 of 4 files. Always predicting “ant” would be correct on 50.0%."
     assert scores.notes == []
 
 
 def test_single_label_tables_by_hand():
-    scores = evaluate(SCORES, single(TRUTH))
+    scores = evaluate(SCORES, single_label(TRUTH))
     assert scores.tables["confusion"] == [
         {"truth/predicted": "ant", "ant": 1, "bee": 1, "cat": 0},
         {"truth/predicted": "bee", "ant": 0, "bee": 1, "cat": 0},
@@ -61,15 +61,20 @@ def test_single_label_tables_by_hand():
     ant, bee, cat = scores.per_class
     assert ant == {
         "class": "ant", "count": 2, "predicted": 2, "precision": 0.5, "recall": 0.5, "f1": 0.5,
-        "confidence": pytest.approx(0.6), "mistaken_for": "bee",
+        "confidence": pytest.approx(0.6), "most_confused_with": "bee",
     }  # fmt: skip
-    assert (bee["precision"], bee["recall"], bee["f1"], bee["mistaken_for"]) == (0.5, 1.0, pytest.approx(2 / 3), None)
-    assert (cat["precision"], cat["recall"], cat["f1"], cat["mistaken_for"]) == (None, 0.0, 0.0, "ant")
-    assert scores.worst == [3, 1]  # only the wrong ones, the surest first
+    assert (bee["precision"], bee["recall"], bee["f1"], bee["most_confused_with"]) == (
+        0.5,
+        1.0,
+        pytest.approx(2 / 3),
+        None,
+    )
+    assert (cat["precision"], cat["recall"], cat["f1"], cat["most_confused_with"]) == (None, 0.0, 0.0, "ant")
+    assert scores.worst == [3, 1]  # only the wrong ones, the most confident first
 
 
-def test_always_the_same_answer_has_a_bad_mean_precision():
-    scores = evaluate([[0.8, 0.1, 0.1]] * 3, single([0, 1, 2]))
+def test_predicting_always_the_same_class_has_a_low_mean_precision():
+    scores = evaluate([[0.8, 0.1, 0.1]] * 3, single_label([0, 1, 2]))
     # scikit-learn's macro average with zero_division=0: (1/3 + 0 + 0) / 3.
     assert scores.numbers["macro_precision"] == pytest.approx(1 / 9)
     assert scores.numbers["macro_f1"] == pytest.approx(0.5 / 3)
@@ -77,33 +82,33 @@ def test_always_the_same_answer_has_a_bad_mean_precision():
     assert scores.notes == []
 
 
-def test_class_without_files_is_undefined_and_left_out():
-    scores = evaluate([[0.8, 0.1, 0.1], [0.1, 0.2, 0.7]], single([0, 1]))
+def test_a_class_without_files_is_undefined_and_omitted_from_means():
+    scores = evaluate([[0.8, 0.1, 0.1], [0.1, 0.2, 0.7]], single_label([0, 1]))
     cat = scores.per_class[2]
     assert (cat["count"], cat["predicted"], cat["precision"], cat["recall"]) == (0, 1, 0.0, None)
     assert cat["confidence"] is None
     assert scores.numbers["balanced_accuracy"] == 0.5
     assert scores.numbers["macro_f1"] == 0.5  # of ant 1 and bee 0; cat is no class of this split
-    assert scores.notes == ["The class “cat” has no scored file; it is left out of the means over classes."]
+    assert scores.notes == ["The class “cat” has no scored file; the means over classes omit it."]
 
 
-def test_many_missing_classes_are_counted_not_all_named():
+def test_many_missing_classes_are_counted_and_only_some_named():
     classes = tuple(f"c{index}" for index in range(9))
-    notes = evaluate([np.eye(9)[0]], single([0], classes), bootstrap_samples=0).notes
+    notes = evaluate([np.eye(9)[0]], single_label([0], classes), bootstrap_samples=0).notes
     named = "“c1”, “c2”, “c3”, “c4”, “c5” and 3 more"
-    assert notes == [f"8 classes have no scored file ({named}); the means over classes leave them out."]
+    assert notes == [f"8 classes have no scored file ({named}); the means over classes omit them."]
 
 
 def test_top5_ranks_ties_like_argmax():
     classes = tuple("abcdef")
     equal = [[1 / 6] * 6] * 2
-    scores = evaluate(equal, single([4, 5], classes))
+    scores = evaluate(equal, single_label([4, 5], classes))
     assert scores.numbers["top5"] == 0.5  # of equal scores the first five classes count as the best
-    assert evaluate(equal, single([0, 0], classes)).numbers["accuracy"] == 1.0
+    assert evaluate(equal, single_label([0, 0], classes)).numbers["accuracy"] == 1.0
 
 
 def test_calibration_error_by_hand():
-    # Two answers at 0.9, one of them right; one at 0.6, right: 2/3 |0.5 - 0.9| + 1/3 |1 - 0.6|.
+    # Two predictions at 0.9, one of them correct; one at 0.6, correct: 2/3 |0.5 - 0.9| + 1/3 |1 - 0.6|.
     rows, error = metrics.calibration(np.array([0.9, 0.9, 0.6], np.float32), np.array([True, False, True]))
     assert error == pytest.approx(0.4)
     assert len(rows) == 15
@@ -117,34 +122,38 @@ def test_calibration_bins_are_open_below_and_closed_above():
     assert counts == [2] + [1] * 14  # 0 has no bin below it and joins the first
 
 
-def test_order_and_number_of_updates_do_not_matter():
-    scores, dataset = random_single()
-    whole = evaluate(scores, dataset)
+def test_scores_do_not_depend_on_the_order_and_number_of_updates():
+    scores, dataset = random_single_label()
+    expected_scores = evaluate(scores, dataset)
     order = np.random.default_rng(0).permutation(len(dataset))
-    turned = evaluate(scores[order], dataset.take(order))
-    assert turned.interval == whole.interval
-    assert turned.numbers == pytest.approx(whole.numbers)
-    assert turned.tables["confusion"] == whole.tables["confusion"]
-    assert [order[row] for row in turned.worst] == whole.worst
+    reordered = evaluate(scores[order], dataset.take(order))
+    assert reordered.interval == expected_scores.interval
+    assert reordered.numbers == pytest.approx(expected_scores.numbers)
+    assert reordered.tables["confusion"] == expected_scores.tables["confusion"]
+    assert [order[row] for row in reordered.worst] == expected_scores.worst
 
     evaluator = ClassificationEvaluator(dataset.classes)
     for rows in (np.arange(25), np.arange(0), np.arange(25, 60)):
         evaluator.update([{"scores": scores[row].astype(np.float32)} for row in rows], dataset.take(rows))
-    parts = evaluator.scores()
-    assert (parts.numbers, parts.worst, parts.per_class) == (whole.numbers, whole.worst, whole.per_class)
+    in_steps = evaluator.scores()
+    assert (in_steps.numbers, in_steps.worst, in_steps.per_class) == (
+        expected_scores.numbers,
+        expected_scores.worst,
+        expected_scores.per_class,
+    )
 
 
-def test_perfect_and_all_wrong():
+def test_scores_of_perfect_and_of_all_wrong_predictions():
     labels = np.arange(40) % 3
-    perfect = evaluate(np.eye(3)[labels], single(labels))
+    perfect = evaluate(np.eye(3)[labels], single_label(labels))
     assert perfect.value == perfect.numbers["macro_f1"] == perfect.numbers["balanced_accuracy"] == 1.0
     assert perfect.numbers["log_loss"] == perfect.numbers["calibration_error"] == 0.0
     assert (perfect.interval, perfect.worst) == ((1.0, 1.0), [])
     assert (
-        "from 40 files" in perfect.notes[0] and "at least 92.8% of such files" in perfect.notes[0]
+        "40 files prove" in perfect.notes[0] and "at least 92.8% of such files" in perfect.notes[0]
     )  # 0.05 ** (1 / 40)
 
-    wrong = evaluate(np.eye(3)[(labels + 1) % 3], single(labels))
+    wrong = evaluate(np.eye(3)[(labels + 1) % 3], single_label(labels))
     assert wrong.value == wrong.numbers["macro_f1"] == wrong.numbers["macro_precision"] == 0.0
     assert wrong.numbers["calibration_error"] == 1.0
     assert np.isfinite(wrong.numbers["log_loss"])  # although the truth had a score of 0
@@ -152,44 +161,44 @@ def test_perfect_and_all_wrong():
     assert wrong.interval == (0.0, 0.0) and "at most 7.2% of such files" in wrong.notes[0]
 
 
-def test_one_file():
-    scores = evaluate([[0.2, 0.7, 0.1]], single([1]))
+def test_scores_of_one_file():
+    scores = evaluate([[0.2, 0.7, 0.1]], single_label([1]))
     assert (scores.value, scores.interval, scores.count) == (1.0, (1.0, 1.0), 1)
-    assert scores.verdict == "Right on 1 of 1 file."
+    assert scores.verdict == "Correct on 1 of 1 file."
 
 
-def test_interval_has_the_width_that_theory_gives_and_is_seeded():
+def test_interval_has_the_theoretical_width_and_depends_on_the_seed():
     labels = np.zeros(400, int)
-    answers = np.eye(3)[(np.arange(400) % 5 == 0).astype(int)]  # 80% right
-    low, high = evaluate(answers, single(labels)).interval
+    scores = np.eye(3)[(np.arange(400) % 5 == 0).astype(int)]  # 80% correct
+    low, high = evaluate(scores, single_label(labels)).interval
     half = 1.96 * np.sqrt(0.8 * 0.2 / 400)
     assert low == pytest.approx(0.8 - half, abs=0.006)
     assert high == pytest.approx(0.8 + half, abs=0.006)
-    assert evaluate(answers, single(labels)).interval == (low, high)
-    assert evaluate(answers, single(labels), bootstrap_samples=0).interval is None
-    draws = [evaluate(answers, single(labels), bootstrap_samples=20, seed=seed).interval for seed in (1, 2)]
+    assert evaluate(scores, single_label(labels)).interval == (low, high)
+    assert evaluate(scores, single_label(labels), bootstrap_samples=0).interval is None
+    draws = [evaluate(scores, single_label(labels), bootstrap_samples=20, seed=seed).interval for seed in (1, 2)]
     assert draws[0] != draws[1]
 
 
 def test_classes_are_matched_by_name():
-    turned = single([2, 2, 1, 0], classes=("cat", "bee", "ant"))
+    reordered = single_label([2, 2, 1, 0], classes=("cat", "bee", "ant"))
     evaluator = ClassificationEvaluator(NAMES)
-    evaluator.update([{"scores": np.array(row, np.float32)} for row in SCORES], turned)
-    assert evaluator.scores().tables == evaluate(SCORES, single(TRUTH)).tables
+    evaluator.update([{"scores": np.array(row, np.float32)} for row in SCORES], reordered)
+    assert evaluator.scores().tables == evaluate(SCORES, single_label(TRUTH)).tables
 
 
-def test_mistakes_of_the_user_and_of_the_caller():
+def test_invalid_arguments_raise_errors():
     evaluator = ClassificationEvaluator(NAMES)
     with pytest.raises(RetinueError, match="no files to score"):
         evaluator.scores()
     with pytest.raises(RetinueError, match="does not know the class “dog”"):
-        evaluator.update([{"scores": np.ones(3, np.float32)}], single([0], classes=("dog",)))
+        evaluator.update([{"scores": np.ones(3, np.float32)}], single_label([0], classes=("dog",)))
     with pytest.raises(RetinueError, match=r"1\.png: the model's scores are not numbers \(1 of 2 files\)"):
-        evaluate([[1, 0, 0], [np.nan, 0, 0]], single([0, 0]))
+        evaluate([[1, 0, 0], [np.nan, 0, 0]], single_label([0, 0]))
     with pytest.raises(ValueError, match="1 predictions for 2 files"):
-        evaluator.update([{"scores": np.ones(3, np.float32)}], single([0, 0]))
+        evaluator.update([{"scores": np.ones(3, np.float32)}], single_label([0, 0]))
     with pytest.raises(ValueError, match="2 scores for 3 classes"):
-        evaluator.update([{"scores": np.ones(2, np.float32)}], single([0]))
+        evaluator.update([{"scores": np.ones(2, np.float32)}], single_label([0]))
 
 
 def area(scores, positive, weights=None):
@@ -200,26 +209,26 @@ def area(scores, positive, weights=None):
 
 def test_average_precision_by_hand():
     assert area([0.9, 0.8, 0.7, 0.6], [1, 0, 1, 0]) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
-    assert area([0.6, 0.7, 0.8, 0.9], [0, 1, 0, 1]) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)  # any order of the files
-    assert area([0.5, 0.5, 0.5, 0.5], [1, 0, 0, 0]) == 0.25  # equal scores are taken together
+    assert area([0.6, 0.7, 0.8, 0.9], [0, 1, 0, 1]) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)  # in any order of the files
+    assert area([0.5, 0.5, 0.5, 0.5], [1, 0, 0, 0]) == 0.25  # equal scores are accepted together
     assert area([0.9, 0.5, 0.5, 0.1], [1, 1, 0, 0]) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
     assert area([0.9, 0.1], [1, 1]) == 1.0
     assert area([0.9, 0.1], [0, 1]) == 0.5
 
 
-def test_average_precision_weights_are_repetitions():
+def test_weights_of_average_precision_act_as_repetitions():
     repeated = area([0.9, 0.8, 0.8, 0.6, 0.6, 0.6], [1, 0, 0, 1, 1, 1])
     assert area([0.9, 0.8, 0.7, 0.6], [1, 0, 1, 1], weights=[1, 2, 0, 3]) == pytest.approx(repeated)
     assert np.isnan(area([0.9, 0.8], [1, 0], weights=[0, 2]))
 
 
-# Threshold 0.5. Row 0 is right; row 1 misses bee; row 2 (no label) is given ant.
+# Threshold 0.5. Row 0 is correct; row 1 has bee as a false negative; row 2 (no label) has ant as a false positive.
 MULTI = [[0.9, 0.2, 0.1], [0.3, 0.4, 0.2], [0.6, 0.1, 0.4]]
 MULTI_TRUTH = [[0], [1], []]
 
 
 def test_multi_label_numbers_by_hand():
-    scores = evaluate(MULTI, several(MULTI_TRUTH))
+    scores = evaluate(MULTI, multi_label(MULTI_TRUTH))
     numbers = scores.numbers
     assert (scores.primary_metric, scores.value) == (
         "mean_average_precision",
@@ -236,34 +245,34 @@ def test_multi_label_numbers_by_hand():
     assert bee["confidence"] == pytest.approx(0.4)
     assert (cat["average_precision"], cat["recall"], cat["f1"]) == (None, None, None)
     missing, perfect = scores.notes
-    assert missing == "The class “cat” has no scored file; it is left out of the means over classes."
-    assert "from 3 files" in perfect and "at least 36.8% of such files" in perfect  # 0.05 ** (1 / 3)
+    assert missing == "The class “cat” has no scored file; the means over classes omit it."
+    assert "3 files prove" in perfect and "at least 36.8% of such files" in perfect  # 0.05 ** (1 / 3)
     losses = -np.log([0.7 * 0.4 * 0.8, 0.4 * 0.9 * 0.6])
     assert scores.worst == ([1, 2] if losses[0] > losses[1] else [2, 1])
     assert sum(row["count"] for row in scores.tables["calibration"]) == 9
     assert "confusion" not in scores.tables
 
 
-def test_multi_label_threshold_counts_from_its_value_on():
-    given = evaluate([[0.25, 0.1, 0.1]], several([[0]]), threshold=0.25)
-    assert (given.numbers["micro_recall"], given.numbers["threshold"]) == (1.0, 0.25)
-    withheld = evaluate([[0.25, 0.1, 0.1]], several([[0]]))
-    assert (withheld.numbers["micro_precision"], withheld.numbers["micro_recall"]) == (None, 0.0)
-    assert withheld.verdict.startswith("It gives no label, and it finds 0.0% of the true ones")
+def test_a_score_equal_to_the_threshold_assigns_the_label():
+    assigned = evaluate([[0.25, 0.1, 0.1]], multi_label([[0]]), threshold=0.25)
+    assert (assigned.numbers["micro_recall"], assigned.numbers["threshold"]) == (1.0, 0.25)
+    not_assigned = evaluate([[0.25, 0.1, 0.1]], multi_label([[0]]))
+    assert (not_assigned.numbers["micro_precision"], not_assigned.numbers["micro_recall"]) == (None, 0.0)
+    assert not_assigned.verdict.startswith("The model predicts no label, and 0.0% of the true labels are predicted")
 
 
-def test_multi_label_interval_does_not_depend_on_the_order_of_files():
+def test_multi_label_interval_does_not_depend_on_the_order_of_the_files():
     generator = np.random.default_rng(5)
     positive = generator.random((80, 3)) < 0.3
     scores = np.round(generator.random((80, 3)) + 0.4 * positive, 1)
-    dataset = several([np.flatnonzero(row) for row in positive])
-    whole = evaluate(scores, dataset, bootstrap_samples=200)
-    low, high = whole.interval
-    assert 0 < low < whole.value < high < 1
+    dataset = multi_label([np.flatnonzero(row) for row in positive])
+    expected_scores = evaluate(scores, dataset, bootstrap_samples=200)
+    low, high = expected_scores.interval
+    assert 0 < low < expected_scores.value < high < 1
     order = generator.permutation(80)
-    turned = evaluate(scores[order], dataset.take(order), bootstrap_samples=200)
-    assert turned.interval == whole.interval
-    assert turned.numbers == pytest.approx(whole.numbers)
+    reordered = evaluate(scores[order], dataset.take(order), bootstrap_samples=200)
+    assert reordered.interval == expected_scores.interval
+    assert reordered.numbers == pytest.approx(expected_scores.numbers)
 
 
 def test_multi_label_interval_equals_resampling_one_by_one():
@@ -283,15 +292,15 @@ def test_multi_label_interval_equals_resampling_one_by_one():
 
 def test_multi_label_without_any_label_is_an_error():
     with pytest.raises(RetinueError, match="no scored file has a label"):
-        evaluate([[0.1, 0.2, 0.3]], several([[]]))
+        evaluate([[0.1, 0.2, 0.3]], multi_label([[]]))
 
 
-def test_scores_as_json_has_plain_numbers():
+def test_scores_are_serializable_as_json():
     import json
 
-    scores = evaluate(SCORES, single(TRUTH))
-    written = json.loads(json.dumps(scores.as_json(), allow_nan=False))
-    assert (written["value"], written["interval"], written["count"]) == (0.5, list(scores.interval), 4)
+    scores = evaluate(SCORES, single_label(TRUTH))
+    content = json.loads(json.dumps(scores.as_json(), allow_nan=False))
+    assert (content["value"], content["interval"], content["count"]) == (0.5, list(scores.interval), 4)
     json.dumps([scores.per_class, scores.tables, scores.worst], allow_nan=False)
-    multi = evaluate(MULTI, several(MULTI_TRUTH))
+    multi = evaluate(MULTI, multi_label(MULTI_TRUTH))
     json.dumps([multi.as_json(), multi.per_class, multi.tables, multi.worst], allow_nan=False)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from retinue.tasks.segmentation.boundaries import boundary, boundary_scores
+from retinue.tasks.segmentation.boundaries import boundary_scores, inner_boundary
 
 
 def square(left, size=40):
@@ -9,15 +9,16 @@ def square(left, size=40):
     return mask
 
 
-def test_boundary_is_the_outermost_pixels_inside():
-    edge = boundary(square(10) == 1)
+def test_the_boundary_is_the_outermost_pixels_inside():
+    edge = inner_boundary(square(10) == 1)
     assert edge.sum() == 4 * 19 and edge[10, 10:30].all() and not edge[11:29, 11:29].any()
-    assert not boundary(np.ones((5, 5), bool)).any()  # the picture's edge is no boundary
+    assert not inner_boundary(np.ones((5, 5), bool)).any()  # the border of the image is not a boundary
 
 
-def test_equal_masks_have_1_and_a_shift_within_the_tolerance_too():
+def test_equal_masks_and_a_shift_within_the_tolerance_score_1():
     assert boundary_scores(square(10), square(10), 2).tolist() == [1.0, 1.0]
-    assert boundary_scores(square(10), square(11), 2)[1] == 1.0  # a pixel, and the tolerance is at least one
+    # The tolerance is at least one pixel.
+    assert boundary_scores(square(10), square(11), 2)[1] == 1.0
 
 
 def test_a_shift_by_three_pixels_by_hand():
@@ -29,15 +30,15 @@ def test_a_shift_by_three_pixels_by_hand():
     assert abs(scores[1] - near / 76) < 1e-9
 
 
-def test_void_counts_in_neither():
-    truth, said = square(10), square(10)
-    said[10:30, 5:10] = 1
+def test_void_pixels_are_ignored_in_both_masks():
+    truth, predicted = square(10), square(10)
+    predicted[10:30, 5:10] = 1
     truth[10:30, 5:10] = 255
-    assert boundary_scores(truth, said, 2)[1] == 1.0
+    assert boundary_scores(truth, predicted, 2)[1] == 1.0
 
 
-def test_absent_classes_and_missed_ones():
+def test_absent_classes_are_undefined_and_missed_ones_score_0():
     scores = boundary_scores(square(10), np.zeros((40, 40), np.uint8), 3)
     assert scores[1] == 0.0 and np.isnan(scores[2])
-    whole = np.ones((8, 8), np.uint8)
-    assert boundary_scores(whole, whole, 2)[1] == 1.0
+    full = np.ones((8, 8), np.uint8)
+    assert boundary_scores(full, full, 2)[1] == 1.0

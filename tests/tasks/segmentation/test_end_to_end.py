@@ -1,4 +1,4 @@
-"""A user's whole way through segmentation on a small net: one answer everywhere, at every picture's own size."""
+"""The whole pipeline of segmentation with a small model: the same masks everywhere, at the size of each image."""
 
 import csv
 import json
@@ -33,13 +33,13 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
+def dataset_folder(tmp_path_factory):
     return make_folder(tmp_path_factory.mktemp("data") / "disks")
 
 
 @pytest.fixture(scope="module")
-def run(photos, tmp_path_factory):
-    return retinue.train(str(photos), str(tmp_path_factory.mktemp("runs") / "run"), **SMALL)
+def run(dataset_folder, tmp_path_factory):
+    return retinue.train(str(dataset_folder), str(tmp_path_factory.mktemp("runs") / "run"), **SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def lines(folder):
     return [json.loads(line) for line in (folder / "predictions.jsonl").read_text("utf-8").splitlines()]
 
 
-def test_run_folder(run):
+def test_the_run_folder_holds_scores_and_report(run):
     folder, scores = run[0].folder, run[1]
     assert scores.primary_metric == "mean_iou" and scores.count == 4
     numbers = json.loads((folder / "scores.json").read_text())["numbers"]
@@ -65,10 +65,10 @@ def test_run_folder(run):
     assert any((folder / "worst").glob("*.jpg"))
 
 
-def test_masks_are_written_at_their_own_size(run, photos, tmp_path):
-    files = sorted((photos / "images").iterdir())
+def test_masks_are_written_at_the_size_of_their_images(run, dataset_folder, tmp_path):
+    files = sorted((dataset_folder / "images").iterdir())
     options = {"runtime": "tensorflow", "formats": ("jsonl", "csv"), "overlay": True}
-    retinue.predict(str(run[0].folder), [str(photos / "images")], tmp_path / "out", **options)
+    retinue.predict(str(run[0].folder), [str(dataset_folder / "images")], tmp_path / "out", **options)
     rows = {row["file"]: row for row in lines(tmp_path / "out")}
     assert set(rows) == {str(file) for file in files}
     for file, row in rows.items():
@@ -81,17 +81,17 @@ def test_masks_are_written_at_their_own_size(run, photos, tmp_path):
     assert len(list((tmp_path / "out" / "overlays").rglob("*.jpg"))) == len(files)
 
 
-def test_every_way_gives_the_same_masks(run, exported, photos, tmp_path):
-    files = [str(file) for file in sorted((photos / "images").iterdir())]
+def test_all_runtimes_and_exports_predict_the_same_masks(run, exported, dataset_folder, tmp_path):
+    files = [str(file) for file in sorted((dataset_folder / "images").iterdir())]
     model = open_model(run[0].folder)
     expected = {r.file: r.prediction for r in Predictor(model, "tensorflow", batch=3)(files)}
-    for given in (Predictor(model, "openvino", batch=8), Predictor(open_model(exported), "tensorflow", batch=1)):
-        for result in given(files):
+    for predictor in (Predictor(model, "openvino", batch=8), Predictor(open_model(exported), "tensorflow", batch=1)):
+        for result in predictor(files):
             same = (result.prediction["mask"] == expected[result.file]["mask"]).mean()
             assert same > 0.999
     served = tf.saved_model.load(str(exported)).signatures["serving_default"]
-    answer = served(tf.constant([encoded_bytes(file) for file in files]))  # of different sizes, in one batch
-    for file, ids, counts in zip(files, answer["mask"].numpy(), answer["pixels"].numpy(), strict=True):
+    outputs = served(tf.constant([encoded_bytes(file) for file in files]))  # images of different sizes, in one batch
+    for file, ids, counts in zip(files, outputs["mask"].numpy(), outputs["pixels"].numpy(), strict=True):
         mask = expected[file]["mask"]
         height, width = mask.shape
         assert (ids[:height, :width] == mask).mean() > 0.999
@@ -103,41 +103,41 @@ def test_every_way_gives_the_same_masks(run, exported, photos, tmp_path):
     assert [name.decode() for name in image(tf.constant(pair))["classes"].numpy()[0]] == list(CLASSES)
 
 
-def test_evaluate_scores_the_same_predictions(run, exported, photos):
-    assert retinue.evaluate(str(run[0].folder), str(photos)).value == pytest.approx(run[1].value, abs=1e-6)
-    assert retinue.evaluate(str(exported), str(photos)).value == pytest.approx(run[1].value, abs=2e-3)
+def test_evaluate_gives_the_scores_of_training(run, exported, dataset_folder):
+    assert retinue.evaluate(str(run[0].folder), str(dataset_folder)).value == pytest.approx(run[1].value, abs=1e-6)
+    assert retinue.evaluate(str(exported), str(dataset_folder)).value == pytest.approx(run[1].value, abs=2e-3)
 
 
-def test_batches_of_1_3_and_8_agree(run, photos):
-    files = [str(file) for file in sorted((photos / "images").iterdir())]
+def test_the_batch_size_does_not_change_masks(run, dataset_folder):
+    files = [str(file) for file in sorted((dataset_folder / "images").iterdir())]
     model = open_model(run[0].folder)
-    answers = [
+    masks = [
         [result.prediction["mask"] for result in Predictor(model, "tensorflow", batch=batch)(files)]
         for batch in (1, 3, 8)
     ]
-    for other in answers[1:]:
-        assert all(np.array_equal(one, two) for one, two in zip(answers[0], other, strict=True))
+    for other in masks[1:]:
+        assert all(np.array_equal(one, two) for one, two in zip(masks[0], other, strict=True))
 
 
-def test_tiny_and_large_photos(run, tmp_path):
+def test_masks_of_tiny_large_and_rotated_images(run, tmp_path):
     Image.fromarray(scene((33, 31), 1)[0]).save(tmp_path / "tiny.png")
     large = np.kron(scene((67, 100), 2)[0], np.ones((16, 16, 1), np.uint8))
     Image.fromarray(large).save(tmp_path / "large.png")
-    Image.fromarray(scene((64, 48), 3)[0]).save(tmp_path / "turned.jpg", exif=_turned())
+    Image.fromarray(scene((64, 48), 3)[0]).save(tmp_path / "rotated.jpg", exif=_rotated_exif())
     model = open_model(run[0].folder)
     sizes = {Path(r.file).name: r.prediction["mask"].shape for r in Predictor(model, "openvino")(tmp_path.iterdir())}
-    assert sizes == {"tiny.png": (33, 31), "large.png": (1072, 1600), "turned.jpg": (48, 64)}
+    assert sizes == {"tiny.png": (33, 31), "large.png": (1072, 1600), "rotated.jpg": (48, 64)}
 
 
-def _turned():
+def _rotated_exif():
     exif = Image.Exif()
     exif[0x0112] = 6
     return exif
 
 
-def test_what_masks_cannot_follow_is_refused(photos, tmp_path):
+def test_settings_that_segmentation_does_not_support_are_rejected(dataset_folder, tmp_path):
     with pytest.raises(retinue.UsageError, match="augment.mixup"):
-        retinue.train(str(photos), str(tmp_path / "run"), **SMALL | {"augment__mixup": 0.2})
+        retinue.train(str(dataset_folder), str(tmp_path / "run"), **SMALL | {"augment__mixup": 0.2})
     with pytest.raises(retinue.UsageError, match="no layer score_9; did you mean score_"):
         stages = {"all": {"epochs": 1, "learning_rate": 1e-3, "freeze_layers": ["score_9"]}}
-        retinue.train(str(photos), str(tmp_path / "other"), **SMALL | {"train__stages": stages})
+        retinue.train(str(dataset_folder), str(tmp_path / "other"), **SMALL | {"train__stages": stages})

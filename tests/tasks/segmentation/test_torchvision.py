@@ -1,4 +1,4 @@
-"""Our nets answer as torchvision's with the same weights: numbers of benchmarks/parity/segmentation_golden.py."""
+"""With the same weights, our models have torchvision's logits; benchmarks/parity/segmentation_golden.py has them."""
 
 import json
 from pathlib import Path
@@ -10,21 +10,21 @@ from retinue.backbones.preprocessing import TORCH
 from retinue.backbones.weights import TORCH_VARIABLES
 from retinue.benchmarks.parity import segmentation_golden as golden
 from retinue.configs.load import load_config
-from retinue.tasks.segmentation import model as nets
+from retinue.tasks.segmentation import model as segmentation_models
 from retinue.tasks.segmentation import torchvision
 
 FOLDER = Path(__file__).parent / "golden"
 
 
-def net(name, classes=golden.CLASSES):
+def build_model(name, classes=golden.CLASSES):
     head = "fcn" if name.startswith("fcn") else "deeplabv3"
     backbone = name.split("_")[1]
     settings = ["task=segmentation", f"model.backbone={backbone}", "model.weights=none", f"segmentation.head={head}"]
-    return nets.build(load_config(settings=settings), classes), head
+    return segmentation_models.build(load_config(settings=settings), classes), head
 
 
 def checkpoint(model, head):
-    """The tensors that torchvision's checkpoint of `model` has, in torch's names and layout, filled by their names."""
+    """Return the tensors of torchvision's checkpoint of `model`, in torch's names and layout, filled by their names."""
     tensors = {}
     for layer in model.layers:
         for variable in layer.weights:
@@ -36,35 +36,35 @@ def checkpoint(model, head):
 
 
 @pytest.mark.parametrize("name", golden.NAMES)
-def test_logits_are_torchvisions(name):
+def test_logits_equal_those_of_torchvision(name):
     record = json.loads((FOLDER / f"{name}.json").read_text())
-    model, head = net(name)
+    model, head = build_model(name)
     tensors = checkpoint(model, head)
     assert len(tensors) == record["tensors"]
-    found, misfits, unexpected, _ = torchvision.match(model, tensors, head)
-    assert (len(found), misfits, unexpected) == (record["tensors"], [], ())
+    matched, mismatches, unexpected, _ = torchvision.match_tensors(model, tensors, head)
+    assert (len(matched), mismatches, unexpected) == (record["tensors"], [], ())
     for layer in model.layers:
         for variable in layer.weights:
-            variable.assign(found[f"{layer.name}/{variable.path.rsplit('/', 1)[-1]}"])
+            variable.assign(matched[f"{layer.name}/{variable.path.rsplit('/', 1)[-1]}"])
     for size, expected in record["logits"].items():
         height, width = map(int, size.split("x"))
         image = golden.picture(height, width) * np.float32(TORCH.deviation) + np.float32(TORCH.mean)
-        ours = np.asarray(model(image, training=False))
-        assert ours.shape == (1, height, width, golden.CLASSES)
-        np.testing.assert_allclose(ours.ravel()[:: golden.KEPT], expected["values"], rtol=0, atol=1e-3)
+        logits = np.asarray(model(image, training=False))
+        assert logits.shape == (1, height, width, golden.CLASSES)
+        np.testing.assert_allclose(logits.ravel()[:: golden.KEPT], expected["values"], rtol=0, atol=1e-3)
 
 
-def test_scores_of_other_classes_are_left_out_and_said():
-    model, head = net("fcn_resnet18", classes=3)
+def test_scores_of_another_number_of_classes_are_not_loaded_and_reported():
+    model, head = build_model("fcn_resnet18", classes=3)
     tensors = checkpoint(model, head)
     tensors["classifier.4.weight"] = np.zeros((21, 128, 1, 1), np.float32)
     tensors["classifier.4.bias"] = np.zeros(21, np.float32)
-    found, misfits, _, note = torchvision.match(model, tensors, head)
-    assert "scores/kernel" not in found and not misfits and "21 classes" in note
+    matched, mismatches, _, note = torchvision.match_tensors(model, tensors, head)
+    assert "scores/kernel" not in matched and not mismatches and "21 classes" in note
 
 
-def test_another_architecture_is_named():
-    model, head = net("fcn_resnet18")
+def test_a_checkpoint_of_another_architecture_has_mismatches():
+    model, head = build_model("fcn_resnet18")
     tensors = checkpoint(model, head)
     del tensors["backbone.layer3.0.conv1.weight"]
-    assert "backbone.layer3.0.conv1" in torchvision.match(model, tensors, head)[1][0]
+    assert "backbone.layer3.0.conv1" in torchvision.match_tensors(model, tensors, head)[1][0]

@@ -1,4 +1,4 @@
-"""A user's whole way with clips on a small net: check, train, evaluate, predict; one answer everywhere."""
+"""The whole pipeline of video with a small model: check, train, evaluate, predict; the same predictions everywhere."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ from retinue.pipeline.runs.run import open_model
 from retinue.pipeline.training.train import train
 from retinue.tasks.video import flow
 from retinue.tests.helpers.clips import SMALL as SMALL_JOB
-from retinue.tests.helpers.clips import make_clips, moving, write_video
+from retinue.tests.helpers.clips import make_clips, moving_frames, write_video
 
 SMALL = SMALL_JOB | {
     "video__flow_subtract_mean": False,
@@ -43,11 +43,11 @@ def run(clips, tmp_path_factory):
     return retinue.train(str(clips), str(tmp_path_factory.mktemp("runs") / "run"), **SMALL)
 
 
-def lines(folder):
+def read_predictions(folder):
     return [json.loads(line) for line in (folder / "predictions.jsonl").read_text("utf-8").splitlines()]
 
 
-def test_run_folder(run):
+def test_the_run_folder_holds_scores_and_report(run):
     folder, scores = run[0].folder, run[1]
     rows = list(csv.DictReader(open(folder / "metrics.csv")))
     assert {"spatial", "temporal", "val_accuracy", "val_spatial_accuracy", "val_temporal_accuracy"} <= set(rows[0])
@@ -68,25 +68,27 @@ def test_report_shows_the_streams_side_by_side(run):
     assert {"spatial_recall", "temporal_recall"} <= set(rows[0])
 
 
-def test_flow_that_is_not_there(clips, tmp_path):
-    with pytest.raises(UsageError, match="video.flow_folder .*nowhere: there is no such folder; `retinue flow` makes"):
+def test_a_missing_flow_folder_is_an_error(clips, tmp_path):
+    with pytest.raises(
+        UsageError, match="video.flow_folder .*nowhere: there is no such folder. Create it with `retinue flow`"
+    ):
         retinue.train(str(clips), str(tmp_path / "run"), **SMALL, video__flow_folder=str(tmp_path / "nowhere"))
     assert not (tmp_path / "run").exists()
 
 
-def test_what_was_left_out_is_in_the_run(run):
+def test_the_run_records_omitted_files(run):
     assert run[0].info["data"]["left_out"] == 1
 
 
-def test_a_clip_that_vanished_is_named(run, clips):
+def test_a_clip_that_was_deleted_is_named(run, clips):
     task = open_model(run[0].folder).task
     columns = {"file": np.array([str(clips / "red left" / "0.avi"), str(clips / "gone.avi")], dtype=object)}
     columns |= {name: np.zeros(2, np.float32) for name in ("start", "end")}
-    told = first_failing_record(columns, lambda record, _: (task.read_record(record), ()))
-    assert told == f"{clips / 'gone.avi'}: there is no such clip"
+    message = first_failing_record(columns, lambda record, _: (task.read_record(record), ()))
+    assert message == f"{clips / 'gone.avi'}: there is no such clip"
 
 
-def test_the_same_answers_from_everything(run, clips, tmp_path, logged):
+def test_all_runtimes_predict_the_same(run, clips, tmp_path, logged):
     folder = run[0].folder
     retinue.predict(str(folder), [str(clips)], tmp_path / "tf", runtime="tensorflow")
     logged.clear()
@@ -94,15 +96,12 @@ def test_the_same_answers_from_everything(run, clips, tmp_path, logged):
     assert any("broken.mp4: " in line for line in logged.messages) and logged.messages[-1].endswith("failures.jsonl")
     assert summary.exit_code == 3 and summary.failures == 1 and summary.images == 16
     assert "broken.mp4" in (tmp_path / "ov" / "failures.jsonl").read_text("utf-8")
-    first, second = lines(tmp_path / "tf"), lines(tmp_path / "ov")
+    first, second = read_predictions(tmp_path / "tf"), read_predictions(tmp_path / "ov")
     for one, other in zip(first, second, strict=True):
         assert one["file"] == other["file"] and set(one["streams"]) == {"spatial", "temporal"}
-        for mine, theirs in (
-            (one["labels"], other["labels"]),
-            (one["streams"]["temporal"], other["streams"]["temporal"]),
-        ):
-            mine, theirs = ({entry["label"]: entry["score"] for entry in some} for some in (mine, theirs))
-            assert max(abs(mine[name] - theirs[name]) for name in mine) < 1e-3
+        for pair in ((one["labels"], other["labels"]), (one["streams"]["temporal"], other["streams"]["temporal"])):
+            scores, other_scores = ({entry["label"]: entry["score"] for entry in labels} for labels in pair)
+            assert max(abs(scores[name] - other_scores[name]) for name in scores) < 1e-3
         fused = {entry["label"]: entry["score"] for entry in one["labels"]}
         streams = [{entry["label"]: entry["score"] for entry in one["streams"][name]} for name in one["streams"]]
         for name, score in fused.items():
@@ -117,55 +116,57 @@ def exported(run, tmp_path_factory):
     return out
 
 
-def test_the_export_says_the_same(run, exported, clips, tmp_path):
+def test_the_export_predicts_the_same(run, exported, clips, tmp_path):
     described = json.loads((exported / "export.json").read_text("utf-8"))
     assert len(described["clips"]) == 8 and all(proof["same"] == 8 for proof in described["formats"].values())
     retinue.predict(str(run[0].folder), [str(clips / "red left")], tmp_path / "run", runtime="tensorflow")
     for runtime in ("tensorflow", "openvino"):
         retinue.predict(str(exported), [str(clips / "red left")], tmp_path / runtime, runtime=runtime)
-        for one, other in zip(lines(tmp_path / "run"), lines(tmp_path / runtime), strict=True):
+        for one, other in zip(read_predictions(tmp_path / "run"), read_predictions(tmp_path / runtime), strict=True):
             assert one["file"] == other["file"]
             scores = [{entry["label"]: entry["score"] for entry in line["labels"]} for line in (one, other)]
             assert max(abs(scores[0][name] - scores[1][name]) for name in scores[0]) < 1e-4
 
 
 def test_the_saved_model_takes_frames_and_flow(exported, clips):
-    """Frames and flow as anyone gets them from OpenCV; the class names come along."""
+    """Frames and flow are computed with OpenCV alone; the outputs contain the class names."""
     clip = str(clips / "red left" / "0.avi")
     frames, _ = read_frames(clip, range(8), size=(36, 48))
-    greys = {number: flow.to_gray(frame) for number, frame in frames.items()}
-    starts = (1, 3)  # the middles of the two halves of the places where three fields fit
-    fields = [[flow.compute(greys[t + step], greys[t + step + 1]) for step in range(3)] for t in starts]
-    given = {
+    gray = {number: flow.to_gray(frame) for number, frame in frames.items()}
+    starts = (1, 3)  # the centers of the two segments
+    fields = [[flow.compute(gray[t + step], gray[t + step + 1]) for step in range(3)] for t in starts]
+    inputs = {
         "frames": np.stack([frames[t] for t in starts])[None],
         "flow": np.stack([np.concatenate(some, axis=-1) for some in fields])[None],
     }
     serve = tf.saved_model.load(str(exported)).signatures["serving_default"]
-    answer = {name: value.numpy() for name, value in serve(**{k: tf.constant(v) for k, v in given.items()}).items()}
-    (said,) = Predictor(str(exported), "tensorflow")([clip])
-    best = said.prediction["labels"][0]
-    assert answer["label"][0].decode() == best["label"] and answer["score"][0] == pytest.approx(best["score"], abs=1e-5)
-    np.testing.assert_allclose(answer["spatial"][0], said.prediction["spatial"], atol=1e-5)
-    np.testing.assert_allclose(answer["temporal"][0], said.prediction["temporal"], atol=1e-5)
-    assert [name.decode() for name in answer["classes"][0]] == ["blue left", "blue right", "red left", "red right"]
+    outputs = {name: value.numpy() for name, value in serve(**{k: tf.constant(v) for k, v in inputs.items()}).items()}
+    (result,) = Predictor(str(exported), "tensorflow")([clip])
+    best = result.prediction["labels"][0]
+    assert outputs["label"][0].decode() == best["label"] and outputs["score"][0] == pytest.approx(
+        best["score"], abs=1e-5
+    )
+    np.testing.assert_allclose(outputs["spatial"][0], result.prediction["spatial"], atol=1e-5)
+    np.testing.assert_allclose(outputs["temporal"][0], result.prediction["temporal"], atol=1e-5)
+    assert [name.decode() for name in outputs["classes"][0]] == ["blue left", "blue right", "red left", "red right"]
 
 
 def test_windows_over_a_long_video(run, tmp_path):
-    parts = [moving(seed, step, count=8) for seed, step in ((1, 2), (2, -2), (3, 2))]
-    long = write_video(tmp_path / "long.avi", [frame for part in parts for frame in part], rate=10)
+    scenes = [moving_frames(seed, step, count=8) for seed, step in ((1, 2), (2, -2), (3, 2))]
+    long = write_video(tmp_path / "long.avi", [frame for scene in scenes for frame in scene], frame_rate=10)
     folder = str(run[0].folder)
     summary = retinue.predict(folder, [str(long)], tmp_path / "out", window=0.8, formats=("jsonl", "csv"))
-    found = lines(tmp_path / "out")
+    predictions = read_predictions(tmp_path / "out")
     assert summary.images == 3 and "windows" in str(summary)
-    assert [(line["start"], line["end"]) for line in found] == [(0.0, 0.8), (0.8, 1.6), (1.6, 2.4)]
-    assert {"labels", "streams", "file", "width"} <= set(found[0])
+    assert [(line["start"], line["end"]) for line in predictions] == [(0.0, 0.8), (0.8, 1.6), (1.6, 2.4)]
+    assert {"labels", "streams", "file", "width"} <= set(predictions[0])
     table = list(csv.DictReader(open(tmp_path / "out" / "predictions.csv")))
     assert [row["start"] for row in table] == ["0.0", "0.8", "1.6"]
-    alone = write_video(tmp_path / "alone.avi", parts[1], rate=10)
+    alone = write_video(tmp_path / "alone.avi", scenes[1], frame_rate=10)
     retinue.predict(folder, [str(alone)], tmp_path / "alone")
-    one = {entry["label"]: entry["score"] for entry in lines(tmp_path / "alone")[0]["labels"]}
-    for entry in found[1]["labels"]:
-        assert entry["score"] == pytest.approx(one[entry["label"]], abs=0.02)  # but for the coding, the same clip
+    one = {entry["label"]: entry["score"] for entry in read_predictions(tmp_path / "alone")[0]["labels"]}
+    for entry in predictions[1]["labels"]:
+        assert entry["score"] == pytest.approx(one[entry["label"]], abs=0.02)  # only the encoding differs
     content = (tmp_path / "out" / "predictions.jsonl").read_text("utf-8")
     torn = "\n".join(content.splitlines()[:2]) + "\n" + content.splitlines()[2][:20]
     (tmp_path / "out" / "predictions.jsonl").write_text(torn, "utf-8")
@@ -176,7 +177,7 @@ def test_windows_over_a_long_video(run, tmp_path):
         retinue.predict(folder, [str(long)], tmp_path / "out", window=0.4)
 
 
-def test_bad_sources_are_named(run, clips, tmp_path):
+def test_unreadable_sources_are_named(run, clips, tmp_path):
     folder = str(run[0].folder)
     summary = retinue.predict(folder, ["file://nowhere/x.mp4"], tmp_path / "stream")
     assert summary.failures == 1 and summary.exit_code == 3
@@ -189,8 +190,8 @@ def test_bad_sources_are_named(run, clips, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_svm_on_held_out_clips(clips, tmp_path, logged):
-    """Fitted on clips that the streams did not learn from, kept in the weights, and used by everything."""
+def test_an_svm_is_fitted_on_reserved_clips(clips, tmp_path, logged):
+    """It is fitted on clips on which the streams were not trained, saved in the weights, and used everywhere."""
     settings = {
         **SMALL,
         "video__fusion": "svm",
@@ -213,7 +214,7 @@ def test_one_stream_alone_and_stored_flow(clips, tmp_path):
     run, scores = retinue.train(str(clips), str(tmp_path / "run"), **settings)
     assert "streams" not in scores.tables and scores.primary_metric == "accuracy"
     retinue.predict(str(run.folder), [str(clips / "red left")], tmp_path / "out")
-    assert "streams" not in lines(tmp_path / "out")[0]
-    with pytest.raises(UsageError, match="made with dis, bound 4"):
+    assert "streams" not in read_predictions(tmp_path / "out")[0]
+    with pytest.raises(UsageError, match="was made with dis, bound 4"):
         retinue.train(str(clips), str(tmp_path / "other"), **{**settings, "video__flow_bound": 8.0})
     assert not (tmp_path / "other").exists()

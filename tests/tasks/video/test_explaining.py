@@ -1,4 +1,4 @@
-"""`retinue explain` for the streams of a video model, on a small net and real files."""
+"""`retinue explain` for the streams of a video model, on a small model and real files."""
 
 import itertools
 import json
@@ -21,40 +21,40 @@ OPTIONS = SMALL | {
     "train__stages": {"all": {"epochs": 1, "learning_rate": 2e-3, "backbone_lr_multiplier": 1.0}},
     "evaluate__bootstrap_samples": 0,
 }
-TOP, LEFT = 2, 8  # of the 32 pixels that the net sees of 36 x 48
+TOP, LEFT = 2, 8  # offset of the 32 x 32 pixels that the model sees of 36 x 48
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
-    return make_clips(tmp_path_factory.mktemp("data") / "clips", each=2)
+    return make_clips(tmp_path_factory.mktemp("data") / "clips", clips_per_class=2)
 
 
 @pytest.fixture(scope="module")
 def run(clips, tmp_path_factory):
-    """A run whose net has an opinion: its weights are drawn, so that every answer depends on every pixel."""
+    """A run whose model has random weights, so that every output depends on every pixel."""
     folder = retinue.train(str(clips), str(tmp_path_factory.mktemp("runs") / "run"), **OPTIONS)[0].folder
-    net, random = open_model(folder).build(), np.random.default_rng(0)
-    net.set_weights([random.normal(0, 1 / np.sqrt(np.prod(weight.shape[:-1])), weight.shape) if weight.ndim > 1
-                     else np.zeros_like(weight) for weight in net.get_weights()])  # fmt: skip
-    net.save_weights(folder / "best.weights.h5")
+    model, random = open_model(folder).build(), np.random.default_rng(0)
+    model.set_weights([random.normal(0, 1 / np.sqrt(np.prod(weight.shape[:-1])), weight.shape) if weight.ndim > 1
+                     else np.zeros_like(weight) for weight in model.get_weights()])  # fmt: skip
+    model.save_weights(folder / "best.weights.h5")
     return folder
 
 
 @pytest.fixture(scope="module")
-def seen(run, clips):
-    """(task, net, its two inputs for one clip, as arrays): cut by hand."""
-    model = open_model(run)
+def model_inputs(run, clips):
+    """Return (task, model, its two inputs for one clip as arrays, cropped by hand)."""
+    loaded = open_model(run)
     start = {"start": tf.constant(0.0), "end": tf.constant(0.0)}
-    record = model.task.read_record({"file": tf.constant(str(clips / "red left" / "0.avi"))} | start)
+    record = loaded.task.read_record({"file": tf.constant(str(clips / "red left" / "0.avi"))} | start)
     fields = (record["flow"].numpy().astype(np.float32) - 127.5) * (8.0 / 255)
     fields -= fields.mean(axis=(1, 2), keepdims=True)
-    whole = {"frames": record["frames"].numpy().astype(np.float32), "flow": fields}
-    cut = {name: array[None, :, TOP : TOP + 32, LEFT : LEFT + 32] for name, array in whole.items()}
-    return model.task, model.build(), cut
+    full = {"frames": record["frames"].numpy().astype(np.float32), "flow": fields}
+    crops = {name: array[None, :, TOP : TOP + 32, LEFT : LEFT + 32] for name, array in full.items()}
+    return loaded.task, loaded.build(), crops
 
 
-def test_saliency_of_each_stream_is_the_gradient_of_its_own_logit(run, clips, seen, tmp_path, logged):
-    task, net, inputs = seen
+def test_saliency_of_each_stream_is_the_gradient_of_its_own_logit(run, clips, model_inputs, tmp_path, logged):
+    task, model, inputs = model_inputs
     target = task.classes.index("red right")
     logged.clear()
     clip = str(clips / "red left" / "0.avi")
@@ -63,14 +63,16 @@ def test_saliency_of_each_stream_is_the_gradient_of_its_own_logit(run, clips, se
     for stream, name in (("spatial", "frames"), ("temporal", "flow")):
         with tf.GradientTape() as tape:
             tape.watch(tensors)
-            score = net(tensors, training=False)[stream][0, target]
-        gradient = np.abs(2 * tape.gradient(score, tensors[name])[0]).max(axis=-1)  # the score is the mean of two
-        found = np.load(tmp_path / "why" / "0" / f"{stream}-saliency.npy")
-        assert found.shape == (2, 36, 48) and gradient.max() > 0
+            score = model(tensors, training=False)[stream][0, target]
+        # The score is the mean of two snippets.
+        gradient = np.abs(2 * tape.gradient(score, tensors[name])[0]).max(axis=-1)
+        attribution = np.load(tmp_path / "why" / "0" / f"{stream}-saliency.npy")
+        assert attribution.shape == (2, 36, 48) and gradient.max() > 0
         np.testing.assert_allclose(
-            found[:, TOP : TOP + 32, LEFT : LEFT + 32], gradient, rtol=0, atol=1e-3 * gradient.max()
+            attribution[:, TOP : TOP + 32, LEFT : LEFT + 32], gradient, rtol=0, atol=1e-3 * gradient.max()
         )
-        assert not found[:, :TOP].any() and not found[:, :, :LEFT].any() and not found[:, :, LEFT + 32 :].any()
+        assert not attribution[:, :TOP].any()
+        assert not attribution[:, :, :LEFT].any() and not attribution[:, :, LEFT + 32 :].any()
     (entry,) = json.loads((tmp_path / "why" / "explained.json").read_text())
     retinue.predict(str(run), [clip], tmp_path / "predicted")
     prediction = json.loads((tmp_path / "predicted" / "predictions.jsonl").read_text())
@@ -89,31 +91,32 @@ def _score_of(labels, name):
     return next(entry["score"] for entry in labels if entry["label"] == name)
 
 
-def test_occlusion_covers_frames_with_their_mean_and_motion_with_none(run, clips, seen, tmp_path):
-    task, net, inputs = seen
+def test_occlusion_fills_frames_with_their_mean_and_flow_with_zero(run, clips, model_inputs, tmp_path):
+    task, model, inputs = model_inputs
     clip, target = clips / "red left" / "0.avi", task.classes.index("red left")
     explain(str(run), [clip], tmp_path / "why", methods="occlusion", class_name="red left")
     for stream, name in (("spatial", "frames"), ("temporal", "flow")):
-        found = np.load(tmp_path / "why" / "0" / f"{stream}-occlusion.npy")
+        attribution = np.load(tmp_path / "why" / "0" / f"{stream}-occlusion.npy")
         one = {each: array[:, :1].copy() for each, array in inputs.items()}
         fill = one["frames"].mean(axis=(1, 2, 3)) if stream == "spatial" else 0.0
-        inner = np.abs(found[0, TOP + 5 : TOP + 27, LEFT + 5 : LEFT + 27])  # squares of 6 pixels at steps of 1: 36
-        row, column = np.array(np.unravel_index(inner.argmax(), inner.shape)) + 5  # are over such a pixel
-        falls = []
+        # Squares of 6 x 6 pixels move in steps of 1, so 36 of them cover an inner pixel.
+        inner = np.abs(attribution[0, TOP + 5 : TOP + 27, LEFT + 5 : LEFT + 27])
+        row, column = np.array(np.unravel_index(inner.argmax(), inner.shape)) + 5
+        drops = []
         for top, left in itertools.product(range(row - 5, row + 1), range(column - 5, column + 1)):
             covered = {each: array.copy() for each, array in one.items()}
             covered[name][0, 0, top : top + 6, left : left + 6] = fill
-            falls.append(_probability(net, one, stream, target) - _probability(net, covered, stream, target))
-        at = found[0, TOP + row, LEFT + column]
-        np.testing.assert_allclose(at, np.mean(falls), rtol=0.1, atol=3e-7)  # float32 probabilities, to their last bits
+            drops.append(_probability(model, one, stream, target) - _probability(model, covered, stream, target))
+        at = attribution[0, TOP + row, LEFT + column]
+        np.testing.assert_allclose(at, np.mean(drops), rtol=0.1, atol=3e-7)  # float32 probabilities, to their last bits
 
 
-def _probability(net, inputs, stream, target):
-    logits = net({name: tf.constant(array) for name, array in inputs.items()}, training=False)[stream]
+def _probability(model, inputs, stream, target):
+    logits = model({name: tf.constant(array) for name, array in inputs.items()}, training=False)[stream]
     return float(keras.ops.softmax(logits)[0, target])
 
 
-def test_every_method_of_clips(run, clips, tmp_path, logged):
+def test_all_methods_for_clips(run, clips, tmp_path, logged):
     explain(str(run), [str(clips / "blue right")], tmp_path / "why", methods="all")
     assert (
         logged.messages[0].startswith("left out ")
@@ -127,7 +130,7 @@ def test_every_method_of_clips(run, clips, tmp_path, logged):
     assert (tmp_path / "why" / "0.png").exists() and "0.png" in (tmp_path / "why" / "index.html").read_text("utf-8")
 
 
-def test_layers_of_one_stream(run, clips, tmp_path):
+def test_a_layer_of_one_stream(run, clips, tmp_path):
     clip = str(clips / "red left" / "0.avi")
     explain(str(run), [clip], tmp_path / "why", methods="grad-cam", layer="temporal_conv1")
     explain(str(run), [clip], tmp_path / "last", methods="grad-cam")
@@ -150,7 +153,7 @@ def test_layers_of_one_stream(run, clips, tmp_path):
         ({"box": 1}, "--box: is for detection models"),
     ],
 )
-def test_what_a_video_model_has_no_answer_to(run, clips, tmp_path, options, message):
+def test_options_that_video_does_not_support_are_rejected(run, clips, tmp_path, options, message):
     with pytest.raises(UsageError, match=message):
         explain(str(run), [str(clips / "red left")], tmp_path / "why", **options)
     assert not (tmp_path / "why").exists()
