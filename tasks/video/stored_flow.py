@@ -27,7 +27,7 @@ PNG_OPTIONS = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 def flow_file(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> str:
     """Return the path of the flow file in `folder` of the clip at `path`."""
-    return os.path.join(folder, clip_id(path) + SUFFIX)
+    return os.path.join(folder, clip_id(os.fspath(path)) + SUFFIX)
 
 
 def write_flow(
