@@ -128,7 +128,7 @@ def make_data(task, folder):
         for number in range(COUNT):
             colour, step = ((60, 90, 190), (190, 90, 60))[number % 2], (-2, 2)[number // 2 % 2]
             name = f"{'blue red'.split()[number % 2]} {step}"
-            clips.write_video(folder / name / f"{number}.avi", clips.moving(number, step, colour=colour))
+            clips.write_video(folder / name / f"{number}.avi", clips.moving_frames(number, step, color=colour))
     return str(folder)
 
 
