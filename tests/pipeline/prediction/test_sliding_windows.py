@@ -48,7 +48,7 @@ def test_which_frames_are_in_which_window(video, seconds, step, expected):
 
 def test_memory_holds_a_window_not_the_video(tmp_path):
     path = write_video(
-        tmp_path / "long.avi", [np.full((48, 64, 3), number, np.uint8) for number in range(120)], rate=10
+        tmp_path / "long.avi", [np.full((48, 64, 3), number, np.uint8) for number in range(120)], frame_rate=10
     )
     frame_bytes = 240 * 320 * 3
     tracemalloc.start()

@@ -72,8 +72,8 @@ def test_masks_are_written_at_the_size_of_their_images(run, dataset_folder, tmp_
     rows = {row["file"]: row for row in lines(tmp_path / "out")}
     assert set(rows) == {str(file) for file in files}
     for file, row in rows.items():
-        mask, photo = Image.open(tmp_path / "out" / row["mask"]), Image.open(file)
-        assert mask.mode == "P" and mask.size == photo.size == (row["width"], row["height"])
+        mask, image = Image.open(tmp_path / "out" / row["mask"]), Image.open(file)
+        assert mask.mode == "P" and mask.size == image.size == (row["width"], row["height"])
         counts = np.bincount(np.asarray(mask).ravel(), minlength=3)
         assert row["pixels"] == dict(zip(CLASSES, counts.tolist(), strict=True)) and 0 < row["confidence"] <= 1
     table = list(csv.DictReader(open(tmp_path / "out" / "predictions.csv")))

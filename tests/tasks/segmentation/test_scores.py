@@ -25,11 +25,11 @@ def metrics_by_sets(truth, predicted):
     valid = [(t, s) for t, s in zip(truth.ravel().tolist(), predicted.ravel().tolist(), strict=True) if t != 255]
     for label in range(len(NAMES)):
         actual = {index for index, (t, _) in enumerate(valid) if t == label}
-        found_pixels = {index for index, (_, s) in enumerate(valid) if s == label}
-        correct, total = correct + len(actual & found_pixels), total + len(actual)
+        predicted_pixels = {index for index, (_, s) in enumerate(valid) if s == label}
+        correct, total = correct + len(actual & predicted_pixels), total + len(actual)
         if actual:
-            recalls.append(len(actual & found_pixels) / len(actual))
-            ious.append(len(actual & found_pixels) / len(actual | found_pixels))
+            recalls.append(len(actual & predicted_pixels) / len(actual))
+            ious.append(len(actual & predicted_pixels) / len(actual | predicted_pixels))
             weighted += len(actual) * ious[-1]
     return {
         "pixel_accuracy": correct / total,
@@ -100,9 +100,9 @@ def mean_iou_of_image(truth, predicted):
     valid = truth != 255
     ious = []
     for label in range(5):
-        actual, found_pixels = truth[valid] == label, predicted[valid] == label
-        if (actual | found_pixels).any():
-            ious.append((actual & found_pixels).sum() / (actual | found_pixels).sum())
+        actual, predicted_pixels = truth[valid] == label, predicted[valid] == label
+        if (actual | predicted_pixels).any():
+            ious.append((actual & predicted_pixels).sum() / (actual | predicted_pixels).sum())
     return np.mean(ious)
 
 
