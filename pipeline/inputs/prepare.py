@@ -32,7 +32,7 @@ def config_for(source, task=None, recipe=None, settings=(), options=None):
 
 
 def inspect(source, config, *, task="auto", training=True):
-    """Read and check `source`. Returns the `Report`, which holds the `Dataset`."""
+    """Read and check `source`. Returns the `CheckReport`, which holds the `Dataset`."""
     return look_at(read_data(source, config, task=task), config, training=training)
 
 
@@ -45,7 +45,7 @@ def read_data(source, config, *, task="auto"):
 
 
 def look_at(dataset, config, *, training=True):
-    """Check `dataset` as the configuration says. Returns the `Report`."""
+    """Check `dataset` as the configuration says. Returns the `CheckReport`."""
     return check(
         dataset,
         on_invalid=config.data.on_invalid,
@@ -60,7 +60,7 @@ def look_at(dataset, config, *, training=True):
 def prepare(source, config):
     """Read, check and split `source` for training.
 
-    Returns (`Dataset` of usable files, all with a split, `Report`).
+    Returns (`Dataset` of usable files, all with a split, `CheckReport`).
     Raises RetinueError, with all reasons, when training would fail.
     """
     report = inspect(source, config, task=config.task)

@@ -100,7 +100,7 @@ WRITTEN = (
     ("my run/run.json", "my run/confusion.png", "my run/worst/01.jpg"),
     ("out/one/run.json", "out/one/curves.png", "out/two/export.json"),
     ("runs/classification-001/run.json", "runs/classification-001/worst/01.jpg", "runs/broken off/solar-cells.csv"),
-    ("runs/demo-001/run/run.json", "runs/demo-001/export/export.json", "runs/demo-001/held-out.txt"),
+    ("runs/demo-001/run/run.json", "runs/demo-001/export/export.json", "runs/demo-001/validation.txt"),
 )
 
 
@@ -118,7 +118,7 @@ def test_results_are_ignored_in_a_class_beside_splits_and_around_a_wrapped_folde
     make(tmp_path / "a", "cat/1.jpg", "dog/2022/1.jpg", "dog/2022/results/predict.json", "dog/2022/results/o/1.jpg")
     make(tmp_path / "b", "train/cat/1.jpg", "train/dog/1.jpg", "val/cat/2.jpg", "runs/x/run.json", "runs/x/worst/1.jpg")
     make(tmp_path / "b", "train/check/report.json", "train/check/problems.csv")
-    make(tmp_path / "c", "photos/cat/1.jpg", "photos/dog/1.jpg", "check/report.json", "check/problems.csv")
+    make(tmp_path / "c", "images/cat/1.jpg", "images/dog/1.jpg", "check/report.json", "check/problems.csv")
     for name, results in (("a", ["results"]), ("b", ["runs", "check"]), ("c", ["check"])):
         dataset = read_class_folders(tmp_path / name)
         assert dataset.classes == ("cat", "dog")
@@ -158,7 +158,7 @@ def test_an_empty_class_folder_is_a_class_without_files(tmp_path):
 
 
 def test_a_folder_that_only_wraps_another_is_opened_and_reported(tmp_path):
-    make(tmp_path, "flower_photos/daisy/1.jpg", "flower_photos/rose/1.jpg", "LICENSE.txt")
+    make(tmp_path, "flowers/daisy/1.jpg", "flowers/rose/1.jpg", "LICENSE.txt")
     dataset = read_class_folders(tmp_path)
     assert dataset.classes == ("daisy", "rose")
     assert [(finding.severity, finding.kind) for finding in dataset.findings] == [("note", "folder in a folder")]
