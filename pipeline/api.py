@@ -5,7 +5,7 @@ from retinue.configs.quiet import import_tensorflow
 
 
 def check(data, task="auto", **settings):
-    """Look for trouble in a data source. Returns the `CheckReport` of data/checking/check_report.py. Imports no TensorFlow.
+    """Check a data source. Returns the `CheckReport` of data/checking/check_report.py. Imports no TensorFlow.
 
     data: folder, CSV file or "tfds:NAME". settings: dotted configuration keys with `__` for the dot, for example
     `data__max_pixels=10_000_000`.
