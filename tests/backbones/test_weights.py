@@ -108,7 +108,7 @@ def test_no_network_is_said_with_file_and_folder(tmp_path, logged):
     folder = tmp_path / "models"
     with pytest.raises(RetinueError, match=r"some.h5 could not be downloaded.*put it into .*models"):
         weights.fetch("some.h5", "http://127.0.0.1:9/weights/some.h5", folder)
-    assert "downloading http://127.0.0.1:9/weights/some.h5" in logged.text
+    assert "downloading http://127.0.0.1:9/weights/some.h5" in logged.messages[0]
     folder.mkdir(exist_ok=True)
     (folder / "some.h5").write_bytes(b"")
     assert weights.fetch("some.h5", "http://127.0.0.1:9/weights/some.h5", folder) == folder / "some.h5"
