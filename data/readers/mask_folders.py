@@ -15,8 +15,8 @@ from retinue.data.storage.file_names import IMAGE_SUFFIXES, SPLIT_NAMES, looks_l
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "photos", "JPEGImages")
 MASK_FOLDERS = (
-    *("masks", "mask", "SegmentationClass", "SegmentationClassPNG", "annotations", "labels", "segmentation"),
-    "gt",
+    *("masks", "mask", "SegmentationClass", "SegmentationClassPNG"),
+    *("annotations", "labels", "segmentation", "gt"),
 )
 MASK_ENDINGS = ("_mask", "_masks", "_gt", "_label", "_labels", "_seg", "_L", "-mask")
 

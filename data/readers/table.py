@@ -89,7 +89,7 @@ class BrokenLine:
 
 
 class Table:
-    """A CSV file with a header, read line by line.
+    """A CSV file with a header, read line by line. It can be iterated over once.
 
     Attributes:
         path: The file.
