@@ -12,10 +12,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from retinue.tasks.detection.box_coding import PROPOSAL_WEIGHTS, decode
-from retinue.tasks.detection.boxes import clip
+from retinue.tasks.detection.box_coding import PROPOSAL_WEIGHTS, decode_boxes
+from retinue.tasks.detection.boxes import clip_boxes_to_image
 from retinue.tasks.detection.model import box_classifier
-from retinue.tasks.detection.roi_align import levels_of
+from retinue.tasks.detection.roi_align import assign_levels
 
 
 class ProposalClassifier:
@@ -38,7 +38,7 @@ class ProposalClassifier:
         self.heads = box_classifier(detector)
         self._roi_align = self.heads.get_layer("roi_align")
         image = keras.Input((None, None, 3), name="image")
-        self.multiple = self._roi_align.multiple
+        self.multiple = self._roi_align.size_divisor
         self._proposal_input = ProposalInput(self.multiple, name="proposal_input")
         outputs: dict[str, Any] = {}
 
@@ -69,7 +69,7 @@ class ProposalClassifier:
         Args:
             box: float `[4]`, x1, y1, x2, y2 in pixels of the image.
         """
-        level = int(levels_of(tf.constant(box, tf.float32)[None], self._roi_align.strides)[0])
+        level = int(assign_levels(tf.constant(box, tf.float32)[None], self._roi_align.strides)[0])
         feature_map = keras.tree.flatten(self.model.get_layer("roi_align").input)[level]
         return next(layer.name for layer in self.model.layers if layer.output is feature_map)
 
@@ -96,8 +96,8 @@ def find_proposal(
         The index of the proposal.
     """
     own = deltas.reshape(len(deltas), class_logits.shape[-1], 4)[:, label + 1]
-    boxes = decode(tf.constant(own), tf.constant(proposals), PROPOSAL_WEIGHTS)[None]
-    boxes = clip(boxes, tf.constant([size], tf.int32))[0].numpy()
+    boxes = decode_boxes(tf.constant(own), tf.constant(proposals), PROPOSAL_WEIGHTS)[None]
+    boxes = clip_boxes_to_image(boxes, tf.constant([size], tf.int32))[0].numpy()
     return int(np.abs(boxes - box).max(axis=-1).argmin())
 
 

@@ -25,7 +25,7 @@ from retinue.backbones.blocks import DilatedPool, LocallyConnected2D
 from retinue.backbones.preprocess_layer import Preprocess
 from retinue.configs.errors import UsageError
 from retinue.explain.proposal_classifier import ProposalInput
-from retinue.tasks.detection.padding import HidePadding
+from retinue.tasks.detection.padding import MaskPadding
 from retinue.tasks.segmentation.upsampling import CropLike, PadToMultiple, ResizeLike, Upsample
 
 RULES = ("plain", "deconvnet", "guided")
@@ -71,7 +71,7 @@ UNCHANGED_LAYERS = (
     layers.ZeroPadding2D,
     CropLike,
     DilatedPool,
-    HidePadding,
+    MaskPadding,
     LocallyConnected2D,
     PadToMultiple,
     Preprocess,

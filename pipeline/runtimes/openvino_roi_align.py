@@ -7,7 +7,7 @@ of the batch fills its maps; what it answers comes with whether that was so.
 
 import numpy as np
 
-NAMES = ("pooled", "boxes_in_places", "level", "own_places")  # as roi_align.py has them; and map_0, map_1, ...
+NAMES = ("pooled", "boxes_in_cells", "level", "valid_cells")  # as roi_align.py has them; and map_0, map_1, ...
 FILLS = "fills"  # the output that is added: bool, whether every picture of the batch fills its maps
 
 
@@ -52,7 +52,7 @@ def _own_operation(bins, channels, boxes, level, _, *maps):
     """What the operation makes of the named tensors, as an output."""
     from openvino import opset13
 
-    from retinue.tasks.detection.roi_align import SAMPLES  # only here, since it imports TensorFlow
+    from retinue.tasks.detection.roi_align import SAMPLING_RATIO  # only here, since it imports TensorFlow
 
     def ints(value):
         return opset13.constant(np.array(value, np.int32))
@@ -66,7 +66,9 @@ def _own_operation(bins, channels, boxes, level, _, *maps):
         image = opset13.divide(chosen, count)
         planes = opset13.transpose(each, ints([0, 3, 1, 2]))
         chosen_boxes = opset13.gather(boxes, chosen, ints(0))
-        pooled.append(opset13.roi_align(planes, chosen_boxes, image, bins, bins, SAMPLES, 1.0, "avg", "asymmetric"))
+        pooled.append(
+            opset13.roi_align(planes, chosen_boxes, image, bins, bins, SAMPLING_RATIO, 1.0, "avg", "asymmetric")
+        )
         rows.append(chosen)
     rows = opset13.concat(rows, 0)
     total = opset13.shape_of(rows, "i32")
@@ -77,9 +79,9 @@ def _own_operation(bins, channels, boxes, level, _, *maps):
     return opset13.reshape(pooled, shape, False).output(0)
 
 
-def _fills(own_places, first_map):
+def _fills(valid_cells, first_map):
     """Whether every picture's own part of the first map is all of it, as an output."""
     from openvino import opset13
 
     sides = opset13.gather(opset13.shape_of(first_map, "i32"), np.array([1, 2], np.int32), np.int32(0))
-    return opset13.reduce_logical_and(opset13.equal(own_places, sides), np.array([0, 1], np.int32), False).output(0)
+    return opset13.reduce_logical_and(opset13.equal(valid_cells, sides), np.array([0, 1], np.int32), False).output(0)

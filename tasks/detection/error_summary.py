@@ -1,42 +1,75 @@
-"""Which detections of a picture are right, which take one class for another, which see what is not there."""
+"""Assignment of detections to objects: which are true positives, confusions of classes, and false positives."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from retinue.tasks.detection.numpy_iou import intersection_over_first, intersection_over_union
+from retinue.tasks.detection.numpy_boxes import box_iou, covered_fraction
 
-OVERLAP = 0.5
-FALSE_ALARM, PASSED_OVER = -1, -2
+IOU_THRESHOLD = 0.5  # smallest IoU of a detection with its object
+MIN_COVERED_FRACTION = 0.5  # a detection with at least this fraction inside an ignored object is ignored
+FALSE_POSITIVE, IGNORED = -1, -2
 
 
-def judge(boxes, scores, labels, truth_boxes, truth_labels, ignored):
-    """The object that each detection is taken for, each object at most once.
+def assign_detections(
+    boxes: np.ndarray,
+    scores: ArrayLike,
+    labels: ArrayLike,
+    truth_boxes: np.ndarray,
+    truth_labels: ArrayLike,
+    ignored: ArrayLike,
+) -> np.ndarray:
+    """Assign each detection of an image to an object. Each object is assigned at most once.
 
-    First, by falling score, each detection takes the free object of its own class that it overlaps most, if by 0.5 or
-    more; then those that are left take free objects of other classes in the same way: these are mix-ups. What is left
-    is a false alarm, or is passed over where half of it lies on an ignored object.
+    First, by descending score, each detection is assigned to the free object of its class with the largest IoU, if that
+    is 0.5 or more. Then the remaining detections are assigned to free objects of other classes in the same way: these
+    are confusions. A detection that still remains is a false positive, or ignored if half of it lies on an ignored
+    object.
 
-    boxes `[m, 4]`, scores `[m]`, labels `[m]`; truth_boxes `[n, 4]`, truth_labels `[n]`; ignored bool `[n]`: crowds and
-    difficult objects. Labels are numbers or names. Returns int64 `[m]`: the object's index, FALSE_ALARM or PASSED_OVER.
+    Args:
+        boxes: float `[m, 4]`, the detections, x1, y1, x2, y2 in pixels.
+        scores: float `[m]`.
+        labels: `[m]`, class indices or names.
+        truth_boxes: float `[n, 4]`, the objects.
+        truth_labels: `[n]`, class indices or names.
+        ignored: bool `[n]`, crowds and difficult objects.
+
+    Returns:
+        int64 `[m]`: the index of the object, FALSE_POSITIVE or IGNORED.
     """
-    taken_for = np.full(len(boxes), FALSE_ALARM, np.int64)
+    assigned = np.full(len(boxes), FALSE_POSITIVE, np.int64)
     if not len(boxes) or not len(truth_boxes):
-        return taken_for
+        return assigned
     labels, truth_labels, ignored = np.asarray(labels), np.asarray(truth_labels), np.asarray(ignored, bool)
-    overlap = intersection_over_union(boxes, truth_boxes)
-    overlap[:, ignored] = 0
-    same = labels[:, None] == truth_labels[None, :]
+    iou = box_iou(boxes, truth_boxes)
+    iou[:, ignored] = 0
+    same_class = labels[:, None] == truth_labels[None, :]
     order = np.argsort(-np.asarray(scores), kind="stable")
-    free = np.ones(len(truth_boxes), bool)
-    for allowed in (same, ~same):
+    is_free = np.ones(len(truth_boxes), bool)
+    for is_allowed in (same_class, ~same_class):
         for row in order:
-            if taken_for[row] != FALSE_ALARM:
+            if assigned[row] != FALSE_POSITIVE:
                 continue
-            candidates = np.where(allowed[row] & free, overlap[row], 0)
+            candidates = np.where(is_allowed[row] & is_free, iou[row], 0)
             best = candidates.argmax()
-            if candidates[best] >= OVERLAP:
-                taken_for[row] = best
-                free[best] = False
-    inside = intersection_over_first(boxes, np.asarray(truth_boxes)[ignored])
-    on_ignored = (inside >= OVERLAP).any(axis=1)
-    taken_for[(taken_for == FALSE_ALARM) & on_ignored] = PASSED_OVER
-    return taken_for
+            if candidates[best] >= IOU_THRESHOLD:
+                assigned[row] = best
+                is_free[best] = False
+    covered = covered_fraction(boxes, np.asarray(truth_boxes)[ignored])
+    is_covered = (covered >= MIN_COVERED_FRACTION).any(axis=1)
+    assigned[(assigned == FALSE_POSITIVE) & is_covered] = IGNORED
+    return assigned
+
+
+def false_negatives(assigned: np.ndarray, ignored: ArrayLike) -> np.ndarray:
+    """Find the objects to which no detection is assigned.
+
+    Args:
+        assigned: int64 `[m]`, what `assign_detections` returned.
+        ignored: bool `[n]`, objects that are never false negatives.
+
+    Returns:
+        bool `[n]`.
+    """
+    missing = ~np.asarray(ignored, bool)
+    missing[assigned[assigned >= 0]] = False
+    return missing

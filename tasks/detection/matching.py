@@ -1,45 +1,65 @@
-"""Which annotated box an anchor or a proposal belongs to (Ren et al. 2015, section 3.1.2).
+"""Matching of anchors and proposals with annotated boxes (Ren et al. 2015, section 3.1.2).
 
-Labels of annotated boxes: 0 and up is a class; PADDING fills up a batch; IGNORED is a crowd or a difficult object,
-which is neither to be found nor to be taken for background.
+The label of an annotated box is 0 or more for a class; `PADDING_LABEL` for rows that fill up a batch; `IGNORED_LABEL`
+for crowds and difficult objects, which should neither be detected nor be taken for background.
 """
 
 import tensorflow as tf
 
-from retinue.tasks.detection import boxes as box_functions
+from retinue.tasks.detection.boxes import box_area, box_intersection, box_iou
 
-PADDING, IGNORED = -1, -2
-OBJECT, BACKGROUND, NEITHER = 1, 0, -1  # what an anchor or a proposal is
-COVERED = 0.5  # so much of its area in an ignored box makes background into NEITHER
+PADDING_LABEL, IGNORED_LABEL = -1, -2
+POSITIVE, NEGATIVE, IGNORED = 1, 0, -1  # what an anchor or proposal is in training
+MIN_COVERED_FRACTION = 0.5  # a candidate with at least this fraction inside an ignored box is not negative but ignored
 
 
-def match(candidates, boxes, labels, *, object_from, background_to, box_bg_iou_low=0.0, best_too=False):
-    """Match anchors or proposals with annotated boxes.
+def match(
+    candidates: tf.Tensor,
+    boxes: tf.Tensor,
+    labels: tf.Tensor,
+    *,
+    fg_iou: float,
+    bg_iou: float,
+    bg_iou_low: float = 0.0,
+    allow_low_quality_matches: bool = False,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Match anchors or proposals with annotated boxes by their IoU.
 
-    candidates: float32 `[n, a, 4]`; boxes: float32 `[n, m, 4]`; labels: int32 `[n, m]`, see above.
-    By the largest IoU with a box of a class: OBJECT from `object_from` up, BACKGROUND from `box_bg_iou_low` to below
-    `background_to`, NEITHER otherwise. best_too: the candidates with the largest IoU above 0 for some box, all ties,
-    are OBJECT as well, even below `background_to`.
-    Returns int32 `[n, a]`, the box with the largest IoU (the first of equals; 0 where there is none), and int32
-    `[n, a]`, OBJECT, BACKGROUND or NEITHER. Without boxes all is BACKGROUND, unless `box_bg_iou_low` is above 0.
+    A candidate is positive if its largest IoU with a box of a class is `fg_iou` or more, negative if it is from
+    `bg_iou_low` to below `bg_iou`, and ignored otherwise. Without boxes all candidates are negative, unless
+    `bg_iou_low` is above 0.
+
+    Args:
+        candidates: float32 `[n, a, 4]`, anchors or proposals in pixels.
+        boxes: float32 `[n, m, 4]`, annotated boxes in pixels.
+        labels: int32 `[n, m]`, see the module's docstring.
+        fg_iou: smallest IoU of a positive candidate.
+        bg_iou: upper limit (exclusive) of the IoU of a negative candidate.
+        bg_iou_low: smallest IoU of a negative candidate.
+        allow_low_quality_matches: whether the candidates with the largest IoU above 0 for some box, including all ties,
+            are positive as well, even if that IoU is below `fg_iou`.
+
+    Returns:
+        int32 `[n, a]`, the index of the box with the largest IoU (the first of equals, 0 if there is no box); and int32
+        `[n, a]`, POSITIVE, NEGATIVE or IGNORED.
     """
-    boxes = tf.pad(boxes, [[0, 0], [0, 1], [0, 0]])  # so that there is one to take the largest of
-    labels = tf.pad(labels, [[0, 0], [0, 1]], constant_values=PADDING)
-    overlap = tf.where(labels[:, None, :] >= 0, box_functions.overlaps(candidates, boxes), -1.0)
-    largest = tf.reduce_max(overlap, -1)
-    is_object = largest >= object_from
-    if best_too:
-        best = tf.reduce_max(overlap, 1, keepdims=True)
-        is_object |= tf.reduce_any((overlap == best) & (best > 0.0), -1)
+    boxes = tf.pad(boxes, [[0, 0], [0, 1], [0, 0]])  # so that the maximum is over at least one box
+    labels = tf.pad(labels, [[0, 0], [0, 1]], constant_values=PADDING_LABEL)
+    iou = tf.where(labels[:, None, :] >= 0, box_iou(candidates, boxes), -1.0)
+    largest = tf.reduce_max(iou, -1)
+    is_positive = largest >= fg_iou
+    if allow_low_quality_matches:
+        best = tf.reduce_max(iou, 1, keepdims=True)
+        is_positive |= tf.reduce_any((iou == best) & (best > 0.0), -1)
     largest = tf.maximum(largest, 0.0)
-    is_background = (largest < background_to) & (largest >= box_bg_iou_low)
-    is_background &= ~_covered(candidates, boxes, labels == IGNORED)
-    kind = tf.where(is_object, OBJECT, tf.where(is_background, BACKGROUND, NEITHER))
-    return tf.argmax(overlap, -1, tf.int32), kind
+    is_negative = (largest < bg_iou) & (largest >= bg_iou_low)
+    is_negative &= ~_is_covered(candidates, boxes, labels == IGNORED_LABEL)
+    assignment = tf.where(is_positive, POSITIVE, tf.where(is_negative, NEGATIVE, IGNORED))
+    return tf.argmax(iou, -1, tf.int32), assignment
 
 
-def _covered(candidates, boxes, is_ignored):
-    """Whether COVERED of a candidate's area lies in one ignored box: bool `[n, a]`."""
-    shared = tf.where(is_ignored[:, None, :], box_functions.intersections(candidates, boxes), 0.0)
-    area = box_functions.areas(candidates)
-    return (tf.reduce_max(shared, -1) >= COVERED * area) & (area > 0.0)
+def _is_covered(candidates: tf.Tensor, boxes: tf.Tensor, is_ignored: tf.Tensor) -> tf.Tensor:
+    """Check whether enough of a candidate's area lies in one ignored box: bool `[n, a]`."""
+    intersection = tf.where(is_ignored[:, None, :], box_intersection(candidates, boxes), 0.0)
+    area = box_area(candidates)
+    return (tf.reduce_max(intersection, -1) >= MIN_COVERED_FRACTION * area) & (area > 0.0)

@@ -1,32 +1,41 @@
-"""Non-maximum suppression of many groups of boxes in one call, which is what OpenVINO can convert."""
+"""Non-maximum suppression (NMS) of many groups of boxes in one call, in operations that OpenVINO can convert."""
 
 import tensorflow as tf
 
-GRID = 1024.0  # places a pixel
+STEPS_PER_PIXEL = 1024.0  # resolution to which corners are rounded
 
 
-def kept_by_nms(boxes, scores, columns, rows, threshold):
-    """Greedy non-maximum suppression within groups: best score first, what overlaps it by more is dropped.
+def grouped_nms(
+    boxes: tf.Tensor, scores: tf.Tensor, columns: tf.Tensor, rows: tf.Tensor, iou_threshold: float
+) -> tf.Tensor:
+    """Apply greedy NMS within groups: by descending score, a box removes those whose IoU with it is too large.
 
-    Groups are moved apart on a chequerboard, so that boxes of different ones never overlap. Corners are set to the
-    nearest 1/1024 of a pixel before that, so that they move without rounding (as far as 16,384 pixels): what a group
-    keeps does not hang on where in the batch it is.
-    boxes: float32 `[k, 4]` in pixels, not negative; scores: float32 `[k]`, those of 0 and less are never kept;
-    columns, rows: int32 `[k]`, the group of each box; threshold: the largest IoU that is kept.
-    Returns bool `[k]`.
+    The groups are moved apart on a checkerboard, so that boxes of different groups never overlap. Before that, corners
+    are rounded to 1/1024 of a pixel, so that they can be moved without rounding (as far as 16,384 pixels): the result
+    for a group does not depend on its index in the batch.
+
+    Args:
+        boxes: float32 `[k, 4]` in pixels, not negative.
+        scores: float32 `[k]`. Boxes with scores of 0 and less are always removed.
+        columns: int32 `[k]`; columns and rows together identify the group of each box.
+        rows: int32 `[k]`.
+        iou_threshold: largest IoU of two boxes of which both are kept.
+
+    Returns:
+        bool `[k]`, whether each box is kept.
     """
-    boxes = tf.round(boxes * GRID) / GRID
-    apart = tf.math.ceil(tf.reduce_max(boxes)) + 1.0
-    shift = tf.cast(tf.stack([columns, rows, columns, rows], -1), tf.float32) * apart
+    boxes = tf.round(boxes * STEPS_PER_PIXEL) / STEPS_PER_PIXEL
+    distance = tf.math.ceil(tf.reduce_max(boxes)) + 1.0
+    offset = tf.cast(tf.stack([columns, rows, columns, rows], -1), tf.float32) * distance
     count = tf.size(scores)
-    chosen, valid = tf.raw_ops.NonMaxSuppressionV4(
-        boxes=boxes + shift,
+    kept, valid = tf.raw_ops.NonMaxSuppressionV4(
+        boxes=boxes + offset,
         scores=scores,
         max_output_size=count,
-        iou_threshold=threshold,
+        iou_threshold=iou_threshold,
         score_threshold=0.0,
         pad_to_max_output_size=True,
     )
-    # What comes after the valid ones is padding, and goes to a place of its own: OpenVINO's scatter doesn't add up.
-    chosen = tf.where(tf.range(count) < valid, chosen, count)
-    return tf.scatter_nd(tf.expand_dims(chosen, 1), tf.ones_like(chosen), [count + 1])[:count] > 0
+    # Indices behind the valid ones are padding. They go to a slot of their own, as OpenVINO's scatter doesn't add up.
+    kept = tf.where(tf.range(count) < valid, kept, count)
+    return tf.scatter_nd(tf.expand_dims(kept, 1), tf.ones_like(kept), [count + 1])[:count] > 0

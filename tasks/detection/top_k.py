@@ -1,36 +1,41 @@
-"""The k largest of many: what `tf.math.top_k` does, in operations that OpenVINO runs fast too.
+"""The k largest of many values, as in `tf.math.top_k`, but in operations that are fast in OpenVINO, too.
 
-OpenVINO's TopK takes k times as long for k numbers as for one: the best 1000 of 57,600 logits took it 190 ms, a fifth
-of the time of a whole detector.
+OpenVINO's TopK takes k times as long for k values as for one. It took 190 ms to select the best 1000 of 57,600 logits,
+which was a fifth of the time of a whole detector.
 """
 
 import tensorflow as tf
 
-HALVINGS = 32  # of the range of the values: beyond what float32 can tell apart
+HALVINGS = 32  # bisection steps over the range of the values, more than float32 can distinguish
 
 
-def largest(values, count):
-    """The places of the `count` largest values of each row, in rising order of places.
+def top_k_indices(values: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
+    """Find the indices of the `count` largest values of each row, in ascending order of the indices.
 
-    values: float32 `[n, a]`, finite; count: int or int32 scalar, at most a. Of equal values at the end, the later ones
-    are left out. Returns int32 `[n, count]`.
+    Args:
+        values: float32 `[n, a]`, finite.
+        count: int or int32 scalar, at most a. Of equal values at the end, the later ones are left out.
+
+    Returns:
+        int32 `[n, count]`.
     """
     low = tf.reduce_min(values, 1, keepdims=True)
     high = tf.reduce_max(values, 1, keepdims=True) + 1.0
     wanted = tf.cast(count, tf.float32)
-    for _ in range(HALVINGS):  # always `count` values or more are `low` or above, and fewer are `high` or above
+    for _ in range(HALVINGS):  # always, `count` or more values are >= `low`, and fewer are >= `high`
         middle = 0.5 * (low + high)
-        enough = tf.reduce_sum(tf.cast(values >= middle, tf.float32), 1, keepdims=True) >= wanted
-        low, high = tf.where(enough, middle, low), tf.where(enough, high, middle)
+        is_enough = tf.reduce_sum(tf.cast(values >= middle, tf.float32), 1, keepdims=True) >= wanted
+        low, high = tf.where(is_enough, middle, low), tf.where(is_enough, high, middle)
     larger = values >= high
     equal = tf.cast((values >= low) & ~larger, tf.int32)
-    left = count - tf.reduce_sum(tf.cast(larger, tf.int32), 1, keepdims=True)
-    chosen = larger | ((equal > 0) & (tf.cumsum(equal, 1) <= left))
-    position = tf.cumsum(tf.cast(chosen, tf.int32), 1)
+    remaining = count - tf.reduce_sum(tf.cast(larger, tf.int32), 1, keepdims=True)
+    is_selected = larger | ((equal > 0) & (tf.cumsum(equal, 1) <= remaining))
+    position = tf.cumsum(tf.cast(is_selected, tf.int32), 1)
     shape = tf.shape(values)
-    rows, places = tf.expand_dims(tf.range(shape[0]), 1), tf.expand_dims(tf.range(shape[1]), 0)
-    # One slot more than wanted in each row takes what is not chosen.
-    slot = tf.where(chosen, position - 1, count) + rows * (count + 1)
-    places = tf.reshape(places + tf.zeros_like(slot), [-1])
-    found = tf.tensor_scatter_nd_update(tf.zeros([shape[0] * (count + 1)], tf.int32), tf.reshape(slot, [-1, 1]), places)
-    return tf.reshape(found, [shape[0], count + 1])[:, :count]
+    rows, columns = tf.expand_dims(tf.range(shape[0]), 1), tf.expand_dims(tf.range(shape[1]), 0)
+    # Each row of the result has one slot more than wanted. It takes everything that is not selected.
+    slot = tf.where(is_selected, position - 1, count) + rows * (count + 1)
+    columns = tf.reshape(columns + tf.zeros_like(slot), [-1])
+    indices = tf.zeros([shape[0] * (count + 1)], tf.int32)
+    indices = tf.tensor_scatter_nd_update(indices, tf.reshape(slot, [-1, 1]), columns)
+    return tf.reshape(indices, [shape[0], count + 1])[:, :count]

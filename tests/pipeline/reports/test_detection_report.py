@@ -14,7 +14,7 @@ from retinue.data.dataset import Dataset
 from retinue.data.readers.objects import object_columns
 from retinue.pipeline.reports import detection_plots, plots
 from retinue.pipeline.reports.report import write_report
-from retinue.tasks.detection.draw import draw, in_words, truth_of_record
+from retinue.tasks.detection.draw import draw, summarize_errors, truth_of_record
 from retinue.tasks.detection.scores import DetectionEvaluator
 
 CLASSES = ("cat", "dog <b>", "elk")
@@ -46,7 +46,7 @@ def detector(pictures=12, seed=0):
     for row in scores.worst:
         record, prediction = list(data)[row], predictions[row]
         truth = truth_of_record(data, record)
-        names, said = in_words(prediction, truth)
+        names, said = summarize_errors(prediction, truth)
         image = draw(np.full((200, 220, 3), 200, np.uint8), prediction, CLASSES, truth)
         worst.append({"file": record["file"], "truth": names, "said": said, "image": image})
     return data, scores, worst

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.pipeline.runtimes import onnx_runtime, tensorflow_runtime
-from retinue.tasks.detection.padding import HidePadding
+from retinue.tasks.detection.padding import MaskPadding
 from retinue.tasks.segmentation.upsampling import PadToMultiple
 
 
@@ -58,7 +58,7 @@ def test_sizes_that_are_rounded_up_come_out_the_same(sides):
     size = keras.Input((2,), dtype="int32", name="size")
     pixels = keras.ops.cast(image, "float32")
     padded = PadToMultiple(32, (1.0, 2.0, 3.0))(pixels)
-    outputs = {"padded": padded, "hidden": HidePadding(4, 32)(padded, size)}
+    outputs = {"padded": padded, "hidden": MaskPadding(4, 32)(padded, size)}
     model = keras.Model({"image": image, "size": size}, outputs)
     run = onnx_runtime.OnnxRuntime(onnx_runtime.convert(tensorflow_runtime.trace(model)))
     given = {"image": np.full((2, *sides, 3), 9, np.uint8), "size": np.array([sides, (1, 1)], np.int32)}

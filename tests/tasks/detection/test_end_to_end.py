@@ -1,4 +1,4 @@
-"""A user's whole way through detection on a small net: a COCO folder in, one answer everywhere, the ids given back."""
+"""Detection from a COCO folder to exports with a small model: equal outputs everywhere, and the ids of the data."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ from retinue.pipeline.prediction.predictor import Predictor
 from retinue.pipeline.runs.run import open_model
 from retinue.tasks.detection import export_agreement
 
-COLOURS = {"red": (230, 40, 40), "blue": (40, 60, 230)}
+COLORS = {"red": (230, 40, 40), "blue": (40, 60, 230)}
 IDS = {"red": 3, "blue": 18}
 SIZES = [(96, 64), (64, 80), (64, 64), (100, 64)]  # width, height
 SMALL = {
@@ -41,11 +41,11 @@ SMALL = {
     "evaluate__batch_size": 3,
     "data__val_fraction": 0.25,
 }
-pytestmark = pytest.mark.slow  # two minutes of training, tracing and converting; the parts have tests of their own
+pytestmark = pytest.mark.slow  # training, tracing and converting take two minutes; other tests cover the parts
 
 
-def make_folder(folder, count=16, names=tuple(COLOURS), seed=0):
-    """Grey pictures of different sizes with a rectangle or two in them, and one without; a COCO file beside them."""
+def make_folder(folder, count=16, names=tuple(COLORS), seed=0):
+    """Gray images of different sizes with one or two rectangles, one image without, and a COCO file."""
     random = np.random.default_rng(seed)
     images, annotations = [], []
     for number in range(count):
@@ -54,7 +54,7 @@ def make_folder(folder, count=16, names=tuple(COLOURS), seed=0):
         for name in names if number % 3 == 0 else names[number % len(names) :][: number != 5]:
             sides = random.integers(22, 34, 2)
             x, y = random.integers(0, [width, height] - sides)
-            pixels[y : y + sides[1], x : x + sides[0]] = COLOURS.get(name, (90, 200, 90))
+            pixels[y : y + sides[1], x : x + sides[0]] = COLORS.get(name, (90, 200, 90))
             box = [int(x), int(y), *sides.tolist()]
             ids = {"id": len(annotations) + 1, "image_id": 100 + number, "category_id": IDS.get(name, 77)}
             annotations.append(ids | {"bbox": box, "area": box[2] * box[3], "iscrowd": 0})
@@ -68,13 +68,13 @@ def make_folder(folder, count=16, names=tuple(COLOURS), seed=0):
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
+def images_folder(tmp_path_factory):
     return make_folder(tmp_path_factory.mktemp("data") / "rectangles")
 
 
 @pytest.fixture(scope="module")
-def run(photos, tmp_path_factory):
-    return retinue.train(str(photos), str(tmp_path_factory.mktemp("runs") / "run"), **SMALL)
+def run(images_folder, tmp_path_factory):
+    return retinue.train(str(images_folder), str(tmp_path_factory.mktemp("runs") / "run"), **SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def exported(run, tmp_path_factory):
     return out
 
 
-def test_run_folder(run):
+def test_the_run_folder_has_scores_tables_and_images(run):
     folder, scores = run[0].folder, run[1]
     assert scores.primary_metric == "ap" and scores.count == 4 and scores.numbers["ap50"] > 0.2
     numbers = json.loads((folder / "scores.json").read_text())["numbers"]
@@ -93,44 +93,46 @@ def test_run_folder(run):
     rows = list(csv.DictReader(open(folder / "proposal_recall.csv")))
     assert [row["proposals"] for row in rows] == ["50", "100", "300", "1000"]
     history = list(csv.DictReader(open(folder / "metrics.csv")))
-    four = {"rpn_objectness", "rpn_box", "class", "box"}
-    assert len(history) == 10 and four <= history[0].keys()
+    loss_names = {"rpn_objectness", "rpn_box", "class", "box"}
+    assert len(history) == 10 and loss_names <= history[0].keys()
     for row in history:
-        assert float(row["loss"]) == pytest.approx(sum(float(row[name]) for name in four), rel=1e-3)
+        assert float(row["loss"]) == pytest.approx(sum(float(row[name]) for name in loss_names), rel=1e-3)
     described = json.loads((folder / "classes.json").read_text())
     assert (described["classes"], described["class_ids"]) == (["red", "blue"], [3, 18])
     assert any((folder / "worst").glob("*.jpg")) and (folder / "batch_train.jpg").exists()
 
 
-def test_predictions_are_in_the_pictures_own_pixels_with_the_datas_own_ids(run, photos, tmp_path):
+def test_predictions_are_in_pixels_of_the_original_images_with_the_ids_of_the_data(run, images_folder, tmp_path):
     options = {"runtime": "tensorflow", "formats": ("jsonl", "csv", "coco"), "overlay": True, "crops": True}
-    retinue.predict(str(run[0].folder), [str(photos)], tmp_path / "out", **options)
+    retinue.predict(str(run[0].folder), [str(images_folder)], tmp_path / "out", **options)
     lines = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text("utf-8").splitlines()]
     assert len(lines) == 16 and {(line["width"], line["height"]) for line in lines} == set(SIZES)
-    found = [(line, one) for line in lines for one in line["detections"]]
+    found = [(line, detection) for line in lines for detection in line["detections"]]
     assert len(found) > 10
-    for line, one in found:
-        x1, y1, x2, y2 = one["box"]
-        assert 0 <= x1 < x2 <= line["width"] and 0 <= y1 < y2 <= line["height"] and one["label"] in IDS
+    for line, detection in found:
+        x1, y1, x2, y2 = detection["box"]
+        assert 0 <= x1 < x2 <= line["width"] and 0 <= y1 < y2 <= line["height"] and detection["label"] in IDS
     coco = json.loads((tmp_path / "out" / "predictions.coco.json").read_text())
     assert len(coco) == len(found)
-    for (line, one), entry in zip(found, coco, strict=True):
-        assert entry["image_id"] == 100 + int(Path(line["file"]).stem) and entry["category_id"] == IDS[one["label"]]
+    for (line, detection), entry in zip(found, coco, strict=True):
+        assert (
+            entry["image_id"] == 100 + int(Path(line["file"]).stem) and entry["category_id"] == IDS[detection["label"]]
+        )
         x, y, width, height = entry["bbox"]
-        assert [x, y, x + width, y + height] == pytest.approx(one["box"], abs=0.02)
+        assert [x, y, x + width, y + height] == pytest.approx(detection["box"], abs=0.02)
     table = list(csv.DictReader(open(tmp_path / "out" / "predictions.csv")))
     assert {row["file"] for row in table} == {line["file"] for line in lines}
     assert len(list((tmp_path / "out" / "overlays").rglob("*.jpg"))) == 16
-    sure = sum(one["score"] >= 0.4 for _, one in found)  # these are cut out
-    assert len(list((tmp_path / "out" / "crops").rglob("*.jpg"))) == sure
+    cropped = sum(detection["score"] >= 0.4 for _, detection in found)
+    assert len(list((tmp_path / "out" / "crops").rglob("*.jpg"))) == cropped
 
 
-def test_every_way_gives_the_same_boxes(run, exported, photos):
-    files = sorted(map(str, photos.glob("*.png")))
+def test_all_runtimes_and_exports_have_the_same_detections(run, exported, images_folder):
+    files = sorted(map(str, images_folder.glob("*.png")))
     model = open_model(run[0].folder)
     settings = model.config.detection
 
-    def answers(predictor):
+    def outputs_of(predictor):
         rows = [result.prediction for result in predictor(files)]
         count = np.array([len(row["scores"]) for row in rows])
         outputs = {"count": count}
@@ -140,31 +142,34 @@ def test_every_way_gives_the_same_boxes(run, exported, photos):
                 outputs[name][row, : count[row]] = prediction[name]
         return outputs
 
-    def assert_same(given):
-        told = export_agreement.compare(given, truth, 1e-3, settings.score_threshold, settings.nms_threshold)
-        assert told["same"] + told["near_ties"] == len(files) and told["same"] >= len(files) - 2, told
+    def assert_same(outputs):
+        comparison = export_agreement.compare(
+            outputs, reference, 1e-3, settings.score_threshold, settings.nms_threshold
+        )
+        assert comparison["same"] + comparison["near_ties"] == len(files), comparison
+        assert comparison["same"] >= len(files) - 2, comparison
 
-    alone = Predictor(model, "tensorflow")
-    assert alone.batch == 1  # by default on a CPU
-    truth = answers(alone)
-    assert truth["count"].sum() > 10
-    assert_same(answers(Predictor(model, "openvino", batch=8)))
+    single = Predictor(model, "tensorflow")
+    assert single.batch == 1  # by default on a CPU
+    reference = outputs_of(single)
+    assert reference["count"].sum() > 10
+    assert_same(outputs_of(Predictor(model, "openvino", batch=8)))
     served = tf.saved_model.load(str(exported)).signatures["serving_default"]
-    answer = served(tf.constant([encoded_bytes(file) for file in files]))  # of different sizes, in one batch
-    assert_same({name: answer[name].numpy() for name in ("boxes", "scores", "labels", "count")})
-    for names, labels in zip(answer["names"].numpy(), answer["labels"].numpy(), strict=True):
+    outputs = served(tf.constant([encoded_bytes(file) for file in files]))  # of different sizes, in one batch
+    assert_same({name: outputs[name].numpy() for name in ("boxes", "scores", "labels", "count")})
+    for names, labels in zip(outputs["names"].numpy(), outputs["labels"].numpy(), strict=True):
         assert [name.decode() for name in names] == [["red", "blue", ""][label] for label in labels]
 
 
-def test_what_bf16_costs_can_be_evaluated(run, photos):
+def test_evaluation_in_bf16_has_nearly_the_same_score(run, images_folder):
     folder, value = str(run[0].folder), run[1].value
-    half = retinue.evaluate(folder, str(photos), runtime="openvino", precision="bf16")
-    assert half.count == 4 and half.value == pytest.approx(value, abs=0.1)
+    scores = retinue.evaluate(folder, str(images_folder), runtime="openvino", precision="bf16")
+    assert scores.count == 4 and scores.value == pytest.approx(value, abs=0.1)
     with pytest.raises(retinue.UsageError, match="tensorflow runs f32 only"):
-        retinue.evaluate(folder, str(photos), runtime="tensorflow", precision="bf16")
+        retinue.evaluate(folder, str(images_folder), runtime="tensorflow", precision="bf16")
 
 
-def test_a_class_that_the_model_does_not_know_gives_no_score(run, tmp_path):
+def test_a_class_that_the_model_does_not_know_is_an_error(run, tmp_path):
     folder = make_folder(tmp_path / "more", count=6, names=("red", "green"), seed=1)
     with pytest.raises(retinue.RetinueError, match="more: the model does not know the class green; it knows red, blue"):
         retinue.evaluate(str(run[0].folder), str(folder))

@@ -1,4 +1,4 @@
-"""The detector as a whole: it learns, no batch changes an answer, and it refuses what can't work."""
+"""The detector as a whole: it can be trained, its outputs do not depend on the batch, and misfits are errors."""
 
 import importlib.util
 import subprocess
@@ -14,7 +14,7 @@ from retinue import backbones
 from retinue.configs.errors import UsageError
 from retinue.pipeline.runtimes import runtimes, tensorflow_runtime
 from retinue.tasks.detection import model
-from retinue.tasks.detection.padding import HidePadding
+from retinue.tasks.detection.padding import MaskPadding
 
 PATH = Path(__file__).parents[2] / "helpers" / "small_detector.py"
 spec = importlib.util.spec_from_file_location("small", PATH)
@@ -36,8 +36,8 @@ def test_the_graph_is_flat_and_knows_its_backbone(built):
         *(f"pyramid_{part}_{stride}" for part in ("lateral", "out") for stride in (4, 8, 16, 32)),
         *("rpn_conv", "rpn_objectness", "rpn_deltas", "head_fc6", "head_fc7", "head_classes", "head_boxes"),
     }
-    trunk = sum(layer.count_params() for layer in detector.backbone)
-    assert trunk == backbones.build("resnet18", weights="none").count_params()
+    count = sum(layer.count_params() for layer in detector.backbone)
+    assert count == backbones.build("resnet18", weights="none").count_params()
 
 
 def test_a_batch_without_objects_is_finite_and_has_no_box_loss(built):
@@ -50,13 +50,13 @@ def test_a_batch_without_objects_is_finite_and_has_no_box_loss(built):
         with tf.GradientTape() as tape:
             losses = small.losses(detector, inputs | {"boxes": boxes, "labels": labels})
             total = tf.reduce_sum(sum(losses.values()))
-        gradients = [each for each in tape.gradient(total, detector.trainable_weights) if each is not None]
-        assert all(np.isfinite(tf.convert_to_tensor(each)).all() for each in gradients)
+        gradients = [gradient for gradient in tape.gradient(total, detector.trainable_weights) if gradient is not None]
+        assert all(np.isfinite(tf.convert_to_tensor(gradient)).all() for gradient in gradients)
         assert (losses["rpn_box"].numpy() == 0).all() and (losses["box"].numpy() == 0).all()
         assert (losses["rpn_objectness"].numpy() > 0).all() and (losses["class"].numpy() > 0).all()
 
 
-def test_an_images_losses_do_not_depend_on_the_rest_of_the_batch(built):
+def test_the_losses_of_an_image_do_not_depend_on_the_other_images(built):
     _, detector = built
     inputs = small.batch()
     together = small.losses(detector, inputs)
@@ -68,19 +68,19 @@ def test_an_images_losses_do_not_depend_on_the_rest_of_the_batch(built):
 
 
 def test_no_gradient_flows_through_proposals(built):
-    """The head's losses reach the proposal network only through the shared maps, which are cut off here."""
+    """The losses of the head reach the RPN only through the shared maps, which this model leaves out."""
     _, detector = built
     sampled = keras.Model(detector.input, detector.output["proposals"]["proposals"])
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(sampled(small.batch()))
-    assert all(each is None for each in tape.gradient(total, detector.trainable_weights))
+    assert all(gradient is None for gradient in tape.gradient(total, detector.trainable_weights))
 
 
-def answers(config, detector):
+def trace_inference(config, detector):
     return tensorflow_runtime.trace(model.inference(detector, config.detection))
 
 
-def pictures(sizes):
+def noise_images(sizes):
     largest = -(-np.max(sizes, 0) // 32) * 32
     images = np.zeros((len(sizes), *largest, 3), np.uint8)
     for image, (height, width) in zip(images, sizes, strict=True):
@@ -90,11 +90,11 @@ def pictures(sizes):
     return {"image": images, "size": sizes, "original_size": 2 * sizes}
 
 
-def give_opinions(detector, inputs):
-    """Scale the last layers of a fresh net, so that its answers differ between places by more than rounding does."""
+def spread_outputs(detector, inputs):
+    """Scale the last layers of an untrained model, so that its outputs differ by more than rounding errors."""
     truth = {name: value for name, value in small.batch().items() if name in ("boxes", "labels", "seed")}
     inputs = {name: inputs[name][:2] for name in ("image", "size")} | truth
-    grid, heads = keras.tree.flatten(detector.get_layer("anchor_grid").output), detector.output["proposals"]
+    grid, heads = keras.tree.flatten(detector.get_layer("grid_anchors").output), detector.output["proposals"]
     levels = len(grid) // 4
     for name, tensor, wanted in (
         ("rpn_objectness", grid[0], 2.0),
@@ -119,25 +119,25 @@ SIZES = [(64, 96), (50, 33), (96, 40), (33, 120), (64, 64), (70, 90), (40, 40), 
         pytest.param("keras/MobileNetV2", (), (16, 32, 64, 64, 64), marks=pytest.mark.slow),
     ],
 )
-def test_batches_of_1_3_and_8_answer_alike_and_so_does_openvino(backbone, settings, anchors):
+def test_batches_of_1_3_and_8_have_the_same_outputs_in_tensorflow_and_openvino(backbone, settings, anchors):
     keras.utils.set_random_seed(1)
     config, detector = small.detector(backbone, anchors, settings=settings)
-    inputs = pictures(SIZES)
-    give_opinions(detector, inputs)
-    run = answers(config, detector)
+    inputs = noise_images(SIZES)
+    spread_outputs(detector, inputs)
+    run = trace_inference(config, detector)
     eight = {name: value.numpy() for name, value in run(**_tensors(inputs)).items()}
     assert (eight["count"] > 0).all()
-    three = run(**_tensors(pictures(SIZES[:3])))
-    one = [run(**_tensors(pictures([size]))) for size in SIZES[:3]]
+    three = run(**_tensors(noise_images(SIZES[:3])))
+    one = [run(**_tensors(noise_images([size]))) for size in SIZES[:3]]
     runtime = runtimes.start(run, detector, "openvino", "f32")(inputs)
     for row in range(3):
-        for given in (
+        for outputs in (
             ({name: value[row] for name, value in three.items()}),
             ({name: value[0] for name, value in one[row].items()}),
         ):
-            _assert_alike(given, {name: value[row] for name, value in eight.items()})
+            _assert_close(outputs, {name: value[row] for name, value in eight.items()})
     for row in range(8):
-        _assert_alike(
+        _assert_close(
             {name: value[row] for name, value in runtime.items()}, {name: value[row] for name, value in eight.items()}
         )
 
@@ -146,24 +146,24 @@ def _tensors(inputs):
     return {name: tf.constant(value) for name, value in inputs.items()}
 
 
-def _assert_alike(given, expected):
+def _assert_close(outputs, expected):
     count = int(expected["count"])
-    assert int(given["count"]) == count
-    np.testing.assert_allclose(np.asarray(given["scores"]), expected["scores"], atol=1e-4)
-    np.testing.assert_allclose(np.asarray(given["boxes"])[:count], expected["boxes"][:count], atol=0.02)
-    np.testing.assert_array_equal(np.asarray(given["labels"])[:count], expected["labels"][:count])
+    assert int(outputs["count"]) == count
+    np.testing.assert_allclose(np.asarray(outputs["scores"]), expected["scores"], atol=1e-4)
+    np.testing.assert_allclose(np.asarray(outputs["boxes"])[:count], expected["boxes"][:count], atol=0.02)
+    np.testing.assert_array_equal(np.asarray(outputs["labels"])[:count], expected["labels"][:count])
 
 
-def test_hidden_padding_keeps_means_and_zeros():
+def test_masking_of_padding_keeps_zeros_and_means():
     x, size = tf.ones([2, 4, 6, 1]), tf.constant([[5, 12], [8, 3]])
-    hidden = HidePadding(2, 4)(x, size).numpy()[..., 0]
-    assert hidden[0].sum() == 4 * 6 and hidden[1].sum() == 4 * 2 and hidden[1, :, 2:].sum() == 0
-    means = HidePadding(2, 4, mean=True)(3 * x, size).numpy().mean((1, 2, 3))
+    masked = MaskPadding(2, 4)(x, size).numpy()[..., 0]
+    assert masked[0].sum() == 4 * 6 and masked[1].sum() == 4 * 2 and masked[1, :, 2:].sum() == 0
+    means = MaskPadding(2, 4, mean=True)(3 * x, size).numpy().mean((1, 2, 3))
     np.testing.assert_allclose(means, [3, 3])
 
 
 @pytest.mark.slow
-def test_it_learns_two_pictures():
+def test_it_can_be_trained_on_two_images():
     keras.utils.set_random_seed(0)
     config, detector = small.detector()
     for layer in detector.layers:
@@ -173,42 +173,42 @@ def test_it_learns_two_pictures():
     history = detector.fit(small.stream(small.batch()), steps_per_epoch=100, shuffle=False, verbose=0).history
     assert set(history) == {"loss", *model.LOSS_NAMES}
     inputs = small.batch()
-    found = model.inference(detector, config.detection)(
+    outputs = model.inference(detector, config.detection)(
         {"image": inputs["image"], "size": inputs["size"], "original_size": inputs["size"]}, training=False
     )
     for row in range(2):
         for box, label in zip(small.BOXES[row], small.LABELS[row], strict=True):
             if label < 0:
                 continue
-            right = found["labels"][row].numpy() == label
-            near = np.abs(found["boxes"][row].numpy() - box).max(1) < 8
-            assert found["scores"][row].numpy()[right & near].max(initial=0) > 0.5, (row, box)
+            same_label = outputs["labels"][row].numpy() == label
+            is_near = np.abs(outputs["boxes"][row].numpy() - box).max(1) < 8
+            assert outputs["scores"][row].numpy()[same_label & is_near].max(initial=0) > 0.5, (row, box)
 
 
 @pytest.mark.parametrize(
     ("backbone", "settings", "message"),
     [
-        ("inception_v3", (), "can't carry a detector"),
-        ("lenet5", (), "maps of stride"),
-        ("resnet18", ("detection.anchor_sizes=[32, 64]",), "2 sizes, but this pyramid has 5 levels"),
+        ("inception_v3", (), "can't be the backbone of a detector"),
+        ("lenet5", (), "has maps of stride .* needs maps of stride 4, 8, 16 and 32"),
+        ("resnet18", ("detection.anchor_sizes=[32, 64]",), "2 sizes, but the feature pyramid has 5 levels"),
     ],
 )
-def test_what_does_not_fit_is_said(backbone, settings, message):
+def test_a_backbone_or_anchors_that_do_not_fit_are_an_error(backbone, settings, message):
     with pytest.raises(UsageError, match=message):
         small.detector(backbone, settings=settings)
 
 
-def test_losses_do_not_depend_on_how_far_a_batch_pads_a_picture():
-    """Anchors and proposals are drawn by what the picture has, also in a batch with a larger one."""
+def test_losses_do_not_depend_on_the_padding_of_an_image():
+    """The sampling of anchors and proposals does not change in a batch with a larger image."""
     _, detector = small.detector()
-    for name, factor in (("rpn_objectness", 100), ("head_classes", 10)):  # so that it matters which are drawn
+    for name, factor in (("rpn_objectness", 100), ("head_classes", 10)):  # so that it matters which are sampled
         kernel = detector.get_layer(name).kernel
         kernel.assign(kernel * factor)
     inputs = small.batch()
     padded = inputs | {"image": np.pad(inputs["image"], ((0, 0), (0, 64), (0, 32), (0, 0)))}
-    expected, found = small.losses(detector, inputs), small.losses(detector, padded)
+    expected, losses = small.losses(detector, inputs), small.losses(detector, padded)
     for name in expected:
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, err_msg=name)
+        np.testing.assert_allclose(losses[name], expected[name], rtol=1e-4, err_msg=name)
 
 
 REPLICAS = """
@@ -241,6 +241,6 @@ print("equal")
 """
 
 
-def test_two_replicas_give_the_losses_and_weights_of_one():
-    done = subprocess.run([sys.executable, "-c", REPLICAS, str(PATH)], capture_output=True, text=True, timeout=900)
-    assert done.stdout.strip().endswith("equal"), done.stderr[-2000:]
+def test_two_replicas_have_the_losses_and_weights_of_one():
+    finished = subprocess.run([sys.executable, "-c", REPLICAS, str(PATH)], capture_output=True, text=True, timeout=900)
+    assert finished.stdout.strip().endswith("equal"), finished.stderr[-2000:]

@@ -1,4 +1,4 @@
-"""Our detector answers and loses as torchvision's with the same weights: golden numbers of detection_golden.py."""
+"""With the same weights, our detector has the outputs and losses of torchvision's (numbers of detection_golden.py)."""
 
 import json
 from pathlib import Path
@@ -17,43 +17,45 @@ from retinue.tasks.detection import model, torchvision
 FOLDER = Path(__file__).parent / "golden"
 
 
-def built(net, classes=golden.CLASSES):
+def build_detector(net, classes=golden.CLASSES):
     everything = ["detection.rpn_batch_size_per_image=1000000", "detection.box_batch_size_per_image=1000000"]
-    counts = [f"detection.{name}={golden.PROPOSALS[net]}" for name in ("rpn_post_nms_top_n_train", "proposals")]
+    counts = [
+        f"detection.{name}={golden.PROPOSALS[net]}" for name in ("rpn_post_nms_top_n_train", "rpn_post_nms_top_n_test")
+    ]
     settings = ["task=detection", f"model.backbone={net}", "model.weights=none", *everything, *counts]
     config = load_config(settings=settings)
     return config, model.build(config, classes)
 
 
 def state_dict(net, detector):
-    """The tensors that torchvision's checkpoint has, in its names and layout, filled by their names."""
+    """The tensors of torchvision's checkpoint, in its names and layout, with values that depend on their names."""
     tensors = {}
     for layer in detector.layers:
         for variable in layer.weights:
             if layer.name in torchvision.HEADS:
-                theirs = torchvision.HEADS[layer.name][0]
+                torch_name = torchvision.HEADS[layer.name][0]
             elif layer.name.startswith("pyramid_"):
                 _, part, stride = layer.name.split("_")
-                number = {"4": 0, "8": 1, "16": 2, "32": 3}[stride]
-                theirs = f"backbone.fpn.{'inner' if part == 'lateral' else 'layer'}_blocks.{number}.0"
+                level = {"4": 0, "8": 1, "16": 2, "32": 3}[stride]
+                torch_name = f"backbone.fpn.{'inner' if part == 'lateral' else 'layer'}_blocks.{level}.0"
             else:
-                theirs = f"backbone.body.{torchvision.resnet.torch_name(layer.name)}"
-            key = f"{theirs}.{TORCH_VARIABLES[variable.path.rsplit('/', 1)[-1]]}"
+                torch_name = f"backbone.body.{torchvision.resnet.torch_name(layer.name)}"
+            key = f"{torch_name}.{TORCH_VARIABLES[variable.path.rsplit('/', 1)[-1]]}"
             shape = tuple(variable.shape)
             order = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[len(shape)]
             tensors[key] = golden.tensor(net, key, tuple(shape[axis] for axis in order))
     return tensors
 
 
-def filled(net):
-    config, detector = built(net)
+def load_detector(net):
+    config, detector = build_detector(net)
     report = torchvision.assign(detector, state_dict(net, detector), f"{net}.pth")
     assert len(report.matched) == len(detector.weights) and not report.missing and not report.unexpected
     return config, detector
 
 
 def batch_of(sizes):
-    """Pictures of (height, width), padded to one size that is a multiple of 32."""
+    """Images of the given (height, width), padded to one size that is a multiple of 32."""
     largest = -(-np.max(sizes, 0) // 32) * 32
     images = np.zeros((len(sizes), *largest, 3), np.uint8)
     for image, (height, width) in zip(images, sizes, strict=True):
@@ -66,20 +68,20 @@ def tensors_of(sizes):
     return {name: tf.constant(value) for name, value in batch_of(sizes).items()}
 
 
-def assert_same(found, row, expected):
-    """Within 0.01 pixels and 1e-4 of score; of two that score alike, either may come first."""
+def assert_same(outputs, row, expected):
+    """Within 0.01 pixels and 1e-4 of score. Of two detections with equal scores, either may come first."""
     count = len(expected["scores"])
-    assert found["count"][row] == count > 50
-    boxes, scores, labels = (found[name].numpy()[row, :count] for name in ("boxes", "scores", "labels"))
+    assert outputs["count"][row] == count > 50
+    boxes, scores, labels = (outputs[name].numpy()[row, :count] for name in ("boxes", "scores", "labels"))
     np.testing.assert_allclose(scores, expected["scores"], atol=1e-4)
-    moved = np.abs(boxes[:, None] - np.array(expected["boxes"])[None]).max(-1) < 0.01
-    alike = np.abs(scores[:, None] - np.array(expected["scores"])[None]) < 1e-4
-    same = moved & alike & (labels[:, None] == np.array(expected["labels"])[None])
+    same_box = np.abs(boxes[:, None] - np.array(expected["boxes"])[None]).max(-1) < 0.01
+    same_score = np.abs(scores[:, None] - np.array(expected["scores"])[None]) < 1e-4
+    same = same_box & same_score & (labels[:, None] == np.array(expected["labels"])[None])
     assert same.any(1).all() and same.any(0).all()
 
 
 def check(net):
-    config, detector = filled(net)
+    config, detector = load_detector(net)
     records = json.loads((FOLDER / f"{net}_fpn.json").read_text())
     sizes = golden.SIZES[net]
     inference = model.inference(detector, config.detection)
@@ -100,34 +102,34 @@ def check(net):
     return inference, together, sizes
 
 
-def test_resnet18_answers_and_loses_as_torchvision_and_openvino_answers_the_same():
+def test_resnet18_has_the_outputs_and_losses_of_torchvision_and_openvino_has_the_same_outputs():
     inference, together, sizes = check("resnet18")
     runtime = runtimes.start(tensorflow_runtime.trace(inference), inference, "openvino", "f32")
-    answered = runtime(batch_of(sizes))
+    outputs = runtime(batch_of(sizes))
     for name, tolerance in (("boxes", 0.01), ("scores", 1e-4), ("labels", 0), ("count", 0)):
-        np.testing.assert_allclose(answered[name], together[name], atol=tolerance)
+        np.testing.assert_allclose(outputs[name], together[name], atol=tolerance)
 
 
 @pytest.mark.slow
-def test_resnet50_answers_and_loses_as_torchvision():
+def test_resnet50_has_the_outputs_and_losses_of_torchvision():
     check("resnet50")
 
 
 @pytest.fixture(scope="module")
 def detector():
-    return built("resnet18")[1]
+    return build_detector("resnet18")[1]
 
 
-def test_names_of_the_older_checkpoints_are_known(detector):
+def test_names_of_older_checkpoints_are_known(detector):
     tensors = state_dict("resnet18", detector)
     older = {
         name.replace("_blocks.0.0.", "_blocks.0.").replace("rpn.head.conv.0.0.", "rpn.head.conv."): array
         for name, array in tensors.items()
     }
     assert older.keys() != tensors.keys()
-    found, misfits, unexpected, _ = torchvision.match(detector, older)
+    matched, misfits, unexpected, _ = torchvision.match(detector, older)
     assert not misfits and not unexpected
-    np.testing.assert_array_equal(found["rpn_conv/kernel"], tensors["rpn.head.conv.0.0.weight"].transpose(2, 3, 1, 0))
+    np.testing.assert_array_equal(matched["rpn_conv/kernel"], tensors["rpn.head.conv.0.0.weight"].transpose(2, 3, 1, 0))
 
 
 def test_the_published_file_has_an_epsilon_of_0(detector):
@@ -139,7 +141,7 @@ def test_the_published_file_has_an_epsilon_of_0(detector):
     np.testing.assert_array_equal(published["rpn_conv/bias"], plain["rpn_conv/bias"])
 
 
-def test_the_outputs_of_other_classes_are_left_out(detector):
+def test_outputs_for_other_classes_are_left_out(detector):
     tensors = state_dict("resnet18", detector)
     tensors["roi_heads.box_predictor.cls_score.weight"] = np.zeros((91, 1024), np.float32)
     tensors["roi_heads.box_predictor.cls_score.bias"] = np.zeros(91, np.float32)
@@ -154,7 +156,7 @@ def test_the_outputs_of_other_classes_are_left_out(detector):
     np.testing.assert_array_equal(detector.get_layer("head_fc7").bias, tensors["roi_heads.box_head.fc7.bias"])
 
 
-def test_another_architecture_is_refused_and_changes_nothing(detector):
+def test_another_architecture_is_an_error_and_changes_nothing(detector):
     tensors = state_dict("resnet18", detector)
     tensors["backbone.body.layer1.0.conv1.weight"] = np.zeros((64, 64, 1, 1), np.float32)
     tensors["rpn.head.conv.0.0.bias"] = tensors["rpn.head.conv.0.0.bias"] + 1
