@@ -81,7 +81,7 @@ class TaskModel(keras.Model):
                 the new model.
         """
         start = self.get_layer(layer).output
-        before = {found.name for found in keras.Model(self.inputs, start).layers}
+        before = {each.name for each in keras.Model(self.inputs, start).layers}
         names = self.backbone_layers - before
         return TaskModel(start, self.output, self._loss_by_name, self._loss_names, names, name=f"after_{layer}")
 

@@ -1,4 +1,4 @@
-"""A photo that is decoded smaller: every task evaluates, predicts and exports the same pixels, at the original size."""
+"""A JPEG that is decoded smaller: every task evaluates and predicts on the same pixels, at the original size."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from retinue import tasks
 from retinue.configs.load import load_config
 from retinue.data.decoding.mask_file import read_mask
 
-HEIGHT, WIDTH = 603, 805  # as it is looked at; the file lies on its side
+HEIGHT, WIDTH = 603, 805  # of the upright image; the file is stored on its side
 
 
 @pytest.fixture(scope="module")
@@ -41,19 +41,19 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_the_picture_is_nearly_that_of_decoding_it_whole_and_knows_its_size(name, large):
+def test_the_image_is_nearly_that_of_full_decoding_and_has_the_same_sizes(name, large):
     scaled = read(make_task(name, *SETTINGS[name]), large)
-    whole = read(make_task(name, *SETTINGS[name], "data.jpeg_dct_scaling=false"), large)
-    difference = np.abs(scaled["image"].astype(int) - whole["image"])
-    # Up to a level on the average: blocks of 8 x 8 lie across the edges of new pixels, each of which takes its share of
-    # a block's mean, and this picture changes by up to 25 levels in a block.
+    full = read(make_task(name, *SETTINGS[name], "data.jpeg_dct_scaling=false"), large)
+    difference = np.abs(scaled["image"].astype(int) - full["image"])
+    # Up to one level on average: the blocks of 8 x 8 pixels cross the edges of the new pixels, each of which gets its
+    # fraction of a block's mean, and this image changes by up to 25 levels within a block.
     assert 0 < difference.mean() < 1 and difference.max() <= 4
     for size in ("size", "original_size"):
-        assert scaled.get(size, np.zeros(1)).tolist() == whole.get(size, np.zeros(1)).tolist()
+        assert scaled.get(size, np.zeros(1)).tolist() == full.get(size, np.zeros(1)).tolist()
     assert scaled.get("original_size", np.array([HEIGHT, WIDTH])).tolist() == [HEIGHT, WIDTH]
 
 
-def test_evaluation_sees_what_prediction_sees(large):
+def test_evaluation_has_the_pixels_of_prediction(large):
     seed, file = tf.constant([0, 1]), tf.constant(str(large / "a.jpg"))
     classifier = make_task("classification", *SETTINGS["classification"])
     image, _ = classifier.example(training=False)({"file": file, "label": tf.constant(0, tf.int64)}, seed)
@@ -63,12 +63,12 @@ def test_evaluation_sees_what_prediction_sees(large):
     columns = {"file": file, "boxes": box, "labels": tf.constant([1], tf.int64)}
     columns |= {"crowd": tf.constant([False]), "difficult": tf.constant([False])}
     inputs, _ = detector.example(training=False)(columns, seed)
-    given = read(detector, large)
-    np.testing.assert_array_equal(inputs["image"], given["image"])
-    np.testing.assert_allclose(inputs["boxes"], [[0, 0, *given["size"][::-1]]])
+    inputs_of_prediction = read(detector, large)
+    np.testing.assert_array_equal(inputs["image"], inputs_of_prediction["image"])
+    np.testing.assert_allclose(inputs["boxes"], [[0, 0, *inputs_of_prediction["size"][::-1]]])
 
 
-def test_a_mask_stays_on_its_photo(large):
+def test_a_mask_stays_aligned_with_its_image(large):
     task = make_task("segmentation", *SETTINGS["segmentation"])
     mask = read_mask(str(large / "a.png"), np.array([0, 1]), 2, (HEIGHT, WIDTH), 6)
     assert mask.shape == (HEIGHT, WIDTH)
@@ -76,11 +76,11 @@ def test_a_mask_stays_on_its_photo(large):
     image, ids = task.example(training=False)(columns | {"values": tf.constant([0, 1])}, tf.constant([0, 1]))
     height = round(HEIGHT * 64 / WIDTH)
     np.testing.assert_array_equal(image[:height], read(task, large)["image"])
-    # Blue rises from left to right, and passes the middle where the mask changes.
+    # Blue increases from left to right, and passes the middle where the mask changes.
     np.testing.assert_array_equal(ids[:height] == 1, np.broadcast_to(np.arange(64) >= 32, (height, 64)))
     assert abs(int(image[height // 2, 31, 2]) - 126) <= 4 and abs(int(image[height // 2, 32, 2]) - 130) <= 4
 
 
-def test_windows_look_at_every_pixel(large):
+def test_tiles_have_every_pixel_of_the_original(large):
     scaled = read(make_task("segmentation", "segmentation.tile_size=64", "model.input_size=64"), large)
     assert scaled["image"].shape == (HEIGHT, WIDTH, 3)

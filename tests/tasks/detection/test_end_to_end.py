@@ -107,14 +107,14 @@ def test_predictions_are_in_pixels_of_the_original_images_with_the_ids_of_the_da
     retinue.predict(str(run[0].folder), [str(images_folder)], tmp_path / "out", **options)
     lines = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text("utf-8").splitlines()]
     assert len(lines) == 16 and {(line["width"], line["height"]) for line in lines} == set(SIZES)
-    found = [(line, detection) for line in lines for detection in line["detections"]]
-    assert len(found) > 10
-    for line, detection in found:
+    detections = [(line, detection) for line in lines for detection in line["detections"]]
+    assert len(detections) > 10
+    for line, detection in detections:
         x1, y1, x2, y2 = detection["box"]
         assert 0 <= x1 < x2 <= line["width"] and 0 <= y1 < y2 <= line["height"] and detection["label"] in IDS
     coco = json.loads((tmp_path / "out" / "predictions.coco.json").read_text())
-    assert len(coco) == len(found)
-    for (line, detection), entry in zip(found, coco, strict=True):
+    assert len(coco) == len(detections)
+    for (line, detection), entry in zip(detections, coco, strict=True):
         assert (
             entry["image_id"] == 100 + int(Path(line["file"]).stem) and entry["category_id"] == IDS[detection["label"]]
         )
@@ -123,7 +123,7 @@ def test_predictions_are_in_pixels_of_the_original_images_with_the_ids_of_the_da
     table = list(csv.DictReader(open(tmp_path / "out" / "predictions.csv")))
     assert {row["file"] for row in table} == {line["file"] for line in lines}
     assert len(list((tmp_path / "out" / "overlays").rglob("*.jpg"))) == 16
-    cropped = sum(detection["score"] >= 0.4 for _, detection in found)
+    cropped = sum(detection["score"] >= 0.4 for _, detection in detections)
     assert len(list((tmp_path / "out" / "crops").rglob("*.jpg"))) == cropped
 
 

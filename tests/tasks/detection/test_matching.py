@@ -129,8 +129,8 @@ def test_the_sample_does_not_depend_on_the_padding():
     kept = np.sort(np.random.default_rng(0).choice(80, 50, replace=False))
     padded, numbers = np.full((1, 80), IGNORED, np.int32), np.zeros((1, 80), np.int32)
     padded[0, kept], numbers[0, kept] = ASSIGNMENTS[0], np.arange(50)
-    found = sample_one_image(tf.constant(padded), numbers=tf.constant(numbers))
-    np.testing.assert_array_equal(found[0], kept[sample_one_image()[0]])
+    sampled = sample_one_image(tf.constant(padded), numbers=tf.constant(numbers))
+    np.testing.assert_array_equal(sampled[0], kept[sample_one_image()[0]])
 
 
 def test_every_candidate_has_the_same_probability():

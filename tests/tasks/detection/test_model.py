@@ -1,9 +1,7 @@
 """The detector as a whole: it can be trained, its outputs do not depend on the batch, and misfits are errors."""
 
-import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,11 +13,7 @@ from retinue.configs.errors import UsageError
 from retinue.pipeline.runtimes import runtimes, tensorflow_runtime
 from retinue.tasks.detection import model
 from retinue.tasks.detection.padding import MaskPadding
-
-PATH = Path(__file__).parents[2] / "helpers" / "small_detector.py"
-spec = importlib.util.spec_from_file_location("small", PATH)
-small = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(small)
+from retinue.tests.helpers import small_detector as small
 
 
 @pytest.fixture(scope="module")
@@ -212,14 +206,12 @@ def test_losses_do_not_depend_on_the_padding_of_an_image():
 
 
 REPLICAS = """
-import importlib.util, os, sys
+import os
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras, numpy as np, tensorflow as tf
+from retinue.tests.helpers import small_detector as small
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-spec = importlib.util.spec_from_file_location("small", sys.argv[1])
-small = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(small)
 results = []
 for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
     strategy = tf.distribute.MirroredStrategy(devices)
@@ -242,5 +234,5 @@ print("equal")
 
 
 def test_two_replicas_have_the_losses_and_weights_of_one():
-    finished = subprocess.run([sys.executable, "-c", REPLICAS, str(PATH)], capture_output=True, text=True, timeout=900)
+    finished = subprocess.run([sys.executable, "-c", REPLICAS], capture_output=True, text=True, timeout=900)
     assert finished.stdout.strip().endswith("equal"), finished.stderr[-2000:]

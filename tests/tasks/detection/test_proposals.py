@@ -41,11 +41,11 @@ def test_the_result_for_a_group_does_not_depend_on_its_index_in_the_batch():
     second = np.concatenate([low, low + np.concatenate([width, side], 1)], 1)
     kept = []
     for index in (0, 8):
-        found = []
+        results = []
         for pair in np.stack([first, second], 1):
             groups = tf.fill([2], index)
-            found.append(grouped_nms(pair, tf.constant([0.9, 0.8]), groups, groups, 0.7))
-        kept.append(np.array(found))
+            results.append(grouped_nms(pair, tf.constant([0.9, 0.8]), groups, groups, 0.7))
+        kept.append(np.array(results))
     np.testing.assert_array_equal(*kept)
     assert 0.2 < kept[0][:, 1].mean() < 0.8
 
@@ -122,28 +122,28 @@ def logits_of(*probabilities):
 
 def test_detections_are_made_by_class_in_pixels_of_the_original_image():
     logits = [logits_of(0.2, 0.7, 0.1), logits_of(0.1, 0.6, 0.3), logits_of(0.9, 0.05, 0.05)]
-    found = detections(logits, [[0, 0, 10, 20], [0, 0, 11, 20], [50, 20, 60, 30]])
+    outputs = detections(logits, [[0, 0, 10, 20], [0, 0, 11, 20], [50, 20, 60, 30]])
     # NMS removes the second box of class 0; the first of class 1 is at the threshold, too low; the third is background
-    assert found["count"] == 2
-    np.testing.assert_array_equal(found["labels"], [0, 1, -1, -1])
-    np.testing.assert_allclose(found["scores"], [0.7, 0.3, 0, 0], rtol=1e-5)
-    np.testing.assert_allclose(found["boxes"][:2], [[0, 0, 20, 40], [0, 0, 22, 40]], rtol=1e-6)
-    assert (found["boxes"][2:] == 0).all()
+    assert outputs["count"] == 2
+    np.testing.assert_array_equal(outputs["labels"], [0, 1, -1, -1])
+    np.testing.assert_allclose(outputs["scores"], [0.7, 0.3, 0, 0], rtol=1e-5)
+    np.testing.assert_allclose(outputs["boxes"][:2], [[0, 0, 20, 40], [0, 0, 22, 40]], rtol=1e-6)
+    assert (outputs["boxes"][2:] == 0).all()
 
 
 def test_padding_of_the_proposals_makes_no_detections():
-    found = detections(
+    outputs = detections(
         [logits_of(0.1, 0.9), logits_of(0.2, 0.8)], [[0, 0, 10, 10], [30, 30, 50, 50]], scores=[-1.0, 0.5]
     )
-    assert found["count"] == 1 and found["scores"][0] == np.float32(0.8)
+    assert outputs["count"] == 1 and outputs["scores"][0] == np.float32(0.8)
 
 
 def test_the_best_detections_are_kept_if_there_are_too_many():
     logits = [logits_of(1 - score, score) for score in (0.3, 0.9, 0.6)]
-    found = detections(logits, [[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]], max_detections=2)
-    np.testing.assert_allclose(found["scores"], [0.9, 0.6], rtol=1e-5)
+    outputs = detections(logits, [[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]], max_detections=2)
+    np.testing.assert_allclose(outputs["scores"], [0.9, 0.6], rtol=1e-5)
 
 
 def test_there_may_be_no_detections():
-    found = detections([logits_of(0.99, 0.01)], [[0, 0, 10, 10]])
-    assert found["count"] == 0 and (found["labels"] == -1).all() and (found["scores"] == 0).all()
+    outputs = detections([logits_of(0.99, 0.01)], [[0, 0, 10, 10]])
+    assert outputs["count"] == 0 and (outputs["labels"] == -1).all() and (outputs["scores"] == 0).all()

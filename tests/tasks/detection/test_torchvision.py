@@ -17,17 +17,18 @@ from retinue.tasks.detection import model, torchvision
 FOLDER = Path(__file__).parent / "golden"
 
 
-def build_detector(net, classes=golden.CLASSES):
+def build_detector(backbone, classes=golden.CLASSES):
     everything = ["detection.rpn_batch_size_per_image=1000000", "detection.box_batch_size_per_image=1000000"]
     counts = [
-        f"detection.{name}={golden.PROPOSALS[net]}" for name in ("rpn_post_nms_top_n_train", "rpn_post_nms_top_n_test")
+        f"detection.{name}={golden.PROPOSALS[backbone]}"
+        for name in ("rpn_post_nms_top_n_train", "rpn_post_nms_top_n_test")
     ]
-    settings = ["task=detection", f"model.backbone={net}", "model.weights=none", *everything, *counts]
+    settings = ["task=detection", f"model.backbone={backbone}", "model.weights=none", *everything, *counts]
     config = load_config(settings=settings)
     return config, model.build(config, classes)
 
 
-def state_dict(net, detector):
+def state_dict(backbone, detector):
     """The tensors of torchvision's checkpoint, in its names and layout, with values that depend on their names."""
     tensors = {}
     for layer in detector.layers:
@@ -43,13 +44,13 @@ def state_dict(net, detector):
             key = f"{torch_name}.{TORCH_VARIABLES[variable.path.rsplit('/', 1)[-1]]}"
             shape = tuple(variable.shape)
             order = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[len(shape)]
-            tensors[key] = golden.tensor(net, key, tuple(shape[axis] for axis in order))
+            tensors[key] = golden.tensor(backbone, key, tuple(shape[axis] for axis in order))
     return tensors
 
 
-def load_detector(net):
-    config, detector = build_detector(net)
-    report = torchvision.assign(detector, state_dict(net, detector), f"{net}.pth")
+def load_detector(backbone):
+    config, detector = build_detector(backbone)
+    report = torchvision.assign(detector, state_dict(backbone, detector), f"{backbone}.pth")
     assert len(report.matched) == len(detector.weights) and not report.missing and not report.unexpected
     return config, detector
 
@@ -59,7 +60,7 @@ def batch_of(sizes):
     largest = -(-np.max(sizes, 0) // 32) * 32
     images = np.zeros((len(sizes), *largest, 3), np.uint8)
     for image, (height, width) in zip(images, sizes, strict=True):
-        image[:height, :width] = golden.picture(height, width)
+        image[:height, :width] = golden.make_image(height, width)
     sizes = np.array(sizes, np.int32)
     return {"image": images, "size": sizes, "original_size": sizes}
 
@@ -80,10 +81,10 @@ def assert_same(outputs, row, expected):
     assert same.any(1).all() and same.any(0).all()
 
 
-def check(net):
-    config, detector = load_detector(net)
-    records = json.loads((FOLDER / f"{net}_fpn.json").read_text())
-    sizes = golden.SIZES[net]
+def check(backbone):
+    config, detector = load_detector(backbone)
+    records = json.loads((FOLDER / f"{backbone}_fpn.json").read_text())
+    sizes = golden.SIZES[backbone]
     inference = model.inference(detector, config.detection)
     run = tensorflow_runtime.trace(inference)
     together = run(**tensors_of(sizes))
