@@ -10,12 +10,6 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def quote_names(names: Sequence[str], limit: int = 5) -> str:
-    """List class names in quotation marks, at most `limit` of them: "“cat”, “dog” and 3 more"."""
-    listed = ", ".join(f"“{name}”" for name in names[:limit])
-    return listed if len(names) <= limit else f"{listed} and {len(names) - limit} more"
-
-
 @dataclass
 class Scores:
     """The result of an evaluation.

@@ -7,17 +7,17 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
+from retinue.tasks.class_tables import model_class_indices, quoted_names, worst_class_lines
 from retinue.tasks.detection.average_precision import voc_average_precisions
 from retinue.tasks.detection.coco_scores import RECALLS, CocoScores, Matches, bootstrap_ap, coco_scores
 from retinue.tasks.detection.error_summary import FALSE_POSITIVE, assign_detections, false_negatives
 from retinue.tasks.detection.proposal_recall import proposal_recall
-from retinue.tasks.scores import Scores, counted, quote_names
+from retinue.tasks.scores import Scores, counted
 
 # The last column and the last row of the confusion matrix.
 FALSE_NEGATIVES, FALSE_POSITIVES = "false negative", "false positive"
 MAX_CURVES = 10  # with more classes, the precision-recall table has no column for each of them
 MONITORED_METRICS = ("ap50", "proposal_recall_100")  # recorded after every epoch
-WORST_CLASSES = 3  # classes that the command line lists
 DEFAULT_THRESHOLD = 0.5  # if no detection is right, so that no score is the best
 
 
@@ -56,7 +56,7 @@ class DetectionEvaluator:
         """
         if len(predictions) != len(dataset):
             raise ValueError(f"there are {len(predictions)} predictions for {len(dataset)} files")
-        model_labels = self._model_labels(dataset)
+        model_labels = model_class_indices(dataset, self.classes, ignore_unused=True)
         for record, prediction in zip(dataset, predictions, strict=True):
             boxes = np.asarray(prediction["boxes"], np.float64).reshape(-1, 4)
             scores = np.asarray(prediction["scores"], np.float64)
@@ -111,21 +111,9 @@ class DetectionEvaluator:
             worst=[int(row) for row in order if mistakes[row, 0]],
             verdict=_verdict(matrix, threshold),
             notes=notes,
-            worst_classes=_worst_classes(per_class),
+            worst_classes=worst_class_lines(per_class, "ap", "AP") if len(per_class) > 1 else [],
             monitored_metrics=MONITORED_METRICS if self._proposals else MONITORED_METRICS[:1],
         )
-
-    def _model_labels(self, dataset: Dataset) -> np.ndarray:
-        """Return the model's label of each class of the dataset, int64; -1 for an unknown class without objects."""
-        labels = {name: label for label, name in enumerate(self.classes)}
-        counts = dataset.class_counts()
-        unknown = [name for name, count in zip(dataset.classes, counts, strict=True) if name not in labels and count]
-        if unknown:
-            raise RetinueError(
-                f"{dataset.source or 'the data'}: the model does not know the class {quote_names(unknown)}; it knows "
-                f"{quote_names(self.classes)}. Rename or remove the class, or train a model on this data"
-            )
-        return np.array([labels.get(name, -1) for name in dataset.classes], np.int64)
 
     def _object_counts(self) -> np.ndarray:
         """Count the objects of each class that COCO counts, int64 `[classes]`."""
@@ -202,7 +190,7 @@ class DetectionEvaluator:
         if missing:
             subject, verb = ("1 class", "has") if len(missing) == 1 else (f"{len(missing)} classes", "have")
             notes.append(
-                f"{subject} {verb} no object in these files and {verb} no part in the means: {quote_names(missing)}."
+                f"{subject} {verb} no object in these files and {verb} no part in the means: {quoted_names(missing)}."
             )
         difficult = sum(int((truth["ignored"] & ~truth["crowd"]).sum()) for truth in self._truths)
         if difficult:
@@ -267,23 +255,6 @@ def _verdict(matrix: np.ndarray, threshold: float) -> str:
     text = f"Detects {right:,} of {counted(objects, 'object')}, and {right:,} of its {detections:,} boxes are right"
     text += f"; {confused:,} {'has' if confused == 1 else 'have'} the wrong class" if confused else ""
     return f"{text} (boxes with a score of {threshold:.2f} or more)."
-
-
-def _worst_classes(per_class: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return one line for each of the three classes with the lowest AP. There are none if there is only one class."""
-    if len(per_class) < 2:
-        return []
-    rows = sorted((row for row in per_class if row["ap"] is not None), key=lambda row: row["ap"])[:WORST_CLASSES]
-    width = max((len(row["class"]) for row in rows), default=0)
-    return [
-        f"  {row['class']:<{width}}  AP {row['ap']:.2f}, recall {_percent(row['recall'])}, "
-        f"precision {_percent(row['precision'])}"
-        for row in rows
-    ]
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0%}"
 
 
 def _precision_recall_f1(true_positives: int, detections: int, objects: int) -> dict[str, float | None]:
