@@ -159,7 +159,7 @@ def found(out, scores):
 
     rows = list(csv.DictReader(open(out / "metrics.csv")))
     named = [name for name in rows[0] if not name.startswith("val_")]
-    ignored = {"epoch", "stage", "learning_rate", "seconds", "images_per_second", "waiting", "best"}
+    ignored = {"epoch", "stage", "learning_rate", "seconds", "images_per_second", "input_wait_fraction", "best"}
     losses = [float(row[name]) for row in rows for name in named if name not in ignored and row[name]]
     kept = [name for name in rows[0] if name.startswith("val_") and "loss" not in name]
     last = np.load(max(out.glob("last/checkpoint-*.npz")))

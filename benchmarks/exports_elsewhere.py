@@ -29,7 +29,9 @@ def main():
     from retinue.tests.pipeline.exporting.test_formats_without_retinue import AFTER, BEFORE, ELSEWHERE
 
     model = open_model(options.run)
-    held_out = [record for split in ("test", "val") for record in run_records.spread(model, split, options.files)]
+    held_out = [
+        record for split in ("test", "val") for record in run_records.sample_records(model, split, options.files)
+    ]
     records = held_out[: options.files]
     inference = model.task.inference(model.build())
     keras_model = tensorflow_runtime.TensorFlowRuntime(tensorflow_runtime.trace(inference), inference)
@@ -39,7 +41,7 @@ def main():
         export(options.run, scratch / "export", to=tuple(ELSEWHERE))
         found = {form: [] for form in ELSEWHERE}
         for record in records:
-            batch = stacked([run_records.read(model.task, record)], model.task.padding(training=False))
+            batch = stacked([run_records.read_record(model.task, record)], model.task.padding(training=False))
             np.savez(scratch / "inputs.npz", **batch)
             truth = keras_model(batch)
             for form, program in ELSEWHERE.items():

@@ -25,7 +25,7 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results" / "kill_training.csv"
 EARLY = 0.6  # of a whole job's time; what comes later in it is met by those that go on
-TIMES = ("seconds", "images_per_second", "waiting")
+TIMES = ("seconds", "images_per_second", "input_wait_fraction")
 SETTINGS = [
     "model.backbone=lenet5",
     "model.weights=none",

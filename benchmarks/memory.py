@@ -41,7 +41,7 @@ def make_task(task, scratch):
 
 
 def work(task, count, runtime):
-    """Resident megabytes every 1,000 files, printed as JSON."""
+    """Resident format_bytes every 1,000 files, printed as JSON."""
     from retinue.pipeline.prediction.predict import predict
 
     found = []
@@ -91,8 +91,8 @@ def main():
             options.runtime,
         ]
         found = answer(task, command)
-        for number, megabytes in enumerate(found, 1):
-            rows.append({"task": task, "files": number * EVERY, "resident_megabytes": round(megabytes, 1)})
+        for number, format_bytes in enumerate(found, 1):
+            rows.append({"task": task, "files": number * EVERY, "resident_format_bytes": round(format_bytes, 1)})
         growth = found[-1] / found[min(1, len(found) - 1)]
         grew |= growth > FLAT
         print(f"{task}: {found[-1]:.0f} MB, from file 2,000 to file {options.count:,}: {growth - 1:+.1%}", flush=True)

@@ -6,8 +6,8 @@ PYTHON: an interpreter that has torch, torchvision and timm (for EfficientNet-Li
 cross-entropy over 10 classes, backward, SGD with momentum 0.9 on all weights, batch norms updating, no dropout but
 VGG's own; 224 px, batches of 8 that lie in memory as bytes (the normalisation is in the step of both). Each library
 in a process of its own, in turn, `--repeats` times: milliseconds of the middle step of those after the first two.
-"waiting" is the share of an epoch in which `retinue train` waited for batches, from its own log: 96 photos of
-500 x 375 pixels as JPEG files, the default augmentation on, the second epoch of two. Writes
+"input_wait_fraction" is the fraction of an epoch in which `retinue train` waited for batches, from its own log: 96
+images of 500 x 375 pixels as JPEG files, the default augmentation on, the second epoch of two. Writes
 benchmarks/results/training_speed.csv.
 """
 
@@ -111,7 +111,7 @@ def waiting(net, photos, out):
     command += [part for setting in settings for part in ("--set", setting)]
     subprocess.run(command, check=True, capture_output=True)
     with open(out / "metrics.csv") as file:
-        return float(list(csv.DictReader(file))[-1]["waiting"])
+        return float(list(csv.DictReader(file))[-1]["input_wait_fraction"])
 
 
 def make_photos(folder):
@@ -157,7 +157,7 @@ def main():
         row = {"net": net, "retinue_ms": round(ours), "torch_ms": round(theirs), "times_torch": round(theirs / ours, 2)}
         for library, each in taken.items():
             row |= {f"{library}_range": f"{min(each):.0f}-{max(each):.0f}"}
-        row |= {"waiting": waits[net], "batch": BATCH, "runs": options.repeats, "cores": usable_cores()}
+        row |= {"input_wait_fraction": waits[net], "batch": BATCH, "runs": options.repeats, "cores": usable_cores()}
         rows.append(row | dict(zip(("torch", "torchvision", "timm"), asked, strict=True)) | versions())
     RESULTS.write_text(to_csv(rows), encoding="utf-8")
     print(to_csv(rows))

@@ -49,7 +49,7 @@ def train(
     from retinue.pipeline.training.train import train
 
     run, _ = train(data, config, out, resume=resume or begun, command=shlex.join(["retinue", *sys.argv[1:]]))
-    sys.exit(3 if run and run.info["data"]["left_out"] else 0)
+    sys.exit(3 if run and run.info["data"]["invalid_files"] else 0)
 
 
 # What follows `--` are the options of `train`.
@@ -91,4 +91,6 @@ def launch(context: click.Context, workers: int, max_restarts: int, command: tup
 
     group = context.parent.params if context.parent else {}
     flags = [flag for flag, name in (("-v", "verbose"), ("-q", "quiet")) if group.get(name)]
-    sys.exit(launch(workers, parameters["data"], command[1:], parameters["out"], restarts=max_restarts, flags=flags))
+    sys.exit(
+        launch(workers, parameters["data"], command[1:], parameters["out"], max_restarts=max_restarts, flags=flags)
+    )

@@ -66,13 +66,13 @@ def benchmark(model_path, sources, *, count=FILES):
 def _ways_of_its_run(model):
     """(folder, runtime, precision) for the run that an export came from, none where that is not there as it was."""
     try:
-        run = open_model(model.came_from)
+        run = open_model(model.exported_from)
         usable = run.kind == "run" and run.classes == model.classes
     except RetinueError:
         usable = False
     if not usable:
         logger.warning(
-            f"{model.folder}: the run it came from is not at {model.came_from}, so there is no f32 to compare with"
+            f"{model.folder}: the run it came from is not at {model.exported_from}, so there is no f32 to compare with"
         )
         return []
     logger.info(f"f32 and bf16: of {run.folder}, which it came from")

@@ -111,7 +111,7 @@ def _write(model, inference, folder, to, files):
     function = tensorflow_runtime.trace(inference)
     # for OpenVINO's own format and for bf16.npz
     converted = functools.cache(lambda: openvino_runtime.convert(function))
-    tensors = [run_records.read(model.task, record) for record in files]
+    tensors = [run_records.read_record(model.task, record) for record in files]
     parts = [[place] for place in range(len(files))] if model.task.variable_size else [list(range(len(files)))]
     batches = [stacked([tensors[place] for place in part], model.task.padding(training=False)) for part in parts]
     keras_model = tensorflow_runtime.TensorFlowRuntime(function, inference)
@@ -219,13 +219,13 @@ def proof_records(model, images):
     """Of the photos or clips that were given, else of at most 8 that the run was made with: a dict each, with file, and
     of clips start and end in seconds."""
     if images is not None:
-        records = [run_records.whole(file) for file in images]
+        records = [run_records.whole_file(file) for file in images]
         for record in records:
-            if bad := run_records.trouble(model, record):
+            if bad := run_records.find_problem(model, record):
                 raise UsageError(f"--verify-images {record['file']}: is no proof, {bad[1]}; {bad[2]}")
     else:
-        known = (record for split in PROOF_SPLITS for record in run_records.listed(model, split))
-        usable = (record for record in known if not run_records.trouble(model, record))
+        known = (record for split in PROOF_SPLITS for record in run_records.listed_records(model, split))
+        usable = (record for record in known if not run_records.find_problem(model, record))
         records = list(itertools.islice(usable, PROOF_IMAGES))
         if not records and split_path(model.folder).is_file():
             noun = "clips" if model.task.is_video else "photos"

@@ -47,11 +47,13 @@ def quantized(model, converted, learned):
     are scored more than half a point lower with them, on this machine, than with the whole range.
     Raises UsageError where nncf is missing, or the files that the run learned from.
     """
-    records = run_records.spread(model, "train", FILES)
+    records = run_records.sample_records(model, "train", FILES)
     if not records:
         raise UsageError(f"{model.folder}: none of the files it learned from is left to calibrate int8 with")
     logger.info(f"int8: calibrating on {len(records)} of the files it learned from")
-    inputs = [{name: value[None] for name, value in run_records.read(model.task, one).items()} for one in records]
+    inputs = [
+        {name: value[None] for name, value in run_records.read_record(model.task, one).items()} for one in records
+    ]
     half, whole = (_quantized(model.task, converted, inputs, weights) for weights in ("half", "whole"))
     learned = learned.take(np.linspace(0, len(learned) - 1, min(FILES, len(learned))).round().astype(int))
     lower, higher = (_score(model.task, one, "int8", learned).value for one in (half, whole))

@@ -145,7 +145,7 @@ def _how_made(dataset, run_info, history):
     if speeds:
         seconds = sum(row["seconds"] for row in speeds)
         speed = sum(row["images_per_second"] * row["seconds"] for row in speeds) / seconds
-        waiting = sum((row.get("waiting") or 0) * row["seconds"] for row in speeds) / seconds
+        waiting = sum((row.get("input_wait_fraction") or 0) * row["seconds"] for row in speeds) / seconds
         made += f", at {speed:,.0f} files a second and {waiting:.0%} of the time waiting for files"
     return made + "."
 

@@ -89,10 +89,10 @@ def of_run(model, converted):
         marks = [_mark(weights) for _, weights in _linear(converted)]
         if all(any(_alike(layer.mark, mark) for layer in kept) for mark in marks):
             return kept  # else it is of weights that training has left behind
-    records = run_records.spread(model, "train", PICTURES) if model.kind == "run" else []
+    records = run_records.sample_records(model, "train", PICTURES) if model.kind == "run" else []
     if not records:
         return []
-    layers = measure(converted, model.task, [run_records.read(model.task, record) for record in records])
+    layers = measure(converted, model.task, [run_records.read_record(model.task, record) for record in records])
     if os.access(model.folder, os.W_OK):
         write(path, layers)
     return layers

@@ -1,24 +1,28 @@
-"""A few training steps with a batch of some size, in a process of its own, which may run out of memory.
+"""A few training steps with one batch size, in a process of its own, which may run out of memory.
 
-`python -m retinue.pipeline.training.batch_size_trial FOLDER SIZE`: FOLDER as batch_size_search.py writes it. The last
-line that it prints
-is JSON: base and peak, bytes of memory before the first step and at most. Exit code 3: a device has no memory left.
+`python -m retinue.pipeline.training.batch_size_trial FOLDER SIZE`: batch_size_search.py writes FOLDER. The last line of
+the output is JSON with the bytes of memory before the first step (`base`) and at the peak (`peak`). Exit code 3 says
+that a device has no memory left.
 """
 
 import json
 import resource
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-FULL = 3
-STEPS = 2  # the second has the optimizer's slots and the first one's garbage beside it
+import numpy as np
+
+OUT_OF_MEMORY = 3
+STEPS = 2  # the second step also holds the slots of the optimizer and what the first one left
 
 
-def main(folder, size):
+def main(folder: str, size: int) -> int:
+    """Train `STEPS` steps of every stage with batches of `size`, print the memory, and return the exit code."""
     from retinue.configs.quiet import import_tensorflow
 
     import_tensorflow()
-    import numpy as np
     import tensorflow as tf
 
     from retinue.pipeline.runs.run import open_model
@@ -29,30 +33,29 @@ def main(folder, size):
     task = open_model(folder).task
     train, base = task.config.train, None
     try:
-        net = task.build(weights="none")
+        model = task.build(weights="none")
         for number, stage in enumerate(train.stages.values()):
             with np.load(Path(folder) / f"stage-{number}.npz", allow_pickle=False) as arrays:
-                batch = unpacked({name: np.resize(arrays[name], (size, *arrays[name].shape[1:])) for name in arrays})
+                batch = unflatten_batch(
+                    {name: np.resize(arrays[name], (size, *arrays[name].shape[1:])) for name in arrays}
+                )
             base = base or peak_memory()
-            apply_stage(net, stage, train)
-            net.precision, net.batch_size, net.gradient_accumulation_steps = (
-                train.precision,
-                size,
-                min(train.gradient_accumulation_steps, size),
-            )
-            net.compile(optimizer=make_optimizer(train, stage, net, STEPS))
-            net.fit(tf.data.Dataset.from_tensors(batch).repeat(), steps_per_epoch=STEPS, shuffle=False, verbose=0)
+            apply_stage(model, stage, train)
+            model.precision, model.batch_size = train.precision, size
+            model.gradient_accumulation_steps = min(train.gradient_accumulation_steps, size)
+            model.compile(optimizer=make_optimizer(train, stage, model, STEPS))
+            model.fit(tf.data.Dataset.from_tensors(batch).repeat(), steps_per_epoch=STEPS, shuffle=False, verbose=0)
     except tf.errors.OpError as error:
         if is_out_of_memory(error):
-            return FULL
+            return OUT_OF_MEMORY
         raise
     print(json.dumps({"base": base, "peak": peak_memory()}))
     return 0
 
 
-def peak_memory():
-    """Bytes of memory that this process has had at most."""
-    try:  # Linux's getrusage counts that of the process which started this one, too
+def peak_memory() -> int:
+    """Return the peak memory of this process in bytes."""
+    try:  # Linux's getrusage also counts the process that started this one
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
     except (OSError, StopIteration):
@@ -60,24 +63,25 @@ def peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def packed(batch):
-    """(inputs, targets) as a flat dict of arrays; each is an array, a dict of them, or ()."""
-    arrays = {}
-    for place, part in zip(("inputs", "targets"), batch, strict=True):
+def flatten_batch(batch: tuple[Any, Any]) -> dict[str, np.ndarray]:
+    """Return (inputs, targets) as a flat dict of arrays. Each of them is an array, a dict of arrays, or ()."""
+    arrays: dict[str, np.ndarray] = {}
+    for part_name, part in zip(("inputs", "targets"), batch, strict=True):
         if isinstance(part, dict):
-            arrays |= {f"{place}/{name}": value for name, value in part.items()}
+            arrays |= {f"{part_name}/{name}": value for name, value in part.items()}
         elif not isinstance(part, tuple):
-            arrays[place] = part
+            arrays[part_name] = part
     return arrays
 
 
-def unpacked(arrays):
-    """What `packed` was given."""
-    parts = []
-    for place in ("inputs", "targets"):
-        named = {name.split("/")[1]: value for name, value in arrays.items() if name.startswith(f"{place}/")}
-        parts.append(arrays.get(place, named or ()))
-    return tuple(parts)
+def unflatten_batch(arrays: Mapping[str, np.ndarray]) -> tuple[Any, Any]:
+    """Return the (inputs, targets) that `flatten_batch` was given."""
+
+    def part(part_name: str) -> Any:
+        named = {name.split("/")[1]: value for name, value in arrays.items() if name.startswith(f"{part_name}/")}
+        return arrays.get(part_name, named or ())
+
+    return part("inputs"), part("targets")
 
 
 if __name__ == "__main__":

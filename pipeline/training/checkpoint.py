@@ -1,14 +1,16 @@
-"""All that resuming needs, in one file: weights, optimizer, random states and counters; the last few are kept.
+"""Checkpoints: all that resuming needs in one file, namely weights, optimizer, random states and counters.
 
-Each is written to a temporary name and renamed, so there is always a whole one. The checksums of its zip (CRC-32, one
-an array) catch a damaged one, and the one before it is taken. Nothing is unpickled from it.
+Each checkpoint is written to a temporary name and renamed, so there is always a complete one. The checksums of its zip
+(CRC-32, one per array) reveal a damaged one; then the one before is used. Nothing is unpickled.
 """
 
 import json
 import logging
 import os
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,15 +19,22 @@ from retinue.data.storage.atomic_files import atomic_path
 
 logger = logging.getLogger(__name__)
 
-OTHER_CURE = "put this run's own checkpoint back, or start the run anew in another folder"
+# The variables of each part of a job by its name, in an order that a rebuilt job repeats.
+VariableGroups = Mapping[str, Sequence[Any]]
+CURE = "put this run's own checkpoint back, or start a new run in another folder"
 
 
-def save(folder, groups, progress, keep=1):
-    """Write the values of variables, and `progress`, as `checkpoint-STEP.npz`.
+def save(folder: Path, groups: VariableGroups, progress: Mapping[str, Any], max_checkpoints: int = 1) -> None:
+    """Write the values of variables, and the progress, as `checkpoint-STEP.npz`.
 
-    groups: dict name -> list of variables, in an order that a rebuilt job repeats. progress: JSON-able dict with the
-    step, and the stage, epoch, best score and so on. keep: how many files are left, the newest ones.
-    Raises RetinueError when the disk is full; the checkpoints before it stay.
+    Args:
+        folder: the folder of the checkpoints.
+        groups: the variables.
+        progress: a JSON-compatible dict with the step, stage, epoch, best score and so on.
+        max_checkpoints: how many checkpoints are kept, the newest ones.
+
+    Raises:
+        RetinueError: the disk is full. The earlier checkpoints stay.
     """
     arrays = {
         f"{name}/{index}": variable.numpy() for name, group in groups.items() for index, variable in enumerate(group)
@@ -37,59 +46,74 @@ def save(folder, groups, progress, keep=1):
             np.savez(file, **arrays)
     except OSError as error:
         raise RetinueError(
-            f"{path}: could not save the checkpoint ({error.strerror}); what was saved before is whole. "
-            "Make room and go on with --resume"
+            f"{path}: could not save the checkpoint ({error.strerror}); the earlier checkpoints are complete. Free "
+            "disk space and continue with --resume"
         ) from None
-    for old in listed(folder)[keep:]:
+    for old in list_checkpoints(folder)[max_checkpoints:]:
         old.unlink(missing_ok=True)
 
 
-def listed(folder):
-    """Paths of the checkpoints in `folder`, the newest first."""
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Return the paths of the checkpoints in a folder, the newest first."""
     return sorted(Path(folder).glob("checkpoint-*.npz"), reverse=True)
 
 
-def newest(folder, tidy=True):
-    """(path, progress) of the newest checkpoint in `folder` that is whole. Damaged ones are logged as warnings.
+def read_newest(folder: Path, set_aside_damaged: bool = True) -> tuple[Path, dict[str, Any]]:
+    """Return the path and the progress of the newest checkpoint that is not damaged.
 
-    tidy: also put damaged ones aside, as `*.damaged`. Raises RetinueError when there is none.
+    A warning is logged for each damaged one.
+
+    Args:
+        folder: the folder of the checkpoints.
+        set_aside_damaged: whether to rename damaged ones to `*.damaged`.
+
+    Raises:
+        RetinueError: there is no checkpoint that can be read.
     """
-    damaged, paths = [], listed(folder)
+    damaged, paths = [], list_checkpoints(folder)
     for path in paths:
         try:
             with _open(path) as arrays:
                 progress = json.loads(arrays["progress"].tobytes())
         except RetinueError as error:
             damaged.append(path)
-            logger.warning(f"{error}; taking the one before it" if path != paths[-1] else str(error))
+            logger.warning(f"{error}; using the checkpoint before it" if path != paths[-1] else str(error))
             continue
-        for other in damaged if tidy else ():
+        for other in damaged if set_aside_damaged else ():
             os.replace(other, other.with_suffix(".damaged"))
         return path, progress
-    raise RetinueError(f"{folder}: holds no checkpoint that can be read; start the run anew in another folder")
+    raise RetinueError(f"{folder}: holds no checkpoint that can be read; start a new run in another folder")
 
 
-def restore(path, groups):
-    """Assign the values in the checkpoint at `path` to the variables of `groups`, which must be as they were saved."""
+def restore(path: Path, groups: VariableGroups) -> None:
+    """Assign the values of a checkpoint to variables.
+
+    Args:
+        path: the checkpoint.
+        groups: the variables, in the same groups and order as they were saved.
+
+    Raises:
+        RetinueError: the checkpoint is damaged or belongs to another model.
+    """
     with _open(path) as arrays:
-        wanted = {f"{name}/{index}" for name, group in groups.items() for index in range(len(group))}
-        found = set(arrays.files) - {"progress"}
-        if wanted != found:
+        expected = {f"{name}/{index}" for name, group in groups.items() for index in range(len(group))}
+        available = set(arrays.files) - {"progress"}
+        if expected != available:
             raise RetinueError(
-                f"{path}: made by another model or version ({len(found)} arrays, {len(wanted)} expected); {OTHER_CURE}"
+                f"{path}: made by another model or version ({len(available)} arrays, {len(expected)} expected); {CURE}"
             )
         for name, group in groups.items():
             for index, variable in enumerate(group):
                 values = arrays[f"{name}/{index}"]
                 if values.shape != tuple(variable.shape):
                     raise RetinueError(
-                        f"{path}: made by another model or version ({name}/{index} is {values.shape}, "
-                        f"{tuple(variable.shape)} expected); {OTHER_CURE}"
+                        f"{path}: made by another model or version ({name}/{index} has the shape {values.shape}, "
+                        f"{tuple(variable.shape)} expected); {CURE}"
                     )
                 variable.assign(values)
 
 
-def _open(path):
+def _open(path: Path) -> Any:
     try:
         archive = np.load(path, allow_pickle=False)
         damaged = archive.zip.testzip()
@@ -97,6 +121,6 @@ def _open(path):
         raise RetinueError(f"{path}: the checkpoint can't be read ({error})") from None
     if damaged:
         raise RetinueError(f"{path}: the checkpoint is damaged at {damaged}")
-    if "progress" not in archive.files:  # written last: a damaged directory of the zip ends before it
+    if "progress" not in archive.files:  # It is written last: a damaged directory of the zip ends before it.
         raise RetinueError(f"{path}: the checkpoint is damaged, its list of arrays is cut short")
     return archive

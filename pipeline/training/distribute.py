@@ -1,7 +1,7 @@
-"""How a training step is spread over devices and machines: the strategies of `tf.distribute`, by name.
+"""How training steps are distributed over devices and machines: the strategies of `tf.distribute`, by name.
 
-A batch is the same set of records however many replicas share it; its rows are cut into adjoining shares, which may be
-unequal. So the learning rate needs no scaling, and one process learns the same.
+A batch is the same set of records however many replicas divide it. Each replica takes an adjoining slice of it; the
+slices may have unequal sizes. So the learning rate needs no scaling, and the result is that of one process.
 """
 
 import contextlib
@@ -9,152 +9,195 @@ import json
 import logging
 import os
 import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from retinue.configs.errors import PreemptedError, RetinueError, UsageError
 from retinue.configs.quiet import import_tensorflow
+from retinue.pipeline.training.cluster import Cluster, find_cluster
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 logger = logging.getLogger(__name__)
 
-FIRST_PORT, JOBS, PORTS_OF_JOB = 12000, 2000, 16  # of SLURM's jobs
-# What TensorFlow's errors say when another process is gone; it notices after 10 seconds at the latest.
-SIGNS_OF_LOSS = (
-    "Collective ops is aborted",
-    "unhealthy",
-    "heartbeat",
-    "Connection reset",
-    "Socket closed",
-    "coordination",
+# What TensorFlow's messages hold when another process is gone. It notices that after 10 seconds at the latest.
+LOST_WORKER = re.compile(
+    r"Collective ops is aborted by|/job:worker/\S*task:\d+\S* (?:is |was )?(?:unhealthy|unavailable|disconnected)"
+    r"|stopped sending heartbeats|heartbeat timeout|Connection reset by peer|Socket closed"
+    r"|tasks are unhealthy|coordination ?service|failed to connect to all addresses",
+    re.IGNORECASE,
 )
 
 
 class Distribution:
-    """How the steps of a job are spread.
+    """How the steps of a job are distributed. Every process has the same number of replicas, one per device.
 
-    strategy: of `tf.distribute`, or None for one device. worker, workers: this process's number, and how many there
-    are. Each process has as many replicas of the model as the others, one a device.
+    Args:
+        strategy: a strategy of `tf.distribute`, or None for one device.
+        worker: the index of this process.
+        workers: the number of processes.
+
+    Attributes:
+        replicas: the number of replicas of the model, over all processes.
+        is_chief: whether this is the process that writes and scores.
     """
 
-    def __init__(self, strategy=None, worker=0, workers=1):
+    def __init__(self, strategy: "tf.distribute.Strategy | None" = None, worker: int = 0, workers: int = 1) -> None:
         self.strategy, self.worker, self.workers = strategy, worker, workers
-        self.replicas = strategy.num_replicas_in_sync if strategy else 1
+        self.replicas: int = strategy.num_replicas_in_sync if strategy else 1
         self.is_chief = worker == 0
-        self._total = None
+        self._sum: Callable[[Any], Any] | None = None
 
-    def scope(self):
-        """Where the model's and the optimizer's variables must be made."""
+    def scope(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the context in which the variables of the model and the optimizer must be created."""
         return self.strategy.scope() if self.strategy else contextlib.nullcontext()
 
-    def shares(self, batch_size):
-        """The rows (start, stop) of a batch for each replica of this process. Raises UsageError for too few rows."""
+    def replica_slices(self, batch_size: int) -> list[tuple[int, int]]:
+        """Return the rows (start, stop) of a batch that each replica of this process takes.
+
+        Raises:
+            UsageError: the batch has fewer rows than there are replicas.
+        """
         if batch_size < self.replicas:
             raise UsageError(
-                f"train.batch_size: a batch of {batch_size} can't be shared by {self.replicas} replicas; give each "
-                f"one picture or more (--set train.batch_size={self.replicas}), or use fewer"
+                f"train.batch_size: a batch of {batch_size} can't be divided among {self.replicas} replicas; give each "
+                f"at least one image (--set train.batch_size={self.replicas}), or use fewer replicas"
             )
-        here = self.replicas // self.workers
-        numbers = range(self.worker * here, (self.worker + 1) * here)
+        local = self.replicas // self.workers
+        numbers = range(self.worker * local, (self.worker + 1) * local)
         return [(n * batch_size // self.replicas, (n + 1) * batch_size // self.replicas) for n in numbers]
 
-    def spread(self, batch_size, make):
-        """What `fit` is given. make: function (shares as for `data.batches`, None for whole batches) -> Dataset.
+    def distribute_dataset(
+        self, batch_size: int, make_dataset: Callable[[list[tuple[int, int]] | None], "tf.data.Dataset"]
+    ) -> Any:
+        """Return the dataset for `fit`. Every process reads only the records of its own slices.
 
-        Every process reads the records of its own shares alone.
+        Args:
+            batch_size: the number of records in a full batch.
+            make_dataset: function from the slices of this process, or None for full batches, to a dataset.
         """
         if self.strategy is None:
-            return make(None)
-        shares = self.shares(batch_size)
-        return self.strategy.distribute_datasets_from_function(lambda _: make(shares))
+            return make_dataset(None)
+        slices = self.replica_slices(batch_size)
+        return self.strategy.distribute_datasets_from_function(lambda _: make_dataset(slices))
 
-    def total(self, value):
-        """The sum of a float over all processes, each of which must call this; the others wait for the last."""
-        if self.workers == 1:
+    def total(self, value: float) -> float:
+        """Return the sum of a number over all processes. Each must call this; the others wait for the last one."""
+        if self.workers == 1 or self.strategy is None:
             return value
         import tensorflow as tf
 
-        if self._total is None:
-            self._total = tf.function(lambda number: self.strategy.reduce("SUM", number, axis=None))
-        here = self.replicas // self.workers  # `reduce` counts a process once for each of its replicas
-        return float(self._total(tf.constant(value / here, tf.float64)))
+        strategy = self.strategy
+        if self._sum is None:
+            self._sum = tf.function(lambda number: strategy.reduce("SUM", number, axis=None))
+        local = self.replicas // self.workers  # `reduce` counts a process once for each of its replicas
+        return float(self._sum(tf.constant(value / local, tf.float64)))
 
-    def lines(self, batch_size):
-        """What is said of it before training."""
+    def describe(self, batch_size: int) -> list[str]:
+        """Return the lines to log before training: none for one device."""
         if self.replicas == 1:
             return []
         sizes = [(n + 1) * batch_size // self.replicas - n * batch_size // self.replicas for n in range(self.replicas)]
-        shares = f"{sizes[0]} each" if len(set(sizes)) == 1 else " + ".join(map(str, sizes))
+        parts = f"{sizes[0]} each" if len(set(sizes)) == 1 else " + ".join(map(str, sizes))
         where = f"{self.workers} workers" if self.workers > 1 else "one process"
         return [
-            f"{where}, {self.replicas} replicas: a batch of {batch_size} is shared, {shares}; it is the batch of one "
+            f"{where}, {self.replicas} replicas: a batch of {batch_size} is divided, {parts}; it is the batch of one "
             "process, so the learning rate is that of one process, too"
         ]
 
 
-def are_several(name):
-    """Whether `train.strategy` = name means several workers here. Raises UsageError where there is no such thing."""
-    cluster = _cluster()
-    if cluster and len(cluster[0]) > 1 and name in ("single", "mirrored"):
+def has_several_workers(strategy_name: str) -> bool:
+    """Return whether `train.strategy` means several workers here.
+
+    Raises:
+        UsageError: the strategy does not fit the workers that TF_CONFIG or SLURM name.
+    """
+    cluster = find_cluster()
+    several = cluster is not None and len(cluster.addresses) > 1
+    if cluster is not None and several and strategy_name in ("single", "mirrored"):
         raise UsageError(
-            f"train.strategy={name}: but TF_CONFIG or SLURM names {len(cluster[0])} workers; leave it away"
+            f"train.strategy={strategy_name}: TF_CONFIG or SLURM names {len(cluster.addresses)} workers; remove the key"
         )
-    if name == "multi_worker" and cluster is None:
+    if strategy_name == "multi_worker" and cluster is None:
         raise UsageError(
-            "train.strategy=multi_worker: neither TF_CONFIG nor SLURM names the workers; start it by "
+            "train.strategy=multi_worker: neither TF_CONFIG nor SLURM names the workers; start the job with "
             "`retinue launch --workers N -- train ...`, or see docs/distributed.md"
         )
-    return bool(cluster) and len(cluster[0]) > 1
+    return several
 
 
-def start(name):
-    """The `Distribution` that `train.strategy` names. For several workers TensorFlow must not have run anything yet.
+def start(strategy_name: str) -> Distribution:
+    """Return the `Distribution` that `train.strategy` names, when all workers have joined.
 
-    Waits until all workers are there. Raises UsageError where there is no such thing here.
+    For several workers, TensorFlow must not have run anything yet.
+
+    Raises:
+        UsageError: the strategy is not possible here.
+        RetinueError: this worker could not join the others.
     """
-    if are_several(name):
-        return _multiworker(*_cluster())
+    if has_several_workers(strategy_name):
+        cluster = find_cluster()
+        assert cluster is not None
+        return _start_multi_worker(cluster)
     import_tensorflow()
-    if name == "mirrored" or (name == "auto" and _gpus() > 1):
-        return _mirrored()
+    if strategy_name == "mirrored" or (strategy_name == "auto" and _num_gpus() > 1):
+        return _start_mirrored()
     return Distribution()
 
 
 @contextlib.contextmanager
-def losses_told(distribution):
-    """Turns what TensorFlow says when another worker is gone into a PreemptedError."""
+def report_lost_worker(distribution: Distribution) -> Iterator[None]:
+    """Turn TensorFlow's error about a lost worker into a `PreemptedError` within this context."""
     import tensorflow as tf
 
     try:
         yield
     except (tf.errors.OpError, RuntimeError) as error:
-        if distribution.workers == 1 or not is_loss(error):
+        if distribution.workers == 1 or not is_lost_worker(error):
             raise
         here = distribution.worker
         raise PreemptedError(
-            f"worker {here} of {distribution.workers}: another worker is gone ({_who(str(error), here)}); its own "
-            "output says why"
+            f"worker {here} of {distribution.workers}: another worker is gone ({_name_lost_worker(str(error), here)}); "
+            "its own output tells why"
         ) from error
 
 
-def is_loss(error):
-    """Whether an error of TensorFlow says that another process is gone."""
-    return any(sign in str(error) for sign in SIGNS_OF_LOSS)
+def is_lost_worker(error: Exception) -> bool:
+    """Return whether an error says that another process is gone.
+
+    Only errors by which TensorFlow's collective operations report it count, with one of their own messages. Other
+    errors that mention a heartbeat or coordination do not.
+    """
+    import tensorflow as tf
+
+    kinds = (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.InternalError,
+        tf.errors.UnknownError,
+    )
+    reported_by_runtime = isinstance(error, kinds) or type(error) is RuntimeError
+    return reported_by_runtime and LOST_WORKER.search(str(error)) is not None
 
 
-def _mirrored():
+def _start_mirrored() -> Distribution:
     import tensorflow as tf
 
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if len(devices) < 2:
-        raise UsageError(
-            "train.strategy=mirrored: there is one device here, and it takes two GPUs or more; leave the setting away"
-        )
+        raise UsageError("train.strategy=mirrored: this machine has one device, and it needs two GPUs; remove the key")
     return Distribution(tf.distribute.MirroredStrategy([device.name for device in devices]))
 
 
-def _multiworker(addresses, worker):
+def _start_multi_worker(cluster: Cluster) -> Distribution:
+    addresses, worker = cluster
     if worker == 0:
-        logger.info(f"waiting until all {len(addresses)} workers are there")
-    described = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
-    os.environ["TF_CONFIG"] = json.dumps(described)
+        logger.info(f"waiting for all {len(addresses)} workers")
+    content = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
+    os.environ["TF_CONFIG"] = json.dumps(content)
     import_tensorflow(start_devices=False)
     import tensorflow as tf
 
@@ -162,7 +205,7 @@ def _multiworker(addresses, worker):
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
         raise UsageError(
-            f"train.strategy=multi_worker: {error}; it must be started in a new process, before TensorFlow is used"
+            f"train.strategy=multi_worker: {error}; it must start in a new process, before TensorFlow is used"
         ) from None
     except tf.errors.OpError as error:
         where = addresses[worker]
@@ -170,85 +213,19 @@ def _multiworker(addresses, worker):
     return Distribution(strategy, worker, len(addresses))
 
 
-def _cluster():
-    """(addresses of all workers, this one's number) from TF_CONFIG, or from SLURM where it has several tasks, or None.
-
-    A "chief" of TF_CONFIG is the first of the workers; an "evaluator" or "ps" is refused.
-    """
-    if os.environ.get("TF_CONFIG", "").strip():
-        return _of_tf_config(os.environ["TF_CONFIG"])
-    if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
-        return _of_slurm()
-    return None
-
-
-def _of_tf_config(text):
-    try:
-        described = json.loads(text)
-        cluster, task = described.get("cluster") or {}, described.get("task") or {}
-        if not cluster:
-            return None
-        addresses = [*cluster.get("chief", []), *cluster.get("worker", [])]
-        kind, index = task["type"], int(task["index"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"TF_CONFIG: can't be read ({error!r}); see docs/distributed.md for what it holds") from None
-    if kind not in ("chief", "worker") or set(cluster) - {"chief", "worker"}:
-        raise UsageError(f"TF_CONFIG: only chief and worker are used here, not {', '.join({kind, *cluster})}")
-    number = index + (len(cluster.get("chief", [])) if kind == "worker" else 0)
-    if not 0 <= number < len(addresses):
-        raise UsageError(f"TF_CONFIG: names {len(addresses)} workers, and this one is number {number}")
-    return addresses, number
-
-
-def _of_slurm():
-    """As SLURM's srun names them. TensorFlow's own resolver has no tasks where there are no GPUs.
-
-    The tasks of a node listen at ports that follow from the job's number, so that jobs may share a node.
-    """
-    try:
-        hosts = _hosts(os.environ["SLURM_STEP_NODELIST"])
-        counts = _counts(os.environ["SLURM_STEP_TASKS_PER_NODE"])
-        number, job = int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_JOB_ID"])
-        first = FIRST_PORT + job % JOBS * PORTS_OF_JOB
-        tasks = [(host, first + place) for host, count in zip(hosts, counts, strict=True) for place in range(count)]
-        here = os.environ.get("SLURMD_NODENAME", tasks[number][0])
-    except (KeyError, ValueError, IndexError, AttributeError) as error:
-        raise UsageError(f"SLURM's variables can't be read ({error!r}); start it by srun, or give TF_CONFIG") from None
-    if tasks[number][0] != here:
-        raise UsageError(
-            f"task {number} is on {here}, not on {tasks[number][0]}; give srun --distribution=block, which numbers the "
-            "tasks node by node"
-        )
-    return [f"{host}:{port}" for host, port in tasks], number
-
-
-def _hosts(text):
-    """ "n[01-03,7],m" -> ["n01", "n02", "n03", "n7", "m"]."""
-    hosts = []
-    for part in re.findall(r"[^,\[\]]+(?:\[[^\]]*\])?", text):
-        stem, listed = re.fullmatch(r"([^\[]+)(?:\[(.*)\])?", part).groups()
-        for span in listed.split(",") if listed else [""]:
-            first, _, last = span.partition("-")
-            numbers = range(int(first), int(last) + 1) if last else [first]
-            hosts += [f"{stem}{str(number).zfill(len(first))}" for number in numbers]
-    return hosts
-
-
-def _counts(text):
-    """ "2(x3),1" -> [2, 2, 2, 1]."""
-    parts = [re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part).groups() for part in text.split(",")]
-    return [int(count) for count, times in parts for _ in range(int(times or 1))]
-
-
-def _gpus():
+def _num_gpus() -> int:
     import tensorflow as tf
 
     return len(tf.config.list_physical_devices("GPU"))
 
 
-def _who(message, here):
-    """The other task that TensorFlow names, as "worker 1", or what it says. here: this worker's number, which the
-    message may name too, as the place of the operation that failed."""
-    found = [int(number) for number in re.findall(r"/job:worker/(?:replica:\d+/)?task:(\d+)", message)]
-    others = [number for number in found if number != here]
+def _name_lost_worker(message: str, here: int) -> str:
+    """Return the other worker that TensorFlow names, as "worker 1 stopped answering", or the start of its message.
+
+    Args:
+        message: TensorFlow's message.
+        here: the index of this worker, which the message may name too, as the place of the failed operation.
+    """
+    named = [int(number) for number in re.findall(r"/job:worker/(?:replica:\d+/)?task:(\d+)", message)]
+    others = [number for number in named if number != here]
     return f"worker {others[0]} stopped answering" if others else message.strip().splitlines()[0][:100]

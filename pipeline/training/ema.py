@@ -1,51 +1,58 @@
-"""The exponential moving average of a model's weights, batch norm statistics included."""
+"""The exponential moving average of the weights of a model, with the statistics of batch normalization."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 
 class MovingAverage:
-    """Shadow values that follow the weights: `shadow += (1 - decay) * (weight - shadow)` after each step.
+    """Averages that follow the weights: `average += (1 - decay) * (weight - average)` after each step.
 
-    The decay starts low, min(decay, (1 + t) / (10 + t)) at step t, so that the first weights are soon forgotten
-    (Tensorflow's ExponentialMovingAverage with num_updates does the same). model: `keras.Model`, already built.
+    The decay starts low, at min(decay, (1 + t) / (10 + t)) in step t, so the first weights are soon forgotten.
+    TensorFlow's `ExponentialMovingAverage` with `num_updates` does the same.
+
+    Args:
+        model: the model, already built.
+        decay: the decay after many steps, for example 0.99.
     """
 
-    def __init__(self, model, decay):
+    def __init__(self, model: keras.Model, decay: float) -> None:
         self._weights = [weight for weight in model.weights if weight.dtype.startswith("float")]
-        self._shadows = [keras.Variable(weight.numpy(), trainable=False, name="average") for weight in self._weights]
+        self._averages = [keras.Variable(weight.numpy(), trainable=False, name="average") for weight in self._weights]
         self._step = keras.Variable(0.0, trainable=False, name="average_step")
         self._decay = decay
-        self._moving = None
+        self._followed: list[int] = []
         self.follow(self._weights)
 
-    def follow(self, weights):
-        """Follow these weights alone from now on. The others must rest where their averages are."""
+    def follow(self, weights: Sequence[Any]) -> None:
+        """Follow only these weights from now on. The others must keep the value of their average."""
         wanted = {id(weight) for weight in weights}
-        rows = [row for row, weight in enumerate(self._weights) if id(weight) in wanted]
-        if rows != self._moving:
-            self._moving, self._update = rows, tf.function(self._update_all)
+        indices = [index for index, weight in enumerate(self._weights) if id(weight) in wanted]
+        if indices != self._followed:
+            self._followed, self._update = indices, tf.function(self._update_all)
 
-    def _update_all(self):
+    def _update_all(self) -> None:
         step = self._step.value
-        rate = 1.0 - tf.minimum(self._decay, (1.0 + step) / (10.0 + step))
-        for row in self._moving:
-            weight, shadow = self._weights[row], self._shadows[row]
-            shadow.assign_add(rate * (weight.value - shadow.value))
+        fraction = 1.0 - tf.minimum(self._decay, (1.0 + step) / (10.0 + step))
+        for index in self._followed:
+            weight, average = self._weights[index], self._averages[index]
+            average.assign_add(fraction * (weight.value - average.value))
         self._step.assign_add(1.0)
 
-    def update(self):
+    def update(self) -> None:
         """Follow the weights by one step."""
         self._update()
 
-    def swap(self):
-        """Exchange weights and averages; a second call exchanges them back."""
-        for weight, shadow in zip(self._weights, self._shadows, strict=True):
+    def swap(self) -> None:
+        """Exchange weights and averages. A second call exchanges them back."""
+        for weight, average in zip(self._weights, self._averages, strict=True):
             value = weight.numpy()
-            weight.assign(shadow.value)
-            shadow.assign(value)
+            weight.assign(average.value)
+            average.assign(value)
 
     @property
-    def variables(self):
-        """What a checkpoint must hold."""
-        return [self._step, *self._shadows]
+    def variables(self) -> list[Any]:
+        """The variables that a checkpoint must hold."""
+        return [self._step, *self._averages]

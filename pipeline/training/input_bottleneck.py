@@ -1,8 +1,10 @@
-"""When training waits for its data: what takes so long, found by timing a few files, and what helps against it."""
+"""When training waits for its data: which step of the input is slow, found by timing a few files, and its cure."""
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,95 +14,111 @@ from retinue.data.batches import no_autograph
 from retinue.data.dataset import Ragged
 from retinue.data.decoding.decode import decode_image, encoded_bytes
 from retinue.data.storage.file_names import frame_paths
+from retinue.tasks.task import Task
 
-LIMIT = 0.1  # share of an epoch; more is worth a warning
-SHORTEST = 2.0  # seconds; what is waited less in an epoch is nobody's trouble
-FILES = 16  # that are timed
-AMPLE = 2.0  # times the net's side; photos whose shorter side is longer are larger than any crop needs
+WARNING_FRACTION = 0.1  # of an epoch; waiting for longer is worth a warning
+WARNING_SECONDS = 2.0  # waiting for less in an epoch does not matter
+TIMED_FILES = 16
+AMPLE_SIZE = 2.0  # images whose shorter side exceeds the model's by this factor are larger than any crop needs
 
 
-def is_due(history, seconds):
-    """Whether a warning is due after the last epoch of `history`, rows of `metrics.csv`: once in a run.
+def is_due(history: Sequence[Mapping[str, Any]], seconds: float) -> bool:
+    """Return whether a warning is due after the last epoch: once per run.
 
-    seconds: that were waited in that epoch.
+    Args:
+        history: the rows of `metrics.csv`.
+        seconds: how long that epoch waited for data.
     """
-    *before, last = history
-    return last["waiting"] > LIMIT and seconds > SHORTEST and not any(row["waiting"] > LIMIT for row in before)
+    *before, last = (row["input_wait_fraction"] > WARNING_FRACTION for row in history)
+    return last and seconds > WARNING_SECONDS and not any(before)
 
 
-def warning(share, task, columns, input_size):
-    """The line that warns. share: of the epoch that was waited; task: `Task`; columns: of the training files, as for
-    `data.batches`; input_size: the net's side in pixels."""
+def warning(wait_fraction: float, task: Task, columns: Mapping[str, Any], input_size: int) -> str:
+    """Return the text of the warning.
+
+    Args:
+        wait_fraction: the fraction of the epoch that was spent waiting.
+        task: the task.
+        columns: the training files, as for `data.batches`.
+        input_size: the side of the model's input in pixels.
+    """
     files = columns["file"]
-    rows = np.unique(np.linspace(0, len(files) - 1, FILES).astype(int))
-    read, decode, change, sides = _times(task, columns, rows, input_size)
+    rows = np.unique(np.linspace(0, len(files) - 1, TIMED_FILES).astype(int))
+    read, decode, augment, shorter_side = _median_times(task, columns, rows, input_size)
     parts = [f"{read * 1e3:.1f} ms to read"]
     if not task.is_video:
-        parts.append(f"{decode * 1e3:.1f} to decode")
-    parts.append(f"{change * 1e3:.1f} to {'decode' if task.is_video else 'change'}")
-    cure = _cure(task, (read, decode, change), sides, input_size)
+        parts.append(f"{decode * 1e3:.1f} ms to decode")
+    parts.append(f"{augment * 1e3:.1f} ms to {'decode' if task.is_video else 'augment'}")
+    cure = _cure(task, (read, decode, augment), shorter_side, input_size)
     return (
-        f"warning: {share:.0%} of this epoch went to waiting for data. A file takes {', '.join(parts)}, on "
+        f"warning: {wait_fraction:.0%} of this epoch was spent waiting for data. A file takes {', '.join(parts)}, on "
         f"{usable_cores()} cores. What helps: {cure}"
     )
 
 
-def _times(task, columns, rows, input_size):
-    """Seconds a file takes to be read, decoded and changed (of a clip, all that is not reading is changing), and the
-    median of the shorter sides of the photos in pixels, 0 for clips."""
+def _median_times(
+    task: Task, columns: Mapping[str, Any], rows: np.ndarray, input_size: int
+) -> tuple[float, float, float, float]:
+    """Time a few files.
+
+    Returns:
+        The median seconds to read, decode and augment a file (for a clip, everything after reading counts as the
+        last), and the median of the shorter sides of the images in pixels, 0 for clips.
+    """
     example, seed = task.example(True, input_size), tf.zeros([2], tf.int32)
     signature = {name: _spec(column) for name, column in columns.items()}
-    spent, sides = [], []
+    times, sides = [], []
     with tf.device("CPU:0"):
-        whole = tf.function(no_autograph(lambda record: example(record, seed)), input_signature=[signature])
-        picture = tf.function(decode_image, input_signature=[tf.TensorSpec([], tf.string)])
-        for row in [rows[0], *rows]:  # the first twice: TensorFlow makes its graphs then
+        make_example = tf.function(no_autograph(lambda record: example(record, seed)), input_signature=[signature])
+        decode = tf.function(decode_image, input_signature=[tf.TensorSpec([], tf.string)])
+        for row in [rows[0], *rows]:  # the first file twice: TensorFlow builds its graphs then
             record = {name: _tensor(column[row]) for name, column in columns.items()}
-            marks = [time.perf_counter()]
-            content = _content(task, str(columns["file"][row]))
-            marks.append(time.perf_counter())
+            clock = [time.perf_counter()]
+            content = _file_content(task, str(columns["file"][row]))
+            clock.append(time.perf_counter())
             if not task.is_video:
-                sides.append(min(picture(tf.constant(content)).shape[:2]))
-            marks.append(time.perf_counter())
-            whole(record)
-            marks.append(time.perf_counter())
-            read, decode, all_of_it = np.diff(marks)
-            spent.append((read, decode, max(all_of_it - read - decode, 0.0)))
-    return *np.median(spent[1:], axis=0), float(np.median(sides or [0]))
+                sides.append(min(decode(tf.constant(content)).shape[:2]))
+            clock.append(time.perf_counter())
+            make_example(record)
+            clock.append(time.perf_counter())
+            reading, decoding, total = np.diff(clock)
+            times.append((reading, decoding, max(total - reading - decoding, 0.0)))
+    read, decoded, augmented = (float(seconds) for seconds in np.median(times[1:], axis=0))
+    return read, decoded, augmented, float(np.median(sides or [0]))
 
 
-def _content(task, file):
+def _file_content(task: Task, file: str) -> bytes:
     if not task.is_video:
         return encoded_bytes(file)
     names = frame_paths(file) if os.path.isdir(file) else [file]
     return b"".join(Path(name).read_bytes() for name in names)
 
 
-def _spec(column):
+def _spec(column: Any) -> tf.TensorSpec:
     if isinstance(column, Ragged):
         return tf.TensorSpec([None, *column.values.shape[1:]], column.values.dtype)
     return tf.TensorSpec(column.shape[1:], tf.string if column.dtype.kind in "OU" else column.dtype)
 
 
-def _tensor(value):
+def _tensor(value: Any) -> tf.Tensor:
     return tf.constant(os.fsencode(value) if isinstance(value, str) else value)
 
 
-def _cure(task, times, sides, input_size):
-    """What helps, in words; `times` as from `_times`."""
+def _cure(task: Task, times: tuple[float, float, float], shorter_side: float, input_size: int) -> str:
+    """Return what helps. `times` are the seconds to read, decode and augment a file."""
     config = task.config
-    longest = int(np.argmax(times))
-    if longest == 0:
+    slowest = int(np.argmax(times))
+    if slowest == 0:
         return "move the files to a faster disk"
     if task.is_video:
-        if "temporal" in task.streams and not config.video.flow_folder:
+        if "temporal" in getattr(task, "streams", ()) and not config.video.flow_folder:
             return "compute the flow once: `retinue flow CLIPS --out FLOW`, then --set video.flow_folder=FLOW"
-        return f"clips of about {config.video.frame_size[0]} pixels' height, or more cores"
-    if longest == 1 and sides > AMPLE * input_size:
+        return f"clips with a height of about {config.video.frame_size[0]} pixels, or more cores"
+    if slowest == 1 and shorter_side > AMPLE_SIZE * input_size:
         return (
-            f"smaller photos: their shorter side has {sides:.0f} pixels, of which {AMPLE * input_size:.0f} are ample "
-            f"for a net of {input_size}; then more cores"
+            f"smaller images: their shorter side has {shorter_side:.0f} pixels, and {AMPLE_SIZE * input_size:.0f} are "
+            f"ample for an input of {input_size} pixels; then more cores"
         )
-    if longest == 2 and config.augment.randaugment_num_ops:
-        return "fewer changes: --set augment.randaugment_num_ops=0 (or 1); then more cores"
-    return "more cores, or a larger net, which would wait less"
+    if slowest == 2 and config.augment.randaugment_num_ops:
+        return "less augmentation: --set augment.randaugment_num_ops=0 (or 1); then more cores"
+    return "more cores, or a larger model, which would wait less"

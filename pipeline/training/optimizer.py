@@ -1,91 +1,126 @@
-"""Optimizers whose step differs by variable, and the schedules of the learning rate.
+"""Optimizers with a learning rate multiplier and a weight decay for each variable.
 
-Scaling a gradient does nothing under Adam, which divides it out again; so the update is scaled, and the same setting
-means the same under SGD and AdamW.
+Scaling a gradient has no effect under Adam, which divides the scale out again. So the update is scaled, and the same
+setting means the same under SGD and AdamW.
 """
 
-import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import ops
 
+from retinue.configs.schema import Stage, TrainConfig
+from retinue.pipeline.training.learning_rate_schedule import make_schedule
+from retinue.tasks.model import TaskModel
 
-class _VariableRates:
-    """Mixed into a Keras optimizer: a factor on the learning rate, and a weight decay, for each variable.
 
-    The factors are given by functions of the variable, asked once in `build`; they hold no state, so a restored
-    optimizer needs nothing more than the same functions.
+class _PerVariableOptimizer:
+    """A mixin for a Keras optimizer: a learning rate multiplier and a weight decay for each variable.
 
-    On several replicas Keras clips each one's gradient before it adds them. Here they are added first, so that the norm
-    that is clipped is the whole batch's: clip_norm, or 0.
+    Functions of the variable give both; they are called once, in `build`. They hold no state, so a restored optimizer
+    needs nothing but the same functions.
+
+    On several replicas, Keras clips the gradient of each replica before it adds them. Here they are added first, so
+    the norm that is clipped is that of the whole batch.
+
+    Args:
+        lr_multiplier_of: function of a `keras.Variable` that returns its learning rate multiplier.
+        weight_decay_of: function of a `keras.Variable` that returns its weight decay.
+        clip_norm: the largest norm of the gradient of all variables; 0 is no limit.
     """
 
-    def __init__(self, *args, rate_of, decay_of, clip_norm=0.0, **kwargs):
+    # The Keras optimizer that this class is mixed into has these.
+    built: bool
+    iterations: Any
+    learning_rate: Any
+
+    def __init__(
+        self,
+        *args: Any,
+        lr_multiplier_of: Callable[[Any], float],
+        weight_decay_of: Callable[[Any], float],
+        clip_norm: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         several = tf.distribute.get_strategy().num_replicas_in_sync > 1
-        super().__init__(*args, global_clipnorm=(clip_norm or None) if not several else None, **kwargs)
-        self._rate_of, self._decay_of, self._clip_norm, self._several = rate_of, decay_of, clip_norm, several
-        self._rates, self._decays = [], []
+        global_clipnorm = None if several else clip_norm or None
+        super().__init__(*args, global_clipnorm=global_clipnorm, **kwargs)  # type: ignore[call-arg]  # a mixin
+        self._lr_multiplier_of, self._weight_decay_of = lr_multiplier_of, weight_decay_of
+        self._clip_norm, self._several_replicas = clip_norm, several
+        self._lr_multipliers: list[float] = []
+        self._weight_decays: list[float] = []
 
-    def build(self, variables):
+    def build(self, variables: Sequence[Any]) -> None:
+        """Create the slots of the optimizer, and ask for the multiplier and the weight decay of each variable."""
         if not self.built:
-            self._rates = [float(self._rate_of(variable)) for variable in variables]
-            self._decays = [float(self._decay_of(variable)) for variable in variables]
-        super().build(variables)
+            self._lr_multipliers = [float(self._lr_multiplier_of(variable)) for variable in variables]
+            self._weight_decays = [float(self._weight_decay_of(variable)) for variable in variables]
+        super().build(variables)  # type: ignore[misc]  # a mixin
 
-    def apply(self, grads, trainable_variables=None):
-        """As Keras's. On several replicas, grads are one replica's share of the sum."""
+    def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> Any:
+        """Update the variables, as Keras does. On several replicas, `grads` are one replica's summands."""
         context = tf.distribute.get_replica_context()
-        if not self._several or context is None:
-            return super().apply(grads, trainable_variables)
+        if not self._several_replicas or context is None:
+            return super().apply(grads, trainable_variables)  # type: ignore[misc]  # a mixin
         pairs = [
-            (grad, variable) for grad, variable in zip(grads, trainable_variables, strict=True) if grad is not None
+            (grad, variable)
+            for grad, variable in zip(grads, trainable_variables or (), strict=True)
+            if grad is not None
         ]
         grads = context.all_reduce(tf.distribute.ReduceOp.SUM, [grad for grad, _ in pairs])
         if self._clip_norm:
             grads, _ = tf.clip_by_global_norm(grads, self._clip_norm)
         context.merge_call(self._update_all, args=(grads, [variable.value for _, variable in pairs]))
         self.iterations.assign_add(1)
+        return None
 
-    def _update_all(self, strategy, grads, variables):
-        rate = self.learning_rate
+    def _update_all(self, strategy: tf.distribute.Strategy, grads: Sequence[Any], variables: Sequence[Any]) -> None:
+        learning_rate = self.learning_rate
         for grad, variable in zip(grads, variables, strict=True):
-            strategy.extended.update(variable, self._update_one, args=(grad, rate), group=False)
+            strategy.extended.update(variable, self._update_one, args=(grad, learning_rate), group=False)
 
-    def _update_one(self, variable, grad, rate):
-        self.update_step(grad, variable, rate)
+    def _update_one(self, variable: Any, grad: Any, learning_rate: Any) -> None:
+        self.update_step(grad, variable, learning_rate)
 
-    def update_step(self, gradient, variable, learning_rate):
-        # The index is how Keras's own optimizers find their slots in update_step, the method they are extended by.
-        index = self._get_variable_index(variable)
-        gradient, learning_rate = self._decayed(
-            gradient, variable, ops.cast(learning_rate, variable.dtype) * self._rates[index], self._decays[index]
-        )
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Update one variable. Keras' optimizers are extended by this method."""
+        # Keras' own optimizers find their slots by this index in `update_step`.
+        index = self._get_variable_index(variable)  # type: ignore[attr-defined]  # of Keras' optimizers
+        learning_rate = ops.cast(learning_rate, variable.dtype) * self._lr_multipliers[index]
+        gradient = self._decay(gradient, variable, learning_rate, self._weight_decays[index])
         self._step(gradient, variable, learning_rate, index)
 
-    def _step(self, gradient, variable, learning_rate, index):
-        super().update_step(gradient, variable, learning_rate)
+    def _decay(self, gradient: Any, variable: Any, learning_rate: Any, weight_decay: float) -> Any:
+        """Apply the weight decay, and return the gradient to use."""
+        raise NotImplementedError
+
+    def _step(self, gradient: Any, variable: Any, learning_rate: Any, index: int) -> None:
+        super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]  # a mixin
 
 
-class AdamW(_VariableRates, keras.optimizers.Adam):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), scaled by each variable's own rate."""
+class AdamW(_PerVariableOptimizer, keras.optimizers.Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), scaled by the learning rate of each variable."""
 
-    def _decayed(self, gradient, variable, learning_rate, decay):
-        if decay:
-            self.assign_sub(variable, variable * (learning_rate * decay))
-        return gradient, learning_rate
+    def _decay(self, gradient: Any, variable: Any, learning_rate: Any, weight_decay: float) -> Any:
+        if weight_decay:
+            self.assign_sub(variable, variable * (learning_rate * weight_decay))
+        return gradient
 
 
-class SGD(_VariableRates, keras.optimizers.SGD):
-    """SGD with momentum and the L2 penalty's gradient, as in Krizhevsky et al. 2012, section 5."""
+class SGD(_PerVariableOptimizer, keras.optimizers.SGD):
+    """SGD with momentum and an L2 penalty on the weights, as in Krizhevsky et al. 2012, section 5."""
 
-    def _decayed(self, gradient, variable, learning_rate, decay):
-        return (gradient + decay * variable if decay else gradient), learning_rate
+    def _decay(self, gradient: Any, variable: Any, learning_rate: Any, weight_decay: float) -> Any:
+        return gradient + weight_decay * variable if weight_decay else gradient
 
-    def _step(self, gradient, variable, learning_rate, index):
-        if self._several or not self.momentum:  # on several replicas, a variable and its slots are one a replica
-            return super()._step(gradient, variable, learning_rate, index)
-        tf.raw_ops.ResourceApplyKerasMomentum(  # reads and writes large weights once, Keras's update several times
+    def _step(self, gradient: Any, variable: Any, learning_rate: Any, index: int) -> None:
+        if self._several_replicas or not self.momentum:  # each replica has a copy of the variable and its slots
+            super()._step(gradient, variable, learning_rate, index)
+            return
+        # This operation reads and writes large weights once; Keras' update does so several times.
+        tf.raw_ops.ResourceApplyKerasMomentum(
             var=variable.handle,
             accum=self.momentums[index].value.handle,
             lr=learning_rate,
@@ -94,80 +129,38 @@ class SGD(_VariableRates, keras.optimizers.SGD):
         )
 
 
-def make_optimizer(train, stage, model, steps_per_epoch):
-    """The optimizer of one stage.
+def make_optimizer(
+    train: TrainConfig, stage: Stage, model: TaskModel, steps_per_epoch: int
+) -> keras.optimizers.Optimizer:
+    """Return the optimizer of one stage.
 
-    train: `TrainConfig`; stage: `Stage`; model: `TaskModel`; steps_per_epoch: int.
-    Backbone variables move by `stage.backbone_lr_multiplier` of the head's rate; only kernels decay. A model that
-    learns in
-    float16 gets one that multiplies the loss by a factor as large as its gradients bear, and leaves a step out where
-    they are not finite (Micikevicius et al. 2018, section 3.2).
+    Variables of the backbone use `stage.backbone_lr_multiplier` times the learning rate of the head. Only kernels
+    decay. A model that is trained in float16 gets an optimizer that multiplies the loss by a factor as large as the
+    gradients allow, and skips a step whose gradients are not finite (Micikevicius et al. 2018, section 3.2).
+
+    Args:
+        train: the section `train` of the configuration.
+        stage: the stage that is trained.
+        model: the model that is trained; its `precision` is read.
+        steps_per_epoch: the number of steps in an epoch.
     """
 
-    def rate_of(variable):
+    def lr_multiplier_of(variable: Any) -> float:
         return stage.backbone_lr_multiplier if model.is_backbone(variable) else 1.0
 
-    def decay_of(variable):
+    def weight_decay_of(variable: Any) -> float:
         return train.weight_decay if is_kernel(variable) else 0.0
 
-    settings = {
+    settings: dict[str, Any] = {
         "learning_rate": make_schedule(train, stage, steps_per_epoch),
-        "rate_of": rate_of,
-        "decay_of": decay_of,
+        "lr_multiplier_of": lr_multiplier_of,
+        "weight_decay_of": weight_decay_of,
         "clip_norm": train.clip_norm,
     }
     optimizer = AdamW(**settings) if train.optimizer == "adamw" else SGD(momentum=train.momentum, **settings)
     return keras.optimizers.LossScaleOptimizer(optimizer) if model.precision == "mixed_float16" else optimizer
 
 
-def is_kernel(variable):
-    """Whether weight decay applies: weights of convolutions and dense layers, never biases or normalisation."""
+def is_kernel(variable: Any) -> bool:
+    """Return whether weight decay applies to a variable: to kernels, never to biases and normalization."""
     return len(variable.shape) > 1
-
-
-class StageSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """The learning rate of a stage: a linear rise to the peak, then constant, cosine to `final_learning_rate`, or
-    steps.
-
-    rate: the peak; steps: length of the stage; warmup: steps of the rise; kind: "cosine", "steps" or "constant";
-    boundaries: shares of the stage after which the rate is multiplied by `factor` (kind "steps").
-    """
-
-    def __init__(self, rate, steps, warmup, kind, boundaries, factor, final_learning_rate=0.0):
-        super().__init__()
-        self.rate, self.steps, self.warmup, self.kind = rate, steps, warmup, kind
-        self.boundaries, self.factor, self.final_learning_rate = boundaries, factor, final_learning_rate
-
-    def __call__(self, step):
-        step = ops.cast(step, "float32")
-        rise = ops.minimum((step + 1.0) / max(self.warmup, 1.0), 1.0) if self.warmup else 1.0
-        if self.kind == "cosine":
-            done = ops.clip((step - self.warmup) / max(self.steps - self.warmup, 1.0), 0.0, 1.0)
-            last = self.final_learning_rate / self.rate
-            fall = last + (1.0 - last) * 0.5 * (1.0 + ops.cos(math.pi * done))
-        elif self.kind == "steps":
-            fall = 1.0
-            for boundary in self.boundaries:
-                fall = fall * ops.where(step >= boundary * self.steps, self.factor, 1.0)
-        else:
-            fall = 1.0
-        return self.rate * rise * fall
-
-    def get_config(self):
-        names = ("rate", "steps", "warmup", "kind", "boundaries", "factor", "final_learning_rate")
-        return {name: getattr(self, name) for name in names}
-
-
-def make_schedule(train, stage, steps_per_epoch):
-    """The `StageSchedule` that the configuration describes."""
-    steps = stage.epochs * steps_per_epoch
-    warmup = min(train.warmup_epochs * steps_per_epoch, steps / 2)
-    return StageSchedule(
-        stage.learning_rate,
-        steps,
-        warmup,
-        train.schedule,
-        train.lr_milestones,
-        train.lr_gamma,
-        stage.final_learning_rate,
-    )

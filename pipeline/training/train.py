@@ -5,14 +5,19 @@ import logging
 import os
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from retinue import backbones, tasks
 from retinue.configs import logs
 from retinue.configs.errors import PreemptedError, RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.configs.quiet import import_tensorflow
+from retinue.configs.schema import Config
+from retinue.data.checking.check_report import Report
 from retinue.data.checking.summary import log_problems, problem_lines
+from retinue.data.dataset import Dataset
 from retinue.data.finding import BAD
 from retinue.pipeline.evaluation import bf16_proof
 from retinue.pipeline.evaluation.evaluate import score_lines
@@ -21,89 +26,121 @@ from retinue.pipeline.runs.progress import Progress
 from retinue.pipeline.runs.run import Run, device, next_folder, now, open_model, refuse_existing
 from retinue.pipeline.runs.split_file import SPLIT_FILE, split_csv
 from retinue.pipeline.training import distribute
-from retinue.pipeline.training.step_settings import refuse_step, step_lines
+from retinue.pipeline.training.distribute import Distribution
+from retinue.pipeline.training.training_step import describe_step, refuse_impossible_step
+
+if TYPE_CHECKING:
+    from retinue.pipeline.training.trainer import Trainer
+    from retinue.tasks.model import TaskModel
+    from retinue.tasks.scores import Scores
+    from retinue.tasks.task import Task
 
 logger = logging.getLogger(__name__)
 
+TrainResult = tuple["Run | None", "Scores | None"]
 
-def train(source, config=None, out=None, *, resume=False, command=""):
-    """Fine-tune a model on `source` and leave everything in the run folder `out`.
 
-    source: folder, CSV file or tfds:NAME. config: `Config`, by default the default one. out: the run folder, by
-    default the next free one under runs/. resume: go on with the run in `out`, by its own configuration; `config` must
-    then be None. command: kept in `run.json`.
-    Returns (`Run`, `Scores`, or None when no files were held out); in workers other than the chief two Nones.
-    Raises RetinueError or UsageError; when it could not start, no folder is left. PreemptedError, a RetinueError, says
-    that what is saved goes on with `resume`.
+def train(
+    source: str | os.PathLike[str],
+    config: Config | None = None,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    resume: bool = False,
+    command: str = "",
+) -> TrainResult:
+    """Fine-tune a model and write everything into a run folder.
+
+    Args:
+        source: the data: a folder, a file, or tfds:NAME.
+        config: the configuration; by default the default one. It must be None if `resume` is true.
+        out: the run folder; by default the next free one in runs/.
+        resume: whether to resume the run in `out` with its own configuration.
+        command: what the user typed, which `run.json` records.
+
+    Returns:
+        The run, and its scores (None without validation and test data). In workers other than the chief, two Nones.
+
+    Raises:
+        UsageError: the arguments or the data do not fit. No folder is left if the run could not start.
+        PreemptedError: SIGTERM or the loss of another worker ended the run. It can be resumed.
+        RetinueError: the run failed for another reason.
     """
-    began = time.perf_counter()
+    started_at = time.perf_counter()
+    run = None
     if resume:
         run, config = _open_for_resume(out, config)
     else:
         config = config or load_config()
-        backbones.find(config.model.backbone)  # a wrong name is told before anything is done
+        backbones.find(config.model.backbone)  # a wrong name is reported before anything is done
         if out is not None:
-            refuse_existing(out)  # and this before others are waited for, without whom no folder is made
+            refuse_existing(out)  # before the other workers are awaited
     distribution = None
-    if distribute.are_several(config.train.strategy):
+    if distribute.has_several_workers(config.train.strategy):
         distribution = distribute.start(config.train.strategy)  # before TensorFlow has run anything
     is_chief = distribution is None or distribution.is_chief
     with contextlib.nullcontext() if is_chief else logs.errors_only():
-        return _train(source, config, out, run if resume else None, command, distribution, began)
+        return _train(source, config, out, run, command, distribution, started_at)
 
 
-def _train(source, config, out, run, command, distribution, began):
-    """The same once it is known with whom. run: the `Run` to go on with, or None."""
+def _train(
+    source: str | os.PathLike[str],
+    config: Config,
+    out: str | os.PathLike[str] | None,
+    run: Run | None,
+    command: str,
+    distribution: Distribution | None,
+    started_at: float,
+) -> TrainResult:
+    """Train once the workers are known. `run` is the run to resume, or None."""
     resume = run is not None
     dataset, report = prepare(source, config)
     log_problems(report)
-    if resume:
-        _same_data(run, dataset)
-    if config.train.batch_size == "auto":  # what is tried in other processes needs room on a GPU
+    if run is not None:
+        _check_same_data(run, dataset)
+    if config.train.batch_size == "auto":  # the trials in other processes need memory on the GPU
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    import_tensorflow()  # only now, after the data has been found fit
+    import_tensorflow()  # only now, after the data has been checked
     distribution = distribution or distribute.start(config.train.strategy)
     if config.train.batch_size == "auto":
         config = _with_batch_size(config, dataset, distribution)
     with distribution.scope():
         task, model = _build(config, dataset)
     task.prepare_dataset(dataset)
-    refuse_step(config.train, distribution, len(dataset.split("train")))  # before there is a folder
-    if not resume:
+    refuse_impossible_step(config.train, distribution, len(dataset.split("train")))  # before there is a folder
+    if run is None:
         folder = Path(out) if out else next_folder("runs", config.task)
-        files = {SPLIT_FILE: split_csv(task, dataset)}
-        described = _describe(source, dataset, report)
+        run = Run(folder)
         if distribution.is_chief:
-            run = Run.create(folder, task, command, files, dataset.class_ids, data=described)
-        else:
-            run = Run(folder)
+            files = {SPLIT_FILE: split_csv(task, dataset)}
+            data = _describe_data(source, dataset, report)
+            run = Run.create(folder, task, command, files, dataset.class_ids, data=data)
     logger.info(_first_line(run, config, dataset))
     try:
-        with distribute.losses_told(distribution):
+        with distribute.report_lost_worker(distribution):
             scores = _fit(run, task, model, dataset, report, resume, distribution)
     except (KeyboardInterrupt, PreemptedError) as error:
         if distribution.is_chief:
-            run.add_time(time.perf_counter() - began, status="interrupted")
+            run.add_time(time.perf_counter() - started_at, status="interrupted")
         cure = "start all workers again with --resume"
         if distribution.workers == 1:
-            source, folder = shlex.quote(str(source)), shlex.quote(str(run.folder))
-            cure = f"go on with: retinue train {source} --out {folder} --resume"
+            cure = "resume with: " + shlex.join(["retinue", "train", str(source), "--out", str(run.folder), "--resume"])
         if isinstance(error, PreemptedError):
             raise PreemptedError(f"{error}; {cure}") from error
         logger.warning(f"interrupted; {cure}")
         raise
     except Exception as error:
         if distribution.is_chief:
-            run.add_time(time.perf_counter() - began, status="failed", error=str(error))
+            run.add_time(time.perf_counter() - started_at, status="failed", error=str(error))
         raise
-    if distribution.is_chief:
-        run.add_time(time.perf_counter() - began, status="done", ended=now(), error=None)
-        _log_result(run, task, scores)
-    return (run, scores) if distribution.is_chief else (None, None)
+    if not distribution.is_chief:
+        return None, None
+    run.add_time(time.perf_counter() - started_at, status="done", ended=now(), error=None)
+    _log_result(run, task, scores)
+    return run, scores
 
 
-def _build(config, dataset):
-    """The task and its model, with the random state of the run."""
+def _build(config: Config, dataset: Dataset) -> "tuple[Task, TaskModel]":
+    """Return the task and its model, with the random state of the run."""
     import keras
 
     keras.utils.set_random_seed(config.seed)
@@ -111,118 +148,139 @@ def _build(config, dataset):
     return task, task.build(class_counts=task.class_counts(dataset.split("train")))
 
 
-def _with_batch_size(config, dataset, distribution):
-    """The configuration with a number in the place of "auto", which the run then keeps."""
+def _with_batch_size(config: Config, dataset: Dataset, distribution: Distribution) -> Config:
+    """Return the configuration with the largest possible batch size in place of "auto"."""
     from retinue.pipeline.training.batch_size_search import find_batch_size, refuse_auto
 
     refuse_auto(distribution)
     task = tasks.create(config, dataset.classes, dataset.multi_label)
-    size = find_batch_size(config, task, dataset.split("train"))
-    return config.model_copy(update={"train": config.train.model_copy(update={"batch_size": size})})
+    batch_size = find_batch_size(config, task, dataset.split("train"))
+    return config.model_copy(update={"train": config.train.model_copy(update={"batch_size": batch_size})})
 
 
-def _fit(run, task, model, dataset, report, resume, distribution):
-    """The `Scores`, or None without files held out, and of workers other than the chief."""
+def _fit(
+    run: Run,
+    task: "Task",
+    model: "TaskModel",
+    dataset: Dataset,
+    report: Report,
+    resume: bool,
+    distribution: Distribution,
+) -> "Scores | None":
+    """Return the scores; None without validation and test data, and in workers other than the chief."""
     from retinue.pipeline.evaluation.evaluate import Evaluation, predictions
     from retinue.pipeline.explaining.training_maps import maps_callback
     from retinue.pipeline.training.trainer import Trainer
 
-    held_out = dataset.split("val")
-    looks = len(held_out) and distribution.is_chief
-    validate = Evaluation(task, model, held_out) if looks else None
-    callbacks = maps_callback(task, held_out, run.folder / "tensorboard") if looks else []
-    config = task.config
-    learning, held_back = task.split_calibration(dataset.split("train"))
-    progress = Progress("clips" if task.is_video else "images", bar=distribution.is_chief)
-    trainer = Trainer(run, task, model, learning, validate, progress, callbacks, distribution)
-    for line in [*distribution.lines(trainer.batch_size), *step_lines(config.train, trainer.batch_size)]:
+    config, is_chief = task.config, distribution.is_chief
+    validation = dataset.split("val")
+    validates = len(validation) > 0 and is_chief
+    evaluation = Evaluation(task, model, validation) if validates else None
+    callbacks = maps_callback(task, validation, run.folder / "tensorboard") if validates else []
+    train_data, calibration = task.split_calibration(dataset.split("train"))
+    progress = Progress("clips" if task.is_video else "images", show_bar=is_chief)
+    trainer = Trainer(run, task, model, train_data, evaluation, progress, callbacks, distribution)
+    for line in [*distribution.describe(trainer.batch_size), *describe_step(config.train, trainer.batch_size)]:
         logger.info(line)
     if resume and not trainer.can_resume:
-        logger.info("nothing was saved yet: starting from the beginning")
+        logger.info("there is no checkpoint yet: starting from the beginning")
         resume = False
-    if not distribution.is_chief:
+    if not is_chief:
         trainer.run_all(resume)
         return None
     report.write(run.folder / "check")
     run.update(status="running")
-    _write_batch_pictures(run, trainer, task, held_out)
+    _write_batch_images(run, trainer, task, validation)
     history = trainer.run_all(resume)
-    run.update(waiting=_share_waiting(history))
+    run.update(input_wait_fraction=_input_wait_fraction(history))
     model.load_weights(run.folder / "best.weights.h5")
-    if len(held_back):
-        batches = predictions(task, Evaluation(task, model, held_back).run, task.input_columns(held_back))
-        said = [prediction for batch in batches for prediction in batch]
-        logger.info(task.calibrate(model, said, held_back))
+    if len(calibration):
+        batches = predictions(task, Evaluation(task, model, calibration).run, task.input_columns(calibration))
+        outputs = [prediction for batch in batches for prediction in batch]
+        logger.info(task.calibrate(model, outputs, calibration))
         trainer.save_best()
-    scored = dataset.split("test") if (dataset.splits == "test").any() else held_out
+    scored = dataset.split("test") if (dataset.splits == "test").any() else validation
     scores = Evaluation(task, model, scored)(interval=True) if len(scored) else None
     if scores is not None:
         run.update(proven=bf16_proof.prove(run, task, model, scored, scores))
-    _report(run, task, model, dataset, scored, scores, history, report)
+    _write_report(run, task, model, dataset, scored, scores, history, report)
     return scores
 
 
-def _write_batch_pictures(run, trainer, task, held_out):
-    """`batch_train.jpg` and `batch_val.jpg`: what the net sees."""
+def _write_batch_images(run: Run, trainer: "Trainer", task: "Task", validation: Dataset) -> None:
+    """Write `batch_train.jpg` and `batch_val.jpg`: what the model sees."""
     from retinue.pipeline.reports.batch_images import write_batch_pictures
 
     batches = {"batch_train.jpg": trainer.first_batch(training=True)}
-    if len(held_out):
-        batches["batch_val.jpg"] = trainer.first_batch(training=False, dataset=held_out)
+    if len(validation):
+        batches["batch_val.jpg"] = trainer.first_batch(training=False, dataset=validation)
     for name, batch in batches.items():
         write_batch_pictures(run.folder / name, *task.visualize_batch(*batch))
 
 
-def _open_for_resume(out, config):
+def _open_for_resume(out: str | os.PathLike[str] | None, config: Config | None) -> tuple[Run, Config]:
     if config is not None:
-        raise UsageError("a resumed run goes on with its own configuration: leave out recipe, options and settings")
+        raise UsageError("a resumed run keeps its own configuration; omit the recipe, options and settings")
     if out is None:
-        raise UsageError("--resume needs --out, the run folder to go on with")
+        raise UsageError("--resume needs --out, the run folder to resume")
     model = open_model(out)
     if model.kind != "run":
         raise UsageError(f"{out}: is an export, not a run; only a run can be resumed")
     return Run(out), model.config
 
 
-def _same_data(run, dataset):
+def _check_same_data(run: Run, dataset: Dataset) -> None:
     before = run.info.get("data", {}).get("fingerprint")
     if before != dataset.fingerprint:
         raise RetinueError(
-            f"{run.folder}: the data has changed since this run began (files are gone, new, or others; its split.csv "
-            "lists what there was). Put it back and go on with --resume, or start a new run with another --out"
+            f"{run.folder}: the data has changed since this run began (files were removed, added or changed; its "
+            "split.csv lists the earlier ones). Restore the data and continue with --resume, or start a new run with "
+            "another --out"
         )
 
 
-def _describe(source, dataset, report):
+def _describe_data(source: str | os.PathLike[str], dataset: Dataset, report: Report) -> dict[str, Any]:
     return {
         "source": str(source),
         "format": dataset.format,
         "files": len(dataset),
-        "left_out": sum(finding.severity == BAD for finding in report.findings),
+        "invalid_files": sum(finding.severity == BAD for finding in report.findings),
         "classes": len(dataset.classes),
-        "splits": {name: int((dataset.splits == name).sum()) for name in ("train", "val", "test")},
+        "splits": _split_counts(dataset),
         "fingerprint": dataset.fingerprint,
     }
 
 
-def _first_line(run, config, dataset):
-    uses = {"train": "to learn from", "val": "to choose the best epoch by", "test": "to test on"}
-    counts = {name: int((dataset.splits == name).sum()) for name in uses}
-    counted = ", ".join(f"{count:,} files {uses[name]}" for name, count in counts.items() if count)
+def _split_counts(dataset: Dataset) -> dict[str, int]:
+    return {name: int((dataset.splits == name).sum()) for name in ("train", "val", "test")}
+
+
+def _first_line(run: Run, config: Config, dataset: Dataset) -> str:
+    uses = {"train": "training", "val": "validation", "test": "test"}
+    counts = ", ".join(f"{count:,} {uses[name]} files" for name, count in _split_counts(dataset).items() if count)
     weights = "random" if config.model.weights == "none" else config.model.weights
     return (
-        f"{config.task}: {config.model.backbone} with {weights} weights, {len(dataset.classes)} classes, {counted}; "
+        f"{config.task}: {config.model.backbone} with {weights} weights, {len(dataset.classes)} classes, {counts}; "
         f"seed {config.seed}; folder {run.folder}"
     )
 
 
-def _share_waiting(history):
-    """Share of the time of all epochs that went to waiting for data."""
+def _input_wait_fraction(history: Sequence[dict[str, Any]]) -> float | None:
+    """Return the fraction of the time of all epochs that was spent waiting for data."""
     seconds = sum(row["seconds"] for row in history)
-    return round(sum(row["waiting"] * row["seconds"] for row in history) / seconds, 4) if seconds else None
+    return round(sum(row["input_wait_fraction"] * row["seconds"] for row in history) / seconds, 4) if seconds else None
 
 
-def _report(run, task, model, dataset, scored, scores, history, report):
+def _write_report(
+    run: Run,
+    task: "Task",
+    model: "TaskModel",
+    dataset: Dataset,
+    scored: Dataset,
+    scores: "Scores | None",
+    history: Sequence[dict[str, Any]],
+    report: Report,
+) -> None:
     from retinue.pipeline.evaluation.evaluate import worst_pictures
     from retinue.pipeline.explaining.training_maps import with_places
     from retinue.pipeline.reports.report import MOST_WORST, write_report
@@ -238,7 +296,7 @@ def _report(run, task, model, dataset, scored, scores, history, report):
         "seconds": sum(row["seconds"] for row in history),
     }
     worst = worst_pictures(task, model, scored, scores.worst[:MOST_WORST]) if scores else []
-    pictures = {"training": run.folder / "batch_train.jpg", "validation": run.folder / "batch_val.jpg"}
+    images = {"training": run.folder / "batch_train.jpg", "validation": run.folder / "batch_val.jpg"}
     write_report(
         run.folder,
         title=f"{Path(info['data']['source']).name}: {config.task}",
@@ -249,19 +307,18 @@ def _report(run, task, model, dataset, scored, scores, history, report):
         scores=scores,
         worst_images=with_places(task, model, worst),
         check_summary=problem_lines(report),
-        batch_pictures={name: path for name, path in pictures.items() if path.exists()},
+        batch_pictures={name: path for name, path in images.items() if path.exists()},
     )
 
 
-def _log_result(run, task, scores):
-    """The last lines: the score with its interval, the worst classes, and what to run next."""
+def _log_result(run: Run, task: "Task", scores: "Scores | None") -> None:
+    """Log the score with its interval, the worst classes, and the next commands."""
     folder = shlex.quote(str(run.folder))
     if scores is None:
-        logger.warning("no files were held out, so there is no score (--set data.val_fraction=0.2 holds a fifth back)")
+        logger.warning("there is no validation data, so there is no score (--set data.val_fraction=0.2 sets it aside)")
     else:
         for line in score_lines(scores):
             logger.info(line)
     logger.info(f"report:  {run.folder / 'report.html'}")
-    yours = "YOUR_CLIPS" if task.is_video else "YOUR_PHOTOS"
-    logger.info(f"next:    retinue predict {folder} {yours}/ --out results")
+    logger.info(f"next:    retinue predict {folder} {'YOUR_CLIPS' if task.is_video else 'YOUR_IMAGES'}/ --out results")
     logger.info(f"         retinue export {folder} --out exported")

@@ -1,135 +1,186 @@
-"""Training through the stages with Keras's `fit`, such that a killed job goes on as if nothing had happened.
+"""Training through the stages with Keras' `fit`. A job that was killed can be resumed with bit-identical results.
 
-The data of a step, and everything random in it, follow from (seed, epoch, step); the rest is in the checkpoint.
+The data of a step, and everything random in it, follow from (seed, epoch, step). Everything else is in the checkpoint.
 """
 
 import logging
-import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from retinue.backbones.dropout import Dropout
 from retinue.configs.errors import PreemptedError, RetinueError
+from retinue.configs.schema import Stage
 from retinue.data import batches, record_order
+from retinue.data.dataset import Dataset
 from retinue.data.storage.atomic_files import atomic_path, remove_leftovers
+from retinue.pipeline.evaluation.evaluate import Evaluation
+from retinue.pipeline.runs.progress import Progress
+from retinue.pipeline.runs.run import Run
 from retinue.pipeline.runtimes.tensorflow_runtime import is_out_of_memory
 from retinue.pipeline.training import checkpoint
-from retinue.pipeline.training.distribute import Distribution, is_loss
+from retinue.pipeline.training.distribute import Distribution, is_lost_worker
 from retinue.pipeline.training.ema import MovingAverage
 from retinue.pipeline.training.features import StageFeatures, find_feature_models
 from retinue.pipeline.training.freeze import apply_stage
+from retinue.pipeline.training.learning_rate_schedule import scale_learning_rates
 from retinue.pipeline.training.optimizer import make_optimizer
-from retinue.pipeline.training.step_settings import out_of_memory, refuse_step, scaled_stage
+from retinue.pipeline.training.stop_signals import stop_on_signals
 from retinue.pipeline.training.trainer_callback import TrainerCallback
+from retinue.pipeline.training.training_step import out_of_memory_error, refuse_impossible_step
+from retinue.tasks.feature_models import FeatureModels
+from retinue.tasks.model import TaskModel
+from retinue.tasks.scores import Scores
+from retinue.tasks.task import Task
 
 logger = logging.getLogger(__name__)
 
-READ_AHEAD = 32  # batches that tf.data may have begun beyond the present step
+READ_AHEAD = 32  # how many batches tf.data may have begun beyond the current step
 
 
 class Trainer:
     """A training job.
 
-    run: `Run`; task: `Task`; model: `TaskModel`, built; train: `Dataset` to learn from; progress: `Progress`;
-    validate: `Evaluation` of the model, or None without validation data. callbacks: more of Keras's callbacks; they may
-    look, and change nothing. distribution: `Distribution`, by default one device. Of several workers the chief alone
-    writes, scores and looks; the others wait for it at the end of every epoch.
+    Of several workers, only the chief writes and scores; the others wait for it at the end of every epoch.
 
-    A stage that trains the head alone learns from features (features.py) where it can: `learner` is then the head as a
-    model of its own, on the net's layers, and what is written is written every few seconds, since an epoch takes less.
+    A stage that trains only the head uses cached features (features.py) where it can. Then `trained_model` is the head
+    as a model of its own, on the layers of the whole model, and files are written every few seconds, since an epoch
+    takes less.
+
+    Args:
+        run: the run folder.
+        task: the task.
+        model: the model, built.
+        train: the training data.
+        evaluation: the scoring of the model on the validation data, or None without validation data.
+        progress: the progress on the screen.
+        callbacks: more Keras callbacks, which must not change anything.
+        distribution: how steps are distributed; by default on one device.
+
+    Attributes:
+        trained_model: the model that `fit` is called on: the whole model or its head.
+        stages: the names and settings of the stages, with the learning rates that are used.
+        state: what a checkpoint holds beside the variables; epoch and step count over all stages.
+        interrupted: why the job was asked to stop, or None.
     """
 
-    def __init__(self, run, task, model, train, validate, progress, callbacks=(), distribution=None):
+    def __init__(
+        self,
+        run: Run,
+        task: Task,
+        model: TaskModel,
+        train: Dataset,
+        evaluation: Evaluation | None,
+        progress: Progress,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        distribution: Distribution | None = None,
+    ) -> None:
         self.distribution = distribution or Distribution()
         self.run, self.task, self.model, self.progress = run, task, model, progress
         self.config, self.settings = task.config, task.config.train
-        self.validate, self.callbacks = validate, list(callbacks)
-        self.learner = model  # what `fit` is called on: the net, or its head
-        self.train, self.feature_models, self.features = train, None, None
-        self.columns, self.count = task.columns(train), len(train)
-        self.files = train.files
+        self.evaluation, self.callbacks = evaluation, list(callbacks)
+        self.trained_model = model
+        self.train, self.files, self.num_files = train, train.files, len(train)
+        self.columns, self.labels = task.columns(train), train.columns.get("label")
+        self.feature_models: FeatureModels | None = None
+        self.features: StageFeatures | None = None
         self.order = "balanced" if self.settings.class_balance == "sampler" else "shuffle"
-        self.labels = train.columns.get("label")
-        self.batch_size = min(self.settings.batch_size, self.count)
-        self.steps_per_epoch = record_order.steps_per_epoch(self.count, self.batch_size)
+        self.batch_size = min(int(self.settings.batch_size), self.num_files)
+        self.steps_per_epoch = record_order.steps_per_epoch(self.num_files, self.batch_size)
         self.average = MovingAverage(model, self.settings.ema_decay) if self.settings.ema_decay else None
-        refuse_step(self.settings, self.distribution, self.count)  # what can't be is told before anything is done
-        self.checkpoints = run.folder / "last"
-        self.stages = [
-            (name, scaled_stage(stage, self.settings, self.batch_size)) for name, stage in self.settings.stages.items()
+        # What is impossible is reported before anything is done.
+        refuse_impossible_step(self.settings, self.distribution, self.num_files)
+        self.checkpoint_folder: Path = run.folder / "last"
+        self.stages: list[tuple[str, Stage]] = [
+            (name, scale_learning_rates(stage, self.settings, self.batch_size))
+            for name, stage in self.settings.stages.items()
         ]
-        # What a checkpoint keeps beside the variables. epoch and step count over all stages.
-        self.state = {
+        self.state: dict[str, Any] = {
             "stage": 0,
             "epoch": 0,
             "step": 0,
             "stage_first_epoch": 0,
             "stage_ended": False,
             "best": None,
-            "stale": 0,
+            "epochs_without_improvement": 0,
             "history": [],
             "seconds": 0.0,
         }
-        self.interrupted, self.noted_best = None, None
+        self.interrupted: str | None = None
+        self._unwritten_best: list[np.ndarray] | None = None
 
-    def run_all(self, resume=False):
-        """Train all stages that are left. Returns the history, the rows of `metrics.csv`."""
+    def run_all(self, resume: bool = False) -> list[dict[str, Any]]:
+        """Train all stages that are left.
+
+        Args:
+            resume: whether to continue from the newest checkpoint.
+
+        Returns:
+            The history: the rows of `metrics.csv`.
+
+        Raises:
+            PreemptedError: SIGTERM, or another worker, ended the job. Everything is saved.
+            KeyboardInterrupt: Ctrl-C ended the job. Everything is saved unless it was pressed twice.
+            RetinueError: a file is damaged, the loss is not finite, or the memory or the disk is full.
+        """
         path = self._find_checkpoint() if resume else None
-        with _signals_noted(self):
+        with stop_on_signals(self.stop_soon):
             try:
                 while self.state["stage"] < len(self.stages):
                     self._prepare_stage()
                     if path:
-                        checkpoint.restore(path, self._groups())
+                        checkpoint.restore(path, self._variable_groups())
                         path = None
                     self._run_stage()
             except KeyboardInterrupt:
                 asked_elsewhere = self.interrupted is None and self.distribution.workers > 1
                 if self.interrupted != "SIGTERM" and not asked_elsewhere:
                     raise
-                raise PreemptedError("stopped by SIGTERM; everything is saved") from None
+                raise PreemptedError("SIGTERM ended the training; everything is saved") from None
             finally:
                 self.progress.stop()
         return self.state["history"]
 
     @property
-    def can_resume(self):
-        """Whether anything was saved."""
-        return bool(checkpoint.listed(self.checkpoints))
+    def can_resume(self) -> bool:
+        """Whether there is a checkpoint."""
+        return bool(checkpoint.list_checkpoints(self.checkpoint_folder))
 
     @property
-    def _sees_padding(self):
-        """Whether padding changes what is learned, since statistics of batch norms are also of it."""
+    def must_stop(self) -> bool:
+        """Whether this step is the last one, because this process or another one was asked to stop."""
+        if self.distribution.workers == 1:
+            return self.interrupted is not None
+        return self.trained_model.stop_confirmed
+
+    @property
+    def stage_name(self) -> str:
+        """The name of the current stage."""
+        return self.stages[self.state["stage"]][0]
+
+    @property
+    def skipped_steps(self) -> int:
+        """How many steps of this stage were skipped so far, because their gradients were not finite in float16."""
+        first_step = self.state["stage_first_epoch"] * self.steps_per_epoch
+        return self.state["step"] - first_step - int(self.trained_model.optimizer.iterations.numpy())
+
+    @property
+    def _padding_matters(self) -> bool:
+        """Whether padding changes the training: it enters the statistics of batch norms."""
         norms = (layer for layer in self.model.layers if isinstance(layer, keras.layers.BatchNormalization))
         return self.task.padding(training=True) is not None and any(layer.trainable for layer in norms)
 
-    @property
-    def must_stop(self):
-        """Whether this step is the last one because this process or another was asked to stop."""
-        return self.interrupted if self.distribution.workers == 1 else self.learner.stop_confirmed
-
-    def _find_checkpoint(self):
-        chief = self.distribution.is_chief
-        if chief:
-            remove_leftovers(self.run.folder)
-            remove_leftovers(self.checkpoints)
-        path, self.state = checkpoint.newest(self.checkpoints, tidy=chief)
-        step, workers = self.state["step"], self.distribution.workers
-        if self.distribution.total(float(step)) != step * workers:
-            raise RetinueError(
-                f"{self.checkpoints}: the {workers} workers found different checkpoints there; the run folder must lie "
-                "on a disk that all of them share"
-            )
-        return path
-
-    def stop_soon(self, reason):
-        """Save and stop at the end of the present step."""
-        self.interrupted, self.learner.stop_requested = reason, True
+    def stop_soon(self, reason: str) -> None:
+        """Save and stop at the end of the current step."""
+        self.interrupted, self.trained_model.stop_requested = reason, True
         logger.warning(f"{reason}: saving at the end of this step")
 
-    def first_batch(self, training, dataset=None):
-        """(inputs, targets) as numpy arrays: the first training batch, or that of `dataset`."""
+    def first_batch(self, training: bool, dataset: Dataset | None = None) -> Any:
+        """Return (inputs, targets) as NumPy arrays: the first training batch, or the first batch of `dataset`."""
         stage = self.stages[0][1]
         columns = self.columns if dataset is None else self.task.columns(dataset)
         data = batches.batches(
@@ -143,122 +194,131 @@ class Trainer:
         )
         return tf.nest.map_structure(lambda value: value.numpy(), next(iter(data)))
 
-    @property
-    def stage_name(self):
-        """Name of the present stage."""
-        return self.stages[self.state["stage"]][0]
-
-    @property
-    def skipped_steps(self):
-        """How many steps of this stage were left out so far, since their gradients were not finite in float16."""
-        first_step = self.state["stage_first_epoch"] * self.steps_per_epoch
-        return self.state["step"] - first_step - int(self.learner.optimizer.iterations.numpy())
-
-    def save(self):
-        """Write the checkpoint, and the best weights if they have been but noted."""
-        if self.noted_best is not None:
-            now = [weight.numpy() for weight in self.learner.weights]
-            _assign(self.learner, self.noted_best)
+    def save(self) -> None:
+        """Write the checkpoint, and the best weights if they are not written yet."""
+        if self._unwritten_best is not None:
+            current = [weight.numpy() for weight in self.trained_model.weights]
+            _assign(self.trained_model, self._unwritten_best)
             self._write_best()
-            _assign(self.learner, now)
-            self.noted_best = None
-        checkpoint.save(self.checkpoints, self._groups(), self.state, self.settings.max_checkpoints)
+            _assign(self.trained_model, current)
+            self._unwritten_best = None
+        checkpoint.save(self.checkpoint_folder, self._variable_groups(), self.state, self.settings.max_checkpoints)
 
-    def save_best(self):
-        """Keep the present weights as the best. In a stage from features they are but noted, and `save` writes them."""
+    def save_best(self) -> None:
+        """Keep the current weights as the best. In a stage on cached features, the next `save` writes them."""
         if self.features:
-            self.noted_best = [weight.numpy() for weight in self.learner.weights]
+            self._unwritten_best = [weight.numpy() for weight in self.trained_model.weights]
         else:
             self._write_best()
 
-    def score(self):
-        """`Scores` of the model as it is, or None without validation data."""
-        if self.validate is None:
+    def score(self) -> Scores | None:
+        """Return the scores of the model as it is, or None without validation data."""
+        if self.evaluation is None:
             return None
-        return self.features.scores() if self.features else self.validate()
+        return self.features.scores() if self.features else self.evaluation()
 
-    def _write_best(self):
+    def rows_of_step(self, step: int) -> np.ndarray:
+        """Return the rows, int `[batch_size]`, of the training files in the batch of a global step."""
+        return record_order.batch_rows(
+            self.num_files, self.labels, batch_size=self.batch_size, seed=self.config.seed, order=self.order, step=step
+        )
+
+    def files_of_step(self, step: int) -> list[str]:
+        """Return the names of the files in the batch of a global step."""
+        return [str(self.files[row]) for row in self.rows_of_step(step)]
+
+    def _find_checkpoint(self) -> Path:
+        chief = self.distribution.is_chief
+        if chief:
+            remove_leftovers(self.run.folder)
+            remove_leftovers(self.checkpoint_folder)
+        path, self.state = checkpoint.read_newest(self.checkpoint_folder, set_aside_damaged=chief)
+        step, workers = self.state["step"], self.distribution.workers
+        if self.distribution.total(float(step)) != step * workers:
+            raise RetinueError(
+                f"{self.checkpoint_folder}: the {workers} workers found different checkpoints there; the run folder "
+                "must lie on a disk that all of them share"
+            )
+        return path
+
+    def _write_best(self) -> None:
         try:
             with atomic_path(self.run.folder / "best.weights.h5") as temporary:
                 self.model.save_weights(temporary)
         except OSError as error:
             raise RetinueError(
-                f"{self.run.folder}: could not save the best weights ({error.strerror or error}); "
-                "the ones before them are whole. Make room and go on with --resume"
+                f"{self.run.folder}: could not save the best weights ({error.strerror or error}); the earlier ones are "
+                "complete. Free disk space and continue with --resume"
             ) from None
 
-    def rows_of_step(self, step):
-        """Rows of the training files that are in the batch of global step `step`."""
-        return record_order.batch_rows(
-            self.count, self.labels, batch_size=self.batch_size, seed=self.config.seed, order=self.order, step=step
-        )
-
-    def files_of_step(self, step):
-        """Names of the files in the batch of global step `step`."""
-        return [str(self.files[row]) for row in self.rows_of_step(step)]
-
-    def _prepare_stage(self):
+    def _prepare_stage(self) -> None:
+        """Freeze layers, choose between the whole model and its head, and compile."""
         name, stage = self.stages[self.state["stage"]]
         with self.distribution.scope():
-            learns = apply_stage(self.model, stage, self.settings)
-        self.feature_models, why_not = find_feature_models(
+            description = apply_stage(self.model, stage, self.settings)
+        self.feature_models, reason_without = find_feature_models(
             self.task, self.model, self.state["stage"], self.distribution.replicas
         )
-        self.learner = self.feature_models.head if self.feature_models else self.model
+        model = self.trained_model = self.feature_models.head if self.feature_models else self.model
         if self.average:
-            self.average.follow(self.learner.weights)
-        self.learner.batch_size, self.learner.stop_requested = self.batch_size, bool(self.interrupted)
-        if not self.feature_models:  # a head on features takes little time and memory
-            self.learner.precision, self.learner.gradient_accumulation_steps = (
-                self.settings.precision,
-                self.settings.gradient_accumulation_steps,
-            )
-        for layer in self.learner.layers:
-            if isinstance(layer, Dropout):  # parts of a share have no place in the whole batch's mask
-                layer.batch_size = self.batch_size if self.learner.gradient_accumulation_steps == 1 else None
+            self.average.follow(model.weights)
+        model.batch_size, model.stop_requested = self.batch_size, self.interrupted is not None
+        if not self.feature_models:  # a head on cached features needs little time and memory
+            model.precision = self.settings.precision
+            model.gradient_accumulation_steps = self.settings.gradient_accumulation_steps
+        for layer in model.layers:
+            if isinstance(layer, Dropout):  # a micro-batch has no position in the mask of the full batch
+                layer.batch_size = self.batch_size if model.gradient_accumulation_steps == 1 else None
         with self.distribution.scope():
-            optimizer = make_optimizer(self.settings, stage, self.learner, self.steps_per_epoch)
-            self.learner.compile(optimizer=optimizer)
-            optimizer.build(self.learner.trainable_variables)
+            optimizer = make_optimizer(self.settings, stage, model, self.steps_per_epoch)
+            model.compile(optimizer=optimizer)
+            optimizer.build(model.trainable_variables)
         if self.state["epoch"] == self.state["stage_first_epoch"]:
-            size = stage.input_size or self.config.model.input_size
-            logger.info(f"stage {name}: {stage.epochs} epochs at rate {stage.learning_rate:g}, {size} px; {learns}")
-            if self.distribution.workers > 1 and self._sees_padding:
-                logger.info(
-                    f"stage {name}: every worker reads whole batches, since statistics of batch norms are also of what "
-                    "pictures are padded with (train.batch_norm=frozen: its own share alone)"
-                )
-            if why_not:
-                logger.info(f"stage {name}: no features are kept, since {why_not}")
+            self._log_stage(name, stage, description, reason_without)
 
-    def _run_stage(self):
+    def _log_stage(self, name: str, stage: Stage, description: str, reason_without_features: str) -> None:
+        size = stage.input_size or self.config.model.input_size
+        logger.info(
+            f"stage {name}: {stage.epochs} epochs, learning rate {stage.learning_rate:g}, {size} px; {description}"
+        )
+        if self.distribution.workers > 1 and self._padding_matters:
+            logger.info(
+                f"stage {name}: every worker reads the full batches, since the padding of images enters the statistics "
+                "of batch norms (with train.batch_norm=frozen it would read only its own part)"
+            )
+        if reason_without_features:
+            logger.info(f"stage {name}: features are not cached, since {reason_without_features}")
+
+    def _run_stage(self) -> None:
         _, stage = self.stages[self.state["stage"]]
-        last = self.state["stage_first_epoch"] + stage.epochs
-        if self.feature_models and self.state["epoch"] < last and not self.state["stage_ended"]:
-            self._find_features(stage)
-        log = TrainerCallback(self, stage, last)
+        last_epoch = self.state["stage_first_epoch"] + stage.epochs
+        if self.feature_models and self.state["epoch"] < last_epoch and not self.state["stage_ended"]:
+            self._compute_features(stage, self.feature_models)
+        callback = TrainerCallback(self, stage, last_epoch)
         within = self.state["step"] - self.state["epoch"] * self.steps_per_epoch
-        if within and not self.state["stage_ended"]:  # stopped in the middle of an epoch: its rest first
-            self._fit(stage, log, self.state["epoch"] + 1, self.steps_per_epoch - within)
-        if self.state["epoch"] < last and not self.state["stage_ended"]:
-            self._fit(stage, log, last, self.steps_per_epoch)
+        if within and not self.state["stage_ended"]:  # it was stopped within an epoch, whose rest comes first
+            self._fit(stage, callback, self.state["epoch"] + 1, self.steps_per_epoch - within)
+        if self.state["epoch"] < last_epoch and not self.state["stage_ended"]:
+            self._fit(stage, callback, last_epoch, self.steps_per_epoch)
         self.features = None
         self.state["stage"] += 1
-        self.state |= {"stage_first_epoch": self.state["epoch"], "stage_ended": False, "stale": 0}
+        self.state |= {
+            "stage_first_epoch": self.state["epoch"],
+            "stage_ended": False,
+            "epochs_without_improvement": 0,
+        }
 
-    def _find_features(self, stage):
-        held_out = self.validate.dataset if self.validate else None
+    def _compute_features(self, stage: Stage, models: FeatureModels) -> None:
+        validation = self.evaluation.dataset if self.evaluation else None
         first_epoch = self.state["stage_first_epoch"]
-        self.features = StageFeatures(
-            self.task, self.feature_models, stage, first_epoch, self.train, held_out, self.order
-        )
-        self.features.compute(self.progress, stopped=lambda: self.interrupted)
+        self.features = StageFeatures(self.task, models, stage, first_epoch, self.train, validation, self.order)
+        self.features.compute(self.progress, stopped=lambda: self.interrupted is not None)
 
-    def _batches(self, stage):
+    def _make_dataset(self, stage: Stage) -> Any:
         if self.features:
             return self.features.batches(self.batch_size, self.state["step"])
 
-        def make(replica_slices):
+        def make(replica_slices: list[tuple[int, int]] | None) -> tf.data.Dataset:
             return batches.batches(
                 self.columns,
                 self.task.example(training=True, input_size=stage.input_size),
@@ -270,68 +330,44 @@ class Trainer:
                 mix=self.task.batch_mixing(),
                 padding=self.task.padding(training=True),
                 replica_slices=replica_slices,
-                pad_to_full_batch=self._sees_padding,
+                pad_to_full_batch=self._padding_matters,
             )
 
-        return self.distribution.spread(self.batch_size, make)
+        return self.distribution.distribute_dataset(self.batch_size, make)
 
-    def _fit(self, stage, log, last_epoch, steps):
-        data = self._batches(stage)
+    def _fit(self, stage: Stage, callback: TrainerCallback, last_epoch: int, steps: int) -> None:
+        data = self._make_dataset(stage)
         try:
-            self.learner.fit(
+            self.trained_model.fit(
                 data,
                 initial_epoch=self.state["epoch"],
                 epochs=last_epoch,
                 steps_per_epoch=steps,
-                callbacks=[log] if self.features else [log, *self.callbacks],  # these want the whole net
+                # The other callbacks need the whole model.
+                callbacks=[callback] if self.features else [callback, *self.callbacks],
                 shuffle=False,
                 verbose=0,
             )
         except tf.errors.OpError as error:
             if is_out_of_memory(error):
                 size = stage.input_size or self.config.model.input_size
-                raise out_of_memory(self.settings, self.batch_size, size) from error
-            if self.distribution.workers > 1 and is_loss(error):
+                raise out_of_memory_error(self.settings, self.batch_size, size) from error
+            if self.distribution.workers > 1 and is_lost_worker(error):
                 raise
             rows = [row for ahead in range(READ_AHEAD) for row in self.rows_of_step(self.state["step"] + ahead)]
-            broken = batches.first_failing_record(self.columns, self.task.example(training=False), rows)
-            if broken is None:
+            failing = batches.first_failing_record(self.columns, self.task.example(training=False), rows)
+            if failing is None:
                 raise
-            raise RetinueError(
-                f"{broken}. Put it back as it was and go on with --resume, or start a new run"
-            ) from error
+            raise RetinueError(f"{failing}. Restore the file and continue with --resume, or start a new run") from error
 
-    def _groups(self):
+    def _variable_groups(self) -> dict[str, Sequence[Any]]:
         groups = {
             "model": self.model.variables,
-            "optimizer": self.learner.optimizer.variables,
+            "optimizer": self.trained_model.optimizer.variables,
         }
         return groups | ({"average": self.average.variables} if self.average else {})
 
 
-def _assign(model, values):
+def _assign(model: keras.Model, values: Sequence[np.ndarray]) -> None:
     for weight, value in zip(model.weights, values, strict=True):
         weight.assign(value)
-
-
-class _signals_noted:
-    """Ctrl-C and SIGTERM save and stop at the end of a step; a second Ctrl-C stops at once."""
-
-    def __init__(self, trainer):
-        self.trainer, self.before = trainer, {}
-
-    def __enter__(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self.before[number] = signal.signal(number, self._note)
-            except ValueError:  # not the main thread
-                return
-
-    def __exit__(self, *_):
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number, _):
-        if self.trainer.interrupted:
-            raise KeyboardInterrupt
-        self.trainer.stop_soon(signal.Signals(number).name)

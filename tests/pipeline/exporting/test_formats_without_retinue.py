@@ -111,7 +111,7 @@ def test_each_format_agrees_with_keras_without_retinue(task, tmp_path):
     assert list(described["formats"]) == list(ELSEWHERE)
     for proof in described["formats"].values():
         assert proof["largest_difference"] <= TOLERANCE and proof["same"] + proof["near_ties"] == 3
-    tensors = [run_records.read(model.task, run_records.whole(file)) for file in files]
+    tensors = [run_records.read_record(model.task, run_records.whole_file(file)) for file in files]
     batch = stacked(tensors, model.task.padding(training=False))
     inference = model.task.inference(model.build())
     truth = tensorflow_runtime.TensorFlowRuntime(tensorflow_runtime.trace(inference), inference)(batch)

@@ -80,10 +80,10 @@ def single_label(count=12):
 HISTORY = [
     {"epoch": 1, "stage": "head", "loss": 1.0, "val_loss": 0.9, "val_accuracy": 0.3, "learning_rate": 0.001,
      "seconds": 10.0,
-     "images_per_second": 50.0, "waiting": 0.1, "best": True},
+     "images_per_second": 50.0, "input_wait_fraction": 0.1, "best": True},
     {"epoch": 2, "stage": "all", "loss": 0.8, "val_loss": 0.7, "val_accuracy": 0.6, "learning_rate": 0.001,
      "seconds": 30.0,
-     "images_per_second": 90.0, "waiting": 0.3, "best": True},
+     "images_per_second": 90.0, "input_wait_fraction": 0.3, "best": True},
 ]  # fmt: skip
 RUN_INFO = {
     "versions": {"tensorflow": "2.21.0"}, "command": "retinue train '/my photos' --seed 3", "seed": 3, "seconds": 271.4,

@@ -7,7 +7,7 @@ from PIL import Image
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.pipeline.training.batch_size_search import refuse_auto, search
-from retinue.pipeline.training.batch_size_trial import packed, unpacked
+from retinue.pipeline.training.batch_size_trial import flatten_batch, unflatten_batch
 from retinue.pipeline.training.distribute import Distribution
 
 
@@ -69,7 +69,7 @@ def test_the_key_takes_a_number_or_auto():
 
 @pytest.mark.parametrize("batch", [("x", "y"), ({"a": "x", "b": "z"}, ()), ({"a": "x"}, "y")])
 def test_packed_and_back(batch):
-    assert unpacked(packed(batch)) == batch
+    assert unflatten_batch(flatten_batch(batch)) == batch
 
 
 @pytest.mark.slow

@@ -22,12 +22,12 @@ def values(groups):
 
 def save(folder, step, keep=9):
     checkpoint.save(folder, variables(), {"step": step, "history": [{"loss": 0.5}]}, keep)
-    return checkpoint.listed(folder)[0]
+    return checkpoint.list_checkpoints(folder)[0]
 
 
 def test_round_trip(tmp_path, logged):
     written = save(tmp_path / "last", 3)
-    path, progress = checkpoint.newest(tmp_path / "last")
+    path, progress = checkpoint.read_newest(tmp_path / "last")
     assert path == written and progress == {"step": 3, "history": [{"loss": 0.5}]}
     assert not logged.messages
     restored = zeros()
@@ -39,7 +39,7 @@ def test_round_trip(tmp_path, logged):
 def test_the_last_few_are_kept(tmp_path):
     for step in (5, 20, 100, 7_000):
         save(tmp_path, step, keep=2)
-    assert [path.name for path in checkpoint.listed(tmp_path)] == [
+    assert [path.name for path in checkpoint.list_checkpoints(tmp_path)] == [
         "checkpoint-000007000.npz",
         "checkpoint-000000100.npz",
     ]
@@ -60,10 +60,10 @@ def test_a_damaged_one_falls_back_to_the_one_before_and_says_so(tmp_path, damage
     with pytest.raises(RetinueError, match=path.name):
         checkpoint.restore(path, variables())
     logged.clear()
-    found, progress = checkpoint.newest(tmp_path)
+    found, progress = checkpoint.read_newest(tmp_path)
     assert found == before and progress["step"] == 3
     assert len(logged.messages) == 1 and path.name in logged.messages[0] and "the one before" in logged.messages[0]
-    assert checkpoint.listed(tmp_path) == [before] and path.with_suffix(".damaged").exists()
+    assert checkpoint.list_checkpoints(tmp_path) == [before] and path.with_suffix(".damaged").exists()
 
 
 def test_any_flipped_bit_is_noticed_or_harmless(tmp_path):
@@ -88,7 +88,7 @@ def test_any_flipped_bit_is_noticed_or_harmless(tmp_path):
 def test_none_that_can_be_read_is_an_error(tmp_path):
     save(tmp_path, 3).write_bytes(b"")
     with pytest.raises(RetinueError, match="holds no checkpoint that can be read"):
-        checkpoint.newest(tmp_path)
+        checkpoint.read_newest(tmp_path)
 
 
 def test_another_model_is_refused(tmp_path):
@@ -132,7 +132,7 @@ def test_a_damaged_directory_of_the_zip_falls_back_too(tmp_path, damage, logged)
         content[end + 12 : end + 16] = size.to_bytes(4, "little")
     path.write_bytes(content)
     logged.clear()
-    found, progress = checkpoint.newest(tmp_path)
+    found, progress = checkpoint.read_newest(tmp_path)
     assert found == before and progress["step"] == 3
     assert path.name in logged.messages[0] and "taking the one before it" in logged.messages[0]
 
@@ -148,5 +148,5 @@ def test_of_damaged_ones_the_last_has_none_before_it(tmp_path, logged):
     save(tmp_path, 3).write_bytes(b"")
     logged.clear()
     with pytest.raises(RetinueError, match="no checkpoint that can be read"):
-        checkpoint.newest(tmp_path)
+        checkpoint.read_newest(tmp_path)
     assert len(logged.messages) == 1 and "the one before it" not in logged.messages[0]

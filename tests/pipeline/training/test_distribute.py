@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from retinue.configs.errors import PreemptedError, UsageError
 from retinue.data.batches import batches
-from retinue.pipeline.training import distribute
+from retinue.pipeline.training import cluster, distribute
 from retinue.pipeline.training.distribute import Distribution
 
 
@@ -22,7 +22,9 @@ class Fake:
 @pytest.mark.parametrize(("batch", "replicas", "workers"), [(8, 3, 3), (8, 2, 1), (32, 8, 4), (3, 3, 3), (61, 4, 2)])
 def test_shares_are_the_batch_without_gap_or_overlap(batch, replicas, workers):
     shares = [
-        share for worker in range(workers) for share in Distribution(Fake(replicas), worker, workers).shares(batch)
+        share
+        for worker in range(workers)
+        for share in Distribution(Fake(replicas), worker, workers).replica_slices(batch)
     ]
     rows = [row for start, stop in shares for row in range(start, stop)]
     sizes = [stop - start for start, stop in shares]
@@ -32,13 +34,13 @@ def test_shares_are_the_batch_without_gap_or_overlap(batch, replicas, workers):
 
 def test_fewer_pictures_than_replicas_are_refused():
     with pytest.raises(UsageError, match="batch of 2 can't be shared by 3"):
-        Distribution(Fake(3), 0, 3).shares(2)
+        Distribution(Fake(3), 0, 3).replica_slices(2)
 
 
 def test_unequal_shares_are_said():
-    (line,) = Distribution(Fake(3), 0, 3).lines(8)
+    (line,) = Distribution(Fake(3), 0, 3).describe(8)
     assert "a batch of 8 is shared, 2 + 3 + 3" in line and "learning rate is that of one process" in line
-    assert Distribution().lines(8) == []
+    assert Distribution().describe(8) == []
 
 
 @pytest.mark.parametrize("mixed", [False, True])
@@ -99,7 +101,7 @@ def tf_config(kind, index, **cluster):
 )
 def test_workers_of_tf_config(monkeypatch, text, expected):
     monkeypatch.setenv("TF_CONFIG", text)
-    assert distribute._cluster() == expected
+    assert cluster.find_cluster() == expected
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_workers_of_tf_config(monkeypatch, text, expected):
 def test_a_wrong_tf_config_is_said(monkeypatch, text, message):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UsageError, match=message):
-        distribute.are_several("auto")
+        distribute.has_several_workers("auto")
 
 
 def test_workers_of_slurm(monkeypatch):
@@ -130,13 +132,13 @@ def test_workers_of_slurm(monkeypatch):
     for name, value in step.items():
         monkeypatch.setenv(name, value)
     hosts = ["gpu09:12048", "gpu09:12049", "gpu10:12048", "gpu10:12049", "gpu7:12048", "login:12048"]
-    assert distribute._cluster() == (hosts, 3)
+    assert cluster.find_cluster() == (hosts, 3)
     monkeypatch.setenv("SLURMD_NODENAME", "gpu7")
     with pytest.raises(UsageError, match="task 3 is on gpu7, not on gpu10.*distribution=block"):
-        distribute.are_several("auto")
+        distribute.has_several_workers("auto")
     monkeypatch.delenv("SLURM_STEP_TASKS_PER_NODE")
     with pytest.raises(UsageError, match="start it by srun"):
-        distribute.are_several("auto")
+        distribute.has_several_workers("auto")
 
 
 def test_wrong_strategies_are_said(monkeypatch):
@@ -156,11 +158,42 @@ def test_wrong_strategies_are_said(monkeypatch):
 def test_a_lost_worker_is_told_from_other_errors():
     several = Distribution(Fake(2), 0, 2)
     heard = "Collective ops is aborted by: ... unhealthy (stopped sending heartbeats):\n/job:worker/replica:0/task:1"
-    with pytest.raises(PreemptedError, match="worker 1 stopped answering") as error, distribute.losses_told(several):
+    with (
+        pytest.raises(PreemptedError, match="worker 1 stopped answering") as error,
+        distribute.report_lost_worker(several),
+    ):
         raise tf.errors.UnavailableError(None, None, heard)
     assert error.value.exit_code == 138
     placed = "heartbeat timeout at /job:worker/replica:0/task:0/device:CPU:0, of /job:worker/replica:0/task:1"
-    with pytest.raises(PreemptedError, match="worker 1 stopped answering"), distribute.losses_told(several):
+    with pytest.raises(PreemptedError, match="worker 1 stopped answering"), distribute.report_lost_worker(several):
         raise tf.errors.UnavailableError(None, None, placed)
-    with pytest.raises(tf.errors.InvalidArgumentError), distribute.losses_told(several):
+    with pytest.raises(tf.errors.InvalidArgumentError), distribute.report_lost_worker(several):
         raise tf.errors.InvalidArgumentError(None, None, "shapes do not fit")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "UNAVAILABLE: Task /job:worker/replica:0/task:1 heartbeat timeout. This indicates that the remote task has failed",
+        "Collective ops is aborted by: The following tasks are unhealthy (stopped sending heartbeats): task:1",
+        "Connection reset by peer",
+        "Socket closed",
+        "Agent was reported as failed by the coordination service",
+    ],
+)
+def test_what_the_runtime_says_of_a_lost_worker_is_recognized(message):
+    assert distribute.is_lost_worker(tf.errors.UnavailableError(None, None, message))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        tf.errors.InvalidArgumentError(None, None, "heartbeat timeout"),
+        tf.errors.UnknownError(None, None, "/data/heartbeat/coordination.jpg: could not decode"),
+        tf.errors.InternalError(None, None, "the coordination of the shards failed"),
+        RuntimeError("an unhealthy batch: coordination of 3 files"),
+        ValueError("Collective ops is aborted by: nothing"),
+    ],
+)
+def test_an_ordinary_error_that_mentions_coordination_is_no_lost_worker(error):
+    assert not distribute.is_lost_worker(error)

@@ -8,7 +8,7 @@ import pytest
 
 from retinue.configs.errors import RetinueError
 from retinue.pipeline.training import feature_cache
-from retinue.pipeline.training.feature_cache import FeatureCache, megabytes
+from retinue.pipeline.training.feature_cache import FeatureCache, format_bytes
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def test_a_damaged_shard_and_those_behind_it_count_as_missing(damage):
 
 
 def test_sizes_as_one_says_them():
-    assert (megabytes(44_000_000), megabytes(21_500_000_000)) == ("44 MB", "21.5 GB")
+    assert (format_bytes(44_000_000), format_bytes(21_500_000_000)) == ("44 MB", "21.5 GB")
 
 
 def test_what_a_week_has_not_used_is_deleted(cache):

@@ -41,7 +41,7 @@ def make_features(folder, photos, settings=(), first_epoch=0):
 
 def stage_features(trainer, first_epoch=0):
     models, _ = find_feature_models(trainer.task, trainer.model, 0)
-    stage, held_out = trainer.config.train.stages["head"], trainer.validate.dataset
+    stage, held_out = trainer.config.train.stages["head"], trainer.evaluation.dataset
     return StageFeatures(trainer.task, models, stage, first_epoch, trainer.train, held_out, trainer.order)
 
 
@@ -72,7 +72,7 @@ def test_features_are_those_of_the_pictures_that_training_would_see(photos, tmp_
 @pytest.mark.parametrize("views", ["none", "dihedral"])
 def test_scores_of_held_out_files_are_those_of_the_whole_net(photos, tmp_path, views):
     trainer, features = make_features(tmp_path / "run", photos, [f"evaluate.tta={views}"])
-    plain, found = trainer.validate(), features.scores()
+    plain, found = trainer.evaluation(), features.scores()
     assert found.value == plain.value and found.count == plain.count
     assert found.numbers["log_loss"] == pytest.approx(plain.numbers["log_loss"], abs=1e-5)
 

@@ -12,7 +12,7 @@ from retinue.tests.helpers.tiny_training import make_photos, make_trainer
 
 
 def rows(*shares):
-    return [{"waiting": share} for share in shares]
+    return [{"input_wait_fraction": share} for share in shares]
 
 
 @pytest.mark.parametrize(

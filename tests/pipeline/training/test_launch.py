@@ -47,7 +47,7 @@ def test_all_end_soon_when_one_fails_and_its_words_are_shown(monkeypatch, tmp_pa
     monkeypatch.setattr(launch, "GRACE", 1.0)
     began = time.monotonic()
     logged.clear()
-    code = launch.launch(2, "photos", ("photos",), str(tmp_path / "run"), restarts=5)
+    code = launch.launch(2, "photos", ("photos",), str(tmp_path / "run"), max_restarts=5)
     assert code == 1 and time.monotonic() - began < 20
     text = "\n".join(logged.messages)
     assert "worker 1 ended with code 1" in text and "cat.jpg is broken" in text and "restart" not in text
@@ -55,11 +55,13 @@ def test_all_end_soon_when_one_fails_and_its_words_are_shown(monkeypatch, tmp_pa
 
 def test_a_job_ended_by_a_signal_says_how_to_go_on(monkeypatch, tmp_path, logged):
     monkeypatch.setattr(launch, "_run", lambda *_: ([138, 138], 0))
-    monkeypatch.setattr(launch._Signals, "__enter__", lambda signals: signals._note(signal.SIGTERM, None) or signals)
+    monkeypatch.setattr(
+        launch._ForwardedSignals, "__enter__", lambda signals: signals._note(signal.SIGTERM, None) or signals
+    )
     logged.clear()
-    assert launch.launch(2, "my photos", ("my photos",), str(tmp_path / "run"), restarts=5) == 138
+    assert launch.launch(2, "my photos", ("my photos",), str(tmp_path / "run"), max_restarts=5) == 138
     assert logged.messages == [
-        f"go on with: retinue launch --workers 2 -- train 'my photos' --out {tmp_path}/run --resume"
+        f"resume with: retinue launch --workers 2 -- train 'my photos' --out {tmp_path}/run --resume"
     ]
 
 
@@ -72,7 +74,7 @@ def photos(tmp_path_factory):
 def test_two_workers_of_which_one_is_killed_end_as_if_it_had_not_been(photos, tmp_path):
     unbroken = Job(tmp_path / "unbroken", photos, 2)
     assert unbroken.end() == 0
-    job = Job(tmp_path / "killed", photos, 2, restarts=1)
+    job = Job(tmp_path / "killed", photos, 2, max_restarts=1)
     job.wait_for_checkpoint()
     launch.os.kill(job.workers[1], signal.SIGKILL)
     assert job.end() == 0

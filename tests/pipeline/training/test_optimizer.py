@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from retinue.configs.schema import Stage, TrainConfig
-from retinue.pipeline.training.optimizer import SGD, AdamW, StageSchedule, make_optimizer, make_schedule
+from retinue.pipeline.training.learning_rate_schedule import StageSchedule, make_schedule
+from retinue.pipeline.training.optimizer import SGD, AdamW, make_optimizer
 from retinue.tasks.model import TaskModel
 
 

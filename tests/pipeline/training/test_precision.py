@@ -7,7 +7,8 @@ import tensorflow as tf
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.pipeline.training.distribute import Distribution
-from retinue.pipeline.training.step_settings import out_of_memory, refuse_step, scaled_stage, step_lines
+from retinue.pipeline.training.learning_rate_schedule import scale_learning_rates
+from retinue.pipeline.training.training_step import describe_step, out_of_memory_error, refuse_impossible_step
 from retinue.tests.helpers import tiny_training as tiny
 
 
@@ -61,7 +62,7 @@ def test_the_scale_of_the_loss_is_in_the_checkpoint(photos, tmp_path):
     def lower(images, waiting):
         step(images, waiting)
         if first.state["step"] == 2:
-            first.learner.optimizer.dynamic_scale.assign(8.0)
+            first.trained_model.optimizer.dynamic_scale.assign(8.0)
             first.stop_soon("test")
 
     first.progress.step = lower
@@ -71,8 +72,8 @@ def test_the_scale_of_the_loss_is_in_the_checkpoint(photos, tmp_path):
     again.stop_soon("test")  # after one step more, which changes no scale
     with pytest.raises(KeyboardInterrupt):
         again.run_all(resume=True)
-    assert float(again.learner.optimizer.dynamic_scale.numpy()) == 8.0
-    assert int(again.learner.optimizer.step_counter.numpy()) == 3
+    assert float(again.trained_model.optimizer.dynamic_scale.numpy()) == 8.0
+    assert int(again.trained_model.optimizer.step_counter.numpy()) == 3
 
 
 def test_steps_that_are_left_out_are_counted_and_told(photos, tmp_path, logged):
@@ -83,11 +84,11 @@ def test_steps_that_are_left_out_are_counted_and_told(photos, tmp_path, logged):
     def raise_scale(images, waiting):
         step(images, waiting)
         if trainer.state["step"] == 1:
-            trainer.learner.optimizer.dynamic_scale.assign(float("inf"))
+            trainer.trained_model.optimizer.dynamic_scale.assign(float("inf"))
             trainer.before = [weight.numpy() for weight in trainer.model.trainable_weights]
         if trainer.state["step"] == 2:
             trainer.after = [weight.numpy() for weight in trainer.model.trainable_weights]
-            trainer.learner.optimizer.dynamic_scale.assign(1.0)
+            trainer.trained_model.optimizer.dynamic_scale.assign(1.0)
 
     trainer.progress.step = raise_scale
     trainer.run_all()
@@ -137,10 +138,10 @@ def test_memory_that_is_too_small_is_told_with_what_to_try(photos, tmp_path):
 def test_what_to_try_is_always_less():
     train = load_config(settings=["train.gradient_accumulation_steps=4"]).train
     assert "train.gradient_accumulation_steps=4 " in str(
-        out_of_memory(load_config(settings=["train.gradient_accumulation_steps=2"]).train, 8, 224)
+        out_of_memory_error(load_config(settings=["train.gradient_accumulation_steps=2"]).train, 8, 224)
     )
-    assert "train.gradient_accumulation_steps=6 " in str(out_of_memory(train, 6, 224))
-    assert "input_size=112" in str(out_of_memory(train, 4, 224))
+    assert "train.gradient_accumulation_steps=6 " in str(out_of_memory_error(train, 6, 224))
+    assert "input_size=112" in str(out_of_memory_error(train, 4, 224))
 
 
 def test_rates_follow_the_batch_size():
@@ -149,10 +150,13 @@ def test_rates_follow_the_batch_size():
         settings=["train.reference_batch_size=256", "train.stages={all: {epochs: 1, learning_rate: 0.1}}"]
     ).train
     stage = train.stages["all"]
-    assert scaled_stage(stage, train, 8192).rate == pytest.approx(3.2)
-    (line,) = step_lines(train, 8192)
+    assert scale_learning_rates(stage, train, 8192).rate == pytest.approx(3.2)
+    (line,) = describe_step(train, 8192)
     assert "multiplied by 32 " in line
-    assert scaled_stage(stage, load_config().train, 8192) is stage and step_lines(load_config().train, 8192) == []
+    assert (
+        scale_learning_rates(stage, load_config().train, 8192) is stage
+        and describe_step(load_config().train, 8192) == []
+    )
 
 
 @pytest.mark.slow
@@ -196,4 +200,4 @@ class Two:
 )
 def test_steps_that_can_not_be_are_refused(settings, distribution, said):
     with pytest.raises(UsageError, match=said):
-        refuse_step(load_config(settings=settings).train, distribution, 100)
+        refuse_impossible_step(load_config(settings=settings).train, distribution, 100)

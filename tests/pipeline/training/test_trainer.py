@@ -121,6 +121,6 @@ def test_best_weights_are_the_averaged_ones_and_hold_no_optimizer(photos, tmp_pa
     assert not [name for name in names if "optimizer" in name]
     model = trainer.task.build()
     model.load_weights(tmp_path / "run" / "best.weights.h5")
-    trainer.validate.__init__(trainer.task, model, trainer.validate.dataset)
+    trainer.evaluation.__init__(trainer.task, model, trainer.evaluation.dataset)
     best = max(row["val_accuracy"] for row in history)
-    assert trainer.validate().value == best
+    assert trainer.evaluation().value == best

@@ -77,7 +77,7 @@ def test_a_missing_flow_folder_is_an_error(clips, tmp_path):
 
 
 def test_the_run_records_omitted_files(run):
-    assert run[0].info["data"]["left_out"] == 1
+    assert run[0].info["data"]["invalid_files"] == 1
 
 
 def test_a_clip_that_was_deleted_is_named(run, clips):
