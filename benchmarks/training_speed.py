@@ -76,7 +76,7 @@ def step_of_retinue(net):
     settings = [f"model.backbone={net}", "model.weights=none", f"model.input_size={SIZE}", "model.dropout=0"]
     config = load_config(settings=[*settings, "train.label_smoothing=0"])
     model = tasks.create(config, [str(number) for number in range(CLASSES)]).build()
-    model.compile(SGD(1e-4, momentum=0.9, rate_of=lambda variable: 1.0, decay_of=lambda variable: 0.0))
+    model.compile(SGD(1e-4, momentum=0.9, lr_multiplier_of=lambda variable: 1.0, weight_decay_of=lambda variable: 0.0))
     images, labels = examples()
     targets = np.eye(CLASSES, dtype="float32")[labels]
     data = iter(tf.data.Dataset.from_tensors((images, targets)).repeat().prefetch(2))

@@ -165,7 +165,7 @@ def test_a_start_that_fails_leaves_no_folder(photos, tmp_path, settings, message
 
 
 def test_resume_refuses_settings(run, photos):
-    with pytest.raises(retinue.UsageError, match="its own configuration"):
+    with pytest.raises(retinue.UsageError, match="keeps its own configuration"):
         retinue.train(str(photos), str(run[0].folder), resume=True, train__batch_size=3)
 
 

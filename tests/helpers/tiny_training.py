@@ -108,7 +108,7 @@ def run_with_stops(folder, photos, stops, settings=()):
 
 def final_state(trainer):
     """All that must be equal at the end: weights, averages and optimizer, and the history without its timings."""
-    groups = trainer._groups()
+    groups = trainer._variable_groups()
     values = [np.array(variable.numpy()) for group in groups.values() for variable in group]
     timings = ("seconds", "images_per_second", "input_wait_fraction")
     return values, [{k: v for k, v in row.items() if k not in timings} for row in trainer.state["history"]]

@@ -6,7 +6,7 @@ from PIL import Image
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config
-from retinue.pipeline.training.batch_size_search import refuse_auto, search
+from retinue.pipeline.training.batch_size_search import Memory, refuse_auto, search
 from retinue.pipeline.training.batch_size_trial import flatten_batch, unflatten_batch
 from retinue.pipeline.training.distribute import Distribution
 
@@ -17,7 +17,7 @@ def memory(base, each, limit=None, tried=None):
     def attempt(size):
         if tried is not None:
             tried.append(size)
-        return None if limit and base + each * size > limit else (base, base + each * size)
+        return None if limit and base + each * size > limit else Memory(base, base + each * size)
 
     return attempt
 
@@ -25,11 +25,11 @@ def memory(base, each, limit=None, tried=None):
 @pytest.mark.parametrize(
     ("attempt", "most", "count", "allowed", "size", "why"),
     [
-        (memory(100, 10, limit=500), 1024, 1000, None, 32, "64 is too much"),  # a device that fails by itself
-        (memory(100, 10, limit=150), 1024, 1000, None, 4, "8 is too much"),
-        (memory(100, 10), 1024, 1000, 500, 32, "64 would take about"),  # 740 of 500
+        (memory(100, 10, limit=500), 1024, 1000, None, 32, "64 needs too much memory"),  # a device that fails by itself
+        (memory(100, 10, limit=150), 1024, 1000, None, 4, "8 needs too much memory"),
+        (memory(100, 10), 1024, 1000, 500, 32, "64 would need about"),  # 740 of 500
         (memory(100, 10), 1024, 50, None, 32, "there are 50 files"),
-        (memory(100, 10), 64, 1000, None, 64, "more than 64 is not tried"),
+        (memory(100, 10), 64, 1000, None, 64, "sizes above 64 are not tried"),
         (memory(100, 10), 64, 3, None, 2, "there are 3 files"),
         (memory(100, 10), 64, 1, None, 1, "there are 1 files"),
     ],
@@ -46,7 +46,7 @@ def test_what_a_cpu_has_no_memory_for_is_not_tried():
 
 
 def test_nothing_fits():
-    with pytest.raises(RetinueError, match="not even one picture"):
+    with pytest.raises(RetinueError, match="not even one image"):
         search(memory(100, 10, limit=50), 64, 100)
 
 
@@ -56,7 +56,7 @@ class Two:
 
 def test_it_is_for_one_device():
     refuse_auto(Distribution())
-    with pytest.raises(UsageError, match="for one device"):
+    with pytest.raises(UsageError, match="on one device only"):
         refuse_auto(Distribution(Two()))
 
 

@@ -1,4 +1,4 @@
-"""The checkpoint: round trip, damage, the one before, another model, a full disk."""
+"""The checkpoint: round trip, damage, the checkpoint before, another model, a full disk."""
 
 import keras
 import numpy as np
@@ -62,7 +62,10 @@ def test_a_damaged_one_falls_back_to_the_one_before_and_says_so(tmp_path, damage
     logged.clear()
     found, progress = checkpoint.read_newest(tmp_path)
     assert found == before and progress["step"] == 3
-    assert len(logged.messages) == 1 and path.name in logged.messages[0] and "the one before" in logged.messages[0]
+    (message,) = logged.messages
+    assert path.name in message and "the checkpoint before" in message
+        len(logged.messages) == 1 and path.name in logged.messages[0] and "the checkpoint before" in logged.messages[0]
+    )
     assert checkpoint.list_checkpoints(tmp_path) == [before] and path.with_suffix(".damaged").exists()
 
 
@@ -108,7 +111,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write then fails with EFBIG
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
-        with pytest.raises(RetinueError, match="what was saved before is whole"):
+        with pytest.raises(RetinueError, match="the earlier checkpoints are complete"):
             checkpoint.save(tmp_path, {"model": [keras.Variable(np.zeros(100_000, "float32"))]}, {"step": 2})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -134,13 +137,13 @@ def test_a_damaged_directory_of_the_zip_falls_back_too(tmp_path, damage, logged)
     logged.clear()
     found, progress = checkpoint.read_newest(tmp_path)
     assert found == before and progress["step"] == 3
-    assert path.name in logged.messages[0] and "taking the one before it" in logged.messages[0]
+    assert path.name in logged.messages[0] and "using the checkpoint before it" in logged.messages[0]
 
 
 def test_arrays_of_other_shapes_are_refused(tmp_path):
     path = save(tmp_path, 3)
     groups = zeros() | {"optimizer": [keras.Variable([[0.0, 0.0]])]}
-    with pytest.raises(RetinueError, match=r"optimizer/0 is \(1, 1\), \(1, 2\) expected"):
+    with pytest.raises(RetinueError, match=r"optimizer/0 has the shape \(1, 1\), \(1, 2\) expected"):
         checkpoint.restore(path, groups)
 
 

@@ -33,13 +33,13 @@ def test_shares_are_the_batch_without_gap_or_overlap(batch, replicas, workers):
 
 
 def test_fewer_pictures_than_replicas_are_refused():
-    with pytest.raises(UsageError, match="batch of 2 can't be shared by 3"):
+    with pytest.raises(UsageError, match="batch of 2 can't be divided among 3"):
         Distribution(Fake(3), 0, 3).replica_slices(2)
 
 
 def test_unequal_shares_are_said():
     (line,) = Distribution(Fake(3), 0, 3).describe(8)
-    assert "a batch of 8 is shared, 2 + 3 + 3" in line and "learning rate is that of one process" in line
+    assert "a batch of 8 is divided, 2 + 3 + 3" in line and "learning rate is that of one process" in line
     assert Distribution().describe(8) == []
 
 
@@ -108,8 +108,8 @@ def test_workers_of_tf_config(monkeypatch, text, expected):
     ("text", "message"),
     [
         ("{", "can't be read"),
-        (tf_config("ps", 0, worker=["a:1"], ps=["b:1"]), "only chief and worker"),
-        (tf_config("worker", 2, worker=["a:1", "b:1"]), "names 2 workers, and this one is number 2"),
+        (tf_config("ps", 0, worker=["a:1"], ps=["b:1"]), "only chief and worker are supported"),
+        (tf_config("worker", 2, worker=["a:1", "b:1"]), "names 2 workers, but this one has the index 2"),
     ],
 )
 def test_a_wrong_tf_config_is_said(monkeypatch, text, message):
@@ -137,7 +137,7 @@ def test_workers_of_slurm(monkeypatch):
     with pytest.raises(UsageError, match="task 3 is on gpu7, not on gpu10.*distribution=block"):
         distribute.has_several_workers("auto")
     monkeypatch.delenv("SLURM_STEP_TASKS_PER_NODE")
-    with pytest.raises(UsageError, match="start it by srun"):
+    with pytest.raises(UsageError, match="start the job with srun"):
         distribute.has_several_workers("auto")
 
 
@@ -145,7 +145,7 @@ def test_wrong_strategies_are_said(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     with pytest.raises(UsageError, match="retinue launch"):
         distribute.start("multi_worker")
-    with pytest.raises(UsageError, match="two GPUs or more"):
+    with pytest.raises(UsageError, match="it needs two GPUs"):
         distribute.start("mirrored")
     assert distribute.start("auto").replicas == 1
     monkeypatch.setenv("TF_CONFIG", tf_config("worker", 0, worker=["a:1", "b:1"]))
@@ -174,7 +174,7 @@ def test_a_lost_worker_is_told_from_other_errors():
 @pytest.mark.parametrize(
     "message",
     [
-        "UNAVAILABLE: Task /job:worker/replica:0/task:1 heartbeat timeout. This indicates that the remote task has failed",
+        "UNAVAILABLE: Task /job:worker/replica:0/task:1 heartbeat timeout. This indicates that the remote task failed",
         "Collective ops is aborted by: The following tasks are unhealthy (stopped sending heartbeats): task:1",
         "Connection reset by peer",
         "Socket closed",

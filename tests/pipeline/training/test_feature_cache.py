@@ -21,12 +21,12 @@ def cache(tmp_path, monkeypatch):
 def test_rows_are_taken_from_their_view_and_shard():
     features = FeatureCache({}, 20, (2,), 2)
     values = np.arange(80, dtype=np.float32).reshape(2, 20, 2)
-    assert features.missing == 40
+    assert features.num_missing == 40
     for view in (0, 1):
         for first in (0, 8, 16):
             assert features.first_missing(view) == first and features.rows_of_next(view) == min(8, 20 - first)
             features.append(view, values[view, first : first + 8])
-    assert features.missing == 0 and features.bytes == 320
+    assert features.num_missing == 0 and features.num_bytes == 320
     for opened in (features, FeatureCache({}, 20, (2,), 2)):
         np.testing.assert_array_equal(opened.take([1, 0, 1], [19, 7, 8]), values[[1, 0, 1], [19, 7, 8]])
 
@@ -39,7 +39,7 @@ def test_few_large_shards_for_many_rows():
 def test_more_views_find_those_that_are_there():
     features = FeatureCache({}, 4, (2,), 1)
     features.append(0, np.ones((4, 2), np.float32))
-    assert FeatureCache({}, 4, (2,), 3).missing == 8
+    assert FeatureCache({}, 4, (2,), 3).num_missing == 8
 
 
 def test_other_features_are_in_another_folder():
@@ -53,7 +53,7 @@ def test_a_damaged_shard_and_those_behind_it_count_as_missing(damage):
     features = FeatureCache({}, 20, (2,), 1)
     for rows in (8, 8, 4):
         features.append(0, np.ones((rows, 2), np.float32))
-    path = features.folder / "view-000-0001.npy"
+    path = features.folder / "copy-000-0001.npy"
     path.write_bytes(damage(path.read_bytes()))
     assert FeatureCache({}, 20, (2,), 1).first_missing(0) == 8
 
@@ -70,7 +70,7 @@ def test_what_a_week_has_not_used_is_deleted(cache):
 
 
 def test_a_disk_without_room_is_told_before(cache):
-    with pytest.raises(RetinueError, match=r"features need 512,000.0 GB, but .* are free; make room"):
+    with pytest.raises(RetinueError, match=r"features need 512,000.0 GB, but .* are free; free disk space"):
         FeatureCache({}, 10**12, (128,), 1).refuse_full_disk()
 
 
@@ -83,10 +83,10 @@ def test_a_full_disk_is_told_and_keeps_what_there_is(cache):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
-        with pytest.raises(RetinueError, match="could not be written .* make room"):
+        with pytest.raises(RetinueError, match="could not write features .* free disk space"):
             features.append(0, np.ones((8, 1000), np.float32))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert FeatureCache({}, 20, (1000,), 1).first_missing(0) == 8
-    assert {path.name for path in features.folder.iterdir()} == {"about.json", "view-000-0000.npy"}
+    assert {path.name for path in features.folder.iterdir()} == {"about.json", "copy-000-0000.npy"}

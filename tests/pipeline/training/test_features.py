@@ -64,9 +64,9 @@ def test_features_are_those_of_the_pictures_that_training_would_see(photos, tmp_
         rows = np.arange(len(trainer.train))
         records = [{name: column[row] for name, column in trainer.columns.items()} for row in rows]
         images = [example(record, example_seed(0, 5 + view, row))[0] for row, record in zip(rows, records, strict=True)]
-        found = features.learned.cache.take(np.full(len(rows), view), rows)
+        found = features.train_work.cache.take(np.full(len(rows), view), rows)
         np.testing.assert_allclose(found, pooled(trainer, images), atol=1e-5)
-    assert features.views == views
+    assert features.num_copies == views
 
 
 @pytest.mark.parametrize("views", ["none", "dihedral"])
@@ -137,7 +137,7 @@ def test_stopped_while_computing_keeps_whole_shards(photos, tmp_path, cache):
     with pytest.raises(KeyboardInterrupt):
         trainer.run_all()
     (kept,) = cache.glob("*/*.npy")
-    assert kept.name == "view-000-0000.npy"
+    assert kept.name == "copy-000-0000.npy"
     written = kept.stat().st_mtime_ns
     make_features(tmp_path / "again", photos)
     assert kept.stat().st_mtime_ns == written
@@ -146,16 +146,16 @@ def test_stopped_while_computing_keeps_whole_shards(photos, tmp_path, cache):
 
 def test_the_cache_is_that_of_weights_data_and_augmentation(photos, tmp_path):
     _, features = make_features(tmp_path / "first", photos)
-    mine, held_out = features.learned.cache.folder, features.scored.cache.folder
+    mine, held_out = features.train_work.cache.folder, features.validation_work.cache.folder
 
     def folder_of(name, photos=photos, settings=(), shift=0.0, first_epoch=0):
         trainer = tiny.make_trainer(tmp_path / name, photos, [*HEAD, *settings])
         kernel = trainer.model.get_layer("trunk").kernel
         kernel.assign(kernel.numpy() + shift)
         features = stage_features(trainer, first_epoch)
-        assert (features.learned.cache.missing == 0) == (features.learned.cache.folder == mine)
-        assert (features.scored.cache.missing == 0) == (features.scored.cache.folder == held_out)
-        return features.learned.cache.folder
+        assert (features.train_work.cache.num_missing == 0) == (features.train_work.cache.folder == mine)
+        assert (features.validation_work.cache.num_missing == 0) == (features.validation_work.cache.folder == held_out)
+        return features.train_work.cache.folder
 
     for name, setting in (("rate", "train.stages.head.learning_rate=1"), ("dropout", "model.dropout=0.7")):
         assert folder_of(name, settings=[setting]) == mine
@@ -172,13 +172,13 @@ def test_the_cache_is_that_of_weights_data_and_augmentation(photos, tmp_path):
 
 def test_a_damaged_shard_is_computed_again(photos, tmp_path, logged):
     _, features = make_features(tmp_path / "run", photos)
-    whole = features.learned.cache.take(np.zeros(21, int), np.arange(21))
-    path = features.learned.cache.folder / "view-000-0001.npy"
+    whole = features.train_work.cache.take(np.zeros(21, int), np.arange(21))
+    path = features.train_work.cache.folder / "copy-000-0001.npy"
     path.write_bytes(path.read_bytes()[:-4])
     logged.clear()
     _, again = make_features(tmp_path / "again", photos)
     assert "computed once" in logged.messages[0]
-    np.testing.assert_array_equal(again.learned.cache.take(np.zeros(21, int), np.arange(21)), whole)
+    np.testing.assert_array_equal(again.train_work.cache.take(np.zeros(21, int), np.arange(21)), whole)
 
 
 def test_a_file_that_broke_meanwhile_is_named(tmp_path):

@@ -25,7 +25,7 @@ def trainable(model):
 def test_head_alone(model):
     line = apply_stage(model, Stage(epochs=1, learning_rate=1, backbone_lr_multiplier=0), TrainConfig())
     assert trainable(model) == {"head_logits"}
-    assert line == "the head alone learns (2,562 weights; batch norms frozen)"
+    assert line == "trains the head (2,562 weights; batch norms frozen)"
 
 
 def test_everything(model):

@@ -37,7 +37,7 @@ def task_of(name, **settings):
 def test_each_cause_has_its_cure():
     plain = task_of("classification")
     assert input_bottleneck._cure(plain, (3, 2, 1), 4000, 224) == "move the files to a faster disk"
-    assert input_bottleneck._cure(plain, (1, 3, 2), 4000, 224).startswith("smaller photos: their shorter side has 4000")
+    assert input_bottleneck._cure(plain, (1, 3, 2), 4000, 224).startswith("smaller images: their shorter side has 4000")
     assert input_bottleneck._cure(plain, (1, 3, 2), 300, 224).startswith("more cores")
     changed = task_of("classification", **{"augment.randaugment_num_ops": 2})
     assert "augment.randaugment_num_ops=0" in input_bottleneck._cure(changed, (1, 2, 3), 4000, 224)
@@ -51,8 +51,8 @@ def test_times_are_those_of_the_files(tmp_path):
     task = task_of("classification")
     dataset = Dataset("classification", files, ("cat", "dog"), {"label": np.array([0, 1, 0])})
     line = input_bottleneck.warning(0.34, task, task.columns(dataset), 32)
-    assert line.startswith("warning: 34% of this epoch went to waiting for data. A file takes ")
-    assert "smaller photos: their shorter side has 1000 pixels, of which 64 are ample for a net of 32" in line
+    assert line.startswith("warning: 34% of this epoch was spent waiting for data. A file takes ")
+    assert "smaller images: their shorter side has 1000 pixels, and 64 are ample for an input of 32 pixels" in line
 
 
 def test_it_is_said_after_the_epoch_in_which_it_happened(tmp_path, monkeypatch, logged):
@@ -63,6 +63,6 @@ def test_it_is_said_after_the_epoch_in_which_it_happened(tmp_path, monkeypatch, 
     make_trainer(tmp_path / "run", photos, settings).run_all()
     epochs = [line for line in logged.messages if line.startswith("epoch")]
     assert len(epochs) == 2 and all("of it waiting for data" in line for line in epochs)
-    assert [place for place, line in enumerate(logged.messages) if "went to waiting for data" in line] == [
+    assert [place for place, line in enumerate(logged.messages) if "was spent waiting for data" in line] == [
         logged.messages.index(epochs[0]) + 1
     ]

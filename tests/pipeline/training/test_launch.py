@@ -22,7 +22,7 @@ from retinue.pipeline.training import launch
     ],
 )
 def test_the_worker_that_failed_is_told_from_those_that_missed_it(codes, first, cause):
-    assert launch._cause(codes, first) == cause
+    assert launch._first_cause(codes, first) == cause
 
 
 def test_gpus_and_cores_are_shared_out(monkeypatch):

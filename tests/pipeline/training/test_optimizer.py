@@ -26,7 +26,9 @@ def two_layer_model():
 def step_of(optimizer_class, rate, decay=0.0, steps=3, **settings):
     """How far a weight of 1 has moved after steps with gradient 1."""
     variable = keras.Variable([1.0, 1.0])
-    optimizer = optimizer_class(learning_rate=0.01, rate_of=lambda v: rate, decay_of=lambda v: decay, **settings)
+    optimizer = optimizer_class(
+        learning_rate=0.01, lr_multiplier_of=lambda v: rate, weight_decay_of=lambda v: decay, **settings
+    )
     for _ in range(steps):
         optimizer.apply([keras.ops.ones(2)], [variable])
     return 1.0 - variable.numpy()[0]
@@ -60,7 +62,7 @@ def test_adamw_by_hand():
     ],
 )
 def test_unscaled_equals_keras(mine, theirs, decay):
-    optimizers = [mine(rate_of=lambda v: 1.0, decay_of=lambda v: decay), theirs]
+    optimizers = [mine(lr_multiplier_of=lambda v: 1.0, weight_decay_of=lambda v: decay), theirs]
     weights = [keras.Variable([1.0, -2.0]) for _ in optimizers]
     for gradient in ([0.3, -1.0], [0.5, 2.0], [-1.0, 0.1]):
         for optimizer, weight in zip(optimizers, weights, strict=True):

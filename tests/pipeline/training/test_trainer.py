@@ -81,7 +81,7 @@ def test_not_a_number_stops_and_names_the_files_of_the_batch(photos, tmp_path):
     trainer = tiny.make_trainer(tmp_path / "run", photos)
     kernel = trainer.model.get_layer("head_logits").kernel
     kernel.assign(kernel.numpy() * np.nan)
-    with pytest.raises(RetinueError, match="not a number") as error:
+    with pytest.raises(RetinueError, match="not a finite number") as error:
         trainer.run_all()
     named = [name for name in trainer.files if name in str(error.value)]
     assert len(named) == 4 and set(named) == set(trainer.files_of_step(0))
