@@ -50,17 +50,10 @@ def test_steps_with_micro_batches_equal_full_steps_of_a_classifier():
     random = np.random.default_rng(0)
     x, y = random.normal(size=(5, 3)).astype(np.float32), np.eye(2, dtype=np.float32)[[0, 1, 1, 0, 1]]
     results = []
-<<<<<<< HEAD
     for steps in (1, 2):
         model = dense_model()
         model.gradient_accumulation_steps, model.batch_size = steps, 5
-        model.compile(SGD(0.5, momentum=0.9, rate_of=lambda v: 1.0, decay_of=lambda v: 0.0, clip_norm=0.1))
-=======
-    for parts in (1, 2):
-        model = dense_net()
-        model.gradient_accumulation_steps, model.batch_size = parts, 5
-        model.compile(SGD(0.5, **PLAIN, momentum=0.9, clip_norm=0.1))
->>>>>>> 88c9821 (Tests of training follow the words)
+        model.compile(SGD(0.5, momentum=0.9, **PLAIN, clip_norm=0.1))
         model.optimizer.build(model.trainable_variables)
         history = model.fit(tf.data.Dataset.from_tensors((x, y)).repeat(), epochs=4, steps_per_epoch=1, verbose=0)
         results.append((model.get_weights(), history.history["loss"]))
@@ -119,14 +112,8 @@ def train(steps, precision="float32", norm=False):
         outputs = keras.layers.Dense(2, name="head")(hidden)
         model = TaskModel(inputs, outputs, lambda t, o: {"loss": keras.losses.categorical_crossentropy(t, o, True)},
                           ("loss",), ["trunk"])
-<<<<<<< HEAD
         model.gradient_accumulation_steps, model.batch_size, model.precision = steps, 5, precision
-        model.compile(SGD(0.5, momentum=0.9, rate_of=lambda v: 1.0, decay_of=lambda v: 0.0, clip_norm=0.1))
-=======
-        model.gradient_accumulation_steps, model.batch_size, model.precision = parts, 5, precision
-        plain = {"lr_multiplier_of": lambda v: 1.0, "weight_decay_of": lambda v: 0.0}
-        model.compile(SGD(0.5, momentum=0.9, clip_norm=0.1, **plain))
->>>>>>> 88c9821 (Tests of training follow the words)
+        model.compile(SGD(0.5, momentum=0.9, **PLAIN, clip_norm=0.1))
         model.optimizer.build(model.trainable_variables)
     kinds = tf.TensorSpec((None, 3), tf.float32), tf.TensorSpec((None, 2), tf.float32)
     data = strategy.distribute_datasets_from_function(
