@@ -15,7 +15,7 @@ from retinue.configs.errors import PreemptedError, RetinueError, UsageError
 from retinue.configs.load import load_config
 from retinue.configs.quiet import import_tensorflow
 from retinue.configs.schema import Config
-from retinue.data.checking.check_report import Report
+from retinue.data.checking.check_report import CheckReport
 from retinue.data.checking.summary import log_problems, problem_lines
 from retinue.data.dataset import Dataset
 from retinue.data.finding import BAD
@@ -163,7 +163,7 @@ def _fit(
     task: "Task",
     model: "TaskModel",
     dataset: Dataset,
-    report: Report,
+    report: CheckReport,
     resume: bool,
     distribution: Distribution,
 ) -> "Scores | None":
@@ -239,7 +239,7 @@ def _check_same_data(run: Run, dataset: Dataset) -> None:
         )
 
 
-def _describe_data(source: str | os.PathLike[str], dataset: Dataset, report: Report) -> dict[str, Any]:
+def _describe_data(source: str | os.PathLike[str], dataset: Dataset, report: CheckReport) -> dict[str, Any]:
     return {
         "source": str(source),
         "format": dataset.format,
@@ -279,7 +279,7 @@ def _write_report(
     scored: Dataset,
     scores: "Scores | None",
     history: Sequence[dict[str, Any]],
-    report: Report,
+    report: CheckReport,
 ) -> None:
     from retinue.pipeline.evaluation.evaluate import worst_pictures
     from retinue.pipeline.explaining.training_maps import with_places
