@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 import retinue
-from retinue.data.decoding.decode import encoded_bytes
+from retinue.data.decoding.decode import read_encoded_bytes
 
 COLOURS = {"blåbær & co": (60, 60, 190), "red": (190, 60, 60), "green": (60, 190, 60)}
 SMALL = {
@@ -79,7 +79,7 @@ def test_the_same_answers_from_everything(run, photos, tmp_path):
     first = predictions(tmp_path / "tf")
     assert len(first) == 30
     served = tf.saved_model.load(str(tmp_path / "export")).signatures["serving_default"]
-    answer = served(tf.constant([encoded_bytes(name) for name in first]))
+    answer = served(tf.constant([read_encoded_bytes(name) for name in first]))
     names = [name.decode() for name in answer["classes"].numpy()[0]]
     by_bytes = {
         file: dict(zip(names, row, strict=True)) for file, row in zip(first, answer["scores"].numpy(), strict=True)

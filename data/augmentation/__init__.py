@@ -1,0 +1,1 @@
+"""Random augmentation of training images, with their boxes and masks, in TensorFlow operations."""

@@ -55,7 +55,7 @@ def check(
     begin = time.perf_counter()
     files = _probe_all(dataset, max_pixels, num_workers, progress)
     dataset = dataclasses.replace(dataset, content_ids=np.array([file.content_id for file in files], dtype=object))
-    invalid = np.array([file.bad is not None for file in files], bool)
+    invalid = np.array([file.problem is not None for file in files], bool)
     findings = [*dataset.findings, *_file_findings(dataset, files)]
     would_fail, objects, masks = list[str](), None, None
     cure = "fix or remove them"
@@ -134,8 +134,8 @@ def _file_findings(dataset: Dataset, files: Sequence[FileInfo]) -> list[Finding]
     locations = dataset.columns.get("location", np.full(len(files), "", object))
     findings = []
     for name, file, location in zip(dataset.files, files, locations, strict=True):
-        if file.bad:
-            kind, reason, cure = file.bad
+        if file.problem:
+            kind, reason, cure = file.problem
             located = f"{location}: {reason}" if location else reason
             findings.append(Finding(BAD, kind, name, location, located, f"skipped; {cure}"))
         for kind, reason in file.remarks:

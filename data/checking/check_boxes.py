@@ -89,7 +89,7 @@ def check_boxes(
     """
     as_read = dataset  # messages show boxes as they were written
     dataset, findings, invalid_files = _bring_upright(dataset, files)
-    usable = np.array([file.bad is None for file in files], bool) & ~invalid_files
+    usable = np.array([file.problem is None for file in files], bool) & ~invalid_files
     boxes = dataset.columns["boxes"]
     row = boxes.value_rowids()
     sizes = np.array([upright_size(file) for file in files], np.float64).reshape(-1, 2)[row]
@@ -137,7 +137,7 @@ def _bring_upright(dataset: Dataset, files: Sequence[FileInfo]) -> tuple[Dataset
     boxes = dataset.columns["boxes"]
     values = boxes.values.copy()
     for row, (image, annotated) in enumerate(zip(files, dataset.columns["size"].tolist(), strict=True)):
-        if image.bad:
+        if image.problem:
             continue
         upright, stored = upright_size(image), (image.height, image.width)
         file, has_size = dataset.files[row], 0 not in annotated

@@ -16,8 +16,8 @@ def duplicate_groups(files: Sequence[FileInfo]) -> list[np.ndarray]:
     """Return int64 arrays of rows whose files have the same bytes. Invalid files are ignored."""
     rows_of = defaultdict(list)
     for row, file in enumerate(files):
-        if file.bad is None:
-            rows_of[file.bytes, file.content_id].append(row)
+        if file.problem is None:
+            rows_of[file.file_size, file.content_id].append(row)
     return [np.array(rows, np.int64) for rows in rows_of.values() if len(rows) > 1]
 
 

@@ -14,7 +14,7 @@ from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
 from retinue.data.checking.file_info import FileInfo, upright_size
 from retinue.data.dataset import Dataset, Ragged
-from retinue.data.decoding.mask_file import COLOR, fitted, mask_values, to_ids, value_name
+from retinue.data.decoding.mask_file import COLOR_FLAG, describe_value, orient_mask, read_mask_values, to_class_ids
 from retinue.data.finding import BAD, NOTE, WARNING, Finding
 from retinue.data.storage.content import content_ids
 from retinue.data.void_label import VOID
@@ -97,7 +97,7 @@ def check_masks(dataset: Dataset, files: Sequence[FileInfo], num_workers: int | 
     total = pixels.sum(axis=0)
     findings += _rare_class_findings(dataset, total)
     summary = {
-        "values": {value_name(value): int(count) for value, count in sorted(histogram.items())[:MAX_VALUES]},
+        "values": {describe_value(value): int(count) for value, count in sorted(histogram.items())[:MAX_VALUES]},
         "pixels": dict(zip(dataset.classes, total.tolist(), strict=True)),
         "void": void,
     }
@@ -122,7 +122,7 @@ def _mask_findings(dataset: Dataset, row: int, info: _MaskInfo, orientation: int
 
 def _count_pixels(histogram: dict[int, int], values: np.ndarray, num_classes: int) -> tuple[np.ndarray, int]:
     """Return the number of pixels of each class, int64 `[classes]`, and of void in a mask."""
-    ids, _ = to_ids(np.array(list(histogram), np.int64), values, num_classes)
+    ids, _ = to_class_ids(np.array(list(histogram), np.int64), values, num_classes)
     counts = np.array(list(histogram.values()), np.int64)
     is_void = ids == VOID
     pixels = np.bincount(ids[~is_void], counts[~is_void], minlength=num_classes)[:num_classes]
@@ -142,20 +142,20 @@ def _rare_class_findings(dataset: Dataset, pixels: np.ndarray) -> list[Finding]:
 
 def _probe_mask(path: str, values: np.ndarray, num_classes: int, file: FileInfo) -> _MaskInfo:
     """Decode one mask and compare it with its image and with the classes."""
-    if file.bad:
+    if file.problem:
         return _MaskInfo()
     size = upright_size(file)
     try:
-        raw = mask_values(path, values[0] >= COLOR)
+        raw = read_mask_values(path, values[0] >= COLOR_FLAG)
     except RetinueError as error:
         return _MaskInfo(problem=_problem_of(path, error))
     unique, counts = np.unique(raw, return_counts=True)
     histogram = dict(zip(unique.tolist(), counts.tolist(), strict=True))
     try:
-        fitted(path, raw, size, file.orientation)
+        orient_mask(path, raw, size, file.orientation)
     except RetinueError as error:
         return _MaskInfo(histogram, _problem_of(path, error))
-    _, is_unknown = to_ids(unique, values, num_classes)
+    _, is_unknown = to_class_ids(unique, values, num_classes)
     problem = _unknown_values_problem(histogram, unique[is_unknown].tolist(), values) if is_unknown.any() else None
     return _MaskInfo(histogram, problem, is_rotated=raw.shape != size)
 
@@ -165,9 +165,9 @@ def _unknown_values_problem(
 ) -> tuple[str, str, str]:
     """Return kind, reason and cure of a mask with pixel values that are not classes."""
     fraction = sum(histogram[value] for value in unknown) / sum(histogram.values())
-    names = ", ".join(value_name(value) for value in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+    names = ", ".join(describe_value(value) for value in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
     reason = f"{fraction:.1%} of its pixels have values that are not classes: {names}"
-    if values[0] < COLOR:
+    if values[0] < COLOR_FLAG:
         return "ids out of range", reason, "correct the mask, or name these classes (255 is void)"
     return "unknown colors", reason, "correct the mask, or add these colors to the color table"
 

@@ -62,7 +62,7 @@ class CheckReport:
 
     def sizes(self) -> dict[str, dict[str, int]]:
         """Return min, median and max of the upright width and height in pixels and of the bytes of the usable files."""
-        rows = [(*reversed(upright_size(file)), file.bytes) for file in self.files if not file.bad]
+        rows = [(*reversed(upright_size(file)), file.file_size) for file in self.files if not file.problem]
         if not rows:
             return {}
         table = np.array(rows, np.int64)
@@ -73,7 +73,7 @@ class CheckReport:
 
     def num_rotated(self) -> int:
         """Return the number of usable files that their EXIF orientation rotates or flips."""
-        return sum(file.orientation != 1 for file in self.files if not file.bad)
+        return sum(file.orientation != 1 for file in self.files if not file.problem)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain values for JSON."""
@@ -94,7 +94,7 @@ class CheckReport:
             "splits": {split or UNSPLIT: int((dataset.splits == split).sum()) for split in self.class_counts},
             "sizes": self.sizes(),
             "formats": dict(Counter(file.format or "none" for file in self.files).most_common()),
-            "channels": dict(Counter(file.mode for file in self.files if not file.bad).most_common()),
+            "channels": dict(Counter(file.mode for file in self.files if not file.problem).most_common()),
             "exif_rotated": self.num_rotated(),
             "duplicate_groups": [[dataset.files[row] for row in rows] for rows in self.duplicate_groups],
             "problems": [
@@ -145,8 +145,8 @@ class CheckReport:
 
     def _frame_counts(self) -> dict[str, int]:
         """Return how many frames of the usable clips were decoded, and how many more their containers declare."""
-        clips: list[Any] = [file for file in self.files if not file.bad]
-        return {"decoded": sum(clip.frames for clip in clips), "lost": sum(clip.lost for clip in clips)}
+        clips: list[Any] = [file for file in self.files if not file.problem]
+        return {"decoded": sum(clip.frame_count for clip in clips), "lost": sum(clip.lost_frames for clip in clips)}
 
 
 def printable(text: str) -> str:

@@ -5,7 +5,7 @@ from PIL import Image
 from retinue.configs.errors import RetinueError
 from retinue.data.checking.contact_sheet import contact_sheet
 from retinue.data.dataset import Dataset
-from retinue.data.decoding.clip_file import Clip, read_frames, span
+from retinue.data.decoding.clip_file import Clip, frame_range, read_frames
 
 
 def clip_sheet(dataset: Dataset) -> Image.Image:
@@ -37,7 +37,7 @@ def middle_frame(path: str, start: float = 0.0, end: float = 0.0) -> Image.Image
     """
     try:
         with Clip(path) as clip:
-            first, count = span(clip, start, end)
+            first, count = frame_range(clip, start, end)
         frames, ended = read_frames(path, [count // 2], first)
         if ended:
             frames, _ = read_frames(path, [ended // 2], first)

@@ -1,10 +1,13 @@
-"""What the check knows of a file: an `ImageFile` or a `ClipFile` of `data.decoding`."""
+"""What the check knows of a file: an `ImageInfo` or a `ClipInfo` of `data.decoding`."""
 
 from typing import Protocol
 
+from retinue.data.decoding import orientation
+from retinue.data.decoding.file_problem import Problem
+
 
 class FileInfo(Protocol):
-    """The fields that `ImageFile` and `ClipFile` share. See `data.decoding.image_file.ImageFile` for their meaning."""
+    """The fields that `ImageInfo` and `ClipInfo` share. See `data.decoding.image_file.ImageInfo` for their meaning."""
 
     @property
     def format(self) -> str: ...
@@ -17,9 +20,9 @@ class FileInfo(Protocol):
     @property
     def orientation(self) -> int: ...
     @property
-    def bytes(self) -> int: ...
+    def file_size(self) -> int: ...
     @property
-    def bad(self) -> tuple[str, str, str] | None: ...
+    def problem(self) -> Problem | None: ...
     @property
     def remarks(self) -> tuple[tuple[str, str], ...]: ...
     @property
@@ -28,4 +31,4 @@ class FileInfo(Protocol):
 
 def upright_size(file: FileInfo) -> tuple[int, int]:
     """Return height and width in pixels of the upright image, as people see it."""
-    return (file.width, file.height) if file.orientation >= 5 else (file.height, file.width)
+    return orientation.upright_size(file.height, file.width, file.orientation)

@@ -89,7 +89,7 @@ def _sizes_text(report: CheckReport) -> str:
     if not sizes:
         return "none is known"
     width, height = sizes["width"], sizes["height"]
-    formats = Counter(file.format for file in report.files if not file.bad).most_common()
+    formats = Counter(file.format for file in report.files if not file.problem).most_common()
     text = f"median {width['median']} x {height['median']} pixels, "
     text += f"width {width['min']} to {width['max']}, height {height['min']} to {height['max']}"
     if width["min"] == width["max"] and height["min"] == height["max"]:
@@ -101,15 +101,15 @@ def _sizes_text(report: CheckReport) -> str:
 
 def _length_texts(report: CheckReport) -> list[str]:
     """Return how long the clips are, and what could not be decoded; empty for other tasks than video."""
-    clips: list[Any] = [file for file in report.files if not file.bad]
+    clips: list[Any] = [file for file in report.files if not file.problem]
     if report.dataset.task != "video" or not clips:
         return []
-    frames, rates = [clip.frames for clip in clips], [clip.rate for clip in clips if clip.rate]
+    frames, rates = [clip.frame_count for clip in clips], [clip.fps for clip in clips if clip.fps]
     parts = [f"median {int(np.median(frames))} frames, {min(frames)} to {max(frames)}"]
     if rates:
         spread = f"{min(rates):g} to {max(rates):g}" if min(rates) < max(rates) else f"{rates[0]:g}"
         parts.append(f"{spread} frames per second")
-    lost = sum(clip.lost for clip in clips)
+    lost = sum(clip.lost_frames for clip in clips)
     return [", ".join(parts + ([f"{lost:,} frames lost in decoding"] if lost else []))]
 
 

@@ -1,0 +1,1 @@
+"""From files to pixels: images, masks and clips, their EXIF orientation, and resizing."""

@@ -1,124 +1,171 @@
-"""A clip, read with OpenCV frame by frame: a video file, a folder of frames, a camera or a stream. No TensorFlow."""
+"""Reading clips frame by frame with OpenCV: video files, folders of frames, cameras and streams. No TensorFlow."""
 
 import os
 import re
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
 
 import cv2
+import numpy as np
 
 from retinue.configs.errors import RetinueError
-from retinue.data.decoding.opencv import ffmpeg_quiet, opencv_quiet
+from retinue.data.decoding.opencv import silence_ffmpeg, silence_opencv
 from retinue.data.storage.file_names import IMAGE_SUFFIXES, frame_paths
 
-PICTURES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".gif")
-FOLDER_RATE = 25.0  # frames a second that a folder of frames is taken to have
-ADDRESS = re.compile(r"[a-z]+://.+")
+STILL_IMAGE_SUFFIXES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".gif")
+FOLDER_FPS = 25.0  # assumed frames per second of a folder of frames
+_URL = re.compile(r"[a-z]+://.+")
 
 
 class Clip:
-    """An open clip, from which frames are taken one after the other. Close it, or use it in a `with`.
+    """An open clip whose frames are read one after the other. Close it, or use it in a `with` statement.
 
-    path: a video file, a folder of frames (pictures in the order of the numbers in their names), the number of a
-    camera ("0"), or a stream's address ("rtsp://...").
-    frames: how many frames the container says it has, 0 where it does not say. rate: frames a second, 0 where unknown.
-    width, height: pixels. Raises RetinueError, naming the file, when it can't be opened.
+    Args:
+        path: A video file, a folder of frames (images in the order of the numbers in their names), the number of a
+            camera ("0"), or the address of a stream ("rtsp://...").
+
+    Attributes:
+        path: The path as text.
+        frame_count: Number of frames according to the container, 0 if unknown.
+        fps: Frames per second, 0 if unknown.
+        width: Width in pixels.
+        height: Height in pixels.
+
+    Raises:
+        RetinueError: If the clip cannot be opened. The message names the file.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = str(path)
-        self._names, self._capture, self._place = None, None, 0
+        self.frame_count, self.fps = 0, 0.0
+        self.width, self.height = 0, 0
+        self._frame_paths: list[str] | None = None  # of a folder of frames
+        self._capture: Any = None  # OpenCV's object for everything else; OpenCV has no usable types
+        self._frames_taken = 0
         if os.path.isdir(self.path):
-            self._names = frame_paths(self.path)
-            first = _image(self._names[0]) if self._names else None
-            if first is None:
-                raise RetinueError(
-                    f"{self.path}: has no frames that can be read; looked for {' '.join(IMAGE_SUFFIXES)}"
-                )
-            self.frames, self.rate = len(self._names), FOLDER_RATE
-            self.height, self.width = first.shape[:2]
-            return
-        if self.path.lower().endswith(PICTURES) and os.path.isfile(self.path):
-            raise RetinueError(f"{self.path}: is a picture, not a clip; give the folder of a clip's frames")
-        if not is_stream(self.path) and not os.path.isfile(self.path):
-            raise RetinueError(f"{self.path}: there is no such clip")
-        self._capture = _opened(self.path)
-        if not self._capture.isOpened():
-            if is_stream(self.path):
-                raise RetinueError(f"{self.path}: this camera or stream can't be opened; is it there, and free?")
-            raise RetinueError(f"{self.path}: can't be opened as a video; is it one, and whole?")
-        self.frames = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.rate = rate if 0 < rate < 10_000 else 0.0
-        self.width, self.height = (
-            int(self._capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
-        )
+            self._open_folder()
+        else:
+            self._open_video()
 
     @property
-    def is_folder(self):
-        """Whether it is a folder of frames."""
-        return self._names is not None
+    def is_folder(self) -> bool:
+        """Whether the clip is a folder of frames."""
+        return self._frame_paths is not None
 
-    def skip(self):
-        """Pass over the next frame. Returns whether there was one."""
-        self._place += 1
-        if self._names is None:
-            with opencv_quiet:
-                return self._capture.grab()
-        return self._place <= len(self._names)
+    def skip(self) -> bool:
+        """Skip the next frame. Returns whether there was one."""
+        self._frames_taken += 1
+        if self._frame_paths is None:
+            with silence_opencv:
+                return bool(self._capture.grab())
+        return self._frames_taken <= len(self._frame_paths)
 
-    def read(self, size=None):
-        """The next frame, RGB uint8 `[height, width, 3]`, resized to `size` (height, width) if given; None at the end.
+    def read(self, size: tuple[int, int] | None = None) -> np.ndarray | None:
+        """Read the next frame.
 
-        A frame shrinks by averaging areas and grows linearly.
+        Args:
+            size: Height and width in pixels to which the frame is resized, or None. A frame is downscaled by averaging
+                areas and upscaled by linear interpolation.
+
+        Returns:
+            uint8 [height, width, 3], RGB, or None at the end of the clip.
         """
-        self._place += 1
-        if self._names is None:
-            with opencv_quiet:
+        self._frames_taken += 1
+        if self._frame_paths is None:
+            with silence_opencv:
                 _, frame = self._capture.read()
         else:
-            names = self._names[self._place - 1 : self._place]
-            frame = _image(names[0]) if names else None
+            paths = self._frame_paths[self._frames_taken - 1 : self._frames_taken]
+            frame = _read_image(paths[0]) if paths else None
         if frame is None:
             return None
-        return resized(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), size)
+        return resize_frame(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), size)
 
-    def time(self):
-        """Seconds from the clip's start to the frame that was taken last."""
-        said = 0 if self._names is not None else self._capture.get(cv2.CAP_PROP_POS_MSEC)
-        return said / 1000 if said > 0 else max(self._place - 1, 0) / (self.rate or FOLDER_RATE)
+    def time(self) -> float:
+        """Return the seconds from the start of the clip to the last frame that was read or skipped."""
+        milliseconds = 0 if self.is_folder else self._capture.get(cv2.CAP_PROP_POS_MSEC)
+        if milliseconds > 0:
+            return float(milliseconds / 1000)
+        return max(self._frames_taken - 1, 0) / (self.fps or FOLDER_FPS)
 
-    def close(self):
-        """Let go of the file."""
+    def close(self) -> None:
+        """Close the file, camera or stream."""
         if self._capture is not None:
             self._capture.release()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.close()
 
+    def _open_folder(self) -> None:
+        self._frame_paths = frame_paths(self.path)
+        first = _read_image(self._frame_paths[0]) if self._frame_paths else None
+        if first is None:
+            raise RetinueError(
+                f"{self.path}: the folder contains no frames that can be read; add images "
+                f"({' '.join(IMAGE_SUFFIXES)}), or remove the folder"
+            )
+        self.frame_count, self.fps = len(self._frame_paths), FOLDER_FPS
+        self.height, self.width = first.shape[:2]
 
-def read_frames(path, wanted, first=0, size=None):
-    """Some frames of a clip, in one pass from its start (seeking is not exact in every file).
+    def _open_video(self) -> None:
+        if self.path.lower().endswith(STILL_IMAGE_SUFFIXES) and os.path.isfile(self.path):
+            raise RetinueError(f"{self.path}: this is an image, not a clip; give the folder that contains the frames")
+        if not is_stream(self.path) and not os.path.isfile(self.path):
+            raise RetinueError(f"{self.path}: there is no such clip; correct the path")
+        self._capture = _open_capture(self.path)
+        if not self._capture.isOpened():
+            if is_stream(self.path):
+                raise RetinueError(
+                    f"{self.path}: this camera or stream cannot be opened; check that it is connected and not in use"
+                )
+            raise RetinueError(
+                f"{self.path}: the file cannot be opened as a video; check that it is one and that it is complete"
+            )
+        self.frame_count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = fps if 0 < fps < 10_000 else 0.0
+        self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+        self.height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
 
-    wanted: rising int, numbers of frames from frame `first` on. Returns ({number: uint8 `[h, w, 3]`}, how many frames
-    there are where the clip ended before all were read, else None).
+
+def read_frames(
+    path: str | os.PathLike[str], wanted: Iterable[int], first: int = 0, size: tuple[int, int] | None = None
+) -> tuple[dict[int, np.ndarray], int | None]:
+    """Read some frames of a clip in one pass from its start, because seeking is not exact in every file.
+
+    Args:
+        path: As for `Clip`.
+        wanted: Numbers of frames, counted from the frame `first`.
+        first: Index of the first frame of the part that is meant.
+        size: Height and width in pixels to which the frames are resized, or None.
+
+    Returns:
+        The frames by their numbers, uint8 [height, width, 3], and the number of frames of the part if the clip ended
+        before all of them were read, or None otherwise.
     """
-    frames, wanted = {}, sorted(set(map(int, wanted)))
+    frames: dict[int, np.ndarray] = {}
+    numbers = set(map(int, wanted))
     with Clip(path) as clip:
-        for number in range(first + wanted[-1] + 1):
-            if number - first in wanted:
+        for index in range(first + max(numbers) + 1):
+            number = index - first
+            if number in numbers:
                 frame = clip.read(size)
                 if frame is None:
-                    return frames, max(number - first, 0)
-                frames[number - first] = frame
+                    return frames, max(number, 0)
+                frames[number] = frame
             elif not clip.skip():
-                return frames, max(number - first, 0)
+                return frames, max(number, 0)
     return frames, None
 
 
-def count_frames(path):
-    """How many frames a clip really gives, found by going through it."""
+def count_frames(path: str | os.PathLike[str]) -> int:
+    """Count the frames that a clip really has, by going through it."""
     with Clip(path) as clip:
         count = 0
         while clip.skip():
@@ -126,43 +173,55 @@ def count_frames(path):
     return count
 
 
-def span(clip, start=0.0, end=0.0):
-    """(the first frame, how many there are) of the part of an open `Clip` from `start` to `end` seconds; an `end` of 0
-    is the clip's own. The count is what the container says, which may be too much."""
+def frame_range(clip: Clip, start: float = 0.0, end: float = 0.0) -> tuple[int, int]:
+    """Convert a part of a clip from seconds to frames.
+
+    Args:
+        clip: An open clip.
+        start: Start of the part in seconds.
+        end: End of the part in seconds; 0 is the end of the clip.
+
+    Returns:
+        The index of the first frame and the number of frames. The number is based on the container's, which can be too
+        high.
+    """
     if not start and not end:
-        return 0, clip.frames
-    rate = clip.rate or FOLDER_RATE
-    first = int(round(start * rate))
-    last = int(round(end * rate)) if end else clip.frames
-    if clip.frames:
-        last = min(last, clip.frames)
+        return 0, clip.frame_count
+    fps = clip.fps or FOLDER_FPS
+    first = int(round(start * fps))
+    last = int(round(end * fps)) if end else clip.frame_count
+    if clip.frame_count:
+        last = min(last, clip.frame_count)
     return first, max(last - first, 0)
 
 
-def resized(frame, size):
-    """A frame uint8 `[h, w, 3]` at `size`, (height, width) or None."""
+def resize_frame(frame: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    """Resize a frame, uint8 [height, width, 3], to a height and width in pixels, or return it unchanged for None."""
     if size is None or frame.shape[:2] == tuple(size):
         return frame
     shrinks = size[0] <= frame.shape[0] and size[1] <= frame.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(frame, (size[1], size[0]), interpolation=method)
+    resized: np.ndarray = cv2.resize(frame, (size[1], size[0]), interpolation=method)
+    return resized
 
 
-def is_stream(path):
-    """Whether a source is a camera's number or a stream's address, and no file of that name is there."""
-    could_be = path.isdigit() or ADDRESS.fullmatch(path)
-    return bool(could_be) and not os.path.lexists(path)
+def is_stream(path: str) -> bool:
+    """Return whether a source is the number of a camera or the address of a stream, and no file has this name."""
+    return bool(path.isdigit() or _URL.fullmatch(path)) and not os.path.lexists(path)
 
 
-def _opened(path):
+def _open_capture(path: str) -> Any:
+    """Return OpenCV's VideoCapture of a file, camera or stream. OpenCV has no usable types, hence Any."""
     if path.isdigit() and not os.path.isfile(path):
-        with opencv_quiet:
+        with silence_opencv:
             return cv2.VideoCapture(int(path))
-    # One thread a clip: several clips are read at a time, and a decoder that waits for its own threads is slower.
-    with opencv_quiet, ffmpeg_quiet():
+    # Each clip is decoded by one thread: several clips are read at the same time, and a decoder is slower if it has to
+    # wait for threads of its own.
+    with silence_opencv, silence_ffmpeg():
         return cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
 
 
-def _image(path):
-    with opencv_quiet:
-        return cv2.imread(path, cv2.IMREAD_COLOR)
+def _read_image(path: str) -> np.ndarray | None:
+    with silence_opencv:
+        pixels: np.ndarray | None = cv2.imread(path, cv2.IMREAD_COLOR)
+    return pixels

@@ -1,4 +1,4 @@
-"""Files to pixels: the one decoder that training, evaluation, prediction and the exported SavedModel share."""
+"""From files to pixels: the one image decoder of training, evaluation, prediction and the exported SavedModel."""
 
 import io
 
@@ -7,29 +7,43 @@ import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
 from retinue.data.decoding.exif import ENCODED_SIGNATURE, apply_orientation, exif_orientation
-from retinue.data.decoding.opencv import opencv_quiet
+from retinue.data.decoding.opencv import silence_opencv
 
 TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # the last two are BigTIFF
 JPEG_SIGNATURE = b"\xff\xd8\xff"
-FULL_SCALES = (255, 4095, 65535)  # white of 8-bit, 12-bit and 16-bit pictures
+WHITE_LEVELS = (255, 4095, 65535)  # white in 8-bit, 12-bit and 16-bit images
 
 
 @tf.function(input_signature=ENCODED_SIGNATURE, autograph=False)
-def decode_image(encoded):
-    """Decode a JPEG, PNG, GIF (first frame), BMP or WebP (first frame) file to pixels, turned upright by its EXIF.
+def decode_image(encoded: tf.Tensor) -> tf.Tensor:
+    """Decode a JPEG, PNG, GIF (first frame), BMP or WebP (first frame) file, and turn the image upright by its EXIF.
 
-    Grey is repeated, palettes are looked up, CMYK is converted, alpha is dropped without blending and 16 bits are cut
-    to 8. All TensorFlow ops: it works inside a SavedModel. TIFF is not known here; `read_encoded` transcodes it.
+    Gray levels are repeated, palettes are resolved, CMYK is converted, alpha is removed without blending, and 16 bits
+    are reduced to 8. Only TensorFlow operations are used, so that the function works inside a SavedModel. It does not
+    decode TIFF, which `read_encoded` converts to PNG.
 
-    encoded: string scalar. Returns uint8 `[height, width, 3]`, RGB.
-    Raises tf.errors.InvalidArgumentError when the bytes are no such picture, or only a part of one.
+    Args:
+        encoded: string scalar, the content of a file.
+
+    Returns:
+        uint8 [height, width, 3], RGB.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If the bytes are no such image, or only a part of one.
     """
     return apply_orientation(decode_stored(encoded), exif_orientation(encoded))
 
 
 @tf.function(input_signature=ENCODED_SIGNATURE, autograph=False)
-def decode_stored(encoded):
-    """The same without turning it: the rows and columns as they are in the file."""
+def decode_stored(encoded: tf.Tensor) -> tf.Tensor:
+    """Decode an image without turning it upright.
+
+    Args:
+        encoded: string scalar, as for `decode_image`.
+
+    Returns:
+        uint8 [height, width, 3], RGB, with the rows and columns as they are stored in the file.
+    """
     image = tf.case(
         [
             (starts_with(encoded, JPEG_SIGNATURE), lambda: decode_jpeg(encoded)),
@@ -42,66 +56,99 @@ def decode_stored(encoded):
     return image
 
 
-def decode_jpeg(encoded, ratio=1):
-    """A JPEG as it is stored, at 1/`ratio` (1, 2, 4 or 8) of its size, rounded up: uint8 `[height, width, 3]`."""
-    # The accurate transform gives the pixels of Pillow and OpenCV; TensorFlow's default is up to 5 levels off.
+def decode_jpeg(encoded: tf.Tensor, ratio: int = 1) -> tf.Tensor:
+    """Decode a JPEG as it is stored, at a fraction of its size.
+
+    Args:
+        encoded: string scalar, the content of a JPEG file.
+        ratio: 1, 2, 4 or 8. The sides are divided by it and rounded up.
+
+    Returns:
+        uint8 [height, width, 3], RGB.
+    """
+    # The accurate transform gives the same pixels as Pillow and OpenCV; TensorFlow's default differs by up to 5 levels.
     return tf.io.decode_jpeg(encoded, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
 
 
-def starts_with(encoded, signature):
-    """Whether the bytes of a string scalar start with `signature`, bytes: bool scalar."""
+def starts_with(encoded: tf.Tensor, signature: bytes) -> tf.Tensor:
+    """Return whether a string scalar starts with `signature`, as a bool scalar."""
     return tf.strings.substr(encoded, 0, len(signature)) == tf.constant(signature)
 
 
-def read_encoded(path):
-    """Read a file in the graph: its bytes, or, for a TIFF (told by its first bytes), the same picture as PNG bytes.
+def read_encoded(path: tf.Tensor | str) -> tf.Tensor:
+    """Read the bytes of an image file as a part of a TensorFlow graph.
 
-    path: string scalar. Returns string scalar. Raises tf.errors.OpError when it can't be read.
-    TIFFs are transcoded with Python, so this function is for input pipelines, not for a SavedModel.
+    A TIFF, which is recognized by its first bytes, is converted to PNG by Python code. Therefore this function is for
+    input pipelines and not for a SavedModel.
+
+    Args:
+        path: string scalar.
+
+    Returns:
+        string scalar, the bytes of the file, or of a PNG of the same image.
+
+    Raises:
+        tf.errors.OpError: If the file cannot be read.
     """
     path = tf.convert_to_tensor(path)
     encoded = tf.io.read_file(path)
     head = tf.strings.substr(encoded, 0, 4)
     is_tiff = tf.reduce_any(head == tf.constant(TIFF_SIGNATURES))
     encoded = tf.cond(
-        is_tiff, lambda: tf.numpy_function(_transcode_tensors, (encoded, path), tf.string), lambda: encoded
+        is_tiff, lambda: tf.numpy_function(_tiff_to_png_tensors, (encoded, path), tf.string), lambda: encoded
     )
     encoded.set_shape([])
     return encoded
 
 
-def encoded_bytes(path):
-    """The Python twin of `read_encoded`: path (str) -> bytes. Raises OSError, or RetinueError for a broken TIFF."""
+def read_encoded_bytes(path: str) -> bytes:
+    """Read the bytes of an image file in Python, like `read_encoded` in a graph.
+
+    Raises:
+        OSError: If the file cannot be read.
+        RetinueError: If a TIFF cannot be decoded.
+    """
     with open(path, "rb") as file:
         encoded = file.read()
-    return _transcode(encoded, path) if encoded[:4] in TIFF_SIGNATURES else encoded
+    return _tiff_to_png(encoded, path) if encoded[:4] in TIFF_SIGNATURES else encoded
 
 
-def to_eight_bits(pixels):
-    """Bring numbers of any dtype to uint8, keeping the shape.
+def scale_to_uint8(pixels: np.ndarray) -> np.ndarray:
+    """Convert pixels of any dtype to uint8.
 
-    White is 1 for floats up to 1, otherwise the smallest of 255, 4095 and 65535 that no value exceeds: cameras write
-    12 bits into 16-bit files. With negative or larger values, the picture's own lowest and highest become 0 and 255.
+    White is 1 for floats up to 1, and otherwise the smallest of 255, 4095 and 65535 that no pixel exceeds, because
+    cameras write 12 bits into 16-bit files. If pixels are negative or larger, the lowest and the highest one become 0
+    and 255.
+
+    Args:
+        pixels: numbers of any shape.
+
+    Returns:
+        uint8 of the same shape.
     """
     if pixels.dtype == np.uint8:
         return pixels
     is_float = pixels.dtype.kind == "f"
     pixels = np.nan_to_num(pixels.astype(np.float64), posinf=0, neginf=0)
     low, high = pixels.min(), pixels.max()
-    scales = [scale for scale in ((1,) if is_float else ()) + FULL_SCALES if low >= 0 and high <= scale]
-    if scales:
-        low, high = 0, scales[0]
+    white_levels = [level for level in ((1,) if is_float else ()) + WHITE_LEVELS if low >= 0 and high <= level]
+    if white_levels:
+        low, high = 0, white_levels[0]
     return np.rint((pixels - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
 
 
-def _decode_webp(encoded):
+def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     return tf.io.decode_webp(encoded, channels=0)[0, :, :, :3]
 
 
-def _decode_bmp(encoded):
-    """BMP; TensorFlow's op takes palette indices for grey levels and knows no 1 and 4 bits, so those are done here."""
+def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
+    """Decode a BMP.
+
+    TensorFlow's operation takes palette indices for gray levels and does not decode 1 and 4 bits, so that images with a
+    palette are decoded here.
+    """
     header = tf.io.decode_raw(tf.strings.substr(encoded, 0, 54), tf.uint8, fixed_length=54)
-    bits, compression = _little(header[28:30]), _little(header[30:34])
+    bits, compression = _little_endian(header[28:30]), _little_endian(header[30:34])
     return tf.cond(
         (bits <= 8) & (compression == 0),
         lambda: _decode_palette_bmp(encoded, header, bits),
@@ -109,9 +156,9 @@ def _decode_bmp(encoded):
     )
 
 
-def _decode_palette_bmp(encoded, header, bits):
-    offset, header_size = _little(header[10:14]), _little(header[14:18])
-    width, height = _little(header[18:22]), _little(header[22:26])
+def _decode_palette_bmp(encoded: tf.Tensor, header: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
+    offset, header_size = _little_endian(header[10:14]), _little_endian(header[14:18])
+    width, height = _little_endian(header[18:22]), _little_endian(header[22:26])
     stride = (width * bits + 31) // 32 * 4
     rows = tf.io.decode_raw(tf.strings.substr(encoded, offset, stride * tf.abs(height)), tf.uint8)
     rows = tf.cast(tf.reshape(rows, (tf.abs(height), stride, 1)), tf.int32)
@@ -124,29 +171,31 @@ def _decode_palette_bmp(encoded, header, bits):
     return tf.gather(palette, index)
 
 
-def _little(values):
+def _little_endian(values: tf.Tensor) -> tf.Tensor:
+    """Return the int32 scalar whose lowest bytes are `values`, uint8 [2] or [4]."""
     return tf.bitcast(tf.concat([values, tf.zeros([4 - values.shape[0]], tf.uint8)], 0), tf.int32)
 
 
-def _transcode_tensors(encoded, path):
-    # TensorFlow hands strings over as bytes in a graph, as arrays of no dimensions when eager.
+def _tiff_to_png_tensors(encoded: bytes | np.ndarray, path: bytes | np.ndarray) -> bytes:
+    # TensorFlow passes strings as bytes in a graph, and as arrays without dimensions in eager mode.
     encoded, path = (value if isinstance(value, bytes) else value.item() for value in (encoded, path))
-    return _transcode(encoded, path.decode("utf-8", "replace"))
+    return _tiff_to_png(encoded, path.decode("utf-8", "replace"))
 
 
-def _transcode(encoded, path):
-    """TIFF bytes -> PNG bytes of its first page, RGB or grey, 8 bits, upright."""
+def _tiff_to_png(encoded: bytes, path: str) -> bytes:
+    """Convert the first page of a TIFF file to a PNG file: RGB or gray, 8 bits, upright."""
     import cv2
     from PIL import Image, ImageOps
 
-    with opencv_quiet:
+    with silence_opencv:
         pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
-        raise RetinueError(f"{path}: this TIFF cannot be decoded; save it as PNG or JPEG, or take it out")
+        raise RetinueError(f"{path}: this TIFF cannot be decoded; save it as PNG or JPEG, or remove it")
     if pixels.ndim == 3 and pixels.shape[2] == 4 and pixels.dtype == np.uint8:
-        # OpenCV multiplies the colours of these by alpha; Pillow keeps them.
+        # OpenCV multiplies the colors of such files by alpha; Pillow does not.
         with Image.open(io.BytesIO(encoded)) as opened:
             pixels = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))[:, :, ::-1]
     elif pixels.ndim == 3:
         pixels = pixels[:, :, :3] if pixels.shape[2] >= 3 else pixels[:, :, 0]
-    return cv2.imencode(".png", to_eight_bits(pixels))[1].tobytes()  # OpenCV's BGR goes in and becomes RGB in the file
+    png: bytes = cv2.imencode(".png", scale_to_uint8(pixels))[1].tobytes()  # OpenCV converts BGR to RGB here
+    return png

@@ -1,125 +1,149 @@
-"""EXIF orientation, found and applied by TensorFlow ops, so that an exported model turns photos as training did."""
+"""EXIF orientation, read and applied by TensorFlow operations, so that an exported model turns images like training."""
+
+from collections.abc import Callable
 
 import tensorflow as tf
 
-EXIF_SIGNATURE = b"Exif\x00\x00"
-ORIENTATION_TAG = 0x0112
-MAX_SEGMENTS = 64  # segments or chunks that are walked before giving up; cameras put EXIF first or second
-MAX_ENTRIES = 128  # entries of the first image directory that are read; it is sorted, and this tag comes early
+from retinue.data.decoding.orientation import FLIPS_LEFT_RIGHT, FLIPS_UP_DOWN, ORIENTATION_TAG
 
-# A function with this signature is traced once a process. Every input pipeline would otherwise build the hundreds of
+EXIF_SIGNATURE = b"Exif\x00\x00"
+MAX_SEGMENTS = 64  # segments or chunks that are searched; cameras write EXIF into the first or the second one
+MAX_ENTRIES = 128  # entries of the first image directory that are read; they are sorted, and this tag comes early
+
+# A function with this signature is traced once in a process. Every input pipeline would otherwise build the hundreds of
 # nodes of the decoder again, which takes about half a second each time.
 ENCODED_SIGNATURE = [tf.TensorSpec([], tf.string)]
 
+# Of the 10 bytes of a header: whether it is EXIF, the bytes from the header to the payload, the bytes to the next
+# header, and whether it is the last header to look at.
+HeaderParser = Callable[[tf.Tensor], tuple[tf.Tensor, int, tf.Tensor, tf.Tensor]]
+
 
 @tf.function(input_signature=ENCODED_SIGNATURE, autograph=False)
-def exif_orientation(encoded):
-    """The EXIF orientation of a JPEG, PNG (chunk eXIf before the pixels) or WebP file, read from its bytes.
+def exif_orientation(encoded: tf.Tensor) -> tf.Tensor:
+    """Read the EXIF orientation of a JPEG, PNG (chunk eXIf before the pixels) or WebP file from its bytes.
 
-    encoded: string scalar. Returns int32 scalar, 1 to 8; 1 (upright) for other formats and where EXIF is missing or
-    malformed. Source: CIPA DC-008 (Exif 2.3), sections 4.5.4 (JPEG APP1) and 4.6.4 (the tag Orientation).
+    Source: CIPA DC-008 (Exif 2.3), sections 4.5.4 (JPEG APP1) and 4.6.4 (the tag Orientation).
+
+    Args:
+        encoded: string scalar, the content of the file.
+
+    Returns:
+        int32 scalar, 1 to 8. It is 1 (upright) for other formats and if EXIF is missing or malformed.
     """
-    head = _bytes(encoded, 0, 12)
+    head = _read_bytes(encoded, 0, 12)
     is_jpeg = _equal(head[:2], b"\xff\xd8")
     is_png = _equal(head[:8], b"\x89PNG\r\n\x1a\n")
     is_webp = _equal(head[:4], b"RIFF") & _equal(head[8:], b"WEBP")
     start = tf.case(
         [
-            (is_jpeg, lambda: _walk(encoded, 2, _jpeg_segment)),
-            (is_png, lambda: _walk(encoded, 8, _png_chunk)),
-            (is_webp, lambda: _walk(encoded, 12, _webp_chunk)),
+            (is_jpeg, lambda: _find_exif(encoded, 2, _parse_jpeg_segment)),
+            (is_png, lambda: _find_exif(encoded, 8, _parse_png_chunk)),
+            (is_webp, lambda: _find_exif(encoded, 12, _parse_webp_chunk)),
         ],
         default=lambda: tf.constant(-1, tf.int64),
     )
     return tf.cond(start < 0, lambda: tf.constant(1), lambda: _read_orientation(encoded, start))
 
 
-def apply_orientation(image, orientation):
-    """Turn `image` (`[height, width, channels]`, any dtype) upright; orientation is int32 scalar, 1 to 8.
+def apply_orientation(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """Turn an image upright, as Pillow's `ImageOps.exif_transpose` does.
 
-    5 to 8 swap height and width. The same as Pillow's `ImageOps.exif_transpose`.
+    Args:
+        image: [height, width, channels] of any dtype.
+        orientation: int32 scalar, 1 to 8. The orientations 5 to 8 exchange height and width.
+
+    Returns:
+        The upright image, of the same dtype.
     """
     channels = image.shape[-1]
 
-    def upright():
+    def turn_upright() -> tf.Tensor:
         turned = tf.cond(orientation >= 5, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
-        mirrored = tf.reduce_any(orientation == [2, 3, 6, 7])
-        upside_down = tf.reduce_any(orientation == [3, 4, 7, 8])
-        turned = tf.cond(mirrored, lambda: tf.reverse(turned, [1]), lambda: turned)
-        return tf.cond(upside_down, lambda: tf.reverse(turned, [0]), lambda: turned)
+        flip_left_right = tf.reduce_any(orientation == list(FLIPS_LEFT_RIGHT))
+        flip_up_down = tf.reduce_any(orientation == list(FLIPS_UP_DOWN))
+        turned = tf.cond(flip_left_right, lambda: tf.reverse(turned, [1]), lambda: turned)
+        return tf.cond(flip_up_down, lambda: tf.reverse(turned, [0]), lambda: turned)
 
-    image = tf.cond(orientation == 1, lambda: image, upright)
-    image.set_shape([None, None, channels])
-    return image
+    upright = tf.cond(orientation == 1, lambda: image, turn_upright)
+    upright.set_shape([None, None, channels])
+    return upright
 
 
-def _walk(encoded, position, read_header):
-    """Position of the EXIF payload, or -1: go from header to header, each 10 bytes as int64, from `position` on.
+def _find_exif(encoded: tf.Tensor, position: int, parse_header: HeaderParser) -> tf.Tensor:
+    """Search the headers of a file for EXIF.
 
-    read_header gives (is EXIF, bytes from header to payload, bytes to the next header, is last).
+    Args:
+        encoded: string scalar, the content of the file.
+        position: Position of the first header.
+        parse_header: A function of the 10 bytes of a header, int64 [10].
+
+    Returns:
+        int64 scalar, the position of the EXIF payload, or -1 if there is none.
     """
 
-    def proceed(position, found, last):
-        return (found < 0) & ~last
+    def is_searching(position: tf.Tensor, payload: tf.Tensor, is_last: tf.Tensor) -> tf.Tensor:
+        return (payload < 0) & ~is_last
 
-    def step(position, found, last):
-        is_exif, to_payload, to_next, last = read_header(_bytes(encoded, position, 10))
-        return position + to_next, tf.where(is_exif, position + to_payload, found), last
+    def step(position: tf.Tensor, payload: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        is_exif, to_payload, to_next, is_last = parse_header(_read_bytes(encoded, position, 10))
+        return position + to_next, tf.where(is_exif, position + to_payload, payload), is_last
 
     start = (tf.constant(position, tf.int64), tf.constant(-1, tf.int64), tf.constant(False))
-    return tf.while_loop(proceed, step, start, maximum_iterations=MAX_SEGMENTS, parallel_iterations=1)[1]
+    return tf.while_loop(is_searching, step, start, maximum_iterations=MAX_SEGMENTS, parallel_iterations=1)[1]
 
 
-def _jpeg_segment(header):
+def _parse_jpeg_segment(header: tf.Tensor) -> tuple[tf.Tensor, int, tf.Tensor, tf.Tensor]:
     marker, size = header[1], 256 * header[2] + header[3]
     is_exif = (marker == 0xE1) & _equal(header[4:], EXIF_SIGNATURE)
-    is_frame = (marker >= 0xC0) & (marker <= 0xC2)  # the picture itself begins; EXIF comes before
-    last = (header[0] != 0xFF) | is_frame | (marker == 0xDA) | (marker == 0xD9)
-    is_fill = marker == 0xFF  # any marker may follow extra bytes 0xFF
-    return is_exif & ~last, 4, tf.where(is_fill, tf.constant(1, tf.int64), size + 2), last
+    is_frame = (marker >= 0xC0) & (marker <= 0xC2)  # the image data begins here; EXIF comes before it
+    is_last = (header[0] != 0xFF) | is_frame | (marker == 0xDA) | (marker == 0xD9)
+    is_fill = marker == 0xFF  # additional bytes 0xFF may come before any marker
+    return is_exif & ~is_last, 4, tf.where(is_fill, tf.constant(1, tf.int64), size + 2), is_last
 
 
-def _png_chunk(header):
-    size, name = _unsigned(header[:4], little=False), header[4:8]
-    last = _equal(name, b"IDAT") | _equal(name, b"IEND") | _equal(name, bytes(4))
-    return _equal(name, b"eXIf"), 8, size + 12, last
+def _parse_png_chunk(header: tf.Tensor) -> tuple[tf.Tensor, int, tf.Tensor, tf.Tensor]:
+    size, name = _to_unsigned(header[:4], little_endian=False), header[4:8]
+    is_last = _equal(name, b"IDAT") | _equal(name, b"IEND") | _equal(name, bytes(4))
+    return _equal(name, b"eXIf"), 8, size + 12, is_last
 
 
-def _webp_chunk(header):
-    name, size = header[:4], _unsigned(header[4:8], little=True)
+def _parse_webp_chunk(header: tf.Tensor) -> tuple[tf.Tensor, int, tf.Tensor, tf.Tensor]:
+    name, size = header[:4], _to_unsigned(header[4:8], little_endian=True)
     return _equal(name, b"EXIF"), 8, 8 + size + size % 2, _equal(name, bytes(4))
 
 
-def _read_orientation(encoded, start):
-    """The tag's value in the first directory of the TIFF structure at `start`, 1 if it has none."""
-    signed = _equal(_bytes(encoded, start, 6), EXIF_SIGNATURE)
-    start += tf.where(signed, tf.constant(6, tf.int64), tf.constant(0, tf.int64))
-    head = _bytes(encoded, start, 8)
-    little = _equal(head[:2], b"II")
-    valid = (little | _equal(head[:2], b"MM")) & (_unsigned(head[2:4], little) == 42)
-    directory = start + _unsigned(head[4:8], little)
-    count = tf.minimum(_unsigned(_bytes(encoded, directory, 2), little), MAX_ENTRIES)
-    entries = tf.reshape(_bytes(encoded, directory + 2, 12 * MAX_ENTRIES), (MAX_ENTRIES, 12))
-    kind = _unsigned(entries[:, 2:4], little)
-    value = tf.where(kind == 4, _unsigned(entries[:, 8:12], little), _unsigned(entries[:, 8:10], little))
-    matches = (_unsigned(entries[:, :2], little) == ORIENTATION_TAG) & ((kind == 3) | (kind == 4))
-    matches &= (tf.range(MAX_ENTRIES, dtype=tf.int64) < count) & (value >= 1) & (value <= 8) & valid
+def _read_orientation(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+    """Return the orientation in the first directory of the TIFF structure at `start`, or 1 if there is none."""
+    has_signature = _equal(_read_bytes(encoded, start, 6), EXIF_SIGNATURE)
+    start += tf.where(has_signature, tf.constant(6, tf.int64), tf.constant(0, tf.int64))
+    head = _read_bytes(encoded, start, 8)
+    little_endian = _equal(head[:2], b"II")
+    is_valid = (little_endian | _equal(head[:2], b"MM")) & (_to_unsigned(head[2:4], little_endian) == 42)
+    directory = start + _to_unsigned(head[4:8], little_endian)
+    count = tf.minimum(_to_unsigned(_read_bytes(encoded, directory, 2), little_endian), MAX_ENTRIES)
+    entries = tf.reshape(_read_bytes(encoded, directory + 2, 12 * MAX_ENTRIES), (MAX_ENTRIES, 12))
+    tag, kind = _to_unsigned(entries[:, :2], little_endian), _to_unsigned(entries[:, 2:4], little_endian)
+    long_value, short_value = (_to_unsigned(entries[:, 8:end], little_endian) for end in (12, 10))
+    value = tf.where(kind == 4, long_value, short_value)
+    matches = (tag == ORIENTATION_TAG) & ((kind == 3) | (kind == 4))
+    matches &= (tf.range(MAX_ENTRIES, dtype=tf.int64) < count) & (value >= 1) & (value <= 8) & is_valid
     return tf.cast(tf.maximum(tf.reduce_max(tf.where(matches, value, tf.zeros_like(value))), 1), tf.int32)
 
 
-def _bytes(encoded, position, count):
-    """`count` bytes from `position` on, int64 `[count]`; zeros past the end of the file."""
+def _read_bytes(encoded: tf.Tensor, position: int | tf.Tensor, count: int) -> tf.Tensor:
+    """Return `count` bytes from `position` on as int64 [count], with zeros beyond the end of the file."""
     length = tf.cast(tf.strings.length(encoded), tf.int64)
     position = tf.clip_by_value(tf.cast(position, tf.int64), tf.constant(0, tf.int64), length)
     part = tf.strings.substr(encoded, position, tf.constant(count, tf.int64))
     return tf.cast(tf.io.decode_raw(part, tf.uint8, fixed_length=count), tf.int64)
 
 
-def _unsigned(values, little):
-    """The unsigned integers whose bytes lie along the last axis of `values`."""
+def _to_unsigned(values: tf.Tensor, little_endian: bool | tf.Tensor) -> tf.Tensor:
+    """Return the unsigned integers whose bytes are along the last axis of `values`."""
     powers = 256 ** tf.range(values.shape[-1], dtype=tf.int64)
-    return tf.reduce_sum(values * tf.where(little, powers, powers[::-1]), axis=-1)
+    return tf.reduce_sum(values * tf.where(little_endian, powers, powers[::-1]), axis=-1)
 
 
-def _equal(values, expected):
+def _equal(values: tf.Tensor, expected: bytes) -> tf.Tensor:
     return tf.reduce_all(values == tf.constant(list(expected), tf.int64))

@@ -1,148 +1,195 @@
-"""Mask files to class ids: the one decoder of training, evaluation and the check. No TensorFlow.
+"""From mask files to class ids, without TensorFlow. Training, evaluation and the check all use this decoder.
 
-A dataset's column `values` says what the pixels of its masks mean: place i is the pixel value of class i, and what
-comes after the classes is void. A value is an id (the palette's index, not its colour) or a colour, `color_value`.
+A dataset's column `values` defines what the pixels of its masks mean: entry i is the pixel value of class i, and the
+entries after the classes are void. A pixel value is an id (for a palette, the index, not its color) or a color, see
+`color_value`.
 """
 
 import io
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from retinue.configs.errors import RetinueError
-from retinue.data.decoding.image_file import format_of
+from retinue.data.decoding.image_formats import format_of
+from retinue.data.decoding.orientation import SWAPS_SIDES, turn_array_upright
 from retinue.data.void_label import VOID
 
-MOST_CLASSES = 255
-COLOR = 1 << 24  # added to a colour's 24 bits, so that no colour is taken for an id
-RESAVE = "save it as a PNG of ids, grey or with a palette"
+MAX_CLASSES = 255
+COLOR_FLAG = 1 << 24  # added to the 24 bits of a color, so that no color equals an id
+RESAVE = "save it as a PNG of ids, in grayscale or with a palette"
 
 
-def color_value(red, green, blue):
-    """The value of a colour, three whole numbers in 0..255."""
-    return COLOR | red << 16 | green << 8 | blue
+def color_value(red: int, green: int, blue: int) -> int:
+    """Return the pixel value of a color whose three components are in 0..255."""
+    return COLOR_FLAG | red << 16 | green << 8 | blue
 
 
-def read_mask(path, values, classes, size=None, orientation=1):
-    """The class ids of a mask file, 255 for void: uint8 `[height, width]`.
+def read_mask(
+    path: str,
+    values: Sequence[int] | np.ndarray,
+    classes: int,
+    size: tuple[int, int] | None = None,
+    orientation: int = 1,
+) -> np.ndarray:
+    """Read the class ids of a mask file.
 
-    path: str. values: int `[k]`, the dataset's row; classes: how many of them are classes, the others are void.
-    size: (height, width) of the upright photo, which the mask must have; a mask of the stored photo's size is turned
-    with the photo. orientation: of the photo's EXIF, 1 to 8.
-    Raises RetinueError, with the file, for one that can't be read, has another size, or a value that means nothing.
+    Args:
+        path: The mask file.
+        values: int [k], the pixel values of the classes and of void, as in the dataset's column.
+        classes: How many of them are classes.
+        size: Height and width in pixels of the upright image. The mask must have this size, or the size of the stored
+            image, and then it is turned upright like the image. None accepts any size.
+        orientation: EXIF orientation of the image, 1 to 8.
+
+    Returns:
+        uint8 [height, width], class ids, and 255 for void.
+
+    Raises:
+        RetinueError: If the file cannot be read, has a wrong size, or contains an unknown pixel value.
     """
-    raw = mask_values(path, values[0] >= COLOR)
+    raw = read_mask_values(path, bool(values[0] >= COLOR_FLAG))
     if size is not None:
-        raw = fitted(path, raw, size, orientation)
-    ids, unknown = to_ids(raw, values, classes)
+        raw = orient_mask(path, raw, size, orientation)
+    ids, unknown = to_class_ids(raw, values, classes)
     if unknown.any():
-        found = ", ".join(value_name(value) for value in np.unique(raw[unknown])[:5])
+        names = ", ".join(describe_value(value) for value in np.unique(raw[unknown])[:5])
         raise RetinueError(
-            f"{path}: the mask has the value {found}, which is no class; correct the mask or the classes"
+            f"{path}: the mask contains the value {names}, which belongs to no class; correct the mask or the classes"
         )
     return ids
 
 
-def mask_values(path, as_colors=False):
-    """What a mask file holds, before it is given a meaning: ids, uint8 or int32 `[height, width]`, or colours, int32.
+def read_mask_values(path: str, as_colors: bool = False) -> np.ndarray:
+    """Read the pixel values of a mask file.
 
-    as_colors: a palette or grey levels are looked up as colours. Raises RetinueError for a file that can't be read, for
-    a JPEG, whose ids are blurred, and for colours where ids are wanted.
+    Args:
+        path: The mask file.
+        as_colors: Whether to return colors. A palette or gray levels are then converted to colors.
+
+    Returns:
+        [height, width], ids as uint8 or int32, or colors as int32.
+
+    Raises:
+        RetinueError: If the file cannot be read, is a JPEG, whose compression blurs ids, or contains colors although
+            ids are expected.
     """
     try:
         with open(path, "rb") as file:
             content = file.read()
     except OSError as error:
         raise RetinueError(
-            f"{path}: the mask can't be read ({error.strerror}); give it, or take the photo out"
+            f"{path}: the mask cannot be read ({error.strerror}); add the mask, or remove its image"
         ) from None
     if format_of(content) == "JPEG":
-        raise RetinueError(f"{path}: the mask is a JPEG, which blurs ids at every edge; {RESAVE}")
+        raise RetinueError(f"{path}: the mask is a JPEG, whose compression changes ids at every edge; {RESAVE}")
     try:
         with Image.open(io.BytesIO(content)) as mask:
-            return _colors(mask) if as_colors else _ids(path, mask)
+            return _read_colors(mask) if as_colors else _read_ids(path, mask)
     except RetinueError:
         raise
     except UnidentifiedImageError:
-        raise RetinueError(f"{path}: the mask is no picture; save it again as PNG") from None
-    except Exception as error:  # decoders raise anything on broken bytes
-        raise RetinueError(f"{path}: the mask can't be decoded ({error}); save it again as PNG") from None
+        raise RetinueError(f"{path}: the mask is not an image; save it again as PNG") from None
+    except Exception as error:  # decoders raise exceptions of any class for damaged files
+        raise RetinueError(f"{path}: the mask cannot be decoded ({error}); save it again as PNG") from None
 
 
-def to_ids(raw, values, classes):
-    """(class ids uint8, 255 for void; bool, where a value means nothing), both of the shape of `raw`.
+def to_class_ids(raw: np.ndarray, values: Sequence[int] | np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Convert pixel values to class ids.
 
-    255, unless it is a class, is void in masks of ids.
+    In masks of ids, the value 255 is void unless it belongs to a class.
+
+    Args:
+        raw: uint8 or int32 of any shape, pixel values.
+        values: As for `read_mask`.
+        classes: As for `read_mask`.
+
+    Returns:
+        uint8, the class ids, with 255 for void, and bool, where a pixel value is unknown. Both have the shape of `raw`.
     """
     values = np.asarray(values, np.int64)
     known = values.tolist()
-    if values[0] < COLOR and VOID not in known:
+    if values[0] < COLOR_FLAG and VOID not in known:
         known.append(VOID)
-    meaning = np.where(np.arange(len(known)) < classes, np.arange(len(known)), VOID).astype(np.uint8)
+    id_of = np.where(np.arange(len(known)) < classes, np.arange(len(known)), VOID).astype(np.uint8)
     if raw.dtype == np.uint8:
         table, is_known = np.full(256, VOID, np.uint8), np.zeros(256, bool)
-        for value, label in zip(known, meaning, strict=True):
+        for value, label in zip(known, id_of, strict=True):
             if value < 256:
                 table[value], is_known[value] = label, True
         return table[raw], ~is_known[raw]
     order = np.argsort(known, kind="stable")
-    in_order = np.array(known)[order]
-    place = np.minimum(np.searchsorted(in_order, raw), len(known) - 1)
-    unknown = in_order[place] != raw
-    return np.where(unknown, VOID, meaning[order][place]).astype(np.uint8), unknown
+    sorted_values = np.array(known)[order]
+    position = np.minimum(np.searchsorted(sorted_values, raw), len(known) - 1)
+    unknown = sorted_values[position] != raw
+    return np.where(unknown, VOID, id_of[order][position]).astype(np.uint8), unknown
 
 
-def fitted(path, raw, size, orientation):
-    """A mask of the photo's size: as it is, or turned with the photo where it was drawn on the stored one."""
+def orient_mask(path: str, raw: np.ndarray, size: tuple[int, int], orientation: int) -> np.ndarray:
+    """Turn a mask upright if it was drawn on the stored image, and check its size.
+
+    Args:
+        path: The mask file, for the error message.
+        raw: [height, width], pixel values.
+        size: Height and width in pixels of the upright image.
+        orientation: EXIF orientation of the image, 1 to 8.
+
+    Returns:
+        The mask with this size.
+
+    Raises:
+        RetinueError: If the mask has another size.
+    """
     if raw.shape == tuple(size):
         return raw
-    if orientation >= 5 and raw.shape == tuple(size)[::-1]:
-        return turned(raw, orientation)
+    if orientation in SWAPS_SIDES and raw.shape == tuple(size)[::-1]:
+        return turn_array_upright(raw, orientation)
     raise RetinueError(
-        f"{path}: the mask has {raw.shape[1]} x {raw.shape[0]} pixels, but its photo {size[1]} x {size[0]}; "
-        "take the mask of this photo, or draw it again"
+        f"{path}: the mask has {raw.shape[1]} x {raw.shape[0]} pixels, but its image has {size[1]} x {size[0]}; "
+        "use the mask of this image, or draw it again"
     )
 
 
-def turned(array, orientation):
-    """An array `[height, width]` of a photo as stored, turned upright as EXIF's orientation says."""
-    if orientation >= 5:
-        array = array.T
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    return array[::-1] if orientation in (3, 4, 7, 8) else array
-
-
-def value_name(value):
-    """A pixel value for messages: "17", "colour 128,0,0"."""
-    if value < COLOR:
+def describe_value(value: int) -> str:
+    """Return a pixel value for messages, such as "17" or "color 128,0,0"."""
+    if value < COLOR_FLAG:
         return str(int(value))
-    return f"colour {value >> 16 & 255},{value >> 8 & 255},{value & 255}"
+    return f"color {value >> 16 & 255},{value >> 8 & 255},{value & 255}"
 
 
-def has_colors(path):
-    """Whether a mask file holds colours, and not ids, grey or with a palette."""
+def has_colors(path: str) -> bool:
+    """Return whether a mask file contains colors, as opposed to ids in grayscale or with a palette."""
     try:
-        mask_values(path)
+        read_mask_values(path)
     except RetinueError:
         try:
-            mask_values(path, as_colors=True)
+            read_mask_values(path, as_colors=True)
             return True
         except RetinueError:
             return False
     return False
 
 
-def write_ids(path, ids, palette):
-    """Write class ids, uint8 `[height, width]`, as a PNG with a palette, uint8 `[256, 3]`."""
+def write_mask(path: str | os.PathLike[str], ids: np.ndarray, palette: np.ndarray) -> None:
+    """Write class ids as a PNG file with a palette.
+
+    Args:
+        path: The file to write.
+        ids: uint8 [height, width].
+        palette: uint8 [256, 3], the color of each id.
+    """
     image = Image.fromarray(ids)
     image.putpalette(np.ascontiguousarray(palette, np.uint8).tobytes())
     image.save(os.fspath(path), "PNG")
 
 
-def voc_palette():
-    """VOC's colours, uint8 `[256, 3]`: the bits of an id, dealt out to red, green and blue from the highest on."""
+def voc_palette() -> np.ndarray:
+    """Return Pascal VOC's colors of the ids 0 to 255, uint8 [256, 3].
+
+    The bits of an id are distributed to red, green and blue in turn, to the highest bits first.
+    """
     ids = np.arange(256)
     colors = np.zeros((256, 3), np.int64)
     for bit in range(8):
@@ -151,7 +198,7 @@ def voc_palette():
     return colors.astype(np.uint8)
 
 
-def _ids(path, mask):
+def _read_ids(path: str, mask: Image.Image) -> np.ndarray:
     if mask.mode in ("L", "P"):
         return np.asarray(mask)
     if mask.mode == "1":
@@ -164,11 +211,11 @@ def _ids(path, mask):
     if (pixels == pixels[:, :, :1]).all():
         return pixels[:, :, 0]
     raise RetinueError(
-        f"{path}: the mask has colours, and nothing says what they mean; add class_colors.txt with a line "
+        f"{path}: the mask has colors, but their classes are not defined; add a file class_colors.txt with a line "
         "'name red green blue' for each class"
     )
 
 
-def _colors(mask):
+def _read_colors(mask: Image.Image) -> np.ndarray:
     pixels = np.asarray(mask.convert("RGB")).astype(np.int32)
-    return COLOR | pixels[:, :, 0] << 16 | pixels[:, :, 1] << 8 | pixels[:, :, 2]
+    return COLOR_FLAG | pixels[:, :, 0] << 16 | pixels[:, :, 1] << 8 | pixels[:, :, 2]

@@ -1,4 +1,4 @@
-"""OpenCV kept from printing what retinue reports by itself: damaged images, and videos that can't be opened."""
+"""Silencing OpenCV, which prints messages about damaged images and videos that retinue reports itself."""
 
 import contextlib
 import os
@@ -9,11 +9,11 @@ from retinue.configs.process_state import SharedContext, environment_variable
 
 FFMPEG_LOG_LEVEL = "OPENCV_FFMPEG_LOGLEVEL"
 _ffmpeg_lock = threading.Lock()
-_ffmpeg_has_read_it = False
+_ffmpeg_level_is_read = False
 
 
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
+def _silence_logging() -> Iterator[None]:
     import cv2
 
     before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -23,21 +23,22 @@ def _silent() -> Iterator[None]:
         cv2.utils.logging.setLogLevel(before)
 
 
-opencv_quiet = SharedContext(_silent)
+silence_opencv = SharedContext(_silence_logging)
 
 
 @contextlib.contextmanager
-def ffmpeg_quiet() -> Iterator[None]:
-    """Open a video within this context, or FFmpeg writes of every damaged packet; the check counts them.
+def silence_ffmpeg() -> Iterator[None]:
+    """Keep FFmpeg from printing a line for every damaged packet of the video that is opened within this context.
 
-    OpenCV reads how much FFmpeg may write from an environment variable, once, when the process opens its first video.
+    OpenCV reads the level of FFmpeg's messages from an environment variable only once, when the process opens its first
+    video. A level that the user has set is kept.
     """
-    global _ffmpeg_has_read_it
-    if _ffmpeg_has_read_it:
+    global _ffmpeg_level_is_read
+    if _ffmpeg_level_is_read:
         yield
         return
     with _ffmpeg_lock:
-        chosen = FFMPEG_LOG_LEVEL in os.environ
-        with contextlib.nullcontext() if chosen else environment_variable(FFMPEG_LOG_LEVEL, "-8"):
+        is_set_by_user = FFMPEG_LOG_LEVEL in os.environ
+        with contextlib.nullcontext() if is_set_by_user else environment_variable(FFMPEG_LOG_LEVEL, "-8"):
             yield
-        _ffmpeg_has_read_it = True
+        _ffmpeg_level_is_read = True

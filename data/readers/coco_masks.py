@@ -14,7 +14,7 @@ from retinue.configs.errors import RetinueError
 from retinue.configs.machine import cache_folder
 from retinue.data.dataset import Dataset
 from retinue.data.decoding.image_file import image_size
-from retinue.data.decoding.mask_file import MOST_CLASSES, voc_palette, write_ids
+from retinue.data.decoding.mask_file import MAX_CLASSES, voc_palette, write_mask
 from retinue.data.finding import BAD, WARNING, Finding
 from retinue.data.readers.coco import coco_files, image_location, read_coco
 from retinue.data.readers.mask_folders import mask_dataset
@@ -45,9 +45,9 @@ def read_coco_masks(source: str | os.PathLike[str]) -> Dataset:
     """
     source = os.fspath(source)
     boxes = read_coco(source)
-    if len(boxes.classes) + 1 > MOST_CLASSES:
+    if len(boxes.classes) + 1 > MAX_CLASSES:
         raise RetinueError(
-            f"{source}: it has {len(boxes.classes)} categories, but at most {MOST_CLASSES - 1} fit into a mask; "
+            f"{source}: it has {len(boxes.classes)} categories, but at most {MAX_CLASSES - 1} fit into a mask; "
             "merge or remove some"
         )
     paths = [path for path, _ in coco_files(source)] if os.path.isdir(source) else [source]
@@ -174,7 +174,7 @@ def _write_masks(boxes: Dataset, paths: Sequence[str], masks: Sequence[Path]) ->
             broken += [(row, annotation, reason) for annotation, reason in unclear]
             any_shape |= bool(mask.any())
             with atomic_path(masks[row]) as temporary:
-                write_ids(temporary, mask, palette)
+                write_mask(temporary, mask, palette)
     if not any_shape:
         raise RetinueError(
             f"{paths[0]}: no annotation has a polygon or run lengths, so there is nothing to make masks of; "

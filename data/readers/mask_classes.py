@@ -9,7 +9,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
-from retinue.data.decoding.mask_file import COLOR, MOST_CLASSES, color_value, has_colors, mask_values
+from retinue.data.decoding.mask_file import COLOR_FLAG, MAX_CLASSES, color_value, has_colors, read_mask_values
 from retinue.data.finding import NOTE, Finding
 from retinue.data.void_label import VOID
 
@@ -117,7 +117,7 @@ def _classes_from_values(
     source: str, masks: Sequence[str], findings: list[Finding]
 ) -> tuple[tuple[str, ...], np.ndarray]:
     if masks and has_colors(masks[0]):
-        mask_values(masks[0])  # raises the error that tells what colored masks need
+        read_mask_values(masks[0])  # raises the error that tells what colored masks need
     unique: set[int] = set()
     with ThreadPoolExecutor(usable_cores()) as pool:
         for mask in pool.map(_values_in, masks):
@@ -144,7 +144,7 @@ def _classes_from_values(
 
 def _values_in(path: str) -> list[int]:
     try:
-        return np.unique(mask_values(path)).tolist()
+        return np.unique(read_mask_values(path)).tolist()
     except RetinueError:
         return []  # the check reports it
 
@@ -152,12 +152,12 @@ def _values_in(path: str) -> list[int]:
 def _check_values(
     source: str, names: Sequence[str], values: list[int], void: list[int]
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    if len(names) > MOST_CLASSES:
+    if len(names) > MAX_CLASSES:
         raise RetinueError(
-            f"{source}: {len(names):,} classes, but at most {MOST_CLASSES} fit into a mask of 8 bits; are these masks "
+            f"{source}: {len(names):,} classes, but at most {MAX_CLASSES} fit into a mask of 8 bits; are these masks "
             "of objects, each with its own id?"
         )
-    kinds = {value >= COLOR for value in values + void}
+    kinds = {value >= COLOR_FLAG for value in values + void}
     if len(kinds) > 1:
         raise RetinueError(f"{source}: some classes have ids and others colors; give every class the same")
     return tuple(names), np.array(values + void, np.int64)

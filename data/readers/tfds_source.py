@@ -14,7 +14,7 @@ from retinue.configs.errors import RetinueError, UsageError, first_line
 from retinue.configs.machine import cache_folder
 from retinue.configs.quiet import import_tensorflow
 from retinue.configs.suggestions import did_you_mean
-from retinue.data.decoding.image_file import format_of
+from retinue.data.decoding.image_formats import format_of
 from retinue.data.finding import NOTE, Finding
 from retinue.data.storage.file_names import SPLIT_NAMES
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from retinue.data.decoding.mask_file import voc_palette, write_ids
+from retinue.data.decoding.mask_file import voc_palette, write_mask
 from retinue.data.storage.atomic_files import atomic_path, atomic_write
 from retinue.pipeline.demos.assets import package_data
 
@@ -50,6 +50,6 @@ def write_tiles(photo, mask, folder):
                 with atomic_path(folder / split / "images" / name) as path:
                     Image.fromarray(photo[window]).convert("RGB").save(path)
                 with atomic_path(folder / split / "masks" / name) as path:
-                    write_ids(path, np.ascontiguousarray(mask[window]), voc_palette())
+                    write_mask(path, np.ascontiguousarray(mask[window]), voc_palette())
     atomic_write(folder / "classes.txt", "\n".join(CLASSES) + "\n")
     return folder

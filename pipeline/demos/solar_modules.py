@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from retinue.data.decoding.mask_file import voc_palette, write_ids
+from retinue.data.decoding.mask_file import voc_palette, write_mask
 from retinue.data.storage.atomic_files import atomic_path, atomic_write
 from retinue.pipeline.demos.solar_cells import solar_cell_rows, solar_cells
 
@@ -58,4 +58,4 @@ def _write_module(folder, name, cells):
     with atomic_path(folder / "images" / name) as path:
         photo.convert("RGB").save(path)
     with atomic_path(folder / "masks" / name) as path:
-        write_ids(path, mask, voc_palette())
+        write_mask(path, mask, voc_palette())

@@ -14,7 +14,7 @@ from PIL import Image
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.schema import DataConfig
 from retinue.configs.suggestions import did_you_mean
-from retinue.data.decoding.decode import decode_image, encoded_bytes
+from retinue.data.decoding.decode import decode_image, read_encoded_bytes
 from retinue.data.storage.atomic_files import atomic_write
 from retinue.explain import METHODS, sanity_checks, visualization
 from retinue.explain.layers import feature_map_output, layer_output
@@ -351,7 +351,7 @@ class _Job:
 
 def _read(file):
     try:
-        return decode_image(tf.constant(encoded_bytes(file))).numpy()
+        return decode_image(tf.constant(read_encoded_bytes(file))).numpy()
     except (OSError, tf.errors.OpError) as error:
         raise NothingToExplain(f"can't be read ({reason_of(file, MAX_PIXELS, str(error))})") from None
 

@@ -10,7 +10,7 @@ import numpy as np
 from retinue import backbones
 from retinue.configs.errors import UsageError
 from retinue.configs.suggestions import did_you_mean
-from retinue.data.decoding.resize import plain_window, resize_image
+from retinue.data.decoding.resize import resize_geometry, resize_image
 from retinue.pipeline.explaining.explanation_request import ExplanationRequest, class_index, refuse
 from retinue.pipeline.explaining.probabilities import predictor
 from retinue.pipeline.runs.run import Model, open_model
@@ -67,7 +67,7 @@ class ClassifierExplainer:
 
         What the model did not see (cut away by the "center_crop" mode) is 0.
         """
-        window, inner = plain_window(np.array(shape[:2], np.int32), self.size, self.resize_mode)
+        window, inner = resize_geometry(np.array(shape[:2], np.int32), self.size, self.resize_mode)
         left, top, right, bottom = (int(edge) for edge in window)
         height, width = (int(side) for side in inner)
         placed = np.zeros((*shape[:2], *found.shape[2:]), np.float32)

@@ -127,6 +127,6 @@ def answers(folder, task, files, batches):
 
 
 def _bytes(file):
-    from retinue.data.decoding.decode import encoded_bytes
+    from retinue.data.decoding.decode import read_encoded_bytes
 
-    return encoded_bytes(str(file))
+    return read_encoded_bytes(str(file))

@@ -9,7 +9,7 @@ import base64
 import json
 
 from retinue.configs.errors import UsageError
-from retinue.data.decoding.decode import encoded_bytes
+from retinue.data.decoding.decode import read_encoded_bytes
 from retinue.data.storage.atomic_files import atomic_write
 
 
@@ -31,7 +31,7 @@ def write_example(folder, files):
     asked about, so that both can be read by eye."""
     import tensorflow as tf
 
-    encoded = min((encoded_bytes(str(file)) for file in files), key=len)
+    encoded = min((read_encoded_bytes(str(file)) for file in files), key=len)
     asked = json.dumps(request([encoded]), indent=1)
     atomic_write(folder / "request.json", asked)
     serve = tf.saved_model.load(str(folder)).signatures["serving_default"]

@@ -66,16 +66,18 @@ def fetch(address, folder):
 
 
 def picture_bytes(file):
-    """The bytes of a picture's file, here or at an address, as `encoded_bytes` gives them. Raises OSError."""
-    from retinue.data.decoding.decode import encoded_bytes  # imports TensorFlow, which looking for files does without
+    """The bytes of a picture's file, here or at an address, as `read_encoded_bytes` gives them. Raises OSError."""
+    from retinue.data.decoding.decode import (
+        read_encoded_bytes,  # imports TensorFlow, which looking for files does without
+    )
 
     if not is_remote(file):
-        return encoded_bytes(file)
+        return read_encoded_bytes(file)
     with scratch_folder() as folder:
         local, reason = fetch(file, folder)
         if reason:
             raise OSError(reason)
-        return encoded_bytes(local)
+        return read_encoded_bytes(local)
 
 
 def _below(store, folder, wanted):

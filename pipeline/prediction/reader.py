@@ -7,7 +7,7 @@ from retinue.configs.errors import first_line
 from retinue.data.decoding import image_file
 from retinue.data.decoding.clip_file import Clip
 from retinue.data.decoding.clip_probe import probe_clip
-from retinue.data.decoding.decode import encoded_bytes
+from retinue.data.decoding.decode import read_encoded_bytes
 
 
 class Reader:
@@ -36,7 +36,7 @@ class Reader:
             if size[0] * size[1] > self._max_pixels:
                 return None, None, reason_of(file, self._max_pixels, "too large")
             # As an object: of plain bytes NumPy makes two more copies on their way to TensorFlow, 7 ms for 3 MB.
-            encoded = tf.constant(np.array(encoded_bytes(file), object))
+            encoded = tf.constant(np.array(read_encoded_bytes(file), object))
             tensors = self._read_upright(encoded) if (form, orientation) == ("JPEG", 1) else self._read(encoded)
             return {name: tensor.numpy() for name, tensor in tensors.items()}, tuple(size), None
         except Exception as error:  # whatever a decoder makes of broken bytes: it is this file's reason, and no more
@@ -59,13 +59,13 @@ class ClipReader:
             columns = {"file": tf.constant(file), "start": tf.constant(start), "end": tf.constant(end)}
             return {name: tensor.numpy() for name, tensor in self._read(columns).items()}, size, None
         except Exception as error:  # whatever a decoder makes of broken bytes: it is this file's reason, and no more
-            bad = probe_clip(file, start, end).bad
+            bad = probe_clip(file, start, end).problem
             return None, None, "{}: {}; {}".format(*bad) if bad else f"can't be decoded: {first_line(error)}"
 
 
 def reason_of(file, max_pixels, otherwise):
     """Why a file can't be used, in plain words."""
-    bad = image_file.probe(file, max_pixels).bad
+    bad = image_file.probe(file, max_pixels).problem
     if bad:
         kind, reason, cure = bad
         return f"{kind}: {reason}; {cure}"

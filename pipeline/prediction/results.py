@@ -20,7 +20,7 @@ import numpy as np
 from retinue.configs.choices import RESULT_FORMATS
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.checking.mask_sheet import class_colors
-from retinue.data.decoding.mask_file import write_ids
+from retinue.data.decoding.mask_file import write_mask
 from retinue.data.storage.atomic_files import atomic_path, atomic_write, remove_leftovers
 from retinue.pipeline.inputs.path_names import below
 from retinue.pipeline.inputs.sources import Paths, path_hash
@@ -106,7 +106,7 @@ class Results:
         """The class ids as a PNG with a palette, under the file's own path; its path in the folder."""
         name = Path("masks", below(Path(result.file), ".png"))
         with atomic_path(self.folder / name) as temporary:
-            write_ids(temporary, result.prediction["mask"], self._palette)
+            write_mask(temporary, result.prediction["mask"], self._palette)
         return name.as_posix()
 
     def close(self, status="finished", **numbers):

@@ -10,7 +10,7 @@ import threading
 import time
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.data.decoding.clip_file import FOLDER_RATE, Clip, is_stream
+from retinue.data.decoding.clip_file import FOLDER_FPS, Clip, is_stream
 from retinue.pipeline.prediction.predictor import Result
 
 AHEAD = 2  # windows that are read while the model works
@@ -80,7 +80,7 @@ def sliding_windows(source, size, seconds, step):
     frame is in a window, unless `step` is longer. Raises RetinueError when it can't be opened or gives no frame.
     """
     with Clip(source) as clip:
-        rate = clip.rate or FOLDER_RATE
+        rate = clip.fps or FOLDER_FPS
         length, stride = max(1, round(seconds * rate)), max(1, round(step * rate))
         frames, number, first = collections.deque(maxlen=length), 0, 0  # first: of the window that is not yet full
         while (frame := clip.read(size)) is not None:

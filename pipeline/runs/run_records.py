@@ -41,8 +41,8 @@ def sample_records(model: Model, split: str, count: int) -> list[RunRecord]:
 def find_problem(model: Model, record: RunRecord) -> tuple[str, str, str] | None:
     """Return (kind, reason, cure) if a record can't be used, else None."""
     if model.task.is_video:
-        return probe_clip(record["file"], record["start"], record["end"], model.config.data.max_pixels).bad
-    return image_file.probe(record["file"], model.config.data.max_pixels).bad
+        return probe_clip(record["file"], record["start"], record["end"], model.config.data.max_pixels).problem
+    return image_file.probe(record["file"], model.config.data.max_pixels).problem
 
 
 def read_record(task: "Task", record: RunRecord) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from retinue.configs.machine import usable_cores
 from retinue.data.batches import no_autograph
 from retinue.data.dataset import Ragged
-from retinue.data.decoding.decode import decode_image, encoded_bytes
+from retinue.data.decoding.decode import decode_image, read_encoded_bytes
 from retinue.data.storage.file_names import frame_paths
 from retinue.tasks.task import Task
 
@@ -89,7 +89,7 @@ def _median_times(
 
 def _file_content(task: Task, file: str) -> bytes:
     if not task.is_video:
-        return encoded_bytes(file)
+        return read_encoded_bytes(file)
     names = frame_paths(file) if os.path.isdir(file) else [file]
     return b"".join(Path(name).read_bytes() for name in names)
 

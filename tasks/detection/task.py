@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.configs.errors import UsageError
-from retinue.data.augmentation.boxes import augment_boxes_image, resize_boxes_image
+from retinue.data.augmentation.boxes import augment_image_and_boxes, resize_image_and_boxes
 from retinue.data.dataset import Dataset
 from retinue.data.decoding import decode
 from retinue.data.decoding.encoded_image import EncodedImage
@@ -64,7 +64,7 @@ class Detection(Task):
         There are no targets, because the model computes them itself. Crowds and difficult objects are ignored: they
         are neither objects nor background.
         """
-        shorter, longest = input_size or self.config.model.input_size, self.config.detection.max_size
+        min_size, max_size = input_size or self.config.model.input_size, self.config.detection.max_size
         augment, size_divisor = self.config.augment, detection_model.largest_stride(self.config.detection.architecture)
 
         def read_example(columns: Mapping[str, tf.Tensor], seed: tf.Tensor) -> tuple[dict[str, tf.Tensor], tuple[()]]:
@@ -73,9 +73,9 @@ class Detection(Task):
             is_ignored = columns["crowd"] | columns["difficult"]
             labels = tf.where(is_ignored, IGNORED_LABEL, tf.cast(columns["labels"], tf.int32))
             if training:
-                image, boxes, labels = augment_boxes_image(image, boxes, labels, augment, shorter, longest, seed)
+                image, boxes, labels = augment_image_and_boxes(image, boxes, labels, augment, min_size, max_size, seed)
             else:
-                image, boxes = resize_boxes_image(image, boxes, shorter, longest)
+                image, boxes = resize_image_and_boxes(image, boxes, min_size, max_size)
             inputs = {"image": _pad(image, size_divisor), "size": tf.shape(image)[:2]}
             return inputs | {"boxes": boxes, "labels": labels, "seed": seed}, ()
 
@@ -107,8 +107,8 @@ class Detection(Task):
             A dict: image uint8 `[h', w', 3]`, resized and padded; size int32 `[2]`, its height and width without the
             padding; original_size int32 `[2]`.
         """
-        shorter, longest = self.config.model.input_size, self.config.detection.max_size
-        resized, _ = resize_boxes_image(image, tf.zeros([0, 4]), shorter, longest)
+        min_size, max_size = self.config.model.input_size, self.config.detection.max_size
+        resized, _ = resize_image_and_boxes(image, tf.zeros([0, 4]), min_size, max_size)
         size_divisor = detection_model.largest_stride(self.config.detection.architecture)
         sizes = {"size": tf.shape(resized)[:2], "original_size": size_of(image)}
         return {"image": _pad(resized, size_divisor)} | sizes

@@ -99,17 +99,17 @@ class Segmentation(Task):
             mask = tf.numpy_function(lambda *arrays: _read_mask(num_classes, *arrays), arguments, tf.uint8)
             mask.set_shape([None, None])
             if training:
-                return masks.augment_mask_image(
+                return masks.augment_image_and_mask(
                     image,
                     mask,
                     augment,
                     size,
                     seed,
-                    scale=settings.scale_range,
-                    rotation=settings.rotation_degrees,
-                    longest=settings.max_size,
+                    scale_range=settings.scale_range,
+                    rotation_degrees=settings.rotation_degrees,
+                    max_size=settings.max_size,
                 )
-            small = masks.resize_for_net(image, size)
+            small = masks.resize_to_max_size(image, size)
             ids = tf.image.resize(mask[:, :, None], tf.shape(small)[:2], method="nearest")
             return pad_to(small, size, masks.FILL), pad_to(ids, size, VOID)[:, :, 0]
 
@@ -133,7 +133,7 @@ class Segmentation(Task):
         if settings.tile_size:
             resized = image.decode() if isinstance(image, EncodedImage) else image
         else:
-            resized = masks.resize_for_net(image, settings.max_size)
+            resized = masks.resize_to_max_size(image, settings.max_size)
         return {"image": resized, "original_size": size_of(image)}
 
     def inference(self, model: TaskModel) -> keras.Model:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from retinue.data.augmentation.color import jitter_colors
-from retinue.data.decoding.resize import cut_and_resize
+from retinue.data.decoding.resize import crop_and_resize
 from retinue.data.seeds import sub_seed
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _crop(images: tf.Tensor, box: tf.Tensor, size: int) -> tf.Tensor:
     """Crop and resize each of [k, H, W, c] with the package's one resize function, which takes a single image."""
     count, channels = images.shape[0], images.shape[-1]
     stacked = tf.concat(tf.unstack(images), axis=-1) if count > 1 else images[0]
-    resized = cut_and_resize(stacked, box, (size, size))
+    resized = crop_and_resize(stacked, box, (size, size))
     return tf.stack(tf.split(resized, [channels] * count, axis=-1))
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retinue.configs.errors import RetinueError
-from retinue.data.decoding.clip_file import Clip, count_frames, read_frames, span
+from retinue.data.decoding.clip_file import Clip, count_frames, frame_range, read_frames
 from retinue.tasks.video import flow, stored_flow
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def read_snippets(
     """
     snippet, size = snippet_for(settings), tuple(settings.frame_size)
     with Clip(path) as clip:
-        first, frame_count = span(clip, start, end)
+        first, frame_count = frame_range(clip, start, end)
     if not frame_count:
         frame_count = max(count_frames(path) - first, 0)
     stored = _open_stored_flow(path, settings) if snippet.flow_length else None

@@ -16,7 +16,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.decoding.clip_file import Clip
-from retinue.data.decoding.opencv import opencv_quiet
+from retinue.data.decoding.opencv import silence_opencv
 from retinue.data.storage.atomic_files import atomic_path
 from retinue.data.storage.content import clip_id
 from retinue.tasks.video import flow
@@ -156,7 +156,7 @@ def _to_png(levels: np.ndarray) -> bytes:
 
 
 def _from_png(content: bytes) -> np.ndarray:
-    with opencv_quiet:
+    with silence_opencv:
         stacked = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     if stacked is None:
         raise ValueError("a PNG in it can't be decoded")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from retinue.data.decoding.mask_file import voc_palette, write_ids
+from retinue.data.decoding.mask_file import voc_palette, write_mask
 
 
 def make_image(path: Path, size: tuple[int, int] = (6, 8), orientation: int | None = None, seed: int = 0) -> Path:
@@ -46,7 +46,7 @@ def make_mask(path: Path, ids: ArrayLike, palette: bool = True) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     ids = np.asarray(ids, np.uint8)
     if palette:
-        write_ids(path, ids, voc_palette())
+        write_mask(path, ids, voc_palette())
     else:
         Image.fromarray(ids).save(path)
     return path

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from retinue.configs.schema import AugmentConfig
-from retinue.data.augmentation.boxes import augment_boxes_image, resize_boxes_image, size_by_rule
+from retinue.data.augmentation.boxes import augment_image_and_boxes, detection_size, resize_image_and_boxes
 
 STILL = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "crop_scale": (1.0, 1.0), "horizontal_flip": False}
 BOXES = np.array([[20, 30, 60, 90], [100, 10, 180, 50], [150, 100, 200, 150], [0, 0, 12, 12]], np.float32)
@@ -23,7 +23,7 @@ def augmenter(shorter=120, longest=200, **changes):
 
     @tf.function
     def run(image, boxes, labels, seed):
-        return augment_boxes_image(image, boxes, labels, config, shorter, longest, seed)
+        return augment_image_and_boxes(image, boxes, labels, config, shorter, longest, seed)
 
     return lambda image, boxes, labels, seed: [
         part.numpy() for part in run(tf.constant(image), tf.constant(boxes), tf.constant(labels), tf.constant(seed))
@@ -32,16 +32,16 @@ def augmenter(shorter=120, longest=200, **changes):
 
 def test_sizes_by_the_rule():
     sizes = [[160, 240], [240, 160], [100, 1000], [7, 5]]
-    assert [size_by_rule(tf.constant(size), 320, 480).numpy().tolist() for size in sizes] == [
+    assert [detection_size(tf.constant(size), 320, 480).numpy().tolist() for size in sizes] == [
         *([320, 480], [480, 320], [48, 480], [448, 320]),
     ]
-    assert size_by_rule(tf.constant([100, 100]), 320, 480, 0.5).numpy().tolist() == [160, 160]
-    assert size_by_rule(tf.constant([1, 1000]), 100, 100).numpy().tolist() == [1, 100]
+    assert detection_size(tf.constant([100, 100]), 320, 480, 0.5).numpy().tolist() == [160, 160]
+    assert detection_size(tf.constant([1, 1000]), 100, 100).numpy().tolist() == [1, 100]
 
 
 def test_without_changes_it_is_the_resize_of_evaluation():
     image, boxes, labels = augmenter()(coordinates(), BOXES, LABELS, (0, 1))
-    plain, plain_boxes = resize_boxes_image(tf.constant(coordinates()), tf.constant(BOXES), 120, 200)
+    plain, plain_boxes = resize_image_and_boxes(tf.constant(coordinates()), tf.constant(BOXES), 120, 200)
     assert image.shape == (120, 180, 3) and image.dtype == np.uint8
     np.testing.assert_array_equal(image, plain)
     np.testing.assert_allclose(boxes, BOXES * 0.75)

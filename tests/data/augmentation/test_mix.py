@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from retinue.data.augmentation.mix import blend, draw_boxes, draw_partners, draw_shares, mix, paste
+from retinue.data.augmentation.mix import blend, draw_boxes, draw_partners, draw_weights, mix, paste
 from retinue.data.seeds import example_seed
 
 TARGETS = tf.one_hot([0, 1, 2, 3], 4)
@@ -54,22 +54,22 @@ def test_partners_are_others_and_each_serves_once():
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])
-def test_shares_have_the_moments_of_the_beta_distribution(alpha):
-    shares = draw_shares(4000, alpha, tf.constant([1, 2])).numpy()
-    assert shares.min() >= 0 and shares.max() <= 1
+def test_weights_have_the_moments_of_the_beta_distribution(alpha):
+    weights = draw_weights(4000, alpha, tf.constant([1, 2])).numpy()
+    assert weights.min() >= 0 and weights.max() <= 1
     variance = 1 / (4 * (2 * alpha + 1))
-    assert abs(shares.mean() - 0.5) < 4 * np.sqrt(variance / 4000)
-    np.testing.assert_allclose(shares.var(), variance, rtol=0.1)
+    assert abs(weights.mean() - 0.5) < 4 * np.sqrt(variance / 4000)
+    np.testing.assert_allclose(weights.var(), variance, rtol=0.1)
 
 
-def test_shares_of_a_tiny_alpha_are_whole():
-    shares = draw_shares(500, 1e-4, tf.constant([1, 2])).numpy()
-    assert np.all((shares < 1e-3) | (shares > 1 - 1e-3)) and 200 < np.sum(shares > 0.5) < 300
+def test_weights_of_a_tiny_alpha_are_whole():
+    weights = draw_weights(500, 1e-4, tf.constant([1, 2])).numpy()
+    assert np.all((weights < 1e-3) | (weights > 1 - 1e-3)) and 200 < np.sum(weights > 0.5) < 300
 
 
 def test_boxes_have_the_area_of_the_share_where_nothing_is_clipped():
-    shares = tf.fill([300], 0.75)
-    boxes = draw_boxes(tf.constant([100, 200]), shares, tf.constant([3, 4])).numpy()
+    weights = tf.fill([300], 0.75)
+    boxes = draw_boxes(tf.constant([100, 200]), weights, tf.constant([3, 4])).numpy()
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     assert boxes.min() >= 0 and boxes[:, 2].max() <= 200 and boxes[:, 3].max() <= 100
     inside = (boxes[:, 0] > 0) & (boxes[:, 1] > 0) & (boxes[:, 2] < 200) & (boxes[:, 3] < 100)

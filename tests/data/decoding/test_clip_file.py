@@ -10,7 +10,7 @@ from PIL import Image
 from retinue.configs.errors import RetinueError
 from retinue.data.checking.check import check
 from retinue.data.checking.summary import summary_lines
-from retinue.data.decoding.clip_file import Clip, count_frames, is_stream, read_frames, resized, span
+from retinue.data.decoding.clip_file import Clip, count_frames, frame_range, is_stream, read_frames
 from retinue.data.decoding.clip_probe import probe_clip, remarks
 from retinue.data.readers.clip_folders import read_clip_folders
 from retinue.tests.helpers.clips import make_clips, moving_frames, write_video
@@ -78,18 +78,18 @@ def test_the_end_is_told(video):
 
 def test_parts_in_seconds(video):
     with Clip(video) as clip:
-        assert span(clip) == (0, 12)
-        assert span(clip, 0.5, 0.8) == (5, 3)
-        assert span(clip, 1.0) == (10, 2)
-        assert span(clip, 0.0, 9.0) == (0, 12)
-        assert span(clip, 5.0, 9.0) == (50, 0)
+        assert frame_range(clip) == (0, 12)
+        assert frame_range(clip, 0.5, 0.8) == (5, 3)
+        assert frame_range(clip, 1.0) == (10, 2)
+        assert frame_range(clip, 0.0, 9.0) == (0, 12)
+        assert frame_range(clip, 5.0, 9.0) == (50, 0)
 
 
 def test_sizes():
     frame = (4 * np.arange(16, dtype=np.uint8)).reshape(4, 4, 1).repeat(3, axis=2)
-    assert resized(frame, None) is frame
-    assert resized(frame, (2, 2))[..., 0].tolist() == [[10, 18], [42, 50]]  # means of 2x2
-    assert resized(frame, (8, 8)).shape == (8, 8, 3)
+    assert resize_frame(frame, None) is frame
+    assert resize_frame(frame, (2, 2))[..., 0].tolist() == [[10, 18], [42, 50]]  # means of 2x2
+    assert resize_frame(frame, (8, 8)).shape == (8, 8, 3)
 
 
 def test_what_can_not_be_opened_is_named(tmp_path):
@@ -110,7 +110,7 @@ def test_streams_are_told_from_files(tmp_path, monkeypatch):
 
 def test_probing(video, tmp_path):
     good = probe_clip(video)
-    assert (good.frames, good.lost, good.format, good.bad) == (12, 0, "avi", None) and good.remarks == ()
+    assert (good.frames, good.lost, good.format, good.problem) == (12, 0, "avi", None) and good.remarks == ()
     part = probe_clip(video, 0.2, 0.6)
     assert part.frames == 4 and part.remarks[0][0] == "very short" and part.content_id == good.content_id + "@0.2-0.6"
     content = video.read_bytes()
@@ -121,11 +121,13 @@ def test_probing(video, tmp_path):
     (tmp_path / "text.mp4").write_text("no video")
     header = content[: content.index(b"movi") + 4]
     (tmp_path / "header.avi").write_bytes(header)
-    kinds = {name: probe_clip(tmp_path / name).bad[0] for name in ("none.avi", "text.mp4", "header.avi", "gone.avi")}
+    kinds = {
+        name: probe_clip(tmp_path / name).problem[0] for name in ("none.avi", "text.mp4", "header.avi", "gone.avi")
+    }
     assert kinds["none.avi"] == "empty" and kinds["text.mp4"] == "undecodable" and kinds["gone.avi"] == "missing"
     assert kinds["header.avi"] in ("undecodable", "zero frames")
-    assert probe_clip(video, 3.0, 4.0).bad[0] == "zero frames"
-    assert probe_clip(video, max_pixels=100).bad[0] == "too large"
+    assert probe_clip(video, 3.0, 4.0).problem[0] == "zero frames"
+    assert probe_clip(video, max_pixels=100).problem[0] == "too large"
     assert probe_clip(frame_folder(tmp_path / "frames")).frames == 12
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from retinue.configs.errors import RetinueError
-from retinue.data.decoding.decode import decode_image, encoded_bytes, read_encoded, to_eight_bits
+from retinue.data.decoding.decode import decode_image, read_encoded, read_encoded_bytes, scale_to_uint8
 
 decode = tf.function(decode_image, input_signature=[tf.TensorSpec([], tf.string)])
 
@@ -102,7 +102,7 @@ def test_photos_come_out_upright(tmp_path, file_format, orientation):
     exif[0x0112] = orientation
     path = tmp_path / "turned"
     path.write_bytes(encode(PHOTO, file_format, exif=exif))
-    decoded = decode(encoded_bytes(path)).numpy()
+    decoded = decode(read_encoded_bytes(path)).numpy()
     np.testing.assert_allclose(decoded.astype(int), pillow(path.read_bytes()), atol=2, rtol=0)
 
 
@@ -142,33 +142,33 @@ def test_tiff_has_the_pixels_of_pillow(tmp_path, name):
     image, options = TIFFS[name]
     path = tmp_path / "picture.jpg"  # the wrong name does not matter
     image.save(path, "TIFF", **options)
-    decoded = decode(encoded_bytes(path)).numpy()
+    decoded = decode(read_encoded_bytes(path)).numpy()
     np.testing.assert_allclose(decoded.astype(int), pillow(path.read_bytes()), atol=1, rtol=0)
 
 
 def test_tiff_of_sixteen_bits_and_floats(tmp_path):
     expected = np.repeat(photo()[:, :, :1], 3, axis=2)
     SIXTEEN.save(tmp_path / "sixteen.tif")
-    np.testing.assert_array_equal(decode(encoded_bytes(tmp_path / "sixteen.tif")), expected)
+    np.testing.assert_array_equal(decode(read_encoded_bytes(tmp_path / "sixteen.tif")), expected)
     Image.fromarray(photo()[:, :, 0].astype(np.float32) / 255).save(tmp_path / "float.tif")
-    np.testing.assert_array_equal(decode(encoded_bytes(tmp_path / "float.tif")), expected)
+    np.testing.assert_array_equal(decode(read_encoded_bytes(tmp_path / "float.tif")), expected)
 
 
 @pytest.mark.parametrize("file_format", ["TIFF", "PNG"])
 def test_read_encoded_agrees_with_its_python_twin(tmp_path, file_format):
     path = tmp_path / "grün und blau.tif"
     PHOTO.save(path, file_format)
-    assert read_encoded(str(path)).numpy() == encoded_bytes(path)
+    assert read_encoded(str(path)).numpy() == read_encoded_bytes(path)
     in_graph = next(iter(tf.data.Dataset.from_tensors(str(path)).map(read_encoded)))
-    assert in_graph.numpy() == encoded_bytes(path)
-    assert encoded_bytes(path)[1:4] == b"PNG"
+    assert in_graph.numpy() == read_encoded_bytes(path)
+    assert read_encoded_bytes(path)[1:4] == b"PNG"
 
 
 def test_broken_tiff_is_named(tmp_path):
     path = tmp_path / "broken.tif"
     path.write_bytes(b"II*\x00rubbish")
     with pytest.raises(RetinueError, match="broken.tif.*cannot be decoded"):
-        encoded_bytes(path)
+        read_encoded_bytes(path)
     with pytest.raises(tf.errors.OpError, match="broken.tif.*cannot be decoded"):
         list(tf.data.Dataset.from_tensors(str(path)).map(read_encoded))
 
@@ -189,7 +189,7 @@ def test_broken_tiff_is_named(tmp_path):
     ],
 )
 def test_to_eight_bits(values, expected):
-    result = to_eight_bits(values)
+    result = scale_to_uint8(values)
     assert result.dtype == np.uint8
     np.testing.assert_array_equal(result, expected)
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from retinue.data.decoding.decode import decode_image
 from retinue.data.decoding.encoded_image import SPARE, EncodedImage
-from retinue.data.decoding.resize import cut_and_resize, resize_image
+from retinue.data.decoding.resize import crop_and_resize, resize_image
 
 BYTES, WINDOW, SIZE = (tf.TensorSpec(*spec) for spec in (([], tf.string), ([4], tf.int32), ([2], tf.int32)))
 
@@ -18,12 +18,12 @@ BYTES, WINDOW, SIZE = (tf.TensorSpec(*spec) for spec in (([], tf.string), ([4], 
 def from_bytes(encoded, window, size):
     photo = EncodedImage(encoded)
     pixels, edges = photo.decode_for(window, size)
-    return cut_and_resize(photo, window, size), photo.size, tf.shape(pixels)[:2], edges
+    return crop_and_resize(photo, window, size), photo.size, tf.shape(pixels)[:2], edges
 
 
 @tf.function(input_signature=[BYTES, WINDOW, SIZE])
 def from_pixels(encoded, window, size):
-    return cut_and_resize(decode_image(encoded), window, size)
+    return crop_and_resize(decode_image(encoded), window, size)
 
 
 def encode(pixels, file_format="JPEG", orientation=1, **options):
@@ -118,7 +118,7 @@ def test_knowing_that_a_jpeg_is_upright_changes_nothing(window):
     np.testing.assert_array_equal(known.decode(), unknown.decode())
     for side in (10, 30, 60, 300):
         np.testing.assert_array_equal(
-            cut_and_resize(known, window, (side, side)), cut_and_resize(unknown, window, (side, side))
+            crop_and_resize(known, window, (side, side)), crop_and_resize(unknown, window, (side, side))
         )
 
 

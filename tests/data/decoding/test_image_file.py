@@ -125,7 +125,7 @@ def test_good_files(tmp_path, name):
     content, form, mode = GOOD[name]
     path = write(tmp_path, name, content)
     image = probe(path)
-    assert (image.bad, image.remarks) == (None, ())
+    assert (image.problem, image.remarks) == (None, ())
     assert (image.format, image.width, image.height, image.bytes) == (form, 64, 48, len(content))
     assert image.mode == mode or mode is None
     assert image.orientation == 1
@@ -135,7 +135,7 @@ def test_good_files(tmp_path, name):
 @pytest.mark.parametrize("name", BAD)
 def test_bad_files_say_why_and_what_to_do(tmp_path, name):
     content, kind = BAD[name]
-    found_kind, reason, cure = probe(write(tmp_path, name, content)).bad
+    found_kind, reason, cure = probe(write(tmp_path, name, content)).problem
     assert found_kind == kind
     assert reason and cure
     assert "<" not in reason and "Error" not in reason  # no addresses of objects, no names of exceptions
@@ -145,13 +145,13 @@ def test_tensorflow_decodes_what_is_called_good_and_nothing_else(tmp_path):
     import tensorflow as tf
 
     from retinue.configs.errors import RetinueError
-    from retinue.data.decoding.decode import decode_image, encoded_bytes
+    from retinue.data.decoding.decode import decode_image, read_encoded_bytes
 
     decode = tf.function(decode_image, input_signature=[tf.TensorSpec([], tf.string)])
     for name, (content, *_) in (GOOD | BAD).items():
         path = write(tmp_path, name, content)
         try:
-            decodes = decode(encoded_bytes(path)).shape == (48, 64, 3)
+            decodes = decode(read_encoded_bytes(path)).shape == (48, 64, 3)
         except (tf.errors.OpError, RetinueError):
             decodes = False
         assert decodes == (name in GOOD), name
@@ -172,13 +172,13 @@ def test_a_tiff_that_opencv_reads_and_pillow_does_not(tmp_path):
     cv2.imwrite(str(tmp_path / "deep.tif"), np.zeros((48, 64, 3), np.float32))
     with pytest.raises(OSError):
         Image.open(tmp_path / "deep.tif")
-    assert probe(tmp_path / "deep.tif").bad is None
+    assert probe(tmp_path / "deep.tif").problem is None
     assert image_size(tmp_path / "deep.tif") == (64, 48)
 
 
 def test_wrong_extension_works_and_is_remarked(tmp_path):
     image = probe(write(tmp_path, "photo.JPG", encoded("PNG")))
-    assert image.bad is None
+    assert image.problem is None
     assert image.remarks == (("wrong extension", "PNG data in a file named .jpg"),)
     assert probe(write(tmp_path, "photo.jfif", encoded("JPEG"))).remarks == ()
     assert probe(write(tmp_path, "photo", encoded("JPEG"))).remarks == ()
@@ -187,7 +187,7 @@ def test_wrong_extension_works_and_is_remarked(tmp_path):
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "BMP"])
 def test_one_pixel_is_usable_and_remarked(tmp_path, form):
     image = probe(write(tmp_path, "dot", encoded(form, GRADIENT.resize((1, 1)))))
-    assert image.bad is None
+    assert image.problem is None
     assert image.remarks == (("very small", "1 x 1 pixels: too small to learn from"),)
 
 
@@ -207,35 +207,35 @@ def test_a_gif_whose_second_frame_is_cut_off_is_usable(tmp_path):
     frames = [GRADIENT.convert("P"), GRADIENT.rotate(90).convert("P")]
     content = encoded("GIF", frames[0], save_all=True, append_images=frames[1:])
     image = probe(write(tmp_path, "a.gif", content[:-40]))
-    assert image.bad is None and image.remarks[0][0] == "animated"
+    assert image.problem is None and image.remarks[0][0] == "animated"
 
 
 def test_a_huge_picture_is_refused_by_its_header(tmp_path):
     content = one_bit_png(20_000)
     assert len(content) < 1_000_000
     image = probe(write(tmp_path, "huge.png", content))
-    assert image.bad[:2] == ("too large", "20,000 x 20,000 pixels, more than max_pixels 200,000,000")
-    assert "data.max_pixels" in image.bad[2]
+    assert image.problem[:2] == ("too large", "20,000 x 20,000 pixels, more than max_pixels 200,000,000")
+    assert "data.max_pixels" in image.problem[2]
     # The pixels are cut off here, so only the header can have been looked at.
-    assert probe(write(tmp_path, "cut.png", content[:60])).bad[0] == "too large"
+    assert probe(write(tmp_path, "cut.png", content[:60])).problem[0] == "too large"
     assert image_size(tmp_path / "huge.png") == (20_000, 20_000)
 
 
 def test_max_pixels_and_not_pillow_sets_the_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Image.open would refuse anything above 200 now
     path = write(tmp_path, "a.png", encoded("PNG"))
-    assert probe(path, max_pixels=64 * 48).bad is None
-    assert probe(path, max_pixels=64 * 48 - 1).bad[0] == "too large"
+    assert probe(path, max_pixels=64 * 48).problem is None
+    assert probe(path, max_pixels=64 * 48 - 1).problem[0] == "too large"
 
 
 def test_missing_files_and_links_and_folders(tmp_path):
-    assert probe(tmp_path / "none.jpg").bad[:2] == ("missing", "no such file")
+    assert probe(tmp_path / "none.jpg").problem[:2] == ("missing", "no such file")
     (tmp_path / "link.jpg").symlink_to(tmp_path / "none.jpg")
-    assert probe(tmp_path / "link.jpg").bad[:2] == ("missing", "the link leads nowhere")
+    assert probe(tmp_path / "link.jpg").problem[:2] == ("missing", "the link leads nowhere")
     (tmp_path / "folder.jpg").mkdir()
-    assert probe(tmp_path / "folder.jpg").bad[:2] == ("not an image", "not a regular file")
+    assert probe(tmp_path / "folder.jpg").problem[:2] == ("not an image", "not a regular file")
     os.mkfifo(tmp_path / "pipe.jpg")  # opening it would wait for ever
-    assert probe(tmp_path / "pipe.jpg").bad[:2] == ("not an image", "not a regular file")
+    assert probe(tmp_path / "pipe.jpg").problem[:2] == ("not an image", "not a regular file")
     with pytest.raises(ValueError, match="not a regular file"):
         image_size(tmp_path / "pipe.jpg")
 
@@ -244,16 +244,16 @@ def test_unreadable_file(tmp_path):
     path = write(tmp_path, "secret.jpg", encoded("JPEG"))
     os.chmod(path, 0)
     with as_nobody():
-        assert probe(path).bad[:2] == ("unreadable", "can't be read (permission denied)")
+        assert probe(path).problem[:2] == ("unreadable", "can't be read (permission denied)")
 
 
 def test_names_with_spaces_and_other_alphabets_and_without_unicode(tmp_path):
     for name in ("two words.jpg", "Ünïcörn 猫.jpg"):
-        assert probe(write(tmp_path, name, encoded("JPEG"))).bad is None
+        assert probe(write(tmp_path, name, encoded("JPEG"))).problem is None
     path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg")
     with open(path, "wb") as file:
         file.write(encoded("JPEG"))
-    assert probe(path).bad[:2] == ("file name", "its name is not valid UTF-8")
+    assert probe(path).problem[:2] == ("file name", "its name is not valid UTF-8")
 
 
 def test_the_content_id_is_of_the_bytes(tmp_path):

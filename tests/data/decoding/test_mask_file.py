@@ -3,7 +3,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from retinue.configs.errors import RetinueError
-from retinue.data.decoding.mask_file import color_value, read_mask, to_ids, turned, voc_palette
+from retinue.data.decoding.mask_file import color_value, read_mask, to_class_ids, turned, voc_palette
 from retinue.tests.helpers.mask_images import make_mask
 
 IDS = np.array([[0, 1, 2], [2, 255, 1]], np.uint8)
@@ -35,11 +35,11 @@ def test_colours_by_a_table_also_from_a_palette(tmp_path):
 
 
 def test_values_are_mapped_and_void_is_void():
-    ids, unknown = to_ids(np.array([[0, 7, 9, 255, 3]], np.uint8), [7, 0, 9], 2)  # 9 is void by the table
+    ids, unknown = to_class_ids(np.array([[0, 7, 9, 255, 3]], np.uint8), [7, 0, 9], 2)  # 9 is void by the table
     assert ids.tolist() == [[1, 0, 255, 255, 255]] and unknown.tolist() == [[False] * 4 + [True]]
-    ids, unknown = to_ids(np.array([[0, 255]], np.uint8), [0, 255], 2)  # 255 is a class where the table says so
+    ids, unknown = to_class_ids(np.array([[0, 255]], np.uint8), [0, 255], 2)  # 255 is a class where the table says so
     assert ids.tolist() == [[0, 1]] and not unknown.any()
-    deep, strange = to_ids(np.array([[0, 70000, 5]], np.int32), [70000, 0], 2)
+    deep, strange = to_class_ids(np.array([[0, 70000, 5]], np.int32), [70000, 0], 2)
     assert deep.tolist() == [[1, 0, 255]] and strange.tolist() == [[False, False, True]]
 
 

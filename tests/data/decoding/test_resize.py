@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from retinue.data.decoding.resize import inner_size, largest_window, plain_window, resize_image
+from retinue.data.decoding.resize import fit_inside, largest_window, resize_geometry, resize_image
 
 
 def grey(rows):
@@ -77,7 +77,7 @@ def test_crop_fraction_takes_a_smaller_window():
 
 
 def test_crop_with_a_size_that_is_not_square():
-    window, size = plain_window(tf.constant([40, 40]), (10, 20), "center_crop")
+    window, size = resize_geometry(tf.constant([40, 40]), (10, 20), "center_crop")
     assert window.numpy().tolist() == [0, 10, 40, 30] and size == (10, 20)
 
 
@@ -93,7 +93,7 @@ def test_pad_fits_the_picture_in_and_fills_below_and_right():
 
 
 def test_a_sliver_keeps_at_least_one_pixel():
-    assert inner_size(tf.constant([1, 1000]), (10, 10)).numpy().tolist() == [1, 10]
+    assert fit_inside(tf.constant([1, 1000]), (10, 10)).numpy().tolist() == [1, 10]
     assert largest_window(tf.constant([1, 1000]), 5.0).numpy().tolist() == [1, 1]
     assert resize_image(tf.zeros([1, 1000, 3], tf.uint8), 10, "letterbox").shape == (10, 10, 3)
 

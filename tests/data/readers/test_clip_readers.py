@@ -208,7 +208,7 @@ def test_clips_of_tfds_become_folders_of_frames(tmp_path, monkeypatch, logged):
     )
     assert dataset.columns["label"].tolist() == [0, 1, 1] and "3 clips" in line
     with Clip(dataset.files[1]) as clip:
-        assert clip.frames == 4 and clip.skip() and clip.skip()
+        assert clip.frame_count == 4 and clip.skip() and clip.skip()
         assert (clip.read() == 20).all()
     logged.clear()
     assert read("tfds:retinue_clips", "video").fingerprint == dataset.fingerprint

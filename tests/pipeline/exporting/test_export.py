@@ -41,7 +41,7 @@ def rename_png_last(files):
 def test_the_saved_model_serves_without_retinue(tiny_model, exported, photos):
     import tensorflow as tf
 
-    from retinue.data.decoding.decode import encoded_bytes
+    from retinue.data.decoding.decode import read_encoded_bytes
 
     files = rename_png_last(str(photos / name) for name in sorted(os.listdir(photos)) if not name.endswith(".tif"))
     files = files[:1] + files  # eight
@@ -49,7 +49,7 @@ def test_the_saved_model_serves_without_retinue(tiny_model, exported, photos):
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     inference = tiny_model.task.inference(tiny_model.build())
-    rows = [tiny_model.task.read(tf.constant(encoded_bytes(file)))["image"] for file in files]
+    rows = [tiny_model.task.read(tf.constant(read_encoded_bytes(file)))["image"] for file in files]
     truth = inference({"image": tf.stack(rows)}, training=False)["scores"].numpy()
     assert len({row.tobytes() for row in truth.round(3)}) >= 6  # the pictures differ, so a mix-up would show
     for batch in ("1", "3", "8"):
@@ -139,7 +139,7 @@ def test_a_near_tie_is_no_disagreement():
 def test_several_labels_a_file_have_a_threshold_and_no_best_label(tiny_model, photos, tmp_path):
     import tensorflow as tf
 
-    from retinue.data.decoding.decode import encoded_bytes
+    from retinue.data.decoding.decode import read_encoded_bytes
 
     shutil.copytree(tiny_model.folder, tmp_path / "run")
     described = {"classes": list(tiny_model.classes), "multi_label": True}
@@ -148,10 +148,10 @@ def test_several_labels_a_file_have_a_threshold_and_no_best_label(tiny_model, ph
     files = [str(photos / name) for name in ("1 photo.jpg", "2.png", "6.bmp")]
     export(model, tmp_path / "out", images=files)
     served = tf.saved_model.load(str(tmp_path / "out")).signatures["serving_default"]
-    answer = served(bytes=tf.constant([encoded_bytes(file) for file in files]))
+    answer = served(bytes=tf.constant([read_encoded_bytes(file) for file in files]))
     assert set(answer) == {"scores", "classes", "threshold"}
     assert answer["threshold"].numpy().tolist() == [0.5] * 3 and answer["threshold"].dtype == tf.float32
-    images = tf.stack([model.task.read(tf.constant(encoded_bytes(file)))["image"] for file in files])
+    images = tf.stack([model.task.read(tf.constant(read_encoded_bytes(file)))["image"] for file in files])
     logits = model.build()(tf.cast(images, tf.float32), training=False)
     np.testing.assert_allclose(answer["scores"], tf.sigmoid(logits), atol=1e-5)
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config, to_yaml
-from retinue.data.decoding.decode import encoded_bytes
+from retinue.data.decoding.decode import read_encoded_bytes
 from retinue.data.decoding.image_file import image_size
 from retinue.pipeline.exporting.export import export
 from retinue.pipeline.prediction import overlays
@@ -66,7 +66,7 @@ def test_the_same_everywhere(tiny_model, exported, exports, photos):
     scores = {name: np.stack([result.prediction["scores"] for result in results]) for name, results in found.items()}
     labels = {name: [r.prediction["labels"][0]["label"] for r in results] for name, results in found.items()}
     serve = tf.saved_model.load(str(exported)).signatures["serving_default"]
-    served = serve(bytes=tf.constant([encoded_bytes(file) for file in files]))
+    served = serve(bytes=tf.constant([read_encoded_bytes(file) for file in files]))
     scores["served bytes"] = served["scores"].numpy()
     labels["served bytes"] = [label.decode() for label in served["label"].numpy()]
     scored = evaluate.predictions(
@@ -266,7 +266,7 @@ def test_views_on_every_runtime_and_in_exports(tiny_model, photos, tmp_path, vie
     net = model.build()
     expected = []
     for file in files:
-        image = model.task.read(encoded_bytes(file))["image"].numpy()
+        image = model.task.read(read_encoded_bytes(file))["image"].numpy()
         if views == "dihedral":
             pictures = [np.rot90(turned, k) for turned in (image, image[:, ::-1]) for k in range(4)]
         else:

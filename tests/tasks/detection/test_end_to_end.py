@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 import retinue
-from retinue.data.decoding.decode import encoded_bytes
+from retinue.data.decoding.decode import read_encoded_bytes
 from retinue.pipeline.prediction.predictor import Predictor
 from retinue.pipeline.runs.run import open_model
 from retinue.tasks.detection import export_agreement
@@ -155,7 +155,7 @@ def test_all_runtimes_and_exports_have_the_same_detections(run, exported, images
     assert reference["count"].sum() > 10
     assert_same(outputs_of(Predictor(model, "openvino", batch=8)))
     served = tf.saved_model.load(str(exported)).signatures["serving_default"]
-    outputs = served(tf.constant([encoded_bytes(file) for file in files]))  # of different sizes, in one batch
+    outputs = served(tf.constant([read_encoded_bytes(file) for file in files]))  # of different sizes, in one batch
     assert_same({name: outputs[name].numpy() for name in ("boxes", "scores", "labels", "count")})
     for names, labels in zip(outputs["names"].numpy(), outputs["labels"].numpy(), strict=True):
         assert [name.decode() for name in names] == [["red", "blue", ""][label] for label in labels]

@@ -1,0 +1,86 @@
+"""Checks of the structure of PNG, GIF and BMP files that Pillow decodes, but TensorFlow's decoders do not."""
+
+import struct
+import zlib
+
+from retinue.data.decoding.file_problem import RESAVE, TRUNCATED, UnusableFileError
+
+
+def check_structure(content: bytes, image_format: str) -> None:
+    """Check what Pillow tolerates and TensorFlow's decoder does not.
+
+    Args:
+        content: The content of an image file.
+        image_format: Its format, as `format_of` returns it.
+
+    Raises:
+        UnusableFileError: If TensorFlow cannot decode the file.
+    """
+    if image_format == "PNG":
+        _check_png(content)
+    elif image_format == "GIF":
+        _check_gif(content)
+    elif image_format == "BMP":
+        _check_bmp(content)
+
+
+def _check_png(content: bytes) -> None:
+    """Check that every chunk is complete, the checksums of critical chunks are right, and the last chunk is there.
+
+    See the PNG specification, section 5.
+    """
+    position = 8
+    while position + 12 <= len(content):
+        length, name = struct.unpack(">I4s", content[position : position + 8])
+        end = position + 12 + length
+        if end > len(content):
+            break
+        if not name.isalpha():
+            raise UnusableFileError("broken", f"no PNG chunk begins at byte {position:,}, where one must begin", RESAVE)
+        is_critical = name[:1].isupper()
+        if is_critical and struct.unpack(">I", content[end - 4 : end])[0] != zlib.crc32(
+            content[position + 4 : end - 4]
+        ):
+            raise UnusableFileError("broken", f"the checksum of its chunk {name.decode()} is wrong", RESAVE)
+        if name == b"IEND":
+            return
+        position = end
+    raise UnusableFileError(*TRUNCATED)
+
+
+def _check_gif(content: bytes) -> None:
+    """Check that the first frame is complete. See the GIF89a specification, sections 18 to 25."""
+
+    def skip_blocks(position: int) -> int:
+        while content[position]:
+            position += 1 + content[position]
+        return position + 1
+
+    def skip_colors(position: int, flags: int) -> int:
+        return position + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
+
+    try:
+        position = skip_colors(13, content[10])
+        while content[position] == 0x21:  # extensions come before the frame
+            position = skip_blocks(position + 2)
+        if content[position] != 0x2C:
+            raise UnusableFileError("broken", f"no GIF frame begins at byte {position:,}, where one must begin", RESAVE)
+        skip_blocks(skip_colors(position + 10, content[position + 9]) + 1)
+    except IndexError:
+        raise UnusableFileError(*TRUNCATED) from None
+
+
+def _check_bmp(content: bytes) -> None:
+    """Check that the file has 24 or 32 bits and the size in its header, or a palette, and no special variant."""
+    offset, header_size, width, height = struct.unpack("<IIii", content[10:26])
+    bits, compression = struct.unpack("<HI", content[28:34])
+    if header_size < 40 or bits not in (1, 2, 4, 8, 24, 32) or compression not in ((0, 3) if bits > 8 else (0,)):
+        raise UnusableFileError("unsupported", "a compressed, 16-bit or OS/2 variant of BMP", RESAVE)
+    size = offset + (width * bits + 31) // 32 * 4 * abs(height)
+    if bits <= 8:
+        if len(content) < size:
+            raise UnusableFileError(*TRUNCATED)
+        if bits == 8 and max(content[offset:size]) >= (offset - 14 - header_size) // 4:
+            raise UnusableFileError("broken", "it uses more colors than its palette defines", RESAVE)
+    elif len(content) != size:
+        raise UnusableFileError("broken", f"it has {len(content):,} bytes, but its header requires {size:,}", RESAVE)
