@@ -21,7 +21,7 @@ RETIRED = {
     r"(take|takes|took) up again": "resume",
     r"(leave|left|leaves) away": "omit, remove",
     r"(mend|mends|mended)": "fix",
-    r"mix-?ups?": "confusion",
+    r"mix[- ]ups?": "confusion",
     r"headlines?": "primary metric",
     r"under way": "in flight",
     r"(said|told)": "reported, printed, or the thing itself",

@@ -211,7 +211,7 @@ def _read_ids(path: str, mask: Image.Image) -> np.ndarray:
     if (pixels == pixels[:, :, :1]).all():
         return pixels[:, :, 0]
     raise RetinueError(
-        f"{path}: the mask has colors, but their classes are not defined; add a file class_colors.txt with a line "
+        f"{path}: the mask has colors, but their classes are not defined; add class_colors.txt with a line "
         "'name red green blue' for each class"
     )
 

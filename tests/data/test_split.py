@@ -197,6 +197,6 @@ def test_it_is_an_error_if_no_file_can_be_taken_for_validation():
         split(dataset([0, 1, 2]))
 
 
-def test_files_of_the_same_name_in_two_class_folders_are_told_apart():
+def test_files_of_the_same_name_in_two_class_folders_are_distinguished():
     names = [f"{name}/{number}.jpg" for name in "ab" for number in range(10)]
     assert counts(split(dataset([0] * 10 + [1] * 10, names=names)))["val"] == [2, 2]

@@ -34,7 +34,7 @@ def test_all_clips_and_again(tmp_path):
     assert (first.clips, first.fields, first.skipped, first.exit_code) == (4, 28, 0, 3)
     with open(tmp_path / "flow" / "failures.csv", newline="") as opened:
         (row,) = csv.DictReader(opened)
-    assert row["file"].endswith("bad.mp4") and "can't be opened" in row["reason"]
+    assert row["file"].endswith("bad.mp4") and "cannot be opened" in row["reason"]
     made = files(tmp_path / "flow")
     assert len(made) == 4
     (clips / "red left" / "bad.mp4").unlink()

@@ -1,4 +1,4 @@
-"""Changes to pictures with boxes, on pictures whose pixels are their coordinates."""
+"""Augmentation of images with boxes, tested on images whose pixels are their coordinates."""
 
 import numpy as np
 import pytest
@@ -7,30 +7,30 @@ import tensorflow as tf
 from retinue.configs.schema import AugmentConfig
 from retinue.data.augmentation.boxes import augment_image_and_boxes, detection_size, resize_image_and_boxes
 
-STILL = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "crop_scale": (1.0, 1.0), "horizontal_flip": False}
+OFF = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "crop_scale": (1.0, 1.0), "horizontal_flip": False}
 BOXES = np.array([[20, 30, 60, 90], [100, 10, 180, 50], [150, 100, 200, 150], [0, 0, 12, 12]], np.float32)
 LABELS = np.array([3, 1, 2, -2], np.int32)
 
 
 def coordinates(height=160, width=240):
-    """Red is the column, green the row."""
+    """Return an image whose red is the column and whose green is the row."""
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     return np.stack([x, y, np.full_like(x, 7)], axis=-1).astype(np.uint8)
 
 
-def augmenter(shorter=120, longest=200, **changes):
-    config = AugmentConfig(**(STILL | changes))
+def augmenter(min_size=120, max_size=200, **changes):
+    config = AugmentConfig(**(OFF | changes))
 
     @tf.function
     def run(image, boxes, labels, seed):
-        return augment_image_and_boxes(image, boxes, labels, config, shorter, longest, seed)
+        return augment_image_and_boxes(image, boxes, labels, config, min_size, max_size, seed)
 
     return lambda image, boxes, labels, seed: [
         part.numpy() for part in run(tf.constant(image), tf.constant(boxes), tf.constant(labels), tf.constant(seed))
     ]
 
 
-def test_sizes_by_the_rule():
+def test_detection_size_by_hand():
     sizes = [[160, 240], [240, 160], [100, 1000], [7, 5]]
     assert [detection_size(tf.constant(size), 320, 480).numpy().tolist() for size in sizes] == [
         *([320, 480], [480, 320], [48, 480], [448, 320]),
@@ -39,7 +39,7 @@ def test_sizes_by_the_rule():
     assert detection_size(tf.constant([1, 1000]), 100, 100).numpy().tolist() == [1, 100]
 
 
-def test_without_changes_it_is_the_resize_of_evaluation():
+def test_without_augmentation_the_image_is_resized_as_in_evaluation():
     image, boxes, labels = augmenter()(coordinates(), BOXES, LABELS, (0, 1))
     plain, plain_boxes = resize_image_and_boxes(tf.constant(coordinates()), tf.constant(BOXES), 120, 200)
     assert image.shape == (120, 180, 3) and image.dtype == np.uint8
@@ -57,7 +57,7 @@ def test_without_changes_it_is_the_resize_of_evaluation():
         {"crop_scale": (0.15, 0.7)},
         {"crop_scale": (0.3, 1.0), "random_rot90": True, "horizontal_flip": True, "vertical_flip": True},
     ],
-    ids=["flips", "turns", "crop", "all"],
+    ids=["flips", "rotations", "crop", "all"],
 )
 def test_boxes_stay_on_their_pixels(changes):
     run, original = augmenter(**changes), coordinates()
@@ -72,52 +72,52 @@ def test_boxes_stay_on_their_pixels(changes):
             left, top, right, bottom = box
             assert 0 <= left < right <= image.shape[1] and 0 <= top < bottom <= image.shape[0]
             inside = image[round(top) : round(bottom), round(left) : round(right)].astype(int)
-            slack = 2.5  # pixels of the original: a pixel of the result covers up to two
-            assert x1 - slack <= inside[..., 0].min() and inside[..., 0].max() <= x2 + slack
-            assert y1 - slack <= inside[..., 1].min() and inside[..., 1].max() <= y2 + slack
-            # Nothing of the object that can be seen lies outside of the box.
-            shown = (image[..., 0] >= x1 + slack) & (image[..., 0] <= x2 - slack)
-            shown &= (image[..., 1] >= y1 + slack) & (image[..., 1] <= y2 - slack)
-            rows, columns = np.nonzero(shown)
+            tolerance = 2.5  # pixels of the original, because a pixel of the result covers up to two
+            assert x1 - tolerance <= inside[..., 0].min() and inside[..., 0].max() <= x2 + tolerance
+            assert y1 - tolerance <= inside[..., 1].min() and inside[..., 1].max() <= y2 + tolerance
+            # No visible part of the object lies outside of the box.
+            visible = (image[..., 0] >= x1 + tolerance) & (image[..., 0] <= x2 - tolerance)
+            visible &= (image[..., 1] >= y1 + tolerance) & (image[..., 1] <= y2 - tolerance)
+            rows, columns = np.nonzero(visible)
             if len(rows):
                 assert left - 1 <= columns.min() and columns.max() <= right + 1
                 assert top - 1 <= rows.min() and rows.max() <= bottom + 1
     assert len(shapes) > 1 or "horizontal_flip" in changes
 
 
-def test_objects_that_the_crop_hides_are_dropped_and_one_is_always_left():
+def test_objects_outside_the_crop_are_removed_and_one_is_always_kept():
     run, counts = augmenter(crop_scale=(0.1, 0.3)), []
     for seed in range(30):
         image, boxes, labels = run(coordinates(), BOXES, LABELS, (1, seed))
         counts.append(len(labels))
         assert (labels >= 0).any()
         for box, label in zip(boxes, labels, strict=True):
-            # The pixels are the original's coordinates, so the crop can be read off the picture's corners.
+            # The pixels are coordinates in the original, so that the corners of the image show what the crop is.
             zoom_x = image.shape[1] / (int(image[0, -1, 0]) - int(image[0, 0, 0]) + 1)
             zoom_y = image.shape[0] / (int(image[-1, 0, 1]) - int(image[0, 0, 1]) + 1)
             x1, y1, x2, y2 = BOXES[LABELS == label][0]
-            share = (box[2] - box[0]) * (box[3] - box[1]) / ((x2 - x1) * (y2 - y1) * zoom_x * zoom_y)
-            assert share > 0.25
+            fraction = (box[2] - box[0]) * (box[3] - box[1]) / ((x2 - x1) * (y2 - y1) * zoom_x * zoom_y)
+            assert fraction > 0.25
     assert min(counts) < 4
 
 
-def test_what_is_ignored_stays_while_any_of_it_can_be_seen():
+def test_ignored_boxes_are_kept_while_any_part_is_visible():
     run = augmenter(crop_scale=(0.1, 0.3))
     boxes, labels = np.array([[0, 0, 240, 160], [100, 60, 120, 80]], np.float32), np.array([-2, 1], np.int32)
     for seed in range(10):
-        image, found, kept = run(coordinates(), boxes, labels, (2, seed))
+        image, augmented, kept = run(coordinates(), boxes, labels, (2, seed))
         assert kept.tolist() == [-2, 1]
-        np.testing.assert_allclose(found[0], [0, 0, image.shape[1], image.shape[0]])
+        np.testing.assert_allclose(augmented[0], [0, 0, image.shape[1], image.shape[0]])
 
 
-def test_an_object_larger_than_any_crop_keeps_the_whole_picture():
-    whole = np.array([[0, 0, 240, 160]], np.float32)
-    image, boxes, labels = augmenter(crop_scale=(0.05, 0.1))(coordinates(), whole, LABELS[:1], (0, 3))
+def test_an_object_larger_than_any_crop_keeps_the_whole_image():
+    whole_image = np.array([[0, 0, 240, 160]], np.float32)
+    image, boxes, labels = augmenter(crop_scale=(0.05, 0.1))(coordinates(), whole_image, LABELS[:1], (0, 3))
     np.testing.assert_allclose(boxes[0], [0, 0, image.shape[1], image.shape[0]])
     assert image[0, -1, 0] - image[0, 0, 0] > 230
 
 
-def test_the_scale_changes_with_the_seed_and_the_same_seed_gives_the_same():
+def test_the_seed_alone_decides():
     run = augmenter(crop_scale=(0.5, 1.0), brightness=0.2)
     first, again, other = (run(coordinates(), BOXES, LABELS, seed) for seed in ((0, 1), (0, 1), (0, 2)))
     for one, two in zip(first, again, strict=True):
@@ -127,10 +127,10 @@ def test_the_scale_changes_with_the_seed_and_the_same_seed_gives_the_same():
     assert 90 <= min(sides) < 105 < 115 < max(sides) <= 120
 
 
-def test_a_picture_without_objects():
+def test_an_image_without_objects_can_be_augmented():
     none = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
     for changes in ({}, {"crop_scale": (0.2, 0.5), "random_rot90": True}):
         image, boxes, labels = augmenter(**changes)(coordinates(), *none, (0, 0))
         assert boxes.shape == (0, 4) and labels.shape == (0,) and image.ndim == 3
     crowd = augmenter(crop_scale=(0.1, 0.2))(coordinates(), BOXES[3:], LABELS[3:], (0, 5))
-    assert len(crowd[1]) <= 1  # no crop is made around what is not learnt
+    assert len(crowd[1]) <= 1  # no crop is made around a box that is not trained on

@@ -1,4 +1,4 @@
-"""Geometry drawn once: image, boxes and mask must tell the same story, after each operation and all together."""
+"""Geometry: image, boxes and mask must agree after each operation and after all of them."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from retinue.data.seeds import example_seed
 
 @dataclasses.dataclass
 class Augment:
-    """Everything off; tests turn on what they need."""
+    """All augmentations are off; tests turn on what they need."""
 
     horizontal_flip: bool = False
     vertical_flip: bool = False
@@ -33,24 +33,24 @@ HEIGHT, WIDTH = 90, 120
 
 
 def coordinates():
-    """An image whose red is x and whose green is y."""
+    """Return an image whose red is x and whose green is y."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     return tf.constant(np.stack([x, y, 0 * x], -1).astype(np.uint8))
 
 
-def drawn(augment, number, size=(64, 48), resize_mode="stretch"):
+def draw(augment, number, size=(64, 48), resize_mode="stretch"):
     return draw_geometry(tf.constant([HEIGHT, WIDTH]), augment, size, resize_mode, example_seed(0, 0, number))
 
 
-@pytest.mark.parametrize("transposed", [False, True])
-@pytest.mark.parametrize("mirrored", [False, True])
-@pytest.mark.parametrize("upside_down", [False, True])
-def test_the_eight_symmetries_by_hand(transposed, mirrored, upside_down):
+@pytest.mark.parametrize("transpose", [False, True])
+@pytest.mark.parametrize("flip_left_right", [False, True])
+@pytest.mark.parametrize("flip_up_down", [False, True])
+def test_the_eight_orientations_by_hand(transpose, flip_left_right, flip_up_down):
     pixels = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    expected = pixels.T if transposed else pixels
-    expected = expected[:, ::-1] if mirrored else expected
-    expected = expected[::-1] if upside_down else expected
-    flags = (tf.constant(flag) for flag in (transposed, mirrored, upside_down))
+    expected = pixels.T if transpose else pixels
+    expected = expected[:, ::-1] if flip_left_right else expected
+    expected = expected[::-1] if flip_up_down else expected
+    flags = (tf.constant(flag) for flag in (transpose, flip_left_right, flip_up_down))
     geometry = Geometry(tf.constant([0, 0, 3, 2]), (2, 3), expected.shape, *flags)
     np.testing.assert_array_equal(geometry.apply_to_image(tf.constant(pixels[:, :, None]))[:, :, 0], expected)
     np.testing.assert_array_equal(geometry.apply_to_mask(tf.constant(pixels)), expected)
@@ -71,13 +71,13 @@ def test_the_eight_symmetries_by_hand(transposed, mirrored, upside_down):
         Augment(crop_scale=(0.2, 0.9), crop_aspect=(0.5, 2.0)),
         EVERYTHING,
     ],
-    ids=["nothing", "horizontal", "vertical", "turns", "crop", "everything"],
+    ids=["nothing", "horizontal", "vertical", "rotations", "crop", "everything"],
 )
 def test_boxes_and_masks_agree_with_an_image_of_coordinates(augment, resize_mode):
     image = coordinates()
     boxes = np.array([[10, 20, 40, 60], [50, 5, 110, 45], [70, 50, 80, 85], [3, 3, 12, 80]], np.float32)
     for number in range(6):
-        geometry = drawn(augment, number, resize_mode=resize_mode)
+        geometry = draw(augment, number, resize_mode=resize_mode)
         pixels = geometry.apply_to_image(image, padding=255).numpy().astype(float)
         moved, kept = geometry.apply_to_boxes(tf.constant(boxes))
         covered = geometry.apply_to_mask(tf.ones([HEIGHT, WIDTH], tf.uint8)).numpy()
@@ -85,12 +85,12 @@ def test_boxes_and_masks_agree_with_an_image_of_coordinates(augment, resize_mode
         assert np.all(pixels[covered == 255] == 255) and np.all(pixels[covered == 1, 2] == 0)
         window = geometry.window.numpy()
         for box, new, is_kept in zip(boxes, moved.numpy(), kept.numpy(), strict=True):
-            centre_x, centre_y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-            in_window = window[0] <= centre_x < window[2] and window[1] <= centre_y < window[3]
+            center_x, center_y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+            in_window = window[0] <= center_x < window[2] and window[1] <= center_y < window[3]
             assert is_kept == in_window
             if not is_kept:
                 continue
-            # Pixels whose own coordinates lie in the box, a source pixel around its edge left open.
+            # Distance of each pixel from the edge of the box; within one pixel of the edge, both answers pass.
             x, y = pixels[:, :, 0] + 0.5, pixels[:, :, 1] + 0.5
             depth = np.minimum.reduce([x - box[0], box[2] - x, y - box[1], box[3] - y])
             depth[covered == 255] = -np.inf
@@ -104,45 +104,45 @@ def test_boxes_and_masks_agree_with_an_image_of_coordinates(augment, resize_mode
             assert np.all(moved_mask[depth > 1.5] == 1) and not np.any(moved_mask[depth < -1.5] == 1)
 
 
-def test_quarter_turns_and_flips_give_all_eight_pictures_equally_often():
+def test_rotations_and_flips_give_all_eight_orientations_equally_often():
     pixels = np.arange(9, dtype=np.uint8).reshape(3, 3, 1)
-    symmetries = [np.rot90(side, turns) for side in (pixels, pixels[:, ::-1]) for turns in range(4)]
+    orientations = [np.rot90(side, turns) for side in (pixels, pixels[:, ::-1]) for turns in range(4)]
     augment = Augment(horizontal_flip=True, random_rot90=True)
 
     @tf.function
-    def turn(number):
+    def orient(number):
         seed = example_seed(0, 0, number)
         return draw_geometry(tf.constant([3, 3]), augment, 3, seed=seed).apply_to_image(tf.constant(pixels))
 
     counts = [0] * 8
     for number in tf.range(400, dtype=tf.int64):
-        picture = turn(number).numpy()
-        counts[[np.array_equal(picture, symmetry) for symmetry in symmetries].index(True)] += 1
-    assert min(counts) > 25  # 50 each, less 3.8 standard deviations
+        image = orient(number).numpy()
+        counts[[np.array_equal(image, orientation) for orientation in orientations].index(True)] += 1
+    assert min(counts) > 25  # 50 each, minus 3.8 standard deviations
 
 
-def test_one_quarter_turn_is_counter_clockwise():
-    # turns is int(4 * draw): find a seed for each number of turns by its window-free effect.
+def test_a_quarter_turn_is_counterclockwise():
+    # The number of quarter turns is int(4 * draw) of the fifth random number.
     pixels = np.arange(4, dtype=np.uint8).reshape(2, 2, 1)
     augment = Augment(random_rot90=True)
-    seen = set()
+    all_turns = set()
     for number in range(20):
         seed = example_seed(0, 0, number)
         turns = int(tf.random.stateless_uniform([7], seed)[4] * 4)
         geometry = draw_geometry(tf.constant([2, 2]), augment, 2, seed=seed)
         np.testing.assert_array_equal(geometry.apply_to_image(tf.constant(pixels)), np.rot90(pixels, turns))
-        seen.add(turns)
-    assert seen == {0, 1, 2, 3}
+        all_turns.add(turns)
+    assert all_turns == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize(
     ("resize_mode", "base"), [("stretch", (90, 120)), ("letterbox", (90, 120)), ("center_crop", (90, 90))]
 )
-def test_crops_have_the_area_and_the_aspect_that_were_asked_for(resize_mode, base):
+def test_crops_have_the_configured_area_and_aspect_ratio(resize_mode, base):
     augment = Augment(crop_scale=(0.3, 0.8), crop_aspect=(0.7, 1.4))
     scales, aspects = [], []
     for number in range(150):
-        x1, y1, x2, y2 = drawn(augment, number, 32, resize_mode).window.numpy()
+        x1, y1, x2, y2 = draw(augment, number, 32, resize_mode).window.numpy()
         assert 0 <= x1 < x2 <= WIDTH and 0 <= y1 < y2 <= HEIGHT
         height, width = (y2 - y1) / base[0], (x2 - x1) / base[1]
         scales.append(height * width)
@@ -151,29 +151,29 @@ def test_crops_have_the_area_and_the_aspect_that_were_asked_for(resize_mode, bas
     assert 0.68 < min(aspects) < 0.76 and 1.3 < max(aspects) < 1.43
 
 
-def test_an_aspect_that_does_not_fit_is_narrowed_and_the_area_kept():
+def test_an_aspect_ratio_that_does_not_fit_is_limited_and_the_area_kept():
     augment = Augment(crop_scale=(0.9, 0.9), crop_aspect=(0.1, 10.0))
     for number in range(30):
-        x1, y1, x2, y2 = drawn(augment, number).window.numpy()
+        x1, y1, x2, y2 = draw(augment, number).window.numpy()
         assert abs((x2 - x1) * (y2 - y1) / (HEIGHT * WIDTH) - 0.9) < 0.02
 
 
 def test_crops_reach_every_corner():
     augment = Augment(crop_scale=(0.25, 0.25))
-    windows = np.array([drawn(augment, number).window.numpy() for number in range(150)])
+    windows = np.array([draw(augment, number).window.numpy() for number in range(150)])
     assert windows[:, 0].min() <= 2 and windows[:, 1].min() <= 2
     assert windows[:, 2].max() >= WIDTH - 2 and windows[:, 3].max() >= HEIGHT - 2
 
 
 @pytest.mark.parametrize("resize_mode", ["stretch", "letterbox"])
-def test_with_nothing_drawn_training_sees_what_evaluation_sees(resize_mode):
+def test_without_augmentation_training_sees_the_same_image_as_evaluation(resize_mode):
     image = tf.constant(np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8))
     np.testing.assert_array_equal(
         augment_image(image, Augment(), 40, resize_mode), resize_image(image, 40, resize_mode)
     )
 
 
-def test_boxes_are_clipped_and_those_whose_centre_is_lost_are_flagged():
+def test_boxes_are_clipped_and_those_with_their_center_outside_are_not_kept():
     geometry = Geometry(tf.constant([10, 10, 30, 30]), (40, 40), (40, 40))
     boxes = [[5, 15, 20, 25], [0, 15, 19, 25], [40, 40, 50, 50], [12, 12, 12, 20], [0, 0, 40, 40]]
     moved, kept = geometry.apply_to_boxes(tf.constant(boxes, tf.float32))
@@ -181,12 +181,12 @@ def test_boxes_are_clipped_and_those_whose_centre_is_lost_are_flagged():
     assert moved.numpy()[[0, 4]].tolist() == [[0, 10, 20, 30], [0, 0, 40, 40]]
 
 
-def test_no_boxes_at_all():
-    boxes, kept = drawn(EVERYTHING, 3).apply_to_boxes(tf.zeros([0, 4]))
+def test_an_image_can_have_no_boxes():
+    boxes, kept = draw(EVERYTHING, 3).apply_to_boxes(tf.zeros([0, 4]))
     assert boxes.shape == (0, 4) and kept.shape == (0,)
 
 
-def test_one_seed_gives_one_picture_and_another_seed_another():
+def test_the_seed_alone_decides():
     augment = dataclasses.replace(EVERYTHING, brightness=0.2, saturation=0.2, hue=0.05, randaugment_num_ops=1)
     image = tf.constant(np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8))
     make = tf.function(lambda seed: augment_image(image, augment, (32, 24), "stretch", seed))
@@ -197,7 +197,7 @@ def test_one_seed_gives_one_picture_and_another_seed_another():
 
 
 @pytest.mark.parametrize("old", [(1, 1), (1, 50), (50, 1), (2, 3)])
-def test_tiny_pictures(old):
+def test_tiny_images_can_be_augmented(old):
     augment = dataclasses.replace(EVERYTHING, brightness=0.5)
     for resize_mode in ("stretch", "center_crop", "letterbox"):
         image = tf.fill([*old, 3], tf.constant(100, tf.uint8))

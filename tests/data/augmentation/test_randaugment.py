@@ -1,4 +1,4 @@
-"""RandAugment's operations against Pillow's or by hand, and the draw among them."""
+"""RandAugment: operations compared with Pillow or by hand, and the random choice among them."""
 
 import math
 
@@ -17,7 +17,7 @@ FLAT = np.full((8, 8, 3), 90, np.uint8)
 
 
 @pytest.mark.parametrize("image", [NOISE, SKEWED, FLAT], ids=["noise", "skewed", "flat"])
-def test_autocontrast_and_equalize_are_pillows(image):
+def test_autocontrast_and_equalize_agree_with_pillow(image):
     contrast = randaugment.autocontrast(tf.constant(image)).numpy().astype(int)
     np.testing.assert_allclose(contrast, np.asarray(ImageOps.autocontrast(Image.fromarray(image))), atol=1)
     expected = np.asarray(ImageOps.equalize(Image.fromarray(image)))
@@ -25,19 +25,19 @@ def test_autocontrast_and_equalize_are_pillows(image):
 
 
 @pytest.mark.parametrize("threshold", [0, 1, 100, 255, 256])
-def test_solarize_is_pillows(threshold):
+def test_solarize_agrees_with_pillow(threshold):
     expected = np.asarray(ImageOps.solarize(Image.fromarray(NOISE), threshold))
     np.testing.assert_array_equal(randaugment.solarize(tf.constant(NOISE), threshold), expected)
 
 
 @pytest.mark.parametrize("bits", [1, 4, 8])
-def test_posterize_is_pillows(bits):
+def test_posterize_agrees_with_pillow(bits):
     expected = np.asarray(ImageOps.posterize(Image.fromarray(NOISE), bits))
     np.testing.assert_array_equal(randaugment.posterize(tf.constant(NOISE), bits), expected)
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.4, 1.0, 1.9])
-def test_sharpen_is_pillows_inside_the_border(factor):
+def test_sharpen_agrees_with_pillow_inside_the_border(factor):
     expected = np.asarray(ImageEnhance.Sharpness(Image.fromarray(NOISE)).enhance(factor)).astype(int)
     sharpened = randaugment.sharpen(tf.constant(NOISE), tf.constant(factor)).numpy().astype(int)
     np.testing.assert_allclose(sharpened[1:-1, 1:-1], expected[1:-1, 1:-1], atol=1)
@@ -46,10 +46,10 @@ def test_sharpen_is_pillows_inside_the_border(factor):
 
 def test_translate_by_hand():
     image = tf.constant(np.arange(1, 5, dtype=np.uint8).reshape(2, 2, 1).repeat(3, axis=2))
-    moved = randaugment.translate(image, tf.constant(0.5), tf.constant(-0.5))[:, :, 0]
-    assert moved.numpy().tolist() == [[128, 128], [2, 128]]
-    gone = randaugment.translate(image, tf.constant(1.5), tf.constant(0.0))[:, :, 0]
-    assert gone.numpy().tolist() == [[128, 128], [128, 128]]
+    shifted = randaugment.translate(image, tf.constant(0.5), tf.constant(-0.5))[:, :, 0]
+    assert shifted.numpy().tolist() == [[128, 128], [2, 128]]
+    shifted_out = randaugment.translate(image, tf.constant(1.5), tf.constant(0.0))[:, :, 0]
+    assert shifted_out.numpy().tolist() == [[128, 128], [128, 128]]
 
 
 def test_warp_by_hand():
@@ -62,20 +62,20 @@ def test_warp_by_hand():
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_rotate_by_quarter_turns_is_counter_clockwise(turns):
+def test_rotate_by_quarter_turns_is_counterclockwise(turns):
     square = NOISE[:21, :21]
-    turned = randaugment.rotate(tf.constant(square), tf.constant(turns * math.pi / 2))
-    np.testing.assert_array_equal(turned, np.rot90(square, turns))
+    rotated = randaugment.rotate(tf.constant(square), tf.constant(turns * math.pi / 2))
+    np.testing.assert_array_equal(rotated, np.rot90(square, turns))
 
 
-def test_rotate_by_little_brings_grey_into_the_corners():
-    turned = randaugment.rotate(tf.fill([32, 48, 3], tf.constant(7, tf.uint8)), tf.constant(0.3)).numpy()
-    assert turned.shape == (32, 48, 3)
-    assert all((turned[row, column] == 128).all() for row in (0, -1) for column in (0, -1))
-    assert (turned[8:24, 12:36] == 7).all()
+def test_a_small_rotation_makes_the_corners_gray():
+    rotated = randaugment.rotate(tf.fill([32, 48, 3], tf.constant(7, tf.uint8)), tf.constant(0.3)).numpy()
+    assert rotated.shape == (32, 48, 3)
+    assert all((rotated[row, column] == 128).all() for row in (0, -1) for column in (0, -1))
+    assert (rotated[8:24, 12:36] == 7).all()
 
 
-def test_the_fourteen_operations_of_the_paper():
+def test_there_are_the_fourteen_operations_of_the_paper():
     names = "identity autocontrast equalize rotate solarize color posterize contrast brightness sharpness"
     assert list(randaugment.operations(9)) == [
         *names.split(), "shear_x", "shear_y", "translate_x", "translate_y",
@@ -83,21 +83,21 @@ def test_the_fourteen_operations_of_the_paper():
 
 
 @pytest.mark.parametrize("magnitude", [0, 9, 10, 30])
-def test_every_operation_keeps_shape_and_type(magnitude):
+def test_every_operation_keeps_shape_and_dtype(magnitude):
     for operation in randaugment.operations(magnitude).values():
         for sign in (-1.0, 1.0):
             changed = operation(tf.constant(NOISE), tf.constant(sign))
             assert changed.shape == NOISE.shape and changed.dtype == tf.uint8
 
 
-def test_magnitude_0_leaves_alone_what_has_a_strength():
+def test_magnitude_0_changes_nothing_where_the_operation_has_a_strength():
     without_strength = {"autocontrast", "equalize"}
     for name, operation in randaugment.operations(0).items():
         if name not in without_strength:
             np.testing.assert_array_equal(operation(tf.constant(NOISE), tf.constant(1.0)), NOISE, err_msg=name)
 
 
-def test_more_magnitude_changes_more():
+def test_a_larger_magnitude_changes_more():
     for name in ("rotate", "solarize", "color", "posterize", "contrast", "brightness", "shear_x", "translate_y"):
         change = [
             np.abs(
@@ -108,17 +108,17 @@ def test_more_magnitude_changes_more():
         assert change[0] < change[1], name
 
 
-def test_all_operations_are_drawn_and_the_seed_decides():
+def test_all_operations_are_drawn_and_the_seed_alone_decides():
     augment = tf.function(lambda seed: randaugment.rand_augment(tf.constant(NOISE), 1, 9, seed))
-    pictures = [augment(example_seed(0, 0, number)).numpy() for number in range(200)]
-    distinct = {picture.tobytes() for picture in pictures}
-    # Four operations look the same whatever the sign (identity, autocontrast, equalize, solarize and posterize: five).
+    images = [augment(example_seed(0, 0, number)).numpy() for number in range(200)]
+    distinct = {image.tobytes() for image in images}
+    # Five operations do not depend on the sign: identity, autocontrast, equalize, solarize and posterize.
     assert len(distinct) == 5 + 2 * 9
-    np.testing.assert_array_equal(augment(example_seed(0, 0, 7)), pictures[7])
-    assert 2 <= sum(np.array_equal(picture, NOISE) for picture in pictures) <= 30
+    np.testing.assert_array_equal(augment(example_seed(0, 0, 7)), images[7])
+    assert 2 <= sum(np.array_equal(image, NOISE) for image in images) <= 30
 
 
-def test_pictures_of_unknown_size_in_a_graph():
+def test_images_of_unknown_size_work_in_a_graph():
     augment = tf.function(
         lambda image: randaugment.rand_augment(image, 2, 9, tf.constant([3, 4])),
         input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)],

@@ -72,7 +72,7 @@ def test_bad_files_are_named_and_left_out(images):
     assert report.invalid_rows.tolist() == [0, 5, 7]
     assert kinds(report, "bad") == ["empty", "not an image", "truncated"]
     assert finding_of(report, "truncated").file == f"{images}/dog/3.jpg"
-    assert finding_of(report, "truncated").action == "skipped; copy it again from where it came from"
+    assert finding_of(report, "truncated").action == "skipped; copy it again from its source"
     assert report.would_fail == []
     assert report.class_counts[""].tolist() == [3, 2]
     usable, _ = report.usable()
@@ -297,7 +297,7 @@ def test_the_files_of_a_report(images, tmp_path):
     assert lines == [
         ["file", "item", "reason", "action"],
         [f'{images}/dog/it, "quoted" 猫.txt', "", "not an image", "ignored"],
-        [f"{images}/cat/0.jpg", "", "0 bytes", "skipped; copy it again from where it came from"],
+        [f"{images}/cat/0.jpg", "", "0 bytes", "skipped; copy it again from its source"],
     ]
     with Image.open(tmp_path / "check/samples.jpg") as sheet:
         assert sheet.format == "JPEG" and sheet.width == 8 * 160

@@ -47,13 +47,16 @@ def test_invalid_masks_are_reported_with_a_cure(pairs):
     (pairs / "masks" / "text.png").write_text("no mask")
     report = check(read(pairs), on_invalid="skip")
     kinds = findings_by_kind(report)
-    assert "3 x 3 pixels, but its photo 8 x 6" in kinds["sizes differ"].reason
+    assert "3 x 3 pixels, but its image has 8 x 6" in kinds["sizes differ"].reason
     assert (
         "50.0% of its pixels" in kinds["ids out of range"].reason
         and "not classes: 9" in kinds["ids out of range"].reason
     )
-    assert "blurs ids" in kinds["mask saved as JPEG"].reason and "PNG of ids" in kinds["mask saved as JPEG"].action
-    assert "is no picture" in kinds["mask unreadable"].reason
+    assert (
+        "changes ids at every edge" in kinds["mask saved as JPEG"].reason
+        and "PNG of ids" in kinds["mask saved as JPEG"].action
+    )
+    assert "is not an image" in kinds["mask unreadable"].reason
     assert kinds["all void"].severity == "warning"
     assert sorted(Path(report.dataset.files[row]).stem for row in report.invalid_rows) == [
         "jpeg",

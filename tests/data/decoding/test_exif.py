@@ -1,4 +1,4 @@
-"""EXIF orientation read from bytes: every value, both byte orders, the three formats, and files that are malformed."""
+"""EXIF orientation read from bytes: every value, both byte orders, three formats, and malformed files."""
 
 import io
 import struct
@@ -21,7 +21,7 @@ def encode(file_format, **options):
 
 
 def tiff_block(orientation, order="<", kind=3, entries_before=0):
-    """An EXIF payload with a directory at offset 8: some other tags, then the orientation."""
+    """Return an EXIF payload with a directory at offset 8 that has some other tags before the orientation."""
     mark = b"II" if order == "<" else b"MM"
     value = struct.pack(order + ("HH" if kind == 3 else "I"), *((orientation, 0) if kind == 3 else (orientation,)))
     others = b"".join(struct.pack(order + "HHII", 0x0100, 4, 1, 6) for _ in range(entries_before))
@@ -35,7 +35,7 @@ def segment(marker, content):
 
 
 def jpeg_with(*segments):
-    """A JPEG with segments put right behind its start."""
+    """Return a JPEG with segments inserted after its start."""
     plain = encode("JPEG")
     return plain[:2] + b"".join(segments) + plain[2:]
 
@@ -54,7 +54,7 @@ def test_every_orientation_written_by_pillow_is_read(file_format, orientation):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pixels_are_turned_as_pillow_turns_them(orientation):
+def test_images_are_turned_upright_as_by_pillow(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     with Image.open(io.BytesIO(encode("PNG", exif=exif))) as image:
@@ -75,21 +75,21 @@ def test_both_byte_orders_and_both_integer_types(order, kind):
     assert read(jpeg_with(exif_segment(tiff_block(6, order, kind, entries_before=3)))) == 6
 
 
-def test_found_behind_other_segments_and_fill_bytes():
+def test_exif_is_found_after_other_segments_and_fill_bytes():
     profile = segment(0xE2, b"ICC_PROFILE\x00\x01\x01" + bytes(65000))
     xmp = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\x00<x/>")
     assert read(jpeg_with(profile, profile, xmp, b"\xff\xff", exif_segment(tiff_block(8)))) == 8
 
 
-def test_png_chunk_behind_a_long_one():
+def test_exif_is_found_after_a_long_png_chunk():
     plain = encode("PNG")
     chunks = b""
     for name, content in ((b"tEXt", b"k\x00" + bytes(300)), (b"eXIf", tiff_block(3, ">"))):
-        chunks += struct.pack(">I", len(content)) + name + content + bytes(4)  # the checksum is not looked at
+        chunks += struct.pack(">I", len(content)) + name + content + bytes(4)  # the checksum is not checked
     assert read(plain[:33] + chunks + plain[33:]) == 3
 
 
-GARBLED = {
+MALFORMED = {
     "empty": b"",
     "one byte": b"\xff",
     "only a start": b"\xff\xd8\xff",
@@ -102,17 +102,17 @@ GARBLED = {
     "type string": jpeg_with(exif_segment(tiff_block(6).replace(b"\x12\x01\x03\x00", b"\x12\x01\x02\x00"))),
     "byte order XX": jpeg_with(exif_segment(b"XX" + tiff_block(6)[2:])),
     "no 42": jpeg_with(exif_segment(tiff_block(6).replace(b"II\x2a", b"II\x2b"))),
-    "directory behind the end": jpeg_with(exif_segment(b"II\x2a\x00" + struct.pack("<I", 0xFFFFFFFF))),
+    "directory beyond the end": jpeg_with(exif_segment(b"II\x2a\x00" + struct.pack("<I", 0xFFFFFFFF))),
     "cut in the directory": b"\xff\xd8" + exif_segment(tiff_block(6))[:25],
     "empty exif": jpeg_with(exif_segment(b"")),
     "segment of length 0": b"\xff\xd8\xff\xe0\x00\x00" + bytes(40),
-    "exif behind the pixels": encode("JPEG") + exif_segment(tiff_block(6)),
+    "exif after the pixels": encode("JPEG") + exif_segment(tiff_block(6)),
     "too many segments": jpeg_with(*[segment(0xFE, b"comment")] * MAX_SEGMENTS, exif_segment(tiff_block(6))),
     "png chunk longer than any file": encode("PNG")[:33] + b"\xff\xff\xff\xfftEXt" + bytes(20),
     "webp chunk longer than any file": b"RIFF\x00\x00\x00\x00WEBPVP8X\xff\xff\xff\xff" + bytes(20),
 }
 
 
-@pytest.mark.parametrize("name", GARBLED)
+@pytest.mark.parametrize("name", MALFORMED)
 def test_missing_or_malformed_exif_means_upright(name):
-    assert read(GARBLED[name]) == 1
+    assert read(MALFORMED[name]) == 1

@@ -1,4 +1,4 @@
-"""The one resize, checked by hand: areas where it shrinks, lines where it grows, nothing where the size is right."""
+"""The resize, checked by hand: averages where it shrinks, linear interpolation where it grows."""
 
 import numpy as np
 import pytest
@@ -7,25 +7,25 @@ import tensorflow as tf
 from retinue.data.decoding.resize import fit_inside, largest_window, resize_geometry, resize_image
 
 
-def grey(rows):
+def gray(rows):
     return tf.constant(np.array(rows, np.uint8)[:, :, None])
 
 
 def resized(rows, size, **options):
-    return resize_image(grey(rows), size, **options).numpy()[:, :, 0].tolist()
+    return resize_image(gray(rows), size, **options).numpy()[:, :, 0].tolist()
 
 
 def test_shrinking_by_a_whole_factor_averages_blocks():
     assert resized([[0, 10, 20, 40], [20, 30, 40, 60]], (1, 2)) == [[15, 40]]
 
 
-def test_shrinking_by_a_fraction_weighs_the_shared_pixel():
+def test_shrinking_by_a_fraction_weights_the_pixels_in_between():
     # Each new pixel is 1.5 old ones wide: (0 + 90 / 2) / 1.5 and (90 / 2 + 180) / 1.5.
     assert resized([[0, 90, 180]], (1, 2)) == [[30, 150]]
 
 
-def test_growing_interpolates_between_pixel_centres():
-    # New centres lie at -0.25, 0.25, 0.75 and 1.25 old pixels from the first centre; the ends are held.
+def test_growing_interpolates_between_pixel_centers():
+    # New centers lie at -0.25, 0.25, 0.75 and 1.25 old pixels from the first center; the ends are repeated.
     assert resized([[0, 100]], (1, 4)) == [[0, 25, 75, 100]]
 
 
@@ -50,21 +50,21 @@ def test_a_constant_stays_constant(old, resize_mode):
 
 @pytest.mark.parametrize("width", [6, 10, 24, 96])
 def test_a_ramp_stays_a_ramp(width):
-    # A straight line over x, in new pixels: each new centre has the old line's value there, but for the held ends.
+    # The value at each new center is the one of the old straight line, except at the ends, which are repeated.
     slope = 240 / width
     line = (np.arange(width) + 0.5) * slope
     expected = (np.arange(24) + 0.5) * slope * width / 24
     result = np.array(resized([np.rint(line)], (1, 24)))[0]
-    inner = slice(2, -2) if width < 24 else slice(None)
-    np.testing.assert_allclose(result[inner], expected[inner], atol=1.01)
+    compared = slice(2, -2) if width < 24 else slice(None)
+    np.testing.assert_allclose(result[compared], expected[compared], atol=1.01)
 
 
-def test_a_picture_of_the_right_size_is_left_alone():
+def test_an_image_of_the_right_size_is_not_changed():
     image = tf.constant(np.random.default_rng(0).integers(0, 256, (8, 6, 3), np.uint8))
     np.testing.assert_array_equal(resize_image(image, (8, 6)), image)
 
 
-def test_crop_takes_the_centre():
+def test_center_crop_takes_the_center():
     rows = [[0, 1, 2, 3, 4, 5]] * 2
     assert resized(rows, 2, resize_mode="center_crop") == [[2, 3], [2, 3]]
     assert resized(np.transpose(rows), 2, resize_mode="center_crop") == [[2, 2], [3, 3]]
@@ -76,12 +76,12 @@ def test_crop_fraction_takes_a_smaller_window():
     assert resized(image, 4, resize_mode="center_crop", crop_fraction=0.5) == [[100] * 4] * 4
 
 
-def test_crop_with_a_size_that_is_not_square():
+def test_center_crop_to_a_size_that_is_not_square():
     window, size = resize_geometry(tf.constant([40, 40]), (10, 20), "center_crop")
     assert window.numpy().tolist() == [0, 10, 40, 30] and size == (10, 20)
 
 
-def test_pad_fits_the_picture_in_and_fills_below_and_right():
+def test_letterbox_fits_the_image_inside_and_pads_below_and_to_the_right():
     assert resized([[8, 8, 8, 8], [8, 8, 8, 8]], 4, resize_mode="letterbox", padding=114) == [
         [8] * 4,
         [8] * 4,
@@ -92,13 +92,13 @@ def test_pad_fits_the_picture_in_and_fills_below_and_right():
     assert resized([[8] * 8] * 4, 4, resize_mode="letterbox", padding=1) == [[8] * 4, [8] * 4, [1] * 4, [1] * 4]
 
 
-def test_a_sliver_keeps_at_least_one_pixel():
+def test_a_very_long_image_keeps_at_least_one_pixel():
     assert fit_inside(tf.constant([1, 1000]), (10, 10)).numpy().tolist() == [1, 10]
     assert largest_window(tf.constant([1, 1000]), 5.0).numpy().tolist() == [1, 1]
     assert resize_image(tf.zeros([1, 1000, 3], tf.uint8), 10, "letterbox").shape == (10, 10, 3)
 
 
-def test_an_unknown_fit_is_refused():
+def test_an_unknown_resize_mode_is_rejected():
     with pytest.raises(ValueError, match="squash.*stretch, center_crop, letterbox"):
         resize_image(tf.zeros([2, 2, 3], tf.uint8), 2, "squash")
 

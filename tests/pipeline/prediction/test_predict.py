@@ -136,13 +136,13 @@ def bad(tmp_path, photos, huge):
     Image.new("RGB", (1, 1)).save(folder / "10 one pixel.png")
     return folder, {
         "01 empty.jpg": "empty: 0 bytes",
-        "02 text.jpg": "not an image: text, not a picture",
+        "02 text.jpg": "not an image: text instead of an image",
         "03 half.jpg": "truncated: the file ends before the picture does",
         "04 half.png": "truncated: the file ends before the picture does",
-        "05 nowhere.jpg": "missing: the link leads nowhere",
-        "07 huge.png": "too large: 20,000 x 20,000 pixels, more than max_pixels 200,000,000",
-        "08 loop.jpg": "unreadable: can't be read (too many levels of symbolic links)",
-        "09 photo.heic": "unsupported: a HEIC picture",
+        "05 nowhere.jpg": "missing: the target of the link does not exist",
+        "07 huge.png": "too large: 20,000 x 20,000 pixels, more than data.max_pixels (200,000,000)",
+        "08 loop.jpg": "unreadable: the file cannot be read (too many levels of symbolic links)",
+        "09 photo.heic": "unsupported: a HEIC image",
     }
 
 
@@ -179,7 +179,7 @@ def test_a_file_without_permission(tiny_model, photos, tmp_path):
         (result,) = predictor([tmp_path / "locked.png"])
     finally:
         os.seteuid(user)
-    assert result.reason.startswith("unreadable: can't be read (permission denied)")
+    assert result.reason.startswith("unreadable: the file cannot be read (permission denied)")
 
 
 def test_a_repaired_file_is_done_by_the_next_run(tiny_model, bad, photos, tmp_path):
@@ -421,5 +421,5 @@ def test_size_from_the_header(photos, huge):
     assert image_size(photos / "5 turned.jpg") == (24, 48)
     assert image_size(photos / "10.tif") == (11, 9)
     assert image_size(huge) == (20_000, 20_000)
-    with pytest.raises(ValueError, match="no image format"):
+    with pytest.raises(ValueError, match="an unknown image format"):
         image_size(__file__)

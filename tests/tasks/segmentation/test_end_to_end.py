@@ -90,9 +90,7 @@ def test_all_runtimes_and_exports_predict_the_same_masks(run, exported, dataset_
             same = (result.prediction["mask"] == expected[result.file]["mask"]).mean()
             assert same > 0.999
     served = tf.saved_model.load(str(exported)).signatures["serving_default"]
-    outputs = served(
-        tf.constant([read_encoded_bytes(file) for file in files])
-    )  # images of different sizes, in one batch
+    outputs = served(tf.constant([read_encoded_bytes(file) for file in files]))  # of different sizes, in one batch
     for file, ids, counts in zip(files, outputs["mask"].numpy(), outputs["pixels"].numpy(), strict=True):
         mask = expected[file]["mask"]
         height, width = mask.shape

@@ -85,7 +85,7 @@ def test_a_clip_that_was_deleted_is_named(run, clips):
     columns = {"file": np.array([str(clips / "red left" / "0.avi"), str(clips / "gone.avi")], dtype=object)}
     columns |= {name: np.zeros(2, np.float32) for name in ("start", "end")}
     message = first_failing_record(columns, lambda record, _: (task.read_record(record), ()))
-    assert message == f"{clips / 'gone.avi'}: there is no such clip"
+    assert message == f"{clips / 'gone.avi'}: there is no such clip; correct the path"
 
 
 def test_all_runtimes_predict_the_same(run, clips, tmp_path, logged):
@@ -181,7 +181,7 @@ def test_unreadable_sources_are_named(run, clips, tmp_path):
     folder = str(run[0].folder)
     summary = retinue.predict(folder, ["file://nowhere/x.mp4"], tmp_path / "stream")
     assert summary.failures == 1 and summary.exit_code == 3
-    assert "can't be opened" in (tmp_path / "stream" / "failures.jsonl").read_text("utf-8")
+    assert "cannot be opened" in (tmp_path / "stream" / "failures.jsonl").read_text("utf-8")
     with pytest.raises(UsageError, match="--overlay"):
         retinue.predict(folder, [str(clips)], tmp_path / "overlay", overlay=True)
     with pytest.raises(UsageError, match="no clips found"):
