@@ -175,12 +175,6 @@ def _unknown_values_problem(
 def _problem_of(path: str, error: RetinueError) -> tuple[str, str, str]:
     """Return kind, reason and cure of an error of `mask_file`, whose messages are "PATH: REASON; CURE"."""
     reason, _, cure = str(error).removeprefix(f"{path}: ").partition("; ")
-    kinds = {
-        "JPEG": "mask saved as JPEG",
-        "colors": "colored mask",
-        "colours": "colored mask",
-        "its image": "sizes differ",
-        "its photo": "sizes differ",
-    }
+    kinds = {"JPEG": "mask saved as JPEG", "colors": "colored mask", "its image": "sizes differ"}
     kind = next((kind for words, kind in kinds.items() if words in reason), "mask unreadable")
     return kind, reason, cure

@@ -92,3 +92,12 @@ def test_the_report_has_a_sheet_of_masks(pairs, tmp_path):
     check(read(pairs)).write(tmp_path / "check")
     sheet = np.asarray(Image.open(tmp_path / "check" / "samples.jpg"))
     assert sheet.shape[1] == 4 * 380
+
+
+def test_a_colored_mask_among_masks_of_ids_is_invalid(pairs):
+    make_image(pairs / "images" / "colored.jpg", seed=30)
+    colors = np.zeros((6, 8, 3), np.uint8)
+    colors[:, 4:] = (128, 0, 0)
+    Image.fromarray(colors).save(pairs / "masks" / "colored.png")
+    finding = findings_by_kind(check(read(pairs), on_invalid="skip"))["colored mask"]
+    assert finding.file.endswith("colored.jpg") and "class_colors.txt" in finding.action
