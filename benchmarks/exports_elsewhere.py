@@ -25,7 +25,7 @@ def main():
     from retinue.pipeline.runs import run_records
     from retinue.pipeline.runs.run import open_model
     from retinue.pipeline.runtimes import tensorflow_runtime
-    from retinue.pipeline.runtimes.batching import stacked
+    from retinue.pipeline.runtimes.batching import stack_inputs
     from retinue.tests.pipeline.exporting.test_formats_without_retinue import AFTER, BEFORE, ELSEWHERE
 
     model = open_model(options.run)
@@ -41,7 +41,7 @@ def main():
         export(options.run, scratch / "export", to=tuple(ELSEWHERE))
         found = {form: [] for form in ELSEWHERE}
         for record in records:
-            batch = stacked([run_records.read_record(model.task, record)], model.task.padding(training=False))
+            batch = stack_inputs([run_records.read_record(model.task, record)], model.task.padding(training=False))
             np.savez(scratch / "inputs.npz", **batch)
             truth = keras_model(batch)
             for form, program in ELSEWHERE.items():

@@ -131,7 +131,7 @@ def streamed(runtime, inputs):
 
     def best():
         began = time.perf_counter()
-        futures = [runtime.submit(inputs) for _ in range(CALLS * runtime.streams)]
+        futures = [runtime.submit(inputs) for _ in range(CALLS * runtime.num_requests)]
         for future in futures:
             future.result()
         return (time.perf_counter() - began) / len(futures)

@@ -42,7 +42,7 @@ def benchmark(model_path, sources, *, count=FILES):
     model = open_model(model_path)
     found = find_files(sources, clips=model.task.is_video)
     files = list(itertools.islice(found, count))
-    ways = [(model.folder, *way) for way in runtimes.ways(model)]
+    ways = [(model.folder, *way) for way in runtimes.runtimes_and_precisions(model)]
     if model.precision == "int8":
         ways = _ways_of_its_run(model) + ways
     noun = "clip" if model.task.is_video else "file"
@@ -76,7 +76,7 @@ def _ways_of_its_run(model):
         )
         return []
     logger.info(f"f32 and bf16: of {run.folder}, which it came from")
-    return [(run.folder, *way) for way in runtimes.ways(run)]
+    return [(run.folder, *way) for way in runtimes.runtimes_and_precisions(run)]
 
 
 def table(rows):
@@ -144,7 +144,7 @@ def _model_alone(predictor, tensors):
         while time.perf_counter() - started < SECONDS:
             yield predictor.submit(batch)
 
-    for _ in in_turn(asked(), predictor.runtime.streams):
+    for _ in in_turn(asked(), predictor.runtime.num_requests):
         count += len(batch)
     return {"model_per_second": count / (time.perf_counter() - started)}
 

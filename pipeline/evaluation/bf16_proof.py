@@ -1,6 +1,6 @@
 """The proof of bfloat16: what it makes of a run's score."""
 
-from retinue.pipeline.runtimes.bf16_bias_correction import ENOUGH, correct, is_native
+from retinue.pipeline.runtimes.bf16_bias_correction import MIN_FILES, correct, is_native
 
 
 def prove(run, task, net, dataset, scores):
@@ -12,7 +12,7 @@ def prove(run, task, net, dataset, scores):
     from retinue.pipeline.runs.run import open_model
     from retinue.pipeline.runtimes import openvino_runtime, runtimes
 
-    if scores.value is None or len(dataset) < ENOUGH or not runtimes.has_openvino() or not is_native():
+    if scores.value is None or len(dataset) < MIN_FILES or not runtimes.has_openvino() or not is_native():
         return None
     converted = runtimes.convert(runtimes.trace(task.inference(net)))
     correct(converted, open_model(run.folder))

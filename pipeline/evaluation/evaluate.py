@@ -92,12 +92,12 @@ def predictions(task, run, columns):
 
 def _of_one_size(singles, most):
     """Batches of at most `most` pictures of one size that follow on each other. singles: batches of one."""
-    from retinue.pipeline.runtimes.batching import same_sizes
+    from retinue.pipeline.runtimes.batching import have_same_sizes
 
     pending = []
     for inputs in singles:
         inputs = {name: value.numpy() for name, value in inputs.items()}
-        alike = pending and same_sizes(
+        alike = pending and have_same_sizes(
             *({name: value[0] for name, value in one.items()} for one in (pending[0], inputs))
         )
         if pending and (len(pending) == most or not alike):

@@ -15,7 +15,7 @@ from retinue.pipeline.explaining.explanation_request import (
     refuse,
 )
 from retinue.pipeline.runtimes import runtimes, tensorflow_runtime
-from retinue.pipeline.runtimes.batching import stacked
+from retinue.pipeline.runtimes.batching import stack_inputs
 
 LISTED = 8  # boxes named to a user who asked for one that is not there
 AT_ONCE = 1_500_000  # pixels that the detector sees in one call
@@ -55,7 +55,9 @@ class Detector:
         """
         prepared = {name: value.numpy() for name, value in self._task.prepare(photo).items()}
         size = prepared["size"]
-        found = {name: value[0] for name, value in self._find(stacked([prepared | {"original_size": size}])).items()}
+        found = {
+            name: value[0] for name, value in self._find(stack_inputs([prepared | {"original_size": size}])).items()
+        }
         rows = [row for row in range(found["count"]) if self._is_wanted(found["labels"][row], wanted)]
         number = 1 if wanted.box is None else wanted.box
         if not 1 <= number <= len(rows):

@@ -128,7 +128,7 @@ def _of_folder(opened, name):
 
 
 def _of_export(opened, name):
-    runtime, precision, _ = runtimes.choose(offered=runtimes.offered(opened))
+    runtime, precision, _ = runtimes.choose(available=runtimes.available_runtimes(opened))
     runtime = runtimes.load(opened, runtime, precision)
 
     def predict(images):

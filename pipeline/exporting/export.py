@@ -38,7 +38,7 @@ from retinue.pipeline.runtimes import (
     runtimes,
     tensorflow_runtime,
 )
-from retinue.pipeline.runtimes.batching import stacked
+from retinue.pipeline.runtimes.batching import stack_inputs
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def _write(model, inference, folder, to, files):
     converted = functools.cache(lambda: openvino_runtime.convert(function))
     tensors = [run_records.read_record(model.task, record) for record in files]
     parts = [[place] for place in range(len(files))] if model.task.variable_size else [list(range(len(files)))]
-    batches = [stacked([tensors[place] for place in part], model.task.padding(training=False)) for part in parts]
+    batches = [stack_inputs([tensors[place] for place in part], model.task.padding(training=False)) for part in parts]
     keras_model = tensorflow_runtime.TensorFlowRuntime(function, inference)
     truths = [keras_model(batch) for batch in batches]
     paths = [[files[place]["file"] for place in part] for part in parts]
@@ -122,7 +122,7 @@ def _write(model, inference, folder, to, files):
         given = _write_and_ask(form, model, inference, function, converted, folder, paths, batches)
         proofs[form] = _agreement(model.task, given, truths)
     if runtimes.has_openvino():
-        layers = bf16_bias_correction.of_run(model, converted())
+        layers = bf16_bias_correction.load_or_measure(model, converted())
         if layers:
             bf16_bias_correction.write(folder / bf16_bias_correction.FILE, layers)
     noun = "clips" if model.task.is_video else "photos"
@@ -251,5 +251,5 @@ def _refuse_unknown(to, precision):
             raise UsageError("--precision int8: is for OpenVINO alone; give --to openvino")
         quantize.refuse_missing()
     for form, runtime in NEEDS.items():
-        if form in to and not runtimes.has(runtime):
+        if form in to and not runtimes.is_installed(runtime):
             raise UsageError(f"--to {form}: {runtime} is not installed; `pip install {runtimes.INSTALLED_BY[runtime]}`")

@@ -62,7 +62,7 @@ def quantized(model, converted, learned):
 
 def _quantized(task, converted, inputs, weights):
     """The int8 `openvino.Model` whose weights are in "half" or the "whole" of the range of 8 bits."""
-    with openvino_runtime.nothing_sent():
+    with openvino_runtime.telemetry_off():
         import nncf
 
         nncf.set_log_level(logging.ERROR)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from retinue.configs.machine import usable_cores
 from retinue.pipeline.runtimes import runtimes, tensorflow_runtime
-from retinue.pipeline.runtimes.batching import CPU_BATCH, same_sizes, stacked
+from retinue.pipeline.runtimes.batching import CPU_BATCH, have_same_sizes, stack_inputs
 from retinue.pipeline.runtimes.concurrent_requests import finished
 
 BATCHES_AHEAD = 3  # decoded or being decoded while the model works; bounds the memory
@@ -78,7 +78,7 @@ class Predictor:
                     decoding.append((os.fspath(file), pool.submit(self._reader, os.fspath(file))))
                 if decoding:
                     asked.append(self._ask(decoding))
-                if len(asked) > self.runtime.streams or not decoding:
+                if len(asked) > self.runtime.num_requests or not decoding:
                     if not asked:
                         return
                     yield from self._answers(*asked.popleft())
@@ -93,14 +93,14 @@ class Predictor:
             file, future = decoding[0]
             result = future.result()
             if self.task.variable_size and result[0]:
-                if first and not same_sizes(first, result[0]):
+                if first and not have_same_sizes(first, result[0]):
                     break
                 first = result[0]
             read.append((file, *result))
             decoding.popleft()
         decoded = time.perf_counter()
         tensors = [tensors for _, tensors, _, _ in read if tensors]
-        outputs = self._submit(stacked(tensors, self.task.padding(training=False))) if tensors else None
+        outputs = self._submit(stack_inputs(tensors, self.task.padding(training=False))) if tensors else None
         self.decode_seconds += decoded - started
         self.model_seconds += time.perf_counter() - decoded
         return read, outputs
@@ -127,11 +127,11 @@ class Predictor:
 
     def outputs(self, tensors):
         """A list of what `read` gives -> what the model gives for all of them, a dict of arrays."""
-        return self._run(stacked(tensors, self.task.padding(training=False)))
+        return self._run(stack_inputs(tensors, self.task.padding(training=False)))
 
     def submit(self, tensors):
-        """A future of these outputs; so many as `runtime.streams` are under way at a time."""
-        return self._submit(stacked(tensors, self.task.padding(training=False)))
+        """A future of these outputs; so many as `runtime.num_requests` are under way at a time."""
+        return self._submit(stack_inputs(tensors, self.task.padding(training=False)))
 
     def predict_tensors(self, tensors):
         """A list of what `read` gives -> a list of predictions."""

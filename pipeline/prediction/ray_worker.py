@@ -43,7 +43,7 @@ class Worker:
 
         with model_folder(model, mark, lambda: ray.get(content[0]), self._scratch) as folder:
             self._predictor = Predictor(folder, runtime, precision, batch)
-        return socket.gethostname(), self._predictor.batch * self._predictor.runtime.streams, versions()
+        return socket.gethostname(), self._predictor.batch * self._predictor.runtime.num_requests, versions()
 
     def predict(self, files):
         """A list of paths or addresses -> (a list of `Result`, seconds that waited for decoding, and for the model)."""

@@ -1,28 +1,38 @@
-"""Putting what a task reads of several files into one batch."""
+"""Batches of what a task reads from several files."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-CPU_BATCH = 8  # what a layer makes of so many pictures stays in the cache: a tenth faster than 32 on both runtimes
+# The output of a layer for this many images stays in the cache: a tenth faster than 32 on both runtimes.
+CPU_BATCH = 8
 
 
-def stacked(tensors, padding=None):
-    """A list of what `task.read` gives, as arrays, -> a batch. padding: what `task.padding` says of tensors that differ
-    in size; they are filled up at their ends to the largest."""
+def stack_inputs(
+    inputs: Sequence[Mapping[str, np.ndarray]], padding: Mapping[str, Any] | None = None
+) -> dict[str, np.ndarray]:
+    """Return a batch of the inputs of several files.
+
+    Args:
+        inputs: what `task.read` returns for each file, as arrays.
+        padding: the value that fills up each array to the largest size in the batch; None if all have one size.
+    """
     if padding is None:
-        return {name: np.stack([one[name] for one in tensors]) for name in tensors[0]}
+        return {name: np.stack([one[name] for one in inputs]) for name in inputs[0]}
     batch = {}
-    for name in tensors[0]:
-        arrays = [one[name] for one in tensors]
+    for name in inputs[0]:
+        arrays = [one[name] for one in inputs]
         largest = np.max([array.shape for array in arrays], axis=0)
         batch[name] = np.full((len(arrays), *largest), padding[name], arrays[0].dtype)
         for row, array in enumerate(arrays):
-            batch[name][(row, *map(slice, array.shape))] = array
+            batch[name][row][tuple(map(slice, array.shape))] = array
     return batch
 
 
-def same_sizes(one, other):
-    """Whether two of what `task.read` gives, as arrays, have the same shapes and the same sizes written in them."""
+def have_same_sizes(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> bool:
+    """Return whether the inputs of two files have equal shapes, and equal sizes written in them."""
     return all(
-        array.shape == other[name].shape and (array.ndim > 1 or np.array_equal(array, other[name]))
-        for name, array in one.items()
+        array.shape == second[name].shape and (array.ndim > 1 or np.array_equal(array, second[name]))
+        for name, array in first.items()
     )

@@ -1,29 +1,40 @@
-"""OpenVINO's own RoIAlign in place of the one that a converted detector has of gathers and products.
+"""OpenVINO's own RoIAlign in place of the gathers and products of a converted detector.
 
-The operation reads a map where it lies, while gathers write out sixteen places a bin first: a seventh to a quarter of a
-whole detector's time. But it knows no end of a picture before the end of its map, so it answers only where each picture
-of the batch fills its maps; what it answers comes with whether that was so.
+The operation reads a feature map in place, while the gathers first copy sixteen positions per bin: a seventh to a
+quarter of the time of a whole detector. But it does not know that an image may end before its feature map, so it can
+be used only if every image of the batch fills its feature maps. The model reports whether that was so.
 """
+
+from typing import Any
 
 import numpy as np
 
-NAMES = ("pooled", "boxes_in_cells", "level", "valid_cells")  # as roi_align.py has them; and map_0, map_1, ...
-FILLS = "fills"  # the output that is added: bool, whether every picture of the batch fills its maps
+# The names of the tensors in tasks/detection/roi_align.py, beside map_0, map_1, ...
+NAMES = (
+    "pooled",
+    "boxes_in_cells",
+    "level",
+    "valid_cells",
+)  # of the tensors in tasks/detection/roi_align.py, beside map_0, map_1, ...
+FILLS = "fills"  # the added output: bool, whether every image of the batch fills its feature maps
 
 
-def with_own_operation(model):
-    """A copy of an `openvino.Model` with the operation and the output `FILLS`; None for one without our RoIAlign.
+def with_openvino_roi_align(model: Any) -> Any:
+    """Return a copy of an `openvino.Model` with OpenVINO's RoIAlign and the output `FILLS`.
 
-    Where `FILLS` is true its answers are those of `model` in f32. It is not for bf16, in which only the converted graph
-    keeps the boxes in f32 (see `inference` in tasks/detection/model.py).
+    Where `FILLS` is true, its outputs equal those of `model` in f32. It must not be used in bf16, in which only the
+    converted graph keeps the boxes in f32 (see `inference` in tasks/detection/model.py).
+
+    Returns:
+        The copy, or None for a model without our RoIAlign.
     """
     copy = model.clone()
-    found = _find(copy)
-    if found is None:
+    tensors = _find_tensors(copy)
+    if tensors is None:
         return None
-    pooled, arguments = found.pop("pooled"), list(found.values())
+    pooled, arguments = tensors.pop("pooled"), list(tensors.values())
     readers = list(pooled.get_target_inputs())
-    own = _own_operation(*pooled.get_partial_shape()[3:], *arguments)
+    own = _openvino_roi_align(*pooled.get_partial_shape()[3:], *arguments)
     for reader in readers:
         reader.replace_source_output(own)
     fills = _fills(*arguments[2:4])
@@ -33,9 +44,9 @@ def with_own_operation(model):
     return copy
 
 
-def _find(model):
-    """{name: output} of the tensors that roi_align.py gives names, `NAMES` first and then the maps; or None."""
-    named = {}
+def _find_tensors(model: Any) -> dict[str, Any] | None:
+    """Return the outputs that roi_align.py names, `NAMES` first and then the maps; None if there are none."""
+    named: dict[str, Any] = {}
     for node in model.get_ordered_ops():
         for output in node.outputs():
             for name in output.names:
@@ -48,19 +59,20 @@ def _find(model):
     return {name: named[name] for name in (*NAMES, *maps)}
 
 
-def _own_operation(bins, channels, boxes, level, _, *maps):
-    """What the operation makes of the named tensors, as an output."""
+def _openvino_roi_align(bins: Any, channels: Any, boxes: Any, level: Any, _: Any, *maps: Any) -> Any:
+    """Return the output of the operation for the named tensors."""
     from openvino import opset13
 
     from retinue.tasks.detection.roi_align import SAMPLING_RATIO  # only here, since it imports TensorFlow
 
-    def ints(value):
+    def ints(value: Any) -> Any:
         return opset13.constant(np.array(value, np.int32))
 
     bins, channels = bins.get_length(), channels.get_length()
     count = opset13.gather(opset13.shape_of(level, "i32"), ints(1), ints(0))
     boxes, level = opset13.reshape(boxes, ints([-1, 4]), False), opset13.reshape(level, ints([-1]), False)
-    pooled, rows = [], []
+    pooled: Any = []
+    rows: Any = []
     for number, each in enumerate(maps):
         chosen = opset13.squeeze(opset13.non_zero(opset13.equal(level, ints(number)), "i32"), ints([0]))
         image = opset13.divide(chosen, count)
@@ -73,14 +85,14 @@ def _own_operation(bins, channels, boxes, level, _, *maps):
     rows = opset13.concat(rows, 0)
     total = opset13.shape_of(rows, "i32")
     order = opset13.range(ints(0), opset13.squeeze(total, ints([0])), ints(1), "i32")
-    place = opset13.scatter_update(opset13.broadcast(ints(0), total), rows, order, ints(0))
-    pooled = opset13.transpose(opset13.gather(opset13.concat(pooled, 0), place, ints(0)), ints([0, 2, 3, 1]))
+    position = opset13.scatter_update(opset13.broadcast(ints(0), total), rows, order, ints(0))
+    pooled = opset13.transpose(opset13.gather(opset13.concat(pooled, 0), position, ints(0)), ints([0, 2, 3, 1]))
     shape = opset13.concat([ints([-1]), opset13.reshape(count, ints([1]), False), ints([bins, bins, channels])], 0)
     return opset13.reshape(pooled, shape, False).output(0)
 
 
-def _fills(valid_cells, first_map):
-    """Whether every picture's own part of the first map is all of it, as an output."""
+def _fills(valid_cells: Any, first_map: Any) -> Any:
+    """Return the output that says whether every image fills the first feature map."""
     from openvino import opset13
 
     sides = opset13.gather(opset13.shape_of(first_map, "i32"), np.array([1, 2], np.int32), np.int32(0))

@@ -256,7 +256,7 @@ class StageFeatures:
         rows = 0
         try:
             requests = (runtime.submit({name: value.numpy() for name, value in inputs.items()}) for inputs, _ in data)
-            for outputs in in_turn(requests, runtime.streams):
+            for outputs in in_turn(requests, runtime.num_requests):
                 features = outputs["features"]
                 shard.append(features)
                 rows += len(features)

@@ -15,7 +15,7 @@ from retinue.pipeline.exporting.export import TOLERANCE, export
 from retinue.pipeline.runs import run_records
 from retinue.pipeline.runs.run import Model
 from retinue.pipeline.runtimes import tensorflow_runtime
-from retinue.pipeline.runtimes.batching import stacked
+from retinue.pipeline.runtimes.batching import stack_inputs
 
 pytestmark = pytest.mark.slow
 
@@ -112,7 +112,7 @@ def test_each_format_agrees_with_keras_without_retinue(task, tmp_path):
     for proof in described["formats"].values():
         assert proof["largest_difference"] <= TOLERANCE and proof["same"] + proof["near_ties"] == 3
     tensors = [run_records.read_record(model.task, run_records.whole_file(file)) for file in files]
-    batch = stacked(tensors, model.task.padding(training=False))
+    batch = stack_inputs(tensors, model.task.padding(training=False))
     inference = model.task.inference(model.build())
     truth = tensorflow_runtime.TensorFlowRuntime(tensorflow_runtime.trace(inference), inference)(batch)
     np.savez(tmp_path / "inputs.npz", **batch)

@@ -40,7 +40,7 @@ def test_an_int8_export_says_what_it_costs(run, tmp_path, logged):
     assert found["score"] == "accuracy" and found["files"] == 16 and found["f32"] == 1.0
     assert any("100.00% in f32" in line and "on 16 held-out files" in line for line in logged.messages)
     exported = open_model(tmp_path / "out")
-    assert exported.precision == "int8" and runtimes.ways(exported) == [("openvino", "int8")]
+    assert exported.precision == "int8" and runtimes.runtimes_and_precisions(exported) == [("openvino", "int8")]
     assert runtimes.choose_for(exported)[:2] == ("openvino", "int8")
     with pytest.raises(UsageError, match="is an int8 export for openvino"):
         runtimes.choose_for(exported, precision="f32")

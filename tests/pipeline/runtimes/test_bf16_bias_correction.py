@@ -21,7 +21,7 @@ UP, DOWN = 1 + 2**-8 + 2**-12, 1 + 2**-9
 def test_rounding_takes_the_nearest_and_of_two_the_even_one():
     given = [1.0, UP, DOWN, 1 + 2**-8, 1 + 3 * 2**-8, -UP, 0.0]
     wanted = [1.0, 1 + 2**-7, 1.0, 1.0, 1 + 2**-6, -1 - 2**-7, 0.0]
-    np.testing.assert_array_equal(bf16_bias_correction.rounded(np.float32(given)), np.float32(wanted))
+    np.testing.assert_array_equal(bf16_bias_correction.round_to_bfloat16(np.float32(given)), np.float32(wanted))
 
 
 def test_the_shift_of_each_kind_by_hand():
@@ -86,8 +86,8 @@ def _with_rounded_weights(converted):
     from openvino import opset13
 
     converted = converted.clone()
-    for node, weights in bf16_bias_correction._linear(converted):
-        node.input(1).replace_source_output(opset13.constant(bf16_bias_correction.rounded(weights)).output(0))
+    for node, weights in bf16_bias_correction._linear_layers(converted):
+        node.input(1).replace_source_output(opset13.constant(bf16_bias_correction.round_to_bfloat16(weights)).output(0))
     return converted
 
 
@@ -103,7 +103,7 @@ def test_what_is_kept_is_what_was_measured(net, tmp_path):
 def test_a_run_measures_once_and_an_export_takes_it_along(own_model, photos, tmp_path, monkeypatch):
     """Without what was measured, and without the photos to do it again, bf16 is as it is, and that is said."""
     said = []
-    monkeypatch.setattr(bf16_bias_correction.log, "warning", lambda text, *values: said.append(text % values))
+    monkeypatch.setattr(bf16_bias_correction.logger, "warning", lambda text, *values: said.append(text % values))
     model, own = own_model, shutil.copytree(photos, tmp_path / "photos")
     rows = [f"{path},{'val' if path.name[0] == '1' else 'train'}\n" for path in sorted(own.iterdir())]
     (model.folder / "split.csv").write_text("".join(["file,split\n", *rows]), encoding="utf-8")
@@ -124,7 +124,7 @@ def test_a_run_measures_once_and_an_export_takes_it_along(own_model, photos, tmp
     assert not said
     (model.folder / "bf16.npz").unlink()
     runtimes.load(model, "openvino", "bf16")
-    assert "bf16 as it is: the files it was trained on" in said[0]
+    assert "bf16 bias correction skipped: the training files" in said[0]
 
 
 def test_what_was_measured_before_training_went_on_is_measured_anew(own_model, photos, tmp_path):
@@ -150,7 +150,7 @@ def test_what_bf16_costs_is_scored_on_enough_files_only(own_model, tmp_path):
     dataset, net, run = read(str(folder)), own_model.build(), Run(own_model.folder)
     (own_model.folder / "run.json").write_text("{}")
     scores = score(own_model.task, runtimes.load(own_model, "tensorflow", "f32"), dataset, interval=False)
-    few = dataset.take(np.arange(bf16_bias_correction.ENOUGH - 1))
+    few = dataset.take(np.arange(bf16_bias_correction.MIN_FILES - 1))
     assert bf16_proof.prove(run, own_model.task, net, few, scores) is None
     found = bf16_proof.prove(run, own_model.task, net, dataset, scores)
     if not bf16_bias_correction.is_native():
@@ -168,8 +168,8 @@ def test_what_bf16_costs_is_scored_on_enough_files_only(own_model, tmp_path):
 def test_the_line_says_why():
     proven = {"score": "accuracy", "files": 654, "f32": 0.8869, "bf16": 0.8853}
     precision, why = bf16_bias_correction.precision_for(proven)
-    assert (precision, "accuracy 88.69% in f32, 88.53% in bf16, on 654 held-out files" in why) == (
+    assert (precision, "accuracy 88.69% in f32, 88.53% in bf16, on 654 files" in why) == (
         ("bf16", True) if bf16_bias_correction.is_native() else ("f32", False)
     )
     assert bf16_bias_correction.precision_for(proven | {"bf16": 0.88})[0] == "f32"
-    assert bf16_bias_correction.precision_for(None) == ("f32", "; f32, as the score was made")
+    assert bf16_bias_correction.precision_for(None) == ("f32", "; f32, in which the score was computed")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from retinue.pipeline.runtimes import openvino_runtime, tensorflow_runtime
-from retinue.pipeline.runtimes.openvino_roi_align import FILLS, with_own_operation
+from retinue.pipeline.runtimes.openvino_roi_align import FILLS, with_openvino_roi_align
 from retinue.pipeline.runtimes.openvino_runtime import OpenVINORuntime
 from retinue.tasks.detection.roi_align import RoIAlign
 
@@ -54,7 +54,7 @@ def test_answers_are_those_of_tensorflow_and_of_the_converted_graph(function_and
     given = inputs(len(size), size)
     truth = tensorflow_runtime.TensorFlowRuntime(function, model)(given)
     converted = openvino_runtime.convert(function)
-    own = with_own_operation(converted)
+    own = with_openvino_roi_align(converted)
     kinds = [node.get_type_name() for node in own.get_ops()]
     assert kinds.count("ROIAlign") == len(STRIDES) and "ROIAlign" not in [
         each.get_type_name() for each in converted.get_ops()
@@ -74,4 +74,4 @@ def test_answers_are_those_of_tensorflow_and_of_the_converted_graph(function_and
 def test_other_models_stay_as_they_are():
     image = keras.Input((4, 4, 3), name="image")
     model = keras.Model({"image": image}, {"scores": keras.layers.Conv2D(2, 3)(image)})
-    assert with_own_operation(openvino_runtime.convert(tensorflow_runtime.trace(model))) is None
+    assert with_openvino_roi_align(openvino_runtime.convert(tensorflow_runtime.trace(model))) is None

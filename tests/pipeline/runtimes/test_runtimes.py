@@ -55,38 +55,41 @@ def test_the_model_outlives_its_builder():
 
 def test_choice():
     assert runtimes.choose()[:2] == ("openvino", "f32")
-    assert runtimes.choose(offered=("openvino",))[:2] == ("openvino", "f32")
+    assert runtimes.choose(available=("openvino",))[:2] == ("openvino", "f32")
     assert runtimes.choose(precision="bf16")[:2] == ("openvino", "bf16")
     assert runtimes.choose("tensorflow")[:2] == ("tensorflow", "f32")
-    assert runtimes.choose(offered=("onnxruntime",))[2] == "Runtime: onnxruntime f32 (all that this export holds)"
-    assert "f32, as the score was made" in runtimes.choose()[2]
+    assert runtimes.choose(available=("onnxruntime",))[2] == "Runtime: onnxruntime f32 (the only format in this export)"
+    assert "f32, in which the score was computed" in runtimes.choose()[2]
 
 
-def test_without_openvino_tensorflow_is_taken_and_said(monkeypatch):
+def test_without_openvino_tensorflow_is_used(monkeypatch):
     monkeypatch.setattr(runtimes, "has_openvino", lambda: False)
     runtime, _, why = runtimes.choose()
     assert runtime == "tensorflow" and "OpenVINO is not installed" in why
-    with pytest.raises(UsageError, match="pip install openvino`, or --runtime tensorflow"):
+    with pytest.raises(UsageError, match="pip install openvino`, or use --runtime tensorflow"):
         runtimes.choose("openvino")
-    assert runtimes.choose(offered=("tensorflow", "openvino", "onnxruntime", "litert"))[0] == "onnxruntime"
+    assert runtimes.choose(available=("tensorflow", "openvino", "onnxruntime", "litert"))[0] == "onnxruntime"
 
 
 @pytest.mark.parametrize(
     "options, words",
     [
         ({"runtime": "openvno"}, "unknown; use one of auto, tensorflow, openvino, onnxruntime, litert"),
-        ({"runtime": "onnxruntime"}, "is for tensorflow, openvino only; `retinue export RUN` makes others"),
-        ({"precision": "int8"}, "is for an export that was made so, calibrated on photos"),
         (
-            {"runtime": "onnxruntime", "precision": "bf16", "offered": ("onnxruntime",)},
+            {"runtime": "onnxruntime"},
+            "this model runs with tensorflow, openvino only; `retinue export RUN` makes others",
+        ),
+        ({"precision": "int8"}, "this needs an int8 export, calibrated on images"),
+        (
+            {"runtime": "onnxruntime", "precision": "bf16", "available": ("onnxruntime",)},
             "onnxruntime runs f32 only",
         ),
         ({"precision": "f16"}, "unknown"),
         ({"runtime": "tensorflow", "precision": "bf16"}, "tensorflow runs f32 only"),
-        ({"runtime": "tensorflow", "offered": ("openvino",)}, "is for openvino only"),
+        ({"runtime": "tensorflow", "available": ("openvino",)}, "this model runs with openvino only"),
     ],
 )
-def test_what_can_not_be_had_is_refused(options, words):
+def test_impossible_choices_are_refused(options, words):
     with pytest.raises(UsageError, match=words):
         runtimes.choose(**options)
 
