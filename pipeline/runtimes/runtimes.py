@@ -1,8 +1,8 @@
 """The runtimes that run a model for prediction, and the choice among them.
 
 A runtime is called with a dict of arrays `[n, ...]` and returns a dict of arrays `[n, ...]`, for any n. `submit`
-returns a future of the same, so that `num_requests` batches may be in flight. It never calls `model.predict`, which sets up a
-new input pipeline in every call.
+returns a future of the same, so that `num_requests` batches may be in flight. It never calls `model.predict`,
+which sets up a new input pipeline in every call.
 """
 
 import contextlib

@@ -28,5 +28,5 @@ def test_what_litert_has_no_operation_for_is_refused():
     x = tf.TensorSpec([None], tf.float32, "x")
     unknown = tf.function(lambda **inputs: {"y": tf.math.bessel_i0(inputs["x"])}).get_concrete_function(x=x)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    with pytest.raises(RetinueError, match="can't be converted to LiteRT .*BesselI0.*; leave litert out of --to"):
+    with pytest.raises(RetinueError, match="can't be converted to LiteRT .*BesselI0.*; remove litert from --to"):
         litert_runtime.convert(unknown, model)
