@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from retinue.configs.errors import UsageError
+from retinue.configs.errors import UsageError, first_line
 from retinue.configs.keys import KeyPath, to_yaml_line
 
 Origin = tuple[int, str]  # a sort key, which is the line number in a file, and where a value comes from: "FILE:LINE"
@@ -94,7 +94,7 @@ def shorten(value: object) -> str:
 def _yaml_problem(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    return getattr(error, "problem", None) or str(error).split("\n")[0]
+    return getattr(error, "problem", None) or first_line(error)
 
 
 def _collect_lines(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-BAD, WARNING, NOTE = "bad", "warning", "note"
+INVALID, WARNING, NOTE = "invalid", "warning", "note"
 
 
 @dataclass(frozen=True)
@@ -10,7 +10,8 @@ class Finding:
     """One observation of a reader or of the check.
 
     Attributes:
-        severity: "bad" (the file cannot be used), "warning" (the file can be used, but should be looked at) or "note".
+        severity: "invalid" (the file or the item cannot be used), "warning" (it can be used, but should be looked at)
+            or "note".
         kind: A few words that all findings of this kind have in common, for counting, such as "truncated".
         file: Path of the file.
         item: The part of the file that is meant, such as a line of a CSV file, a class or a box, or "".

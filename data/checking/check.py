@@ -18,7 +18,7 @@ from retinue.data.checking.check_report import CheckReport
 from retinue.data.checking.file_info import FileInfo
 from retinue.data.dataset import Dataset
 from retinue.data.decoding.image_file import probe
-from retinue.data.finding import BAD, NOTE, WARNING, Finding
+from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.objects import keep_objects
 
 CHUNK = 64  # files that a thread takes at once
@@ -99,7 +99,7 @@ def check(
         seconds=time.perf_counter() - begin,
         objects=objects,
         masks=masks,
-        skips=on_invalid == "skip" and any(finding.severity == BAD for finding in findings),
+        skips=on_invalid == "skip" and any(finding.severity == INVALID for finding in findings),
     )
 
 
@@ -137,7 +137,7 @@ def _file_findings(dataset: Dataset, files: Sequence[FileInfo]) -> list[Finding]
         if file.problem:
             kind, reason, cure = file.problem
             located = f"{location}: {reason}" if location else reason
-            findings.append(Finding(BAD, kind, name, location, located, f"skipped; {cure}"))
+            findings.append(Finding(INVALID, kind, name, location, located, f"skipped; {cure}"))
         for kind, reason in file.remarks:
             severity = NOTE if kind == "animated" else WARNING
             findings.append(Finding(severity, kind, name, "", reason, "used as it is"))
@@ -169,10 +169,10 @@ def _too_many_invalid(
         cure: What the user can do.
     """
     if invalid.all():
-        first = next((finding for finding in findings if finding.severity == BAD), None)
+        first = next((finding for finding in findings if finding.severity == INVALID), None)
         return ["no file can be used" + (f", the first is {first.file}: {first.reason}" if first else "")]
     # A reader skips a file whose annotation is broken: it is not a row here, and counts as invalid all the same.
-    skipped = sum(finding.severity == BAD and not finding.item for finding in dataset.findings)
+    skipped = sum(finding.severity == INVALID and not finding.item for finding in dataset.findings)
     count, total = int(invalid.sum()) + skipped, len(invalid) + skipped
     if on_invalid == "skip" or count / total <= max_invalid_fraction:
         return []

@@ -12,7 +12,7 @@ from retinue.data.checking.anchor_iou import AnchorLayout, best_anchor_iou, iou_
 from retinue.data.checking.exif_boxes import rotate_boxes_upright
 from retinue.data.checking.file_info import FileInfo, upright_size
 from retinue.data.dataset import Dataset, Ragged
-from retinue.data.finding import BAD, NOTE, WARNING, Finding
+from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.objects import keep_objects, object_location
 
 ROUNDING = 1.0  # pixels; a box that reaches out by no more is clipped silently
@@ -98,7 +98,7 @@ def check_boxes(
     for problem in _problems(boxes.values, sizes, dataset.format):
         wrong = problem.mask & checked & keep
         findings += [
-            _box_finding(as_read, sizes, row, index, BAD, problem.kind, problem.reason, problem.cure)
+            _box_finding(as_read, sizes, row, index, INVALID, problem.kind, problem.reason, problem.cure)
             for index in np.flatnonzero(wrong).tolist()
         ]
         keep &= ~wrong
@@ -116,7 +116,7 @@ def check_boxes(
         reason = "{box} repeats an earlier box with this class"
         finding = _box_finding(as_read, sizes, row, index, WARNING, "duplicate box", reason)
         findings.append(dataclasses.replace(finding, action="skipped"))
-    by_reader = [finding for finding in dataset.findings if finding.severity == BAD and finding.item]
+    by_reader = [finding for finding in dataset.findings if finding.severity == INVALID and finding.item]
     would_fail = _too_many_invalid(
         int(checked.sum()), num_wrong, by_reader, findings, on_invalid, max_invalid_fraction, cure
     )
@@ -145,7 +145,7 @@ def _bring_upright(dataset: Dataset, files: Sequence[FileInfo]) -> tuple[Dataset
             invalid[row] = True
             reason = f"annotated as {_size_text(annotated)} pixels, but the file has {_size_text(upright)}"
             action = "skipped; use the image that was annotated, or correct the annotation"
-            findings.append(Finding(BAD, "other size than annotated", file, "", reason, action))
+            findings.append(Finding(INVALID, "other size than annotated", file, "", reason, action))
         elif has_size and tuple(annotated) != upright:
             rotated = rotate_boxes_upright(boxes[row], stored, image.orientation)
             values[boxes.offsets[row] : boxes.offsets[row + 1]] = rotated
@@ -275,7 +275,7 @@ def _too_many_invalid(
     if not wrong or (on_invalid == "skip" and wrong < count):
         return []
     if wrong == count:
-        kinds = Counter(finding.kind for finding in [*by_reader, *findings] if finding.severity == BAD)
+        kinds = Counter(finding.kind for finding in [*by_reader, *findings] if finding.severity == INVALID)
         return [f"no box can be used; the most frequent reason: {kinds.most_common(1)[0][0]}"]
     if wrong / count <= max_invalid_fraction:
         return []

@@ -15,7 +15,7 @@ from retinue.configs.machine import usable_cores
 from retinue.data.checking.file_info import FileInfo, upright_size
 from retinue.data.dataset import Dataset, Ragged
 from retinue.data.decoding.mask_file import COLOR_FLAG, describe_value, orient_mask, read_mask_values, to_class_ids
-from retinue.data.finding import BAD, NOTE, WARNING, Finding
+from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.storage.content import content_ids
 from retinue.data.void_label import VOID
 
@@ -108,7 +108,7 @@ def _mask_findings(dataset: Dataset, row: int, info: _MaskInfo, orientation: int
     file = dataset.files[row]
     if info.problem:
         kind, reason, cure = info.problem
-        return [Finding(BAD, kind, file, "", f"{dataset.columns['mask'][row]}: {reason}", f"skipped; {cure}")]
+        return [Finding(INVALID, kind, file, "", f"{dataset.columns['mask'][row]}: {reason}", f"skipped; {cure}")]
     if not info.histogram:  # the image is invalid, which is reported already
         return []
     if info.is_rotated:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from retinue.data.checking.check_report import CheckReport, printable
-from retinue.data.finding import BAD, NOTE, WARNING, Finding
+from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.read import TASKS_OF_FORMAT, tasks_of
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def summary_lines(report: CheckReport) -> list[str]:
         *(_line("pixels", text) for text in _pixel_texts(report)),
         _line("invalid", f"{len(report.invalid_rows):,} of {len(dataset):,} {noun} can't be used"),
     ]
-    lines += [_line("invalid" if severity == BAD else severity, text) for severity, text in _problems(report)]
+    lines += [_line(severity, text) for severity, text in _problems(report)]
     lines += [_line("stops", reason) for reason in report.would_fail]
     return [*lines, _line("next", _next_command(report))]
 
@@ -55,7 +55,7 @@ def _problems(report: CheckReport) -> list[tuple[str, str]]:
     for finding in report.findings:
         findings_of[finding.severity, finding.kind].append(finding)
     problems = []
-    for severity, kind in sorted(findings_of, key=lambda key: (BAD, WARNING, NOTE).index(key[0])):
+    for severity, kind in sorted(findings_of, key=lambda key: (INVALID, WARNING, NOTE).index(key[0])):
         findings = findings_of[severity, kind]
         count = f" ({len(findings):,})" if len(findings) > 1 else ""
         problems.append((severity, f"{kind}{count}: {_examples(findings, report.dataset.source)}"))

@@ -24,6 +24,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from retinue.configs.errors import first_line
 from retinue.data.decoding.file_problem import COPY_AGAIN, RESAVE, TRUNCATED, Problem, UnusableFileError
 from retinue.data.decoding.image_formats import FORMAT_OF_SUFFIX, describe_other_content, format_of
 from retinue.data.decoding.image_structure import check_structure
@@ -271,9 +272,9 @@ def _is_animated(image: ImageFile.ImageFile | None) -> bool:
 
 
 def _decoder_problem(error: Exception) -> Problem:
-    text = str(error).split("\n")[0]
+    text = first_line(error)
     if "truncated" in text.lower() or "requires a buffer" in text or isinstance(error, (EOFError, struct.error)):
         return TRUNCATED
     if isinstance(error, (KeyError, SyntaxError)):
         return Problem("broken", "its header is damaged", RESAVE)
-    return Problem("broken", f"it cannot be decoded ({text or type(error).__name__})", RESAVE)
+    return Problem("broken", f"it cannot be decoded ({text})", RESAVE)

@@ -7,7 +7,7 @@ import numpy as np
 
 from retinue.configs.errors import UsageError
 from retinue.data.dataset import Dataset
-from retinue.data.finding import BAD, Finding
+from retinue.data.finding import INVALID, Finding
 from retinue.data.readers.objects import object_columns
 from retinue.data.readers.table import (
     ALIASES,
@@ -74,7 +74,7 @@ def read_boxes_csv(path: str | os.PathLike[str]) -> Dataset:
         if None in corners or not row["label"]:
             problem = "its corners are not four numbers" if row["label"] else "it has no label"
             item = f"line {row.line}"
-            findings.append(Finding(BAD, "not a box", file, item, f"{item}: {problem}", "skipped; correct it"))
+            findings.append(Finding(INVALID, "not a box", file, item, f"{item}: {problem}", "skipped; correct it"))
             continue
         objects.append((index, corners, unicodedata.normalize("NFC", row["label"]), row.line))
     if not first_rows:
@@ -83,7 +83,9 @@ def read_boxes_csv(path: str | os.PathLike[str]) -> Dataset:
     refuse_missing_files(path, list(first_rows))
     for broken in table.broken_lines:
         item = f"line {broken.line}"
-        findings.append(Finding(BAD, "broken line", path, item, f"{item}: {broken.reason}", f"skipped; {broken.cure}"))
+        findings.append(
+            Finding(INVALID, "broken line", path, item, f"{item}: {broken.reason}", f"skipped; {broken.cure}")
+        )
     rows, boxes, names, lines = zip(*objects, strict=True) if objects else ((),) * 4
     classes = sorted(set(names))
     label_of = {name: index for index, name in enumerate(classes)}

@@ -8,7 +8,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
-from retinue.data.finding import BAD, NOTE, WARNING, Finding
+from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.coco_file import CocoFile, Id, json_text, parse_coco_file
 from retinue.data.readers.objects import object_columns, relative_location
 from retinue.data.storage.file_names import SPLIT_NAMES
@@ -171,13 +171,13 @@ def _object_arrays(
     for index in np.flatnonzero((rows < 0) & ~is_ambiguous):
         item = f"annotation {file.annotation_ids[index]}"
         reason = f"{item}: its image_id {json_text(file.image_id_of[index])} is none of the images"
-        findings.append(Finding(BAD, "unknown image", file.path, item, reason, "skipped; add the image"))
+        findings.append(Finding(INVALID, "unknown image", file.path, item, reason, "skipped; add the image"))
     for index in np.flatnonzero((rows >= 0) & (labels < 0)):
         item = f"annotation {file.annotation_ids[index]}"
         category = json_text(file.category_ids[index])
         reason = f"{item}: unknown class, its category_id {category} is none of the categories"
         action = "skipped; add the category, or correct the id"
-        findings.append(Finding(BAD, "unknown class", image_files[rows[index]], item, reason, action))
+        findings.append(Finding(INVALID, "unknown class", image_files[rows[index]], item, reason, action))
     ids = np.array(
         [number if _fits_int64(number) else index for index, number in enumerate(file.annotation_ids)], np.int64
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from retinue.configs.errors import RetinueError
-from retinue.data.finding import BAD, WARNING, Finding
+from retinue.data.finding import INVALID, WARNING, Finding
 
 NO_BOX = "no box"
 
@@ -90,7 +90,7 @@ class CocoFile:
         _resolve_repeated_images(self)
 
     def _add_bad(self, kind: str, item: str, reason: str, action: str) -> None:
-        self.findings.append(Finding(BAD, kind, self.path, item, reason, action))
+        self.findings.append(Finding(INVALID, kind, self.path, item, reason, action))
 
     def _take_annotation(self, entry: Mapping[str, Any]) -> None:
         box = entry.get("bbox")
@@ -189,7 +189,7 @@ def _resolve_repeated_images(parsed: CocoFile) -> None:
             others = " and ".join(other for other in dict.fromkeys(names) if other != name)
             reason = f"image {image}: duplicate image id, {name} and {others} have it"
             action = f"skipped, with its {num_boxes:,} boxes, which may be of either; number the images anew"
-            parsed.findings.append(Finding(BAD, "duplicate image id", parsed.path, "", reason, action))
+            parsed.findings.append(Finding(INVALID, "duplicate image id", parsed.path, "", reason, action))
     seen, kept = set(parsed.ambiguous_ids), []
     for row, image in enumerate(parsed.image_ids):
         if image not in seen:

@@ -15,7 +15,7 @@ from retinue.configs.machine import cache_folder
 from retinue.data.dataset import Dataset
 from retinue.data.decoding.image_file import image_size
 from retinue.data.decoding.mask_file import MAX_CLASSES, voc_palette, write_mask
-from retinue.data.finding import BAD, WARNING, Finding
+from retinue.data.finding import INVALID, WARNING, Finding
 from retinue.data.readers.coco import coco_files, image_location, read_coco
 from retinue.data.readers.mask_folders import mask_dataset
 from retinue.data.storage.atomic_files import atomic_path, atomic_write
@@ -69,7 +69,7 @@ def read_coco_masks(source: str | os.PathLike[str]) -> Dataset:
     for row, annotation, reason in index["broken"]:
         item = f"annotation {annotation}"
         action = "not in the mask; draw it again"
-        findings.append(Finding(BAD, "broken shape", boxes.files[row], item, f"{item}: {reason}", action))
+        findings.append(Finding(INVALID, "broken shape", boxes.files[row], item, f"{item}: {reason}", action))
     if index["without_shape"]:
         reason = f"{index['without_shape']:,} annotations have no polygon and no run lengths, only a box"
         findings.append(Finding(WARNING, "no shape", source, "", reason, "not in the masks"))

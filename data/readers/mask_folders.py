@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
-from retinue.data.finding import BAD, WARNING, Finding
+from retinue.data.finding import INVALID, WARNING, Finding
 from retinue.data.readers.mask_classes import classes_of
 from retinue.data.readers.voc import read_split_lists
 from retinue.data.storage.file_names import IMAGE_SUFFIXES, SPLIT_NAMES, looks_like_image
@@ -149,7 +149,7 @@ def _read_pair(pair: FolderPair, findings: list[Finding]) -> list[tuple[str, str
         mask_stem = next((stem + ending for ending in ("", *MASK_ENDINGS) if stem + ending in mask_of), None)
         if mask_stem is None:
             reason = f"there is no mask {stem}.png in {mask_folder}"
-            findings.append(Finding(BAD, "no mask", file, "", reason, "skipped; add it, or remove the image"))
+            findings.append(Finding(INVALID, "no mask", file, "", reason, "skipped; add it, or remove the image"))
             continue
         if mask_stem in used:
             reason = f"the mask {mask_of[mask_stem]} already belongs to another image of the same name"

@@ -7,7 +7,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
-from retinue.data.finding import BAD, NOTE, WARNING, Finding
+from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.objects import object_columns, object_location, relative_location
 from retinue.data.storage.file_names import looks_like_image
 
@@ -166,7 +166,7 @@ def _parse(
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as error:
         reason = f"its annotation {path} can't be read ({error})"
-        findings.append(Finding(BAD, "broken annotation", file, "", reason, "skipped; write it again"))
+        findings.append(Finding(INVALID, "broken annotation", file, "", reason, "skipped; write it again"))
         return None
     height, width = (_parse_number(root.findtext(f"size/{side}")) or 0 for side in ("height", "width"))
     objects = []
@@ -177,7 +177,7 @@ def _parse(
         if not name or x1 is None or y1 is None or x2 is None or y2 is None:
             problem = "its bndbox lacks a number" if name else "it has no name"
             item = object_location("voc", number, location)
-            findings.append(Finding(BAD, "not a box", file, item, f"{item}: {problem}", "skipped; correct it"))
+            findings.append(Finding(INVALID, "not a box", file, item, f"{item}: {problem}", "skipped; correct it"))
             continue
         difficult = _parse_number(entry.findtext("difficult")) == 1
         objects.append((name, (x1 - 1, y1 - 1, x2, y2), difficult, number))

@@ -12,7 +12,7 @@ from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
 from retinue.data.dataset import Dataset
 from retinue.data.decoding.image_file import image_size
-from retinue.data.finding import BAD, NOTE, Finding
+from retinue.data.finding import INVALID, NOTE, Finding
 from retinue.data.readers.objects import object_columns, object_location, relative_location
 from retinue.data.storage.file_names import SPLIT_NAMES, looks_like_image
 
@@ -96,7 +96,7 @@ def read_yolo(source: str | os.PathLike[str]) -> Dataset:
             if problem:
                 item = object_location("yolo", number, locations[row])
                 kind, reason, cure = problem
-                findings.append(Finding(BAD, kind, file, item, f"{item}: {reason}", f"skipped; {cure}"))
+                findings.append(Finding(INVALID, kind, file, item, f"{item}: {reason}", f"skipped; {cure}"))
                 continue
             corners = _corners(line) * np.array([width, height] * 2)
             objects.append((row, corners, label_of[int(line[0] or 0)], number))
@@ -152,7 +152,7 @@ def _labels_without_image(files: Sequence[str], source: str) -> list[Finding]:
             location = relative_location(path, source)
             reason = f"{location}: no image has its name in {' or '.join(sorted(folders))}"
             action = "skipped; put the image there, or remove the label file"
-            findings.append(Finding(BAD, "label file without image", path, "", reason, action))
+            findings.append(Finding(INVALID, "label file without image", path, "", reason, action))
     return findings
 
 

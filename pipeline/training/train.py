@@ -18,7 +18,7 @@ from retinue.configs.schema import Config
 from retinue.data.checking.check_report import CheckReport
 from retinue.data.checking.summary import log_problems, problem_lines
 from retinue.data.dataset import Dataset
-from retinue.data.finding import BAD
+from retinue.data.finding import INVALID
 from retinue.pipeline.evaluation import bf16_proof
 from retinue.pipeline.evaluation.evaluate import score_lines
 from retinue.pipeline.inputs.prepare import prepare
@@ -244,7 +244,7 @@ def _describe_data(source: str | os.PathLike[str], dataset: Dataset, report: Che
         "source": str(source),
         "format": dataset.format,
         "files": len(dataset),
-        "invalid_files": sum(finding.severity == BAD for finding in report.findings),
+        "invalid_files": sum(finding.severity == INVALID for finding in report.findings),
         "classes": len(dataset.classes),
         "splits": _split_counts(dataset),
         "fingerprint": dataset.fingerprint,

@@ -70,7 +70,7 @@ def test_bad_files_are_named_and_left_out(images):
     (images / "dog/3.jpg").write_bytes((images / "dog/3.jpg").read_bytes()[:-50])
     report = check(read(images), on_invalid="skip")
     assert report.invalid_rows.tolist() == [0, 5, 7]
-    assert kinds(report, "bad") == ["empty", "not an image", "truncated"]
+    assert kinds(report, "invalid") == ["empty", "not an image", "truncated"]
     assert finding_of(report, "truncated").file == f"{images}/dog/3.jpg"
     assert finding_of(report, "truncated").action == "skipped; copy it again from its source"
     assert report.would_fail == []

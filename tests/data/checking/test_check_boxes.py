@@ -74,7 +74,7 @@ def test_valid_boxes_have_no_findings(folder):
 def test_a_box_that_can_not_be_right_is_left_out(folder, box, kind, reason, cure):
     report = report_of(folder, *VALID, (1, 7, box))
     finding = finding_of(report, kind)
-    assert (finding.severity, finding.file, finding.item) == ("bad", f"{folder}/b.jpg", "annotation 5")
+    assert (finding.severity, finding.file, finding.item) == ("invalid", f"{folder}/b.jpg", "annotation 5")
     assert finding.reason.startswith("annotation 5 (dog): the box ") and reason in finding.reason
     assert finding.action.startswith("skipped, the image has 2 boxes; ") and cure in finding.action
     assert len(report.dataset.columns["labels"].values) == 4 and len(report.dataset) == 4
@@ -143,7 +143,7 @@ def test_images_that_share_an_id_are_skipped_and_the_others_are_used(folder):
         "image 1: duplicate image id, b.jpg and c.jpg have it",
         "image 1: duplicate image id, c.jpg and b.jpg have it",
     ]
-    assert repeated[0].file == f"{folder}/boxes.json" and repeated[0].severity == "bad"
+    assert repeated[0].file == f"{folder}/boxes.json" and repeated[0].severity == "invalid"
     assert repeated[0].action == "skipped, with its 2 boxes, which may be of either; number the images anew"
     assert finding_of(report, "image listed twice").reason == "image 3: d.jpg is listed 2 times"
     assert report.would_fail[0].startswith("2 of 4 files are invalid (50.0%, more than 3%)")

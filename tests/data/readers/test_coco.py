@@ -95,7 +95,7 @@ def test_findings_name_file_and_id(folder):
     assert (
         findings["unknown class"].reason == "annotation 2: unknown class, its category_id 3 is none of the categories"
     )
-    assert findings["unknown class"].file == f"{folder}/a.jpg" and findings["unknown class"].severity == "bad"
+    assert findings["unknown class"].file == f"{folder}/a.jpg" and findings["unknown class"].severity == "invalid"
     assert findings["unknown image"].reason == "annotation 3: its image_id 99 is none of the images"
     assert findings["not a box"].reason == "annotation 4: its bbox is [0, 0, 5], not x, y, width, height"
     assert findings["duplicate annotation id"].reason == "annotation 1: duplicate id, 2 annotations have it"

@@ -76,7 +76,10 @@ def test_a_broken_line_is_refused_except_among_boxes(read):
     lines = ("file,COLUMNS", "a.jpg,CELLS", "b.jpg", "", "b.jpg")
     if read.kind == "boxes":
         findings = [finding for finding in read(*lines).findings if finding.kind == "broken line"]
-        assert [(finding.severity, finding.item) for finding in findings] == [("bad", "line 3"), ("bad", "line 5")]
+        assert [(finding.severity, finding.item) for finding in findings] == [
+            ("invalid", "line 3"),
+            ("invalid", "line 5"),
+        ]
     else:
         with pytest.raises(RetinueError, match=r"line 3: it has 1 value, .* \(and 1 more line like it\); add the miss"):
             read(*lines)

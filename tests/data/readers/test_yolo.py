@@ -79,18 +79,18 @@ def test_a_label_file_without_an_image_is_a_finding(folder):
     labels(folder / "train/labels/gone.txt", "0 .5 .5 .2 .2\n")
     labels(folder / "train/labels/notes.txt", "by Ann\n")
     labels(folder / "train/labels/classes.txt", "cat\ndog\n")
-    bad = [finding for finding in read(folder).findings if finding.severity == "bad"]
-    assert [(finding.kind, finding.file) for finding in bad] == [
+    invalid = [finding for finding in read(folder).findings if finding.severity == "invalid"]
+    assert [(finding.kind, finding.file) for finding in invalid] == [
         ("label file without image", f"{folder}/train/labels/gone.txt")
     ]
-    assert bad[0].reason == f"train/labels/gone.txt: no image has its name in {folder}/train/images"
-    assert not bad[0].item  # counts as a file
+    assert invalid[0].reason == f"train/labels/gone.txt: no image has its name in {folder}/train/images"
+    assert not invalid[0].item  # counts as a file
 
 
 def test_lines_that_are_not_objects_are_findings(folder):
     labels(folder / "train/labels/a.txt", "9 .5 .5 .1 .1\n0 40 30 10 10\n0 .5 .5 .1\nx\n0 .5 .5 .2 .2\n")
     data = read(folder)
-    findings = [(finding.kind, finding.reason) for finding in data.findings if finding.severity == "bad"]
+    findings = [(finding.kind, finding.reason) for finding in data.findings if finding.severity == "invalid"]
     assert findings == [
         ("unknown class", "line 1 of train/labels/a.txt: unknown class 9"),
         (
