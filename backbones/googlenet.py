@@ -1,7 +1,8 @@
 """GoogLeNet, the first Inception (Szegedy et al. 2014, arXiv 1409.4842, table 1).
 
-Two variants. torchvision's has batch normalisation and, by an old mistake that its weights were trained with, 3x3 where
-the paper has 5x5. The paper's has neither; the local response normalisation of its figure 3 is left out, as in table 1.
+There are two variants. torchvision's has batch normalization and, by an old mistake with which its weights were
+trained, 3x3 convolutions where the paper has 5x5. The paper's variant has neither. Both leave out the local response
+normalization of the paper's figure 3, as table 1 does.
 """
 
 import keras
@@ -10,7 +11,8 @@ from keras import layers
 from retinue.backbones import blocks
 
 # channels of the 1x1, the 3x3 (reduced, then full), the 5x5 (reduced, then full) and of the projection after pooling
-MODULES = {
+Channels = tuple[int, int, int, int, int, int]
+MODULES: dict[str, Channels] = {
     "3a": (64, 96, 128, 16, 32, 32),
     "3b": (128, 128, 192, 32, 96, 64),
     "4a": (192, 96, 208, 16, 48, 64),
@@ -24,10 +26,20 @@ MODULES = {
 EPSILON = 1e-3
 
 
-def build(x, output_stride, classifier, paper=False, classes=1000):
-    """Add GoogLeNet to `x` `[n, h, w, c]`, preprocessed.
+def build(
+    x: keras.KerasTensor, output_stride: int, classifier: bool, paper: bool = False, classes: int = 1000
+) -> keras.KerasTensor:
+    """Add GoogLeNet to a preprocessed tensor.
 
-    Gives `[n, h/32, w/32, 1024]` (rounded up), or logits `[n, classes]` with `classifier`. paper: the paper's variant.
+    Args:
+        x: `[n, h, w, c]`, preprocessed.
+        output_stride: 8, 16 or 32.
+        classifier: Whether to add the classifier.
+        paper: Whether to build the paper's variant.
+        classes: Number of classes.
+
+    Returns:
+        `[n, h/32, w/32, 1024]` (rounded up), or logits `[n, classes]`.
     """
     plan = blocks.OutputStride(output_stride)
     x = convolution(x, 64, 7, "conv1", paper, *plan.step(2))
@@ -41,11 +53,13 @@ def build(x, output_stride, classifier, paper=False, classes=1000):
         elif name == "5a":
             x = blocks.pool(x, "max", 3 if paper else 2, 2, "pool4", "ceil", plan)
         x = inception(x, channels, plan, f"inception{name}", paper)
-    return blocks.head(x, classes, 0.4 if paper else 0.2) if classifier else x
+    return blocks.classifier_head(x, classes, 0.4 if paper else 0.2) if classifier else x
 
 
-def inception(x, channels, plan, name, paper):
-    """Four branches side by side: `[n, h, w, c]` to `[n, h, w, sum of the branches' last channels]` (figure 2b)."""
+def inception(
+    x: keras.KerasTensor, channels: Channels, plan: blocks.OutputStride, name: str, paper: bool
+) -> keras.KerasTensor:
+    """Four parallel branches: `[n, h, w, c]` to `[n, h, w, sum of the branches' last channels]` (figure 2b)."""
     direct, reduced3, full3, reduced5, full5, projected = channels
     branch1 = convolution(x, direct, 1, f"{name}_branch1", paper)
     branch2 = convolution(x, reduced3, 1, f"{name}_branch2_0", paper)
@@ -57,19 +71,28 @@ def inception(x, channels, plan, name, paper):
     return layers.Concatenate(name=f"{name}_concat")([branch1, branch2, branch3, branch4])
 
 
-def convolution(x, channels, kernel, name, paper, stride=1, dilation=1):
-    """Convolution, batch normalisation (not the paper's) and ReLU: to `[n, h/stride, w/stride, channels]`."""
+def convolution(
+    x: keras.KerasTensor, channels: int, kernel: int, name: str, paper: bool, stride: int = 1, dilation: int = 1
+) -> keras.KerasTensor:
+    """Convolution, batch normalization (not in the paper) and ReLU: to `[n, h/stride, w/stride, channels]`."""
     if not paper:
         return blocks.conv_bn(x, channels, kernel, name, stride, dilation, epsilon=EPSILON)
     x = blocks.conv(x, channels, kernel, f"{name}_conv", stride, dilation, bias=True)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def with_auxiliary(model, paper=False, classes=1000):
-    """Give a model for training that has the two auxiliary classifiers of section 5 as well.
+def with_auxiliary_classifiers(model: keras.Model, paper: bool = False, classes: int = 1000) -> keras.Model:
+    """Make a model for training that also has the two auxiliary classifiers of the paper's section 5.
 
-    model: `backbones.build("googlenet", classifier=True, ...)`, whose layers it shares: training it trains `model`.
-    Outputs: `{"aux1": ..., "aux2": ..., "logits": ...}`, each `[n, classes]`; the paper weighs auxiliary losses 0.3.
+    Args:
+        model: `backbones.build("googlenet", classifier=True, ...)`. The new model shares its layers, so that training
+            it trains `model`.
+        paper: Whether `model` is the paper's variant.
+        classes: Number of classes.
+
+    Returns:
+        A model with the outputs `{"aux1": ..., "aux2": ..., "logits": ...}`, each `[n, classes]`. The paper weights the
+        auxiliary losses by 0.3.
     """
     outputs = {"logits": model.output["logits"]}
     for name, module in (("aux1", "inception4a_concat"), ("aux2", "inception4d_concat")):
@@ -82,8 +105,8 @@ def with_auxiliary(model, paper=False, classes=1000):
     return keras.Model(model.input, outputs, name=f"{model.name}_auxiliary")
 
 
-def torch_name(layer, paper=False):
-    """torchvision's name of one of our layers; no checkpoint of the paper's variant is known."""
+def torch_name(layer: str, paper: bool = False) -> str:
+    """Map a layer to its name in torchvision. No checkpoint of the paper's variant is known."""
     if layer == "logits":
         return "fc"
     return layer.replace("_", ".").replace("branch4.", "branch4.1.")

@@ -2,43 +2,69 @@
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
+import numpy as np
 
 from retinue.backbones.preprocess_layer import Preprocess
 from retinue.configs.errors import RetinueError
 
-# What the table's preprocessing record says is done once, by our own layer; these layers inside a model go.
-NORMALISING = (keras.layers.Rescaling, keras.layers.Normalization)
-CONVOLUTION_CLASSIFIERS = ("conv_preds", "logits")  # MobileNet's and MobileNetV3's; all others end in a linear layer
+# Our own layer normalizes once, by the preprocessing record. These layers of the originals are removed.
+NORMALIZATION_LAYERS = (keras.layers.Rescaling, keras.layers.Normalization)
+# The classifiers of MobileNet and MobileNetV3 are convolutions; all other models end in a linear layer.
+CONVOLUTION_CLASSIFIERS = ("conv_preds", "logits")
+
+LayerPair = tuple[keras.layers.Layer, keras.layers.Layer]
 
 
-def build(x, output_stride, classifier, application):
-    """Add the model `keras.applications.<application>` to `x` `[n, h, w, c]`, preprocessed.
+def build(x: keras.KerasTensor, output_stride: int, classifier: bool, application: str) -> keras.KerasTensor:
+    """Add the model `keras.applications.<application>` to a preprocessed tensor.
 
-    Gives its last feature map, or its logits `[n, 1000]` with `classifier`. The model's own rescaling is left out,
-    models nested in it are replaced by their layers, and layers that Keras numbers over the whole process are numbered
-    anew.
+    The model's own rescaling is left out, nested models are replaced by their layers, and layers that Keras numbers
+    over the whole process are numbered within the model.
+
+    Args:
+        x: `[n, h, w, c]`, preprocessed.
+        output_stride: Has no effect; the table allows only 32.
+        classifier: Whether to add the classifier.
+        application: Name of the function in keras.applications.
+
+    Returns:
+        The last feature map, or logits `[n, 1000]`.
     """
     output, _ = _flat_copy(_original(x, application, classifier))
     return output
 
 
-def read(path, application, size):
-    """Give `{layer/variable: array}` of a .h5 file of keras.applications, its classifier included where it has one.
+def read(path: str | os.PathLike[str], application: str, size: int) -> dict[str, np.ndarray]:
+    """Read a .h5 file of keras.applications, including its classifier if it has one.
 
-    Keras matches these files by the order of layers, so the file must be of this very architecture. size: pixels a side
-    that the classifier was made for, which matters to VGG. Raises RetinueError when the file does not fit.
+    Keras matches these files by the order of layers, so the file must be of this very architecture.
+
+    Args:
+        path: The file.
+        application: Name of the function in keras.applications.
+        size: Side in pixels that the classifier was made for, which matters to VGG.
+
+    Returns:
+        `{"layer/variable": array}` with our names.
+
+    Raises:
+        RetinueError: The file does not fit.
     """
     try:
-        classes = _classes_in(path)
+        classes = _number_of_classes(path)
         original = _original(keras.Input((size, size, 3)), application, classes is not None, classes)
         original.load_weights(path)
     except (OSError, ValueError, KeyError, AttributeError) as error:
-        reason = (str(error).splitlines() or ["cut short"])[0]
-        raise RetinueError(f"{path}: does not fit {application}: {reason}") from None
+        reason = (str(error).splitlines() or ["the file is truncated"])[0]
+        raise RetinueError(
+            f"{path}: does not fit {application}: {reason}; give a weights file of this architecture"
+        ) from None
     _, pairs = _flat_copy(original)
     return {
         f"{copy.name}/{variable.path.rsplit('/', 1)[-1]}": variable.numpy()
@@ -47,8 +73,8 @@ def read(path, application, size):
     }
 
 
-def _classes_in(path):
-    """The number of classes of the classifier at the end of a .h5 file, or None where it ends before that."""
+def _number_of_classes(path: str | os.PathLike[str]) -> int | None:
+    """Return the number of classes of the classifier in a .h5 file, or None if it has no classifier."""
     with h5py.File(path) as file:
         group = file["model_weights"] if "model_weights" in file else file
         last = [name for name in group.attrs["layer_names"] if len(group[name].attrs["weight_names"])][-1]
@@ -57,42 +83,52 @@ def _classes_in(path):
         return kernel.shape[-1] if is_classifier else None
 
 
-def paired(names, application, size):
-    """Pairs of a layer's name in a file of Keras and a layer of ours, for all layers of the file that we have.
+def pair_layers(file_layers: Iterable[str], application: str, size: int) -> list[tuple[str, keras.layers.Layer]]:
+    """Pair the layers of a file of Keras with ours.
 
-    names: the file's layers. Keras numbers the layers that have no name as they are made, from any number on; so those
-    of one kind are paired in the order of their numbers. Our own files, which count from 0, are paired by name.
+    Keras numbers the layers without a name as they are made, from any number on. Hence layers of one kind are paired in
+    the order of their numbers. Files that we wrote ourselves, which count from 0, are paired by name.
+
+    Args:
+        file_layers: Names of the layers in the file.
+        application: Name of the function in keras.applications.
+        size: Side of the input in pixels.
+
+    Returns:
+        (name in the file, our layer) for all layers of the file that we have.
     """
-    names = set(names)
+    names = set(file_layers)
     original = _original(keras.Input((size, size, 3)), application, False)
     _, pairs = _flat_copy(original)
-    ours, theirs = {}, {}
+    ours: dict[str, list[tuple[int, Any]]] = {}
+    theirs: dict[str, list[tuple[int, str]]] = {}
     for layer, copy in pairs:
         ours.setdefault(_stem(layer.name), []).append((_number(layer.name), copy))
     for name in names:
         theirs.setdefault(_stem(name), []).append((_number(name), name))
-    found = []
+    paired: list[tuple[str, Any]] = []
     for stem, layers in ours.items():
         if any(copy.name in names and _number(copy.name) == 0 for _, copy in layers if copy.name != stem):
-            found += [(copy.name, copy) for _, copy in layers if copy.name in names]
+            paired += [(copy.name, copy) for _, copy in layers if copy.name in names]
         else:
             ordered = sorted(layers, key=lambda pair: pair[0])
-            found += [(name, copy) for (_, copy), (_, name) in zip(ordered, sorted(theirs.get(stem, [])), strict=False)]
-    return found
+            matches = zip(ordered, sorted(theirs.get(stem, [])), strict=False)
+            paired += [(name, copy) for (_, copy), (_, name) in matches]
+    return paired
 
 
-def cache_folder():
-    """Keras's own folder for weights."""
+def cache_folder() -> Path:
+    """Return Keras's own folder for weights."""
     return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
 
 
-def has_classifier(model):
-    """Whether a model that `build` made (and that may have grown since) has the original's classifier."""
+def has_classifier(model: keras.Model) -> bool:
+    """Return whether a model that `build` made (and that may have got a head since) has the original's classifier."""
     names = {layer.name for layer in model.layers}
     return bool(names & {"predictions", "conv_preds"}) or any(name.endswith("_head_dense") for name in names)
 
 
-def _original(x, application, classifier, classes=1000):
+def _original(x: Any, application: str, classifier: bool, classes: int | None = 1000) -> keras.Model:
     function = getattr(keras.applications, application)
     arguments = {"classifier_activation": None, "classes": classes} if classifier else {}
     if application.startswith(("ConvNeXt", "EfficientNetV2", "MobileNetV3")):
@@ -100,38 +136,43 @@ def _original(x, application, classifier, classes=1000):
     return function(include_top=classifier, weights=None, input_tensor=x, **arguments)
 
 
-def _flat_copy(model):
-    """Rebuild a functional model on its own input, without nested models. Gives its output and pairs (layer, copy)."""
-    pairs, counts = [], {}
+def _flat_copy(model: keras.Model) -> tuple[Any, list[LayerPair]]:
+    """Rebuild a functional model on its own input, without nested models.
 
-    def copied(layer):
+    Returns:
+        (its output, pairs of an original layer and its copy).
+    """
+    pairs: list[LayerPair] = []
+    counts: dict[str, int] = {}
+
+    def copy_layer(layer: Any) -> Any:
         name = _stable_name(layer, counts)
         copy = layer.__class__.from_config({**layer.get_config(), "name": name})
         if isinstance(layer, keras.layers.Layer):
             pairs.append((layer, copy))
         return copy
 
-    def copy_unless_nested(layer):
-        return layer if isinstance(layer, (keras.Sequential, *NORMALISING)) else copied(layer)
+    def copy_unless_nested(layer: Any) -> Any:
+        return layer if isinstance(layer, (keras.Sequential, *NORMALIZATION_LAYERS)) else copy_layer(layer)
 
-    def call(layer, *inputs, **arguments):
-        if isinstance(layer, NORMALISING):
+    def call_layer(layer: Any, *inputs: Any, **arguments: Any) -> Any:
+        if isinstance(layer, NORMALIZATION_LAYERS):
             return inputs[0]
         if isinstance(layer, keras.Sequential):
             x = inputs[0]
             for inner in layer.layers:
-                x = copied(inner)(x)
+                x = copy_layer(inner)(x)
             return x
         return layer(*inputs, **arguments)
 
     copy = keras.models.clone_model(
-        model, input_tensors=model.input, clone_function=copy_unless_nested, call_function=call
+        model, input_tensors=model.input, clone_function=copy_unless_nested, call_function=call_layer
     )
     return copy.outputs[0], pairs
 
 
-def _stable_name(layer, counts):
-    """The layer's own name, unless Keras made it up: then its class's name and a number counted within the model."""
+def _stable_name(layer: Any, counts: dict[str, int]) -> str:
+    """Return the layer's own name or, if Keras made it up, its class and a number counted within the model."""
     kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(layer).__name__).lower()
     if isinstance(layer, Preprocess) or _stem(layer.name).replace("_", "") != kind.replace("_", ""):
         return layer.name
@@ -139,9 +180,12 @@ def _stable_name(layer, counts):
     return f"{kind}_{counts[kind]}"
 
 
-def _stem(name):
-    return re.fullmatch(r"(.*?)(_\d+)?", name)[1]
+def _stem(name: str) -> str:
+    """Return a layer's name without the number at its end."""
+    return re.sub(r"_\d+$", "", name)
 
 
-def _number(name):
-    return int(re.fullmatch(r".*?(?:_(\d+))?", name)[1] or 0)
+def _number(name: str) -> int:
+    """Return the number at the end of a layer's name, or 0."""
+    match = re.search(r"_(\d+)$", name)
+    return int(match[1]) if match else 0

@@ -1,6 +1,6 @@
-"""Multiply-adds for one picture, classifier included; written by benchmarks/backbones_table.py --count."""
+"""Multiply-adds for one image with the classifier; written by benchmarks/backbones_table.py --count."""
 
-MULTIPLY_ADDS = {
+MULTIPLY_ADDS: dict[str, int] = {
     "lenet5": 651_720,
     "alexnet": 1_270_155_264,
     "alexnet_torchvision": 714_188_480,

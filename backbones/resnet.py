@@ -1,10 +1,13 @@
-"""ResNet (He et al. 2015, arXiv 1512.03385), plain nets without shortcuts, and SE-ResNet (Hu et al. 2017)."""
+"""ResNet (He et al. 2015, arXiv 1512.03385), plain networks without shortcuts, and SE-ResNet (Hu et al. 2017)."""
 
+from typing import Any
+
+import keras
 from keras import layers
 
 from retinue.backbones import blocks
 
-# blocks a stage, and whether they are bottlenecks: table 1 of the paper, the lecture's "ResNet Layer Configuration"
+# blocks per stage, and whether they are bottlenecks: table 1 of the paper, the lecture's "ResNet Layer Configuration"
 DEPTHS = {
     18: ((2, 2, 2, 2), False),
     34: ((3, 4, 6, 3), False),
@@ -14,12 +17,31 @@ DEPTHS = {
 }
 
 
-def build(x, output_stride, classifier, depth, stride_in_first=False, shortcuts=True, reduction=0, classes=1000):
-    """Add a ResNet to `x` `[n, h, w, c]`, preprocessed. Gives `[n, h/32, w/32, 512 or 2048]`, or logits `[n, classes]`.
+def build(
+    x: keras.KerasTensor,
+    output_stride: int,
+    classifier: bool,
+    depth: int,
+    stride_in_first: bool = False,
+    shortcuts: bool = True,
+    reduction: int = 0,
+    classes: int = 1000,
+) -> keras.KerasTensor:
+    """Add a ResNet to a preprocessed tensor.
 
-    stride_in_first: a bottleneck's stride is in its first 1x1 (the paper; 3.8e9 multiply-adds for 50 layers) or else in
-    its 3x3 (torchvision; 4.1e9, about half a point better). shortcuts=False: the paper's plain nets (section 3.3).
-    reduction: of squeeze-and-excitation before each addition (16 in Hu et al. 2017), 0 for none.
+    Args:
+        x: `[n, h, w, c]`, preprocessed.
+        output_stride: 8, 16 or 32.
+        classifier: Whether to add the classifier.
+        depth: 18, 34, 50, 101 or 152.
+        stride_in_first: Whether the stride of a bottleneck is in its first 1x1 (the paper; 3.8e9 multiply-adds for 50
+            layers) and not in its 3x3 (torchvision; 4.1e9, about half a point better).
+        shortcuts: False builds the plain networks of the paper (section 3.3).
+        reduction: Reduction of squeeze-and-excitation before each addition (16 in Hu et al. 2017), 0 for none.
+        classes: Number of classes.
+
+    Returns:
+        `[n, h/32, w/32, 512 or 2048]`, or logits `[n, classes]`.
     """
     counts, bottleneck = DEPTHS[depth]
     plan = blocks.OutputStride(output_stride)
@@ -30,50 +52,59 @@ def build(x, output_stride, classifier, depth, stride_in_first=False, shortcuts=
         for number in range(1, count + 1):
             stride, dilation = plan.step(2 if stage > 1 and number == 1 else 1)
             name, width = f"stage{stage}_block{number}", 64 * 2 ** (stage - 1)
-            after = plan.dilation
             if bottleneck:
-                residual = bottleneck_branch(x, width, stride, dilation, after, name, stride_in_first)
+                residual = bottleneck_branch(x, width, stride, dilation, plan.dilation, name, stride_in_first)
             else:
-                residual = basic_branch(x, width, stride, dilation, after, name)
+                residual = basic_branch(x, width, stride, dilation, plan.dilation, name)
             if reduction:
                 residual = blocks.squeeze_excite(residual, reduction, f"{name}_se")
             if shortcuts:
-                residual = layers.Add(name=f"{name}_add")(
-                    [shortcut(x, residual.shape[-1], stride, stage, number, name), residual]
-                )
+                identity = shortcut(x, residual.shape[-1], stride, stage, number, name)
+                residual = layers.Add(name=f"{name}_add")([identity, residual])
             x = layers.Activation("relu", name=f"{name}_out")(residual)
-    return blocks.head(x, classes) if classifier else x
+    return blocks.classifier_head(x, classes) if classifier else x
 
 
-def basic_branch(x, width, stride, dilation, after, name):
-    """Two 3x3 layers: `[n, h, w, c]` to `[n, h/stride, w/stride, width]`; `after` is the dilation of the second."""
+def basic_branch(
+    x: keras.KerasTensor, width: int, stride: int, dilation: int, next_dilation: int, name: str
+) -> keras.KerasTensor:
+    """Two 3x3 layers: `[n, h, w, c]` to `[n, h/stride, w/stride, width]`; the second one has `next_dilation`."""
     x = blocks.conv_bn(x, width, 3, f"{name}_1", stride, dilation)
-    return blocks.conv_bn(x, width, 3, f"{name}_2", 1, after, activation=None)
+    return blocks.conv_bn(x, width, 3, f"{name}_2", 1, next_dilation, activation=None)
 
 
-def bottleneck_branch(x, width, stride, dilation, after, name, stride_in_first):
+def bottleneck_branch(
+    x: keras.KerasTensor,
+    width: int,
+    stride: int,
+    dilation: int,
+    next_dilation: int,
+    name: str,
+    stride_in_first: bool,
+) -> keras.KerasTensor:
     """1x1 down, 3x3, 1x1 up: `[n, h, w, c]` to `[n, h/stride, w/stride, 4 width]`.
 
-    With its stride left out, the 3x3 after a strided 1x1 dilates by `after`, a strided 3x3 itself by `dilation`.
+    If the stride was replaced by dilation, the 3x3 after a strided 1x1 has `next_dilation`, and a strided 3x3 itself
+    has `dilation`.
     """
     first, second = (stride, 1) if stride_in_first else (1, stride)
     x = blocks.conv_bn(x, width, 1, f"{name}_1", first)
-    x = blocks.conv_bn(x, width, 3, f"{name}_2", second, after if stride_in_first else dilation)
+    x = blocks.conv_bn(x, width, 3, f"{name}_2", second, next_dilation if stride_in_first else dilation)
     return blocks.conv_bn(x, 4 * width, 1, f"{name}_3", activation=None)
 
 
-def shortcut(x, channels, stride, stage, number, name):
+def shortcut(x: keras.KerasTensor, channels: int, stride: int, stage: int, number: int, name: str) -> keras.KerasTensor:
     """Identity, or a 1x1 projection where a stage changes the shape (option B of the paper's section 3.3)."""
     if number == 1 and (stage > 1 or x.shape[-1] != channels):
         return blocks.conv_bn(x, channels, 1, f"{name}_shortcut", stride, activation=None)
     return x
 
 
-def torch_name(layer, **_):
-    """torchvision's name (and timm's, for SE) of one of our layers."""
+def torch_name(layer: str, **_: Any) -> str:
+    """Map the name of a layer to its name in torchvision (and in timm, for SE)."""
     if not layer.startswith("stage"):
         return {"stem_conv": "conv1", "stem_bn": "bn1", "logits": "fc"}.get(layer, layer)
-    stage, block, part, what = layer.split("_")
+    stage, block, part, kind = layer.split("_")
     names = {"se_down": "se.fc1", "se_up": "se.fc2", "shortcut_conv": "downsample.0", "shortcut_bn": "downsample.1"}
-    theirs = names.get(f"{part}_{what}", f"{what}{part}")  # "1_conv" is conv1
-    return f"layer{stage.removeprefix('stage')}.{int(block.removeprefix('block')) - 1}.{theirs}"
+    torch_layer = names.get(f"{part}_{kind}", f"{kind}{part}")  # "1_conv" is conv1
+    return f"layer{stage.removeprefix('stage')}.{int(block.removeprefix('block')) - 1}.{torch_layer}"

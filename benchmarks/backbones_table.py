@@ -30,9 +30,9 @@ def count():
 
 def write_counts(counts):
     lines = [
-        '"""Multiply-adds for one picture, classifier included; written by benchmarks/backbones_table.py --count."""',
+        '"""Multiply-adds for one image with the classifier; written by benchmarks/backbones_table.py --count."""',
         "",
-        "MULTIPLY_ADDS = {",
+        "MULTIPLY_ADDS: dict[str, int] = {",
         *(f'    "{name}": {number:_},' for name, number in counts.items()),
         "}",
     ]
