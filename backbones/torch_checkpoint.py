@@ -39,14 +39,6 @@ CORRUPT_ERRORS = (
     ValueError,
     TypeError,
 )
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-    EOFError,
-    struct.error,
-    LookupError,
-    ValueError,
-    TypeError,
-)
 WRAPPERS = ("state_dict", "model_state_dict", "model", "module")  # keys under which checkpoints keep their weights
 
 

@@ -87,7 +87,7 @@ def lenet5(normalised):
     for name, filters, kernel in (("conv1", 6, 5), ("conv2", 16, 5), ("conv3", 120, 5), ("fc", 84, 1)):
         x = blocks.conv_bn(x, filters, kernel, name, padding="valid", activation="sigmoid", momentum=SLOW)
         x = layers.AveragePooling2D(2)(x) if name in ("conv1", "conv2") else x
-    return keras.Model(image, blocks.head(x, 10))
+    return keras.Model(image, blocks.classifier_head(x, 10))
 
 
 def draw_batch_norm(figure, rows):
@@ -147,7 +147,7 @@ def cifar_net(depth, shortcuts):
             if shortcuts:
                 branch = layers.Add()([resnet.shortcut(x, width, stride, stage, number, name), branch])
             x = layers.Activation("relu")(branch)
-    return keras.Model(image, blocks.head(x, 10))
+    return keras.Model(image, blocks.classifier_head(x, 10))
 
 
 def draw_degradation(figure, rows):

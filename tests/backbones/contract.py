@@ -1,6 +1,7 @@
-"""Builds backbones of the table without giving their weights memory, and prints what they are, a line of JSON each.
+"""Build backbones of the table without memory for their weights, and print facts about each as a line of JSON.
 
-A process of its own for test_contract.py: Keras keeps a list of variables that were never made as long as it lives.
+test_contract.py runs this in a separate process, because Keras keeps a list of uninitialized variables for as long as
+the process lives.
 """
 
 import json
@@ -13,22 +14,23 @@ from retinue.backbones.layer_table import layer_table
 
 
 def facts(name):
+    """Return the facts about one backbone that test_contract.py checks."""
     row = backbones.find(name)
     size = (row.min_size, row.min_size + 11) if row.any_size else (row.input_size, row.input_size)
     model = backbones.build(name, "none", input_size=size)
-    whole = backbones.build(name, "none", input_size=row.input_size, classifier=True)
-    layers = [*model.layers, *whole.layers]
+    full = backbones.build(name, "none", input_size=row.input_size, classifier=True)
+    layers = [*model.layers, *full.layers]
     return {
         "name": name,
         "size": size,
         "maps": {stride: tensor.shape[1:3] for stride, tensor in model.output.items()},
         "nested": [layer.name for layer in layers if isinstance(layer, keras.Model)],
         "preprocess": [layer.name for layer in layers if "preprocess" in layer.name],
-        "normalising": [type(layer).__name__ for layer in layers if isinstance(layer, keras.layers.Normalization)],
-        "names": len({layer.name for layer in whole.layers}) == len(whole.layers),
-        "logits": whole.output["logits"].shape[1],
-        "parameters": whole.count_params(),
-        "multiply_adds": sum(row.multiply_adds for row in layer_table(whole)),
+        "normalizing": [type(layer).__name__ for layer in layers if isinstance(layer, keras.layers.Normalization)],
+        "names": len({layer.name for layer in full.layers}) == len(full.layers),
+        "logits": full.output["logits"].shape[1],
+        "parameters": full.count_params(),
+        "multiply_adds": sum(row.multiply_adds for row in layer_table(full)),
     }
 
 

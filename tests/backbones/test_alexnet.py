@@ -6,8 +6,8 @@ from retinue.backbones import alexnet
 
 
 @pytest.fixture(autouse=True)
-def forget_variables():
-    """Keras keeps a list of the variables that `StatelessScope` left unmade, and would make them all later."""
+def clear_session():
+    """Keras keeps a list of the variables that `StatelessScope` did not initialize, and would initialize them later."""
     yield
     keras.utils.clear_session(free_memory=False)
 
@@ -22,8 +22,8 @@ def sizes(variant):
         return {layer.name: tuple(layer.output.shape[1:]) for layer in build(variant, classifier=True).layers}
 
 
-def test_table_of_the_lecture():
-    found = sizes("lecture")
+def test_sizes_equal_the_table_of_the_lecture():
+    actual = sizes("lecture")
     table = {
         "conv1": (56, 56, 96),
         "pool1": (28, 28, 96),
@@ -37,12 +37,12 @@ def test_table_of_the_lecture():
         "fc7": (1, 1, 4096),
         "pool": (1000,),
     }
-    assert {name: found[name] for name in table} == table
+    assert {name: actual[name] for name in table} == table
 
 
-def test_sizes_of_torchvision():
-    found = sizes("torchvision")
-    assert [found[f"pool{number}"] for number in (1, 2, 5)] == [(27, 27, 64), (13, 13, 192), (6, 6, 256)]
+def test_sizes_equal_those_of_torchvision():
+    actual = sizes("torchvision")
+    assert [actual[f"pool{number}"] for number in (1, 2, 5)] == [(27, 27, 64), (13, 13, 192), (6, 6, 256)]
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def test_sizes_of_torchvision():
         ("torchvision", 61_100_840),  # torchvision's documentation
     ],
 )  # fmt: skip
-def test_parameters(variant, parameters):
+def test_number_of_parameters(variant, parameters):
     with keras.StatelessScope(initialize_variables=False):
         assert build(variant, classifier=True).count_params() == parameters
 
 
-def test_dilated_equals_strided():
+def test_the_dilated_model_equals_the_strided_one_at_every_fourth_position():
     strided, dilated = build("lecture", side=96), build("lecture", side=96, output_stride=8)
     dilated.set_weights(strided.get_weights())
     image = np.random.default_rng(0).standard_normal((1, 96, 96, 3)).astype("float32")

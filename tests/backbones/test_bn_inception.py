@@ -3,7 +3,7 @@ import pytest
 from retinue import backbones
 from retinue.backbones.bn_inception import torch_name
 
-# the lecture's table: 1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3, what the pool branch adds, output channels
+# the lecture's table: 1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3, channels of the pool branch, output channels
 TABLE = {
     "3a": (64, 64, 64, 64, 96, 32, 256),
     "3b": (64, 64, 96, 64, 96, 64, 320),
@@ -28,7 +28,7 @@ def size(model, name):
     return tuple(model.get_layer(name).output.shape[1:])
 
 
-def test_stem_is_the_lecture_s(model):
+def test_the_stem_equals_that_of_the_lecture(model):
     assert size(model, "conv1_7x7_s2_conv") == (112, 112, 64)
     assert size(model, "pool1") == (56, 56, 64)
     assert size(model, "conv2_3x3_reduce_conv") == (56, 56, 64)
@@ -38,7 +38,7 @@ def test_stem_is_the_lecture_s(model):
 
 
 @pytest.mark.parametrize("module", TABLE)
-def test_module_is_the_lecture_s(model, module):
+def test_every_module_equals_that_of_the_lecture(model, module):
     direct, reduced, full, reduced_double, full_double, pooled, output = TABLE[module]
     name, side = f"inception_{module}", SIDES[module]
     names = {layer.name for layer in model.layers}
@@ -49,7 +49,7 @@ def test_module_is_the_lecture_s(model, module):
     assert size(model, f"{name}_double_3x3_1_conv")[-1] == full_double
     assert size(model, f"{name}_double_3x3_2_conv") == (side, side, full_double)
     if module in ("3c", "4e"):
-        # strided, without a 1x1 branch, and what is pooled passes through
+        # strided, without a 1x1 branch and without a projection after pooling
         assert f"{name}_1x1_conv" not in names and f"{name}_pool_proj_conv" not in names
         assert size(model, f"{name}_pool") == (side, side, pooled)
     else:
@@ -60,7 +60,7 @@ def test_module_is_the_lecture_s(model, module):
     assert type(model.get_layer(f"{name}_pool")).__name__ == kind
 
 
-def test_caffe_s_variant():
+def test_the_variant_of_caffe():
     model = backbones.build("bn_inception_caffe", weights="none", input_size=224, classifier=True)
     assert size(model, "inception_4c_output")[-1] == size(model, "inception_4d_output")[-1] == 608
     assert size(model, "inception_4e_output")[-1] == 1056
@@ -70,6 +70,6 @@ def test_caffe_s_variant():
 
 
 @pytest.mark.parametrize("side", [75, 90])
-def test_branches_fit_together_at_any_size(side):
+def test_branches_have_equal_sizes_at_any_input_size(side):
     maps = backbones.build("bn_inception", weights="none", input_size=side).output
     assert {stride: tensor.shape[1] for stride, tensor in maps.items()}[32] == -(-side // 32)

@@ -14,12 +14,12 @@ def lite():
     return backbones.build("efficientnet_lite0", "none")
 
 
-def test_the_table_is_read_without_keras():
+def test_listing_backbones_does_not_import_keras():
     code = "import sys; from retinue import backbones; backbones.names(); sys.exit('keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_feature_maps_by_stride_at_any_size(lite):
+def test_feature_maps_have_the_size_of_their_stride_at_any_input_size(lite):
     maps = lite(np.zeros((2, 70, 96, 3), "float32"))
     sizes = {stride: tuple(features.shape) for stride, features in maps.items()}
     assert sizes == {
@@ -43,7 +43,7 @@ def test_a_head_can_be_added_and_the_model_stays_flat(lite):
     assert model(np.zeros((1, 32, 32, 3), "float32")).shape == (1, 2)
 
 
-def test_names_are_the_same_at_every_build(lite):
+def test_layer_names_are_the_same_at_every_build(lite):
     again = backbones.build("efficientnet_lite0", "none")
     assert [layer.name for layer in again.layers] == [layer.name for layer in lite.layers]
     first, second = (backbones.build("keras/MobileNetV3Small", "none") for _ in range(2))
@@ -56,24 +56,24 @@ def test_weights_survive_saving(lite, tmp_path):
     again = backbones.build("efficientnet_lite0", str(tmp_path / "a.weights.h5"))
     np.testing.assert_array_equal(again(image)[32], lite(image)[32])
     lite.save(tmp_path / "a.keras")
-    whole = keras.models.load_model(tmp_path / "a.keras")
-    np.testing.assert_array_equal(whole(image)["32"], lite(image)[32])
+    loaded = keras.models.load_model(tmp_path / "a.keras")
+    np.testing.assert_array_equal(loaded(image)["32"], lite(image)[32])
 
 
-def test_classifier_gives_logits():
+def test_the_classifier_has_logits_as_output():
     model = backbones.build("efficientnet_lite0", "none", classifier=True)
     assert model(np.zeros((1, 64, 64, 3), "float32"))["logits"].shape == (1, 1000)
     assert model.count_params() == backbones.BACKBONES["efficientnet_lite0"].parameters
 
 
-def test_other_numbers_of_channels():
+def test_the_number_of_input_channels_can_be_chosen():
     model = backbones.build("efficientnet_lite0", "none", channels=20)
     assert model(np.zeros((1, 32, 32, 20), "float32"))[32].shape == (1, 1, 1, 1280)
 
 
 @pytest.mark.parametrize("output_stride", [8, 16])
-def test_dilated_equals_strided_in_the_interior(lite, output_stride):
-    """ "same" padding of an even size puts a strided 3x3 window's centre on the odd pixels: hence the offsets below."""
+def test_the_dilated_model_equals_the_strided_one_in_the_interior(lite, output_stride):
+    """With "same" padding of an even size, strided 3x3 windows have their centers on odd pixels: hence the offsets."""
     dilated = backbones.build("efficientnet_lite0", "none", output_stride=output_stride)
     dilated.set_weights(lite.get_weights())
     image = np.random.default_rng(0).uniform(0, 255, (1, 512, 512, 3)).astype("float32")
@@ -85,7 +85,7 @@ def test_dilated_equals_strided_in_the_interior(lite, output_stride):
     np.testing.assert_allclose(subsampled[:, 7:9, 7:9], strided[:, 7:9, 7:9], rtol=1e-3, atol=1e-5)
 
 
-def test_layers_below_a_stride(lite):
+def test_layers_below_a_stride_are_listed(lite):
     below = backbones.layers_below(lite, 4)
     assert below[-1] == "block1_expand_relu"
     assert "stem_conv" in below and "block1_depthwise_conv" not in below
@@ -93,10 +93,10 @@ def test_layers_below_a_stride(lite):
         backbones.layers_below(lite, 64)
 
 
-def test_wrong_use_is_said_plainly():
+def test_wrong_arguments_are_refused_with_the_cure():
     with pytest.raises(UsageError, match="did you mean efficientnet_lite0"):
         backbones.build("efficientnet-lite0")
-    with pytest.raises(UsageError, match="the smallest is 32"):
+    with pytest.raises(UsageError, match="the smallest size is 32"):
         backbones.build("efficientnet_lite0", "none", input_size=16)
     with pytest.raises(UsageError, match="output_stride 8; it offers 32"):
         backbones.build("keras/VGG16", "none", output_stride=8)
@@ -104,7 +104,7 @@ def test_wrong_use_is_said_plainly():
         backbones.build("keras/NASNetMobile", "none")
 
 
-def test_names_by_pattern():
+def test_names_can_be_filtered_by_pattern():
     assert "keras/ResNet50" in backbones.names("resnet")
     assert backbones.names("efficientnet_lite2") == ["efficientnet_lite2"]
     assert backbones.names("keras/VGG*") == ["keras/VGG16", "keras/VGG19"]

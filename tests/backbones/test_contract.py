@@ -1,5 +1,7 @@
-"""What every backbone of the table must be. The whole table is looked at without memory for its weights; the light ones
-of each family are also run, trained for a step, saved and loaded. The rest is marked slow.
+"""What holds for every backbone of the table.
+
+The whole table is built without memory for weights. Light backbones of each family are also run, trained for a step,
+saved and loaded; the rest is marked slow.
 """
 
 import json
@@ -50,13 +52,13 @@ def heavy_facts():
 
 
 @pytest.mark.parametrize("name", [*OURS, *LIGHT_KERAS])
-def test_contract(name, facts):
+def test_every_backbone_fulfills_the_contract(name, facts):
     check(name, facts[name])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HEAVY_KERAS)
-def test_contract_of_the_rest(name, heavy_facts):
+def test_the_heavy_backbones_fulfill_the_contract(name, heavy_facts):
     check(name, heavy_facts[name])
 
 
@@ -65,30 +67,30 @@ def check(name, fact):
     assert fact["multiply_adds"] == MULTIPLY_ADDS[name]
     assert fact["logits"] == (10 if name == "lenet5" else 1000)
     assert fact["preprocess"] == ["preprocess"] * 2
-    assert fact["names"] and not fact["nested"] and not fact["normalising"]
+    assert fact["names"] and not fact["nested"] and not fact["normalizing"]
     strides = [int(stride) for stride in fact["maps"]]
     assert strides == [stride for stride in (2, 4, 8, 16, 32) if strides[0] <= stride <= strides[-1]]
     assert strides[-1] == (4 if name == "lenet5" else 32)
     for stride, sides in fact["maps"].items():
         for side, pixels in zip(sides, fact["size"], strict=True):
-            # Nets without padding (LeNet, Inception, AlexNet) lose some at the border; nobody may gain.
+            # Backbones without padding (LeNet, Inception, AlexNet) lose some pixels at the border; none may gain any.
             assert max(1, pixels / int(stride) - 8) <= side <= np.ceil(pixels / int(stride)), (stride, fact)
 
 
 def run(name, folder):
-    """Forward and backward, with the backbone learning and frozen; save, and load into another one."""
+    """Run a step with the backbone trained and one with it frozen; save it, and load it into another one."""
     model = backbones.build(name, "none")
     side = max(backbones.find(name).min_size, 32)
     last = max(model.output)
     head = keras.layers.Dense(2, name="head")(keras.layers.GlobalAveragePooling2D()(model.output[last]))
-    whole = keras.Model(model.input, head)
+    full = keras.Model(model.input, head)
     images = np.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype("float32")
 
     def step():
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.square(whole(images, training=True)))
-        gradients = tape.gradient(loss, [variable.value for variable in whole.trainable_variables])
-        for variable, gradient in zip(whole.trainable_variables, gradients, strict=True):
+            loss = tf.reduce_mean(tf.square(full(images, training=True)))
+        gradients = tape.gradient(loss, [variable.value for variable in full.trainable_variables])
+        for variable, gradient in zip(full.trainable_variables, gradients, strict=True):
             assert gradient is not None, variable.path
             assert np.isfinite(gradient).all(), variable.path
             variable.assign_sub(1e-3 * gradient)
@@ -103,17 +105,17 @@ def run(name, folder):
     step()
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    whole.save_weights(folder / "a.weights.h5")
+    full.save_weights(folder / "a.weights.h5")
     again = backbones.build(name, str(folder / "a.weights.h5"), input_size=side)
     np.testing.assert_allclose(again(images)[last], model(images)[last], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", RUN)
-def test_runs_learns_freezes_and_comes_back(name, tmp_path):
+def test_light_backbones_run_train_freeze_save_and_load(name, tmp_path):
     run(name, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ALSO_RUN)
-def test_the_rest_runs_learns_freezes_and_comes_back(name, tmp_path):
+def test_other_backbones_run_train_freeze_save_and_load(name, tmp_path):
     run(name, tmp_path)

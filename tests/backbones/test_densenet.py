@@ -5,7 +5,7 @@ from retinue import backbones
 from retinue.backbones.densenet import torch_name
 
 
-def test_parameters_are_published():
+def test_the_number_of_parameters_equals_the_published_one():
     model = backbones.build("densenet121", weights="none", classifier=True)
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     assert trainable == 7_978_856  # torchvision's num_params
@@ -13,7 +13,7 @@ def test_parameters_are_published():
 
 
 @pytest.mark.parametrize("depth", [121, 169, 201])
-def test_parameters_are_those_of_keras(depth):
+def test_the_number_of_parameters_equals_that_of_keras(depth):
     ours, theirs = backbones.find(f"densenet{depth}"), backbones.find(f"keras/DenseNet{depth}")
     assert ours.parameters == theirs.parameters
 
@@ -30,7 +30,7 @@ def test_channels_grow_by_layer_and_transitions_halve_them():
     assert sizes["transition2_pool"] == (14, 14, 256)
     assert sizes["transition3_pool"] == (7, 7, 512)
     assert sizes["final_relu"] == (7, 7, 1024)
-    # BN, ReLU, convolution, in this order; 1x1 to four times the growth
+    # BN, ReLU and convolution, in this order; the 1x1 has four times the growth rate
     order = [name for name in sizes if name.startswith("block1_layer1_")]
     assert [name.removeprefix("block1_layer1_") for name in order] == [
         *("1_bn", "1_relu", "1_conv", "2_bn", "2_relu", "2_conv", "concat"),
@@ -38,7 +38,7 @@ def test_channels_grow_by_layer_and_transitions_halve_them():
     assert sizes["block1_layer1_1_conv"][-1] == 128
 
 
-def test_old_names_of_published_files_are_known_too():
+def test_older_names_in_published_files_are_known_too():
     assert torch_name("block3_layer24_2_bn") == (
         "features.denseblock3.denselayer24.norm2",
         "features.denseblock3.denselayer24.norm.2",

@@ -1,4 +1,4 @@
-"""Our nets answer as torchvision and timm do with the same weights: golden numbers of benchmarks/parity/golden.py."""
+"""Our logits equal those of torchvision and timm with the same weights; see benchmarks/parity/golden.py."""
 
 import json
 from pathlib import Path
@@ -16,14 +16,14 @@ GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
 
 
 def checkpoint(model, family, arguments):
-    """The tensors that torch's checkpoint of `model` has, in torch's names and layout, filled by their names."""
+    """Make the tensors of a torch checkpoint of `model`, in torch's names and layout, filled by their names."""
     tensors = {}
     for layer in model.layers:
         for variable in layer.weights:
             kind = variable.path.rsplit("/", 1)[-1]
             names = family.torch_name(layer.name, **arguments)
-            theirs = names if isinstance(names, str) else names[0]
-            key = f"{theirs}.{weights.TORCH_VARIABLES.get(kind, kind)}"
+            torch_layer = names if isinstance(names, str) else names[0]
+            key = f"{torch_layer}.{weights.TORCH_VARIABLES.get(kind, kind)}"
             shape = tuple(variable.shape)
             if len(shape) == 4:
                 order = (2, 3, 0, 1) if isinstance(layer, keras.layers.DepthwiseConv2D) else (3, 2, 0, 1)
@@ -32,13 +32,17 @@ def checkpoint(model, family, arguments):
     return tensors
 
 
-LARGE = ("senet154", "vgg11", "inception_resnet_v2")  # ten seconds each, and of families with other members here
+LARGE = (
+    "senet154",
+    "vgg11",
+    "inception_resnet_v2",
+)  # they take ten seconds each, and other members of their families are tested too
 
 
 @pytest.mark.parametrize(
     "path", [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in LARGE)) for path in GOLDEN]
 )
-def test_answers_are_the_peers(path, tmp_path):
+def test_logits_equal_those_of_the_reference(path, tmp_path):
     golden, row = json.loads(path.read_text()), BACKBONES[path.stem]
     family = weights.importlib.import_module(f"retinue.backbones.{row.family}")
     image = keras.Input((None, None, 3))
@@ -54,17 +58,18 @@ def test_answers_are_the_peers(path, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
-def test_auxiliary_classifiers_are_torchvisions(name, tmp_path):
+def test_auxiliary_classifiers_equal_those_of_torchvision(name, tmp_path):
     golden, row = json.loads((GOLDEN[0].parent / f"{name}.json").read_text())["auxiliary"], BACKBONES[name]
     family = weights.importlib.import_module(f"retinue.backbones.{row.family}")
     size = golden.pop("size")
     image = keras.Input((size, size, 3))
     logits = family.build(image, output_stride=32, classifier=True)
-    model = family.with_auxiliary(keras.Model(image, {"logits": logits}))
+    add_auxiliary = getattr(family, "with_auxiliary_classifiers", None) or family.with_auxiliary_classifier
+    model = add_auxiliary(keras.Model(image, {"logits": logits}))
     save_file(checkpoint(model, family, row.arguments), tmp_path / "peer.safetensors")
     report = load_weights(model, str(tmp_path / "peer.safetensors"), name)
     assert (report.missing, report.unexpected) == ((), ())
-    answers = model(fill.image(size), training=False)
+    outputs = model(fill.image(size), training=False)
     for part, logits in golden.items():
-        ours = np.asarray(answers["aux" if part == "AuxLogits" else part])[0, :: 1000 // len(logits)]
+        ours = np.asarray(outputs["aux" if part == "AuxLogits" else part])[0, :: 1000 // len(logits)]
         np.testing.assert_allclose(ours, logits, rtol=0, atol=1e-4 * np.abs(logits).max(), err_msg=part)

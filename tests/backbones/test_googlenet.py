@@ -6,11 +6,11 @@ from retinue import backbones
 from retinue.backbones import googlenet
 
 
-def parameters(model):
+def trainable_parameters(model):
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
-def test_paper_s_table():
+def test_sizes_equal_the_table_of_the_paper():
     model = backbones.build("googlenet_paper", weights="none", input_size=224, classifier=True)
     sizes = {layer.name: tuple(layer.output.shape[1:]) for layer in model.layers}
     expected = {
@@ -33,19 +33,19 @@ def test_paper_s_table():
     assert {name: sizes[name] for name in expected} == expected
     # table 1: conv 7x7 and 3x3 with their reductions, weights and biases
     assert model.get_layer("conv1_conv").count_params() == 7 * 7 * 3 * 64 + 64
-    assert parameters(model) == 6_998_552  # BVLC's googlenet without its auxiliary classifiers
+    assert trainable_parameters(model) == 6_998_552  # BVLC's googlenet without its auxiliary classifiers
 
 
-def test_torchvision_s_parameters():
+def test_the_number_of_parameters_equals_that_of_torchvision():
     model = backbones.build("googlenet", weights="none", classifier=True)
-    assert parameters(model) == 6_624_904  # torchvision's num_params
+    assert trainable_parameters(model) == 6_624_904  # torchvision's num_params
     assert model.count_params() == backbones.find("googlenet").parameters
 
 
 @pytest.mark.parametrize("size", [224, 97])
-def test_auxiliary_classifiers_share_the_net_and_take_part_in_training(size):
+def test_auxiliary_classifiers_share_the_layers_of_the_model(size):
     model = backbones.build("googlenet", weights="none", input_size=size, classifier=True)
-    training = googlenet.with_auxiliary(model)
+    training = googlenet.with_auxiliary_classifiers(model)
     assert {name: tuple(each.shape) for name, each in training.output.items()} == {
         "aux1": (None, 1000),
         "aux2": (None, 1000),
@@ -54,13 +54,13 @@ def test_auxiliary_classifiers_share_the_net_and_take_part_in_training(size):
     assert training.get_layer("conv1_conv") is model.get_layer("conv1_conv")
     # two heads: 1x1 of 512 or 528 to 128 with BN, 2048 to 1024, 1024 to 1000
     heads = (512 + 528) * 128 + 2 * (2 * 128 + 2048 * 1024 + 1024 + 1024 * 1000 + 1000)
-    assert parameters(training) - parameters(model) == heads
+    assert trainable_parameters(training) - trainable_parameters(model) == heads
     assert googlenet.torch_name("aux1_conv_bn") == "aux1.conv.bn" and googlenet.torch_name("aux2_fc1") == "aux2.fc1"
 
 
-def test_auxiliary_flattens_channels_first_as_torch_does():
+def test_auxiliary_classifiers_flatten_channels_first_as_torch_does():
     model = backbones.build("googlenet", weights="none", input_size=64, classifier=True)
-    training = googlenet.with_auxiliary(model)
+    training = googlenet.with_auxiliary_classifiers(model)
     end = training.get_layer("aux1_flatten").output
     x = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype("float32")
     maps, flat = keras.Model(training.input, [training.get_layer("aux1_conv_relu").output, end])(x, training=False)

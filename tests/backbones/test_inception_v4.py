@@ -2,7 +2,7 @@ from retinue import backbones
 from retinue.backbones.inception_v4 import torch_name
 
 
-def test_sizes_are_the_paper_s():
+def test_sizes_equal_those_of_the_paper():
     model = backbones.build("inception_v4", weights="none", input_size=299)
     sizes = {layer.name: tuple(layer.output.shape[1:]) for layer in model.layers}
     assert sizes["module2_conv"] == (147, 147, 64) and sizes["module3"] == (73, 73, 160)
@@ -12,7 +12,7 @@ def test_sizes_are_the_paper_s():
     assert sizes["module21"] == (8, 8, 1536)
 
 
-def test_names_are_timm_s():
+def test_torch_names_equal_those_of_timm():
     assert torch_name("module0_conv") == "features.0.conv"
     assert torch_name("module3_conv_bn") == "features.3.conv.bn"
     assert torch_name("module6_branch0_conv") == "features.6.branch0.conv"

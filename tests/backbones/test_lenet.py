@@ -11,7 +11,7 @@ def build(height, width, channels=1, classifier=False):
     return keras.Model(image, lenet.build(image, 32, classifier))
 
 
-def test_classifier_has_the_sizes_of_the_paper():
+def test_sizes_equal_those_of_the_paper():
     model = build(32, 32, classifier=True)
     maps = {layer.name: tuple(layer.output.shape[1:]) for layer in model.layers}
     assert maps["conv1"] == (28, 28, 6)
@@ -25,7 +25,7 @@ def test_classifier_has_the_sizes_of_the_paper():
     assert model.count_params() == 6 * 26 + 16 * 151 + 120 * 401 + 84 * 121 + 10 * 85
 
 
-def test_pictures_of_28_pixels_are_padded_with_zeros():
+def test_images_of_28_pixels_are_padded_with_zeros():
     small, full = build(28, 28, classifier=True), build(32, 32, classifier=True)
     full.set_weights(small.get_weights())
     image = np.random.default_rng(0).uniform(0, 1, (1, 28, 28, 1)).astype("float32")
@@ -33,7 +33,7 @@ def test_pictures_of_28_pixels_are_padded_with_zeros():
     np.testing.assert_allclose(small(image), full(padded), rtol=1e-6)
 
 
-def test_first_layer_is_sigmoid_of_a_convolution_and_an_average():
+def test_the_first_layers_are_convolution_sigmoid_and_average():
     model = build(32, 32)
     first = keras.Model(model.input, model.get_layer("pool1").output)
     image = np.random.default_rng(1).uniform(0, 1, (1, 32, 32, 1)).astype("float32")
@@ -44,7 +44,7 @@ def test_first_layer_is_sigmoid_of_a_convolution_and_an_average():
 
 
 @pytest.mark.parametrize("side, positions", [(32, 1), (35, 1), (36, 2), (75, 11)])
-def test_maps_of_any_size(side, positions):
+def test_the_map_grows_with_the_image(side, positions):
     model = build(None, None, channels=2)
     assert tuple(model(np.zeros((1, side, side, 2), "float32")).shape) == (1, positions, positions, 84)
     assert list(endpoints(model)) == [2, 4]

@@ -1,5 +1,5 @@
-"""Real weights do real work: the nets name what is in photos of Debian's opencv-doc (`apt-get install opencv-doc`), and
-HED's trunk draws edges. Weights that are not there are skipped.
+"""Real weights: backbones classify photos of Debian's opencv-doc (`apt-get install opencv-doc`), and HED's trunk draws
+edges. Tests whose weights are not installed are skipped.
 """
 
 import os
@@ -16,7 +16,7 @@ from retinue.backbones.weights import _locate
 from retinue.configs.errors import RetinueError
 
 PHOTOS = Path(os.environ.get("RETINUE_PHOTOS", "/usr/share/doc/opencv-doc/examples/data"))
-# ImageNet's names that are right: the orange may be a lemon, and ImageNet knows six butterflies.
+# Class names of ImageNet that count as correct: the orange may be a lemon, and ImageNet has six butterflies.
 BUTTERFLIES = ("admiral", "ringlet", "monarch", "cabbage butterfly", "sulphur butterfly", "lycaenid")
 EXPECTED = {
     "squirrel_cls.jpg": ("fox squirrel",),
@@ -29,20 +29,20 @@ EXPECTED = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"])
-def test_lite_names_the_things_in_photos(name):
+def test_efficientnet_lite_classifies_photos(name):
     if not PHOTOS.is_dir():
         pytest.skip("opencv-doc is not installed")
     classes = (PHOTOS / "dnn" / "classification_classes_ILSVRC2012.txt").read_text().splitlines()
     model = backbones.build(name, classifier=True)
     side = backbones.preprocessing(name).input_size
-    for photo, expected in EXPECTED.items():
-        image = cv2.resize(cv2.imread(str(PHOTOS / photo))[..., ::-1], (side, side), interpolation=cv2.INTER_CUBIC)
+    for file, expected in EXPECTED.items():
+        image = cv2.resize(cv2.imread(str(PHOTOS / file))[..., ::-1], (side, side), interpolation=cv2.INTER_CUBIC)
         logits = model(image[None].astype("float32"))["logits"][0]
-        assert classes[int(np.argmax(logits))].split(",")[0] in expected, photo
+        assert classes[int(np.argmax(logits))].split(",")[0] in expected, file
 
 
-def drawn(side=256):
-    """Three shapes under noise, float32 `[side, side, 3]`, and where their true borders are, bool `[side, side]`."""
+def draw_shapes(side=256):
+    """Return three shapes under noise, float32 `[side, side, 3]`, and their true borders, bool `[side, side]`."""
     y, x = np.mgrid[:side, :side]
     shapes = {
         (200, 180, 60): (x - 80) ** 2 + (y - 90) ** 2 < 50**2,
@@ -59,7 +59,7 @@ def drawn(side=256):
 
 
 def edges(model, image, file):
-    """HED (Xie and Tu 2015, section 3) on our trunk: its five stages' side outputs, fused; `[h, w]`, before sigmoid."""
+    """Compute HED (Xie and Tu 2015, section 3) on our trunk: the fused side outputs `[h, w]`, before the sigmoid."""
     ends = [model.get_layer(f"conv{name}_relu").output for name in ("1_2", "2_2", "3_3", "4_3", "5_3")]
     fused = 0.0
     for stage, maps in enumerate(keras.Model(model.input, ends)(image[None]), start=1):
@@ -69,24 +69,24 @@ def edges(model, image, file):
     return fused
 
 
-def share_at_border(strength, border):
-    """Of the 5% of pixels where an edge is most likely, the share within 3 pixels of a true border."""
+def fraction_at_border(strength, border):
+    """Return which fraction of the 5% most likely edge pixels is within 3 pixels of a true border."""
     distance = cv2.distanceTransform((~border).astype("uint8"), cv2.DIST_L2, 5)
     return np.mean(distance[strength >= np.quantile(strength, 0.95)] <= 3)
 
 
 @pytest.mark.slow
-def test_heds_trunk_draws_edges():
+def test_the_trunk_of_hed_draws_edges():
     try:
         model = backbones.build("vgg16_hed")
     except RetinueError as error:
         pytest.skip(str(error))
-    image, border = drawn()
-    grey = image.mean(axis=2)
-    sobel = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
+    image, border = draw_shapes()
+    gray = image.mean(axis=2)
+    sobel = np.hypot(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1))
     with h5py.File(_locate("imagenet", "vgg16_hed", model)) as file:
-        found = share_at_border(edges(model, image, file), border)
-        by_chance = share_at_border(edges(backbones.build("vgg16_hed", "none"), image, file), border)
-    assert found > 0.95  # measured: 0.99
-    assert share_at_border(sobel, border) < 0.6  # measured: 0.46, since the noise has gradients too
-    assert by_chance < 0.2  # measured: 0.00
+        trained = fraction_at_border(edges(model, image, file), border)
+        untrained = fraction_at_border(edges(backbones.build("vgg16_hed", "none"), image, file), border)
+    assert trained > 0.95  # measured: 0.99
+    assert fraction_at_border(sobel, border) < 0.6  # measured: 0.46, because the noise has gradients too
+    assert untrained < 0.2  # measured: 0.00

@@ -1,4 +1,4 @@
-"""The receptive field by the recurrence against what a gradient says: which pixels one output unit depends on."""
+"""Receptive fields of the layer table equal the support of a gradient: the pixels that one output unit depends on."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ from retinue import backbones
 from retinue.backbones.layer_table import layer_table
 
 SIZE = 144
-# a member of each family, and the stride whose last map is looked at
+# a member of each family, and the stride whose last map is tested
 CASES = {
     "lenet5": 4,
     "alexnet": 8,
@@ -31,11 +31,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_receptive_field_is_the_support_of_the_gradient(name):
-    whole = backbones.build(name, "none", input_size=SIZE)
-    tensor = whole.output[CASES[name]]
-    model = keras.Model(whole.input, tensor)
-    row = next(row for row in layer_table(model) if row.name == tensor_layer(model, tensor))
+def test_the_receptive_field_is_the_support_of_the_gradient(name):
+    full = backbones.build(name, "none", input_size=SIZE)
+    tensor = full.output[CASES[name]]
+    model = keras.Model(full.input, tensor)
+    row = next(row for row in layer_table(model) if row.name == layer_of(model, tensor))
     images = tf.constant(np.random.default_rng(0).uniform(0, 255, (4, SIZE, SIZE, 3)).astype("float32"))
     middle = tensor.shape[1] // 2
     with tf.GradientTape() as tape:
@@ -45,15 +45,15 @@ def test_receptive_field_is_the_support_of_the_gradient(name):
     first = row.offset + middle * row.effective_stride
     expected = max(first, 0), min(first + row.receptive_field - 1, SIZE - 1)
     assert (rows[0], rows[-1]) == expected
-    assert row.receptive_field < SIZE, "this case would prove little"
+    assert row.receptive_field < SIZE, "choose a layer with a smaller receptive field"
 
 
-def tensor_layer(model, tensor):
+def layer_of(model, tensor):
     return next(layer.name for layer in model.layers if layer.output is tensor)
 
 
-def test_squeeze_and_excitation_sees_everything():
-    whole = backbones.build("seresnet50", "none", input_size=SIZE)
-    rows = layer_table(keras.Model(whole.input, whole.output[4]))
+def test_squeeze_and_excitation_has_an_infinite_receptive_field():
+    full = backbones.build("seresnet50", "none", input_size=SIZE)
+    rows = layer_table(keras.Model(full.input, full.output[4]))
     assert rows[-1].receptive_field == np.inf
     assert rows[-1].min_receptive_field < SIZE

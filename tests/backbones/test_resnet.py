@@ -7,8 +7,8 @@ from retinue.backbones.layer_table import layer_table
 
 
 @pytest.fixture(autouse=True)
-def forget_variables():
-    """Keras keeps a list of the variables that `StatelessScope` left unmade, and would make them all later."""
+def clear_session():
+    """Keras keeps a list of the variables that `StatelessScope` did not initialize, and would initialize them later."""
     yield
     keras.utils.clear_session(free_memory=False)
 
@@ -23,8 +23,8 @@ def without_weights(depth, **arguments):
         return build(depth, **arguments)
 
 
-def randomise(model, seed):
-    """Weights as large as He's, and normalisation with other than its first statistics."""
+def randomize(model, seed):
+    """Assign weights of He's scale, and statistics of normalization that differ from the initial ones."""
     random = np.random.default_rng(seed)
     for layer in model.layers:
         for variable in layer.weights:
@@ -38,7 +38,7 @@ def randomise(model, seed):
 @pytest.mark.parametrize(
     "depth, in_torch, channels",
     [
-        # torchvision's documentation counts no moving statistics, Keras two a normalised channel
+        # torchvision's documentation counts no moving statistics; Keras counts two per normalized channel
         (18, 11_689_512, 4800),
         (34, 21_797_672, 8512),
         (50, 25_557_032, 26560),
@@ -46,23 +46,23 @@ def randomise(model, seed):
         (152, 60_192_808, 75712),
     ],
 )
-def test_parameters(depth, in_torch, channels):
+def test_the_number_of_parameters_equals_that_of_torchvision(depth, in_torch, channels):
     model = without_weights(depth, classifier=True)
     assert model.count_params() == in_torch + 2 * channels
-    normalised = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    assert sum(layer.output.shape[-1] for layer in normalised) == channels
+    normalized = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert sum(layer.output.shape[-1] for layer in normalized) == channels
 
 
 @pytest.mark.parametrize(
     "depth, parameters", [(18, 11_186_112), (34, 21_301_696), (50, 23_561_152), (101, 42_605_504), (152, 58_295_232)]
 )
-def test_parameters_without_classifier(depth, parameters):
-    """KerasHub's counts; Model Garden's 18 and 34 have one projection more, 64 * 64 + 4 * 64 = 4,352."""
+def test_the_number_of_parameters_without_classifier_equals_that_of_kerashub(depth, parameters):
+    """The counts of KerasHub. In Model Garden, 18 and 34 have one more projection, 64 * 64 + 4 * 64 = 4,352."""
     assert without_weights(depth).count_params() == parameters
 
 
 @pytest.mark.parametrize("depth, channels", [(18, (64, 128, 256, 512)), (50, (256, 512, 1024, 2048))])
-def test_output_sizes_of_the_lecture(depth, channels):
+def test_sizes_equal_those_of_the_lecture(depth, channels):
     model = without_weights(depth)
     assert tuple(model.get_layer("stem_conv").output.shape[1:]) == (112, 112, 64)
     counts, _ = resnet.DEPTHS[depth]
@@ -73,8 +73,8 @@ def test_output_sizes_of_the_lecture(depth, channels):
 
 
 @pytest.mark.parametrize("depth, billions", [(18, 1.8), (34, 3.6), (50, 3.8), (101, 7.6), (152, 11.3)])
-def test_multiply_adds_of_the_lecture(depth, billions):
-    """The lecture's figures are cut or rounded to one digit, so they may be off by less than 0.1."""
+def test_multiply_adds_equal_those_of_the_lecture(depth, billions):
+    """The numbers of the lecture are truncated or rounded to one digit, so they may differ by less than 0.1."""
     model = without_weights(depth, classifier=True, stride_in_first=True)
     assert sum(row.multiply_adds for row in layer_table(model)) / 1e9 == pytest.approx(billions, abs=0.08)
 
@@ -84,22 +84,22 @@ def test_stride_in_the_3x3_costs_more():
     assert sum(row.multiply_adds for row in layer_table(model)) / 1e9 == pytest.approx(4.09, abs=0.005)
 
 
-def test_plain_net_is_the_residual_net_without_shortcuts():
+def test_a_plain_network_is_the_residual_one_without_shortcuts():
     plain, residual = without_weights(34, shortcuts=False), without_weights(34)
     assert not [layer for layer in plain.layers if isinstance(layer, keras.layers.Add)]
     names = {layer.name for layer in residual.layers if layer.weights and "shortcut" not in layer.name}
     assert {layer.name for layer in plain.layers if layer.weights} == names
 
 
-def test_block_whose_branch_is_zero_is_the_identity():
+def test_a_block_whose_branch_is_zero_is_the_identity():
     model = build(18, side=32)
-    randomise(model, 0)
+    randomize(model, 0)
     last = model.get_layer("stage1_block2_2_bn")
     last.gamma.assign(np.zeros(64))
     last.beta.assign(np.zeros(64))
-    around = [model.get_layer(f"stage1_block{number}_out").output for number in (1, 2)]
+    outputs = [model.get_layer(f"stage1_block{number}_out").output for number in (1, 2)]
     image = np.random.default_rng(1).standard_normal((1, 32, 32, 3)).astype("float32")
-    before, after = keras.Model(model.input, around)(image)
+    before, after = keras.Model(model.input, outputs)(image)
     assert np.abs(before).max() > 0
     np.testing.assert_array_equal(before, after)
 
@@ -107,10 +107,10 @@ def test_block_whose_branch_is_zero_is_the_identity():
 @pytest.mark.parametrize(
     "depth, first, output_stride", [(18, False, 16), (18, False, 8), (50, False, 8), (50, True, 8)]
 )
-def test_dilated_equals_strided(depth, first, output_stride):
+def test_the_dilated_model_equals_the_strided_one_at_its_positions(depth, first, output_stride):
     strided = build(depth, side=43, stride_in_first=first)
     dilated = build(depth, side=43, stride_in_first=first, output_stride=output_stride)
-    randomise(strided, 0)
+    randomize(strided, 0)
     dilated.set_weights(strided.get_weights())
     image = np.random.default_rng(1).standard_normal((1, 43, 43, 3)).astype("float32")
     expected, dense = strided(image).numpy(), dilated(image).numpy()
@@ -119,7 +119,7 @@ def test_dilated_equals_strided(depth, first, output_stride):
     np.testing.assert_allclose(dense[:, ::step, ::step] / scale, expected / scale, atol=1e-5)
 
 
-def test_torch_names():
+def test_torch_names_equal_those_of_torchvision():
     names = {
         "stem_conv": "conv1",
         "stem_bn": "bn1",

@@ -7,8 +7,8 @@ from retinue.backbones.strides import endpoints
 
 
 @pytest.fixture(autouse=True)
-def forget_variables():
-    """Keras keeps a list of the variables that `StatelessScope` left unmade, and would make them all later."""
+def clear_session():
+    """Keras keeps a list of the variables that `StatelessScope` did not initialize, and would initialize them later."""
     yield
     keras.utils.clear_session(free_memory=False)
 
@@ -20,20 +20,20 @@ def senet154():
         return keras.Model(image, senet.build(image, 32, True))
 
 
-def test_parameters(senet154):
+def test_the_number_of_parameters_equals_that_of_timm(senet154):
     channels = sum(
         layer.output.shape[-1] for layer in senet154.layers if isinstance(layer, keras.layers.BatchNormalization)
     )
     assert senet154.count_params() - 2 * channels == 115_088_984  # as torch counts timm's
 
 
-def test_maps(senet154):
+def test_feature_maps_have_the_sizes_of_the_paper(senet154):
     shapes = {stride: tuple(tensor.shape[1:]) for stride, tensor in endpoints(senet154).items()}
     assert shapes == {2: (112, 112, 128), 4: (56, 56, 256), 8: (28, 28, 512), 16: (14, 14, 1024), 32: (7, 7, 2048)}
 
 
-def test_154_layers_with_weights(senet154):
-    """Three in the stem, three in each of 50 blocks, and the classifier; squeezes and projections do not count."""
+def test_it_has_154_layers_with_weights(senet154):
+    """Three in the stem, three in each of 50 blocks, and the classifier; squeezes and projections are not counted."""
     convolutions = [
         layer
         for layer in senet154.layers
@@ -42,7 +42,7 @@ def test_154_layers_with_weights(senet154):
     assert len(convolutions) + 1 == 154
 
 
-def test_kernels(senet154):
+def test_kernel_shapes_equal_those_of_the_paper(senet154):
     shapes = {layer.name: tuple(layer.kernel.shape) for layer in senet154.layers if hasattr(layer, "kernel")}
     assert shapes["stage2_block1_1_conv"] == (1, 1, 256, 256)
     assert shapes["stage2_block1_2_conv"] == (3, 3, 512 // 128, 512)  # 256 channels in 64 groups
@@ -52,7 +52,7 @@ def test_kernels(senet154):
 
 
 @pytest.mark.parametrize("depth, in_torch", [(50, 28_088_024), (101, 49_326_872), (152, 66_821_848)])
-def test_parameters_of_se_resnet(depth, in_torch):
+def test_the_number_of_parameters_of_se_resnet_equals_that_of_timm(depth, in_torch):
     with keras.StatelessScope(initialize_variables=False):
         image = keras.Input((224, 224, 3))
         model = keras.Model(image, resnet.build(image, 32, True, depth, reduction=16))
@@ -73,13 +73,13 @@ def test_squeeze_and_excitation_scales_the_branch_before_the_addition():
     gate = 1 / (1 + np.exp(-(np.maximum(x.mean(axis=(1, 2)) @ down, 0) @ up + 1)))
     np.testing.assert_allclose(model(x), x * gate[:, None, None], rtol=1e-4, atol=1e-5)
     with keras.StatelessScope(initialize_variables=False):
-        picture = keras.Input((32, 32, 3))
-        net = keras.Model(picture, resnet.build(picture, 32, False, 50, reduction=16))
-    added = net.get_layer("stage1_block2_add").input
-    assert added[1] is net.get_layer("stage1_block2_se_scale").output
+        image = keras.Input((32, 32, 3))
+        resnet50 = keras.Model(image, resnet.build(image, 32, False, 50, reduction=16))
+    added = resnet50.get_layer("stage1_block2_add").input
+    assert added[1] is resnet50.get_layer("stage1_block2_se_scale").output
 
 
-def test_torch_names():
+def test_torch_names_equal_those_of_timm():
     names = {
         "stem3_conv": "layer0.conv3",
         "stem1_bn": "layer0.bn1",

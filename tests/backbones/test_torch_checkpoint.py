@@ -1,4 +1,4 @@
-"""Checkpoints are written here by hand in torch's two formats, without torch."""
+"""Read checkpoints that the tests write by hand, without torch, in both formats of torch."""
 
 import collections
 import io
@@ -24,7 +24,7 @@ def _rebuild_tensor_v2(*_):
     """Pickled by name as torch._utils._rebuild_tensor_v2."""
 
 
-class Stored:
+class StoredTensor:
     def __init__(self, key, array, strides=None):
         self.key, self.array = key, array
         self.strides = strides or tuple(step // array.itemsize for step in array.strides)
@@ -51,12 +51,12 @@ class Pickler(pickle.Pickler):
 
 
 @pytest.fixture(autouse=True)
-def pretend_torch(monkeypatch):
-    for thing, module in ((FloatStorage, "torch"), (_rebuild_tensor_v2, "torch._utils")):
-        monkeypatch.setattr(thing, "__module__", module)
-        home = types.ModuleType(module)
-        setattr(home, thing.__name__, thing)
-        monkeypatch.setitem(sys.modules, module, home)
+def fake_torch_modules(monkeypatch):
+    for replacement, module in ((FloatStorage, "torch"), (_rebuild_tensor_v2, "torch._utils")):
+        monkeypatch.setattr(replacement, "__module__", module)
+        fake = types.ModuleType(module)
+        setattr(fake, replacement.__name__, replacement)
+        monkeypatch.setitem(sys.modules, module, fake)
 
 
 def pickled(content):
@@ -70,7 +70,7 @@ BIAS = np.array([7, 8], "<f4")
 
 
 def write_zip(path, content=None):
-    content = content or collections.OrderedDict(a=Stored("0", KERNEL), b=Stored("1", BIAS))
+    content = content or collections.OrderedDict(a=StoredTensor("0", KERNEL), b=StoredTensor("1", BIAS))
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", pickled(content))
         archive.writestr("archive/data/0", KERNEL.tobytes())
@@ -79,15 +79,15 @@ def write_zip(path, content=None):
 
 
 def write_legacy(path):
-    content = collections.OrderedDict(a=Stored("0", KERNEL), b=Stored("1", BIAS))
-    parts = [pickled(part) for part in (torch_checkpoint.LEGACY_MAGIC, 1001, {}, content, ["0", "1"])]
-    parts += [struct.pack("<q", array.size) + array.tobytes() for array in (KERNEL, BIAS)]
-    path.write_bytes(b"".join(parts))
+    content = collections.OrderedDict(a=StoredTensor("0", KERNEL), b=StoredTensor("1", BIAS))
+    sections = [pickled(section) for section in (torch_checkpoint.LEGACY_MAGIC, 1001, {}, content, ["0", "1"])]
+    sections += [struct.pack("<q", array.size) + array.tobytes() for array in (KERNEL, BIAS)]
+    path.write_bytes(b"".join(sections))
     return path
 
 
 @pytest.mark.parametrize("write", [write_zip, write_legacy])
-def test_reads_names_and_numbers(tmp_path, write):
+def test_names_and_values_are_read(tmp_path, write):
     tensors = torch_checkpoint.read(write(tmp_path / "a.pth"))
     assert list(tensors) == ["a", "b"]
     np.testing.assert_array_equal(tensors["a"], KERNEL)
@@ -95,31 +95,31 @@ def test_reads_names_and_numbers(tmp_path, write):
 
 
 def test_a_transposed_tensor_is_read_by_its_strides(tmp_path):
-    content = {"a": Stored("0", KERNEL.T)}
+    content = {"a": StoredTensor("0", KERNEL.T)}
     np.testing.assert_array_equal(torch_checkpoint.read(write_zip(tmp_path / "a.pth", content))["a"], KERNEL.T)
 
 
 def test_wrapped_and_data_parallel_names_are_unwrapped(tmp_path):
-    path = write_zip(tmp_path / "a.pth", {"epoch": 3, "state_dict": {"module.conv.weight": Stored("0", KERNEL)}})
+    path = write_zip(tmp_path / "a.pth", {"epoch": 3, "state_dict": {"module.conv.weight": StoredTensor("0", KERNEL)}})
     assert list(torch_checkpoint.read(path)) == ["conv.weight"]
 
 
 @pytest.mark.parametrize("write", [write_zip, write_legacy])
-def test_a_truncated_file_is_one_clear_error(tmp_path, write):
+def test_a_truncated_file_is_refused(tmp_path, write):
     path = write(tmp_path / "a.pth")
-    whole = path.read_bytes()
-    for kept in (0, 10, len(whole) // 2, len(whole) - 4):
-        path.write_bytes(whole[:kept])
+    complete = path.read_bytes()
+    for kept in (0, 10, len(complete) // 2, len(complete) - 4):
+        path.write_bytes(complete[:kept])
         with pytest.raises(RetinueError, match="a.pth"):
             torch_checkpoint.read(path)
 
 
 def test_a_tensor_beyond_its_storage_is_refused(tmp_path):
     with pytest.raises(RetinueError, match="beyond its storage"):
-        torch_checkpoint.read(write_zip(tmp_path / "a.pth", {"a": Stored("0", KERNEL, strides=(3, 100))}))
+        torch_checkpoint.read(write_zip(tmp_path / "a.pth", {"a": StoredTensor("0", KERNEL, strides=(3, 100))}))
 
 
-class Touch:
+class MakeFolder:
     def __init__(self, path):
         self.path = path
 
@@ -128,19 +128,19 @@ class Touch:
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, legacy):
-    mark, path = tmp_path / "run", tmp_path / "evil.pth"
+def test_code_in_a_pickle_is_refused_and_not_executed(tmp_path, legacy):
+    marker, path = tmp_path / "run", tmp_path / "evil.pth"
     if legacy:
-        path.write_bytes(pickled(Touch(mark)))
+        path.write_bytes(pickled(MakeFolder(marker)))
     else:
-        write_zip(path, {"a": Stored("0", KERNEL), "b": Touch(mark)})
-    with pytest.raises(RetinueError, match=r"evil.pth: refused, it holds .*mkdir"):
+        write_zip(path, {"a": StoredTensor("0", KERNEL), "b": MakeFolder(marker)})
+    with pytest.raises(RetinueError, match=r"evil.pth: refused, because it contains .*mkdir"):
         torch_checkpoint.read(path)
-    assert not mark.exists()
-    pickle.loads(pickled(Touch(mark)))
-    assert mark.exists(), "the attack of this test would not have worked anyway"
+    assert not marker.exists()
+    pickle.loads(pickled(MakeFolder(marker)))
+    assert marker.exists(), "the attack does not work even without the protection"
 
 
-def test_missing_file(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(RetinueError, match="no such file"):
         torch_checkpoint.read(tmp_path / "none.pth")

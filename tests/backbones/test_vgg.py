@@ -7,8 +7,8 @@ from retinue.backbones.weights import _from_torch_layout
 
 
 @pytest.fixture(autouse=True)
-def forget_variables():
-    """Keras keeps a list of the variables that `StatelessScope` left unmade, and would make them all later."""
+def clear_session():
+    """Keras keeps a list of the variables that `StatelessScope` did not initialize, and would initialize them later."""
     yield
     keras.utils.clear_session(free_memory=False)
 
@@ -21,7 +21,7 @@ def build(depth, batch_norm=False, classifier=False, side=224, output_stride=32)
 @pytest.mark.parametrize(
     "depth, batch_norm, parameters",
     [
-        # torchvision's documentation; with batch normalisation, Keras counts two moving statistics a channel more
+        # torchvision's documentation; with batch normalization, Keras also counts two moving statistics per channel
         (11, False, 132_863_336),
         (13, False, 133_047_848),
         (16, False, 138_357_544),
@@ -32,12 +32,12 @@ def build(depth, batch_norm=False, classifier=False, side=224, output_stride=32)
         (19, True, 143_678_248 + 2 * 5504),
     ],
 )
-def test_parameters(depth, batch_norm, parameters):
+def test_the_number_of_parameters_equals_that_of_torchvision(depth, batch_norm, parameters):
     with keras.StatelessScope(initialize_variables=False):
         assert build(depth, batch_norm, classifier=True).count_params() == parameters
 
 
-def test_each_stage_halves_the_map_and_has_the_convolutions_of_the_paper():
+def test_every_stage_halves_the_map_and_has_the_convolutions_of_the_paper():
     with keras.StatelessScope(initialize_variables=False):
         model = build(16)
     shapes = [tuple(model.get_layer(f"pool{stage}").output.shape[1:]) for stage in range(1, 6)]
@@ -60,11 +60,11 @@ def test_each_stage_halves_the_map_and_has_the_convolutions_of_the_paper():
         ("head_logits", 16, False, "head_logits"),
     ],
 )
-def test_torch_names(layer, depth, batch_norm, name):
+def test_torch_names_equal_those_of_torchvision(layer, depth, batch_norm, name):
     assert vgg.torch_name(layer, depth=depth, batch_norm=batch_norm) == name
 
 
-def test_linear_layers_are_those_of_torch_on_a_map_flattened_channels_first():
+def test_fully_connected_layers_equal_those_of_torch_on_a_flattened_map():
     random = np.random.default_rng(0)
     image = keras.Input((2, 2, 3))
     model = keras.Model(image, vgg.convert_fc_layers(image, 2, 4, 0.5, 5))
@@ -79,7 +79,7 @@ def test_linear_layers_are_those_of_torch_on_a_map_flattened_channels_first():
     np.testing.assert_allclose(model(x), signal, rtol=1e-4, atol=1e-5)
 
 
-def test_dilated_equals_strided():
+def test_the_dilated_model_equals_the_strided_one_at_every_fourth_position():
     strided, dilated = build(11, side=64), build(11, side=64, output_stride=8)
     dilated.set_weights(strided.get_weights())
     image = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype("float32")

@@ -6,7 +6,7 @@ from retinue.backbones.xception import separable
 
 
 @pytest.mark.parametrize("channels", [32, 728])
-def test_separable_convolution_has_the_lecture_s_parameters(channels):
+def test_a_separable_convolution_has_the_parameters_of_the_lecture(channels):
     image = keras.Input((8, 8, channels))
     model = keras.Model(image, separable(image, channels, 1, 1e-3, "s", pointwise_first=True))
     kernels = [layer for layer in model.layers if "Conv2D" in type(layer).__name__]
@@ -15,7 +15,7 @@ def test_separable_convolution_has_the_lecture_s_parameters(channels):
     assert model.output_shape == (None, 8, 8, channels)
 
 
-def test_separable_convolution_of_the_nets_is_the_other_way_round():
+def test_separable_convolutions_have_the_depthwise_one_first_by_default():
     image = keras.Input((8, 8, 4))
     model = keras.Model(image, separable(image, 6, 1, 1e-3, "s"))
     kernels = [layer for layer in model.layers if "Conv2D" in type(layer).__name__]
@@ -23,7 +23,7 @@ def test_separable_convolution_of_the_nets_is_the_other_way_round():
     assert sum(layer.count_params() for layer in kernels) == 3 * 3 * 4 + 4 * 6
 
 
-def test_sizes_are_the_paper_s():
+def test_sizes_equal_those_of_the_paper():
     model = backbones.build("xception", weights="none", input_size=299, classifier=True)
     sizes = {layer.name: tuple(layer.output.shape[1:]) for layer in model.layers}
     assert sizes["stem2_conv"] == (147, 147, 64)
