@@ -24,7 +24,7 @@ import numpy as np
 from retinue.configs.load import load_config
 from retinue.configs.logs import enable_console
 from retinue.data.decoding.clip_file import Clip
-from retinue.pipeline.demos.assets import package_data
+from retinue.pipeline.demos.assets import download_package_data
 from retinue.pipeline.demos.virtual_camera import TAKES
 from retinue.pipeline.flow import extract
 from retinue.pipeline.inputs.sources import find_files
@@ -36,7 +36,7 @@ SIZE, BOUND = (256, 340), 20.0
 
 def clips_like_ucf101(folder):
     """Eight clips of the demo's footage, as UCF-101 has them."""
-    footage = package_data("pose2sim", "0.10.49", "Pose2Sim", "8 clips of two takes in a gym", "BSD-3-Clause")
+    footage = download_package_data("pose2sim", "0.10.49", "Pose2Sim", "8 clips of two takes in a gym", "BSD-3-Clause")
     for file in sorted(path for take in TAKES.values() for path in (footage / take).glob("videos/*.mp4")):
         frames = []
         with Clip(file) as clip:

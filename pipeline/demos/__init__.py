@@ -1,0 +1,1 @@
+"""Demos of `retinue demo`: each task on real images that PyPI packages contain, from the data to an export."""

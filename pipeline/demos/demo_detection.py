@@ -1,6 +1,7 @@
-"""`retinue demo detection`: tree crowns, real pictures from the air, from tiles with boxes to an export's answers."""
+"""`retinue demo detection`: tree crowns in aerial images, from tiles with boxes to the predictions of an export."""
 
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -11,34 +12,47 @@ from retinue.pipeline.exporting.export import export
 from retinue.pipeline.prediction.predict import predict
 from retinue.pipeline.runs.run import next_folder
 from retinue.pipeline.training.train import train
+from retinue.tasks.scores import Scores
 
 logger = logging.getLogger(__name__)
 
 
-def demo(out=None):
-    """Run the demo in the folder `out`: tiles, run, export and predictions. Returns the `Scores` of the held-out strip.
+def demo(out: str | os.PathLike[str] | None = None) -> Scores:
+    """Run the demo: write the tiles, train, evaluate both sites, export, and predict the test site.
 
-    The headline of the run is that of the other site, which took no part in training; the strip belongs to the site
-    that was learned from, and chose the best epoch.
+    The primary metric of the run is that of the test site, which took no part in training. The validation strip belongs
+    to the training site and selected the best epoch.
+
+    Args:
+        out: Folder for everything that the demo writes; by default the next free runs/demo-NNN.
+
+    Returns:
+        The scores on the validation strip.
+
+    Raises:
+        RetinueError: The images could not be downloaded, or a stage failed.
     """
     folder = Path(out) if out else next_folder("runs", "demo")
-    began = time.perf_counter()
+    start = time.perf_counter()
     tiles = tree_crowns(folder / "tiles")
-    logger.info(f"tree crowns: two sites from the air in tiles; one is learned from but for a strip; tiles: {tiles}")
+    logger.info(
+        "tree crowns: aerial images of two sites in tiles; one site is for training, except for a validation strip; "
+        f"tiles: {tiles}"
+    )
     run, _ = train(tiles, load_config("tree-crowns"), folder / "run", command="retinue demo detection")
-    minutes = (time.perf_counter() - began) / 60
-    logger.info("\nthe strip of the learned site that was held out:")
+    minutes = (time.perf_counter() - start) / 60
+    logger.info("\nthe validation strip of the training site:")
     scores = evaluate(run.folder, tiles, split="val")
     _log(scores)
-    logger.info("the other site:")
+    logger.info("the test site:")
     _log(evaluate(run.folder, tiles, split="test"))
-    logger.info(f"{minutes:.1f} minutes of fetching and training\n")
+    logger.info(f"{minutes:.1f} minutes for download and training\n")
     export(run.folder, folder / "export")
-    other_site = folder / "tiles" / "images" / "test"
-    predict(folder / "export", [other_site], folder / "predictions", formats=("jsonl", "coco"), overlay=True)
+    test_images = folder / "tiles" / "images" / "test"
+    predict(folder / "export", [test_images], folder / "predictions", formats=("jsonl", "coco"), overlay=True)
     return scores
 
 
-def _log(scores):
+def _log(scores: Scores) -> None:
     for line in score_lines(scores):
         logger.info(line)

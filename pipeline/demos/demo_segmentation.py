@@ -1,7 +1,9 @@
-"""`retinue demo segmentation`: nuclei under the microscope and solar modules, from pictures to masks of an export."""
+"""`retinue demo segmentation`: nuclei under the microscope and solar modules, from the images to an export's masks."""
 
 import logging
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from retinue.configs.load import load_config
@@ -11,33 +13,42 @@ from retinue.pipeline.exporting.export import export
 from retinue.pipeline.prediction.predict import predict
 from retinue.pipeline.runs.run import next_folder
 from retinue.pipeline.training.train import train
+from retinue.tasks.scores import Scores
 
 logger = logging.getLogger(__name__)
 
 
-def demo(out=None):
-    """Run the demo in the folder `out`: for the nuclei and the solar modules pictures, run, export and masks.
+def demo(out: str | os.PathLike[str] | None = None) -> Scores:
+    """Run the demo on the nuclei and on the solar modules: write the images, train, export, and predict the test set.
 
-    Returns the `Scores` of the nuclei's held-out region.
+    Args:
+        out: Folder for everything that the demo writes; by default the next free runs/demo-NNN.
+
+    Returns:
+        The scores on the test region of the nuclei.
+
+    Raises:
+        RetinueError: The images could not be downloaded, or a stage failed.
     """
     folder = Path(out) if out else next_folder("runs", "demo")
-    scores = _learn("nuclei", "one photo; a region of it is held out", nuclei, folder)
+    scores = _run("nuclei", "one image; the test set is a region of it", nuclei, folder)
     logger.info("")
-    _learn(
+    _run(
         "solar-modules",
-        "put together from single cells; a quarter of the cells is held out",
+        "assembled from images of single cells; the test set has a quarter of the cells",
         solar_modules,
         folder,
     )
     return scores
 
 
-def _learn(recipe, what, write, folder):
-    folder, began = folder / recipe, time.perf_counter()
-    pictures = write(folder / "pictures")
-    logger.info(f"{recipe}: {what}; pictures: {pictures}")
-    run, scores = train(pictures, load_config(recipe), folder / "run", command="retinue demo segmentation")
-    logger.info(f"\n{(time.perf_counter() - began) / 60:.1f} minutes of fetching and training\n")
+def _run(recipe: str, description: str, write_images: Callable[[Path], Path], parent: Path) -> Scores:
+    """Run all stages for one recipe in the folder `parent/recipe`."""
+    folder, start = parent / recipe, time.perf_counter()
+    data = write_images(folder / "data")
+    logger.info(f"{recipe}: {description}; images: {data}")
+    run, scores = train(data, load_config(recipe), folder / "run", command="retinue demo segmentation")
+    logger.info(f"\n{(time.perf_counter() - start) / 60:.1f} minutes for download and training\n")
     export(run.folder, folder / "export", to=("savedmodel", "openvino"))
-    predict(folder / "export", [pictures / "test" / "images"], folder / "predictions", overlay=True)
+    predict(folder / "export", [data / "test" / "images"], folder / "predictions", overlay=True)
     return scores

@@ -1,6 +1,7 @@
-"""`retinue demo video`: views and camera moves, from real footage to the answers of an export."""
+"""`retinue demo video`: views and camera moves, from real footage to the predictions of an export."""
 
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -12,60 +13,75 @@ from retinue.pipeline.flow import extract
 from retinue.pipeline.prediction.predict import predict
 from retinue.pipeline.runs.run import next_folder, to_csv
 from retinue.pipeline.training.train import train
+from retinue.tasks.scores import Scores
 
 logger = logging.getLogger(__name__)
 
 
-def demo(out=None):
-    """Run the demo in the folder `out`: clips, flow, run, export and predictions. Returns the `Scores`."""
+def demo(out: str | os.PathLike[str] | None = None) -> Scores:
+    """Run the demo: write the clips, compute optical flow, train, export, and predict the test clips.
+
+    Args:
+        out: Folder for everything that the demo writes; by default the next free runs/demo-NNN.
+
+    Returns:
+        The scores on the test clips.
+
+    Raises:
+        RetinueError: The footage could not be downloaded, or a stage failed.
+    """
     folder = Path(out) if out else next_folder("runs", "demo")
-    began = time.perf_counter()
+    start = time.perf_counter()
     clips = camera_clips(folder / "clips")
     logger.info(
-        f"{len(VIEWS)} views x {len(MOVES)} moves of a virtual camera over real footage; one take is learned from, "
-        f"the other tested on; clips: {clips}"
+        f"{len(VIEWS)} views x {len(MOVES)} moves of a virtual camera over real footage; one take is for training, the "
+        f"other one for testing; clips: {clips}"
     )
     config = load_config("camera-moves", options={"video.flow_folder": str((folder / "flow").resolve())})
     video = config.video
     extract([clips], folder / "flow", method=video.flow_method, bound=video.flow_bound, size=video.frame_size)
     run, scores = train(clips, config, folder / "run", command="retinue demo video")
-    logger.info(f"\n{(time.perf_counter() - began) / 60:.1f} minutes of fetching and training")
-    logger.info(
-        "  stream     right   its view   its move   the view where the move is right   the move where the view is right"
-    )
-    parts = parts_of_classes(scores)
-    for row, part in zip(scores.tables["streams"], parts, strict=True):
+    logger.info(f"\n{(time.perf_counter() - start) / 60:.1f} minutes for download and training")
+    logger.info("  stream      class       view       move   view if move correct   move if view correct")
+    accuracies = view_and_move_accuracy(scores)
+    for row, accuracy in zip(scores.tables["streams"], accuracies, strict=True):
         logger.info(
-            f"  {row['stream']:<9} {row['accuracy']:>6.1%} {part['view']:>10.1%} {part['move']:>10.1%} "
-            f"{part['view_of_move']:>22.1%} {part['move_of_view']:>28.1%}"
+            f"  {row['stream']:<9} {row['accuracy']:>7.1%} {accuracy['view']:>10.1%} {accuracy['move']:>10.1%} "
+            f"{accuracy['view_if_move_correct']:>22.1%} {accuracy['move_if_view_correct']:>22.1%}"
         )
-    logger.info(f"  chance {1 / len(VIEWS) / len(MOVES):>9.1%} {1 / len(VIEWS):>10.1%} {1 / len(MOVES):>10.1%}")
-    atomic_write(run.folder / "view_and_move.csv", to_csv(parts))
+    logger.info(f"  chance {1 / len(VIEWS) / len(MOVES):>10.1%} {1 / len(VIEWS):>10.1%} {1 / len(MOVES):>10.1%}")
+    atomic_write(run.folder / "view_and_move.csv", to_csv(accuracies))
     export(run.folder, folder / "export", to=("savedmodel", "openvino"))
     predict(folder / "export", [folder / "clips" / "test"], folder / "predictions")
     return scores
 
 
-def parts_of_classes(scores):
-    """What each stream knows of a class's two parts: a dict a stream, with `stream`, `view` and `move`, the share of
-    the clips whose answer is right in that part, and `view_of_move` (`move_of_view`), the same among the clips whose
-    move (view) is right.
+def view_and_move_accuracy(scores: Scores) -> list[dict[str, str | float]]:
+    """Compute the accuracy of each stream on the two parts of a class, the view and the move.
+
+    Args:
+        scores: Scores of a two-stream model whose classes are called "VIEW, MOVE".
+
+    Returns:
+        One dict per stream: `stream`; `view` and `move`, the fraction of clips whose prediction is correct in that
+        part; `view_if_move_correct` and `move_if_view_correct`, the same among the clips whose other part is correct.
     """
-    rows = []
+    rows: list[dict[str, str | float]] = []
     for name, table in (("spatial", "confusion_spatial"), ("temporal", "confusion_temporal"), ("both", "confusion")):
         counts = {"all": 0, "view": 0, "move": 0, "both": 0}
         for row in scores.tables[table]:
             (_, truth), *cells = row.items()
-            for said, count in cells:
-                same = [one == other for one, other in zip(truth.split(", "), said.split(", "), strict=True)]
+            for predicted, count in cells:
+                view, move = (a == b for a, b in zip(truth.split(", "), predicted.split(", "), strict=True))
                 counts["all"] += count
-                counts["view"] += count * same[0]
-                counts["move"] += count * same[1]
-                counts["both"] += count * all(same)
-        shares = {part: counts[part] / counts["all"] for part in ("view", "move")}
-        shares |= {
-            "view_of_move": counts["both"] / max(counts["move"], 1),
-            "move_of_view": counts["both"] / max(counts["view"], 1),
+                counts["view"] += count * view
+                counts["move"] += count * move
+                counts["both"] += count * (view and move)
+        fractions = {
+            "view": counts["view"] / counts["all"],
+            "move": counts["move"] / counts["all"],
+            "view_if_move_correct": counts["both"] / max(counts["move"], 1),
+            "move_if_view_correct": counts["both"] / max(counts["view"], 1),
         }
-        rows.append({"stream": name} | {part: round(share, 4) for part, share in shares.items()})
+        rows.append({"stream": name} | {key: round(fraction, 4) for key, fraction in fractions.items()})
     return rows

@@ -1,60 +1,74 @@
-"""Solar cells in electroluminescence, as a package carries them: 2,624 photos with the probability of a defect.
+"""Electroluminescence images of solar cells from a PyPI package: 2,624 images with the probability of a defect.
 
 Deitsch et al. 2019, "Automatic classification of defective photovoltaic module cells in electroluminescence images".
 """
 
 import csv
 import io
+import os
 from pathlib import Path
 
 import numpy as np
 
-from retinue.pipeline.demos.assets import package_data
+from retinue.pipeline.demos.assets import download_package_data
 
-HELD_OUT = 0.25
-DEFECTIVE_FROM = 0.5  # of the probability
+TEST_FRACTION = 0.25
+DEFECT_THRESHOLD = 0.5  # smallest probability of a defect of a "defective" cell
 
 
-def solar_cells():
-    """Fetch the photos, once; gives the folder with `labels.csv`. Raises RetinueError when they can't be fetched."""
-    return package_data(
+def solar_cells() -> Path:
+    """Download the images once.
+
+    Returns:
+        The folder with `labels.csv`.
+
+    Raises:
+        RetinueError: The package could not be downloaded.
+    """
+    return download_package_data(
         "elpv-dataset",
         "1.0.0.post1",
         "elpv_dataset/data",
-        "2,624 photos of solar cells in electroluminescence, 91 MB",
+        "2,624 electroluminescence images of solar cells, 91 MB",
         "CC-BY-NC-SA-4.0",
     )
 
 
-def solar_cell_rows(photos, seed=0):
-    """A dict `file, label, split` a photo: "defective" or "sound", and "train" or "test".
+def solar_cell_rows(folder: str | os.PathLike[str], seed: int = 0) -> list[dict[str, str]]:
+    """List the images with their labels and splits.
 
-    A quarter of each (probability, kind of cell) is held out as "test". photos: the folder with `labels.csv`, whose
-    lines are path, probability of a defect, kind of cell.
+    A quarter of each (defect probability, kind of cell) is the test set.
+
+    Args:
+        folder: The folder with `labels.csv`, whose lines are path, probability of a defect, kind of cell.
+        seed: Seed of the split.
+
+    Returns:
+        One dict per image: file; label, "defective" or "sound"; split, "train" or "test".
     """
-    lines = [line.split() for line in (Path(photos) / "labels.csv").read_text("utf-8").splitlines() if line.strip()]
-    strata = {}
+    lines = [line.split() for line in (Path(folder) / "labels.csv").read_text("utf-8").splitlines() if line.strip()]
+    strata: dict[tuple[str, str], list[int]] = {}
     for index, (_, probability, kind) in enumerate(lines):
         strata.setdefault((probability, kind), []).append(index)
-    held_out = set()
+    test_indices: set[int] = set()
     random = np.random.default_rng(seed)
     for members in (strata[key] for key in sorted(strata)):
         order = random.permutation(len(members))
-        held_out.update(members[place] for place in order[: round(HELD_OUT * len(members))])
+        test_indices.update(members[position] for position in order[: round(TEST_FRACTION * len(members))])
     return [
         {
-            "file": str(Path(photos).resolve() / name),
-            "label": "defective" if float(probability) >= DEFECTIVE_FROM else "sound",
-            "split": "test" if index in held_out else "train",
+            "file": str(Path(folder).resolve() / name),
+            "label": "defective" if float(probability) >= DEFECT_THRESHOLD else "sound",
+            "split": "test" if index in test_indices else "train",
         }
         for index, (name, probability, _) in enumerate(lines)
     ]
 
 
-def solar_cell_table(photos):
-    """The same as the text of a CSV file, for `retinue train`."""
+def solar_cell_table(folder: str | os.PathLike[str]) -> str:
+    """Format `solar_cell_rows` as the text of a CSV file for `retinue train`."""
     text = io.StringIO()
     writer = csv.DictWriter(text, ["file", "label", "split"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(solar_cell_rows(photos))
+    writer.writerows(solar_cell_rows(folder))
     return text.getvalue()

@@ -1,8 +1,10 @@
-"""Solar modules put together from photos of single cells, with the defective cells as the mask.
+"""Solar modules assembled from images of single cells; the mask marks the defective cells.
 
-No photo of a whole module with masks is to be had from a package; cells of one split never stand in another's modules.
+No package contains images of whole modules with masks. Cells of one split never occur in modules of another split.
 """
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,49 +15,60 @@ from retinue.data.storage.atomic_files import atomic_path, atomic_write
 from retinue.pipeline.demos.solar_cells import solar_cell_rows, solar_cells
 
 CLASSES = ("background", "defective")  # background: sound cells
-CELL, ACROSS = 64, 4  # pixels of a cell's side, cells of a module's
-ARRANGEMENTS = 3  # modules that a training cell stands in
-VALIDATION = 160  # cells
+CELL_SIZE = 64  # side of a cell in pixels
+CELLS_PER_ROW = 4  # of a module, which is square
+ARRANGEMENTS = 3  # modules that each training cell occurs in
+VALIDATION_CELLS = 160
 
 
-def solar_modules(folder):
-    """Fetch the cells, once, and write `folder/<split>/images/*.png`, `masks/*.png` and `folder/classes.txt`.
+def solar_modules(folder: str | os.PathLike[str]) -> Path:
+    """Download the cells once, and write `folder/<split>/images/*.png`, `masks/*.png` and `folder/classes.txt`.
 
-    Returns `folder`. Raises RetinueError when the package can't be fetched.
+    Returns:
+        `folder`.
+
+    Raises:
+        RetinueError: The package could not be downloaded.
     """
     return write_modules(solar_cell_rows(solar_cells()), folder)
 
 
-def write_modules(cells, folder, seed=0):
-    """Put cells together, at random. cells: dicts `file, label, split` as `solar_cell_rows` gives them.
+def write_modules(cells: Sequence[dict[str, str]], folder: str | os.PathLike[str], seed: int = 0) -> Path:
+    """Assemble modules from cells in random order. Cells that would not fill a module are omitted.
 
-    The last cells of a module that would not be full are left out. Returns `folder`.
+    Args:
+        cells: Dicts with file, label and split, as `solar_cell_rows` returns them.
+        folder: The folder to write.
+        seed: Seed of the order.
+
+    Returns:
+        `folder`.
     """
     folder, random = Path(folder), np.random.default_rng(seed)
-    parts = {split: [cell for cell in cells if cell["split"] == split] for split in ("train", "test")}
-    order = random.permutation(len(parts["train"]))
-    parts["val"] = [parts["train"][place] for place in order[:VALIDATION]]
-    parts["train"] = [parts["train"][place] for place in order[VALIDATION:]]
-    size = ACROSS * ACROSS
-    for split, members in parts.items():
+    splits = {split: [cell for cell in cells if cell["split"] == split] for split in ("train", "test")}
+    order = random.permutation(len(splits["train"]))
+    splits["val"] = [splits["train"][index] for index in order[:VALIDATION_CELLS]]
+    splits["train"] = [splits["train"][index] for index in order[VALIDATION_CELLS:]]
+    size = CELLS_PER_ROW * CELLS_PER_ROW
+    for split, members in splits.items():
         for arrangement in range(ARRANGEMENTS if split == "train" else 1):
             order = random.permutation(len(members))
             for number in range(len(members) // size):
-                chosen = [members[place] for place in order[number * size : (number + 1) * size]]
-                _write_module(folder / split, f"{arrangement}-{number:03d}.png", chosen)
+                module = [members[index] for index in order[number * size : (number + 1) * size]]
+                _write_module(folder / split, f"{arrangement}-{number:03d}.png", module)
     atomic_write(folder / "classes.txt", "\n".join(CLASSES) + "\n")
     return folder
 
 
-def _write_module(folder, name, cells):
-    side = ACROSS * CELL
-    photo, mask = Image.new("L", (side, side)), np.zeros((side, side), np.uint8)
-    for place, cell in enumerate(cells):
-        top, left = place // ACROSS * CELL, place % ACROSS * CELL
-        with Image.open(cell["file"]) as picture:
-            photo.paste(picture.convert("L").resize((CELL, CELL), Image.Resampling.BOX), (left, top))
-        mask[top : top + CELL, left : left + CELL] = cell["label"] == "defective"
+def _write_module(folder: Path, name: str, cells: Sequence[dict[str, str]]) -> None:
+    side = CELLS_PER_ROW * CELL_SIZE
+    module, mask = Image.new("L", (side, side)), np.zeros((side, side), np.uint8)
+    for index, cell in enumerate(cells):
+        top, left = index // CELLS_PER_ROW * CELL_SIZE, index % CELLS_PER_ROW * CELL_SIZE
+        with Image.open(cell["file"]) as image:
+            module.paste(image.convert("L").resize((CELL_SIZE, CELL_SIZE), Image.Resampling.BOX), (left, top))
+        mask[top : top + CELL_SIZE, left : left + CELL_SIZE] = cell["label"] == "defective"
     with atomic_path(folder / "images" / name) as path:
-        photo.convert("RGB").save(path)
+        module.convert("RGB").save(path)
     with atomic_path(folder / "masks" / name) as path:
         write_mask(path, mask, voc_palette())

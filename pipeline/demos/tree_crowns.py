@@ -1,75 +1,102 @@
-"""Tree crowns from the air: real pictures with boxes that a package carries, cut into tiles, as a COCO folder.
+"""Tree crowns in aerial images: real images with boxes from a PyPI package, cut into tiles, as a COCO folder.
 
-The pictures and boxes are those of NEON (Weinstein et al. 2020, "DeepForest"): two sites of Yellowstone. The model
-learns on one of them but for a strip, which shows what it can do there; the other site shows what that is worth
-elsewhere.
+The images and boxes are those of NEON (Weinstein et al. 2020, "DeepForest"): two sites of Yellowstone. The model is
+trained on one of them except for a strip, which measures what it achieves there. The other site measures what that is
+worth elsewhere.
 """
 
 import json
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from retinue.data.readers.voc import read_voc
 from retinue.data.storage.atomic_files import atomic_path, atomic_write
-from retinue.pipeline.demos.assets import package_data
+from retinue.pipeline.demos.assets import download_package_data
 
-LEARNED, OTHER = "2019_YELL_2_528000_4978000_image_crop2.png", "2019_YELL_2_541000_4977000_image_crop.png"
-STRIP = 0.2  # of the first site's height, at its lower end
-TILE, STEP = 400, 300  # pixels; training tiles overlap, so that few trees are always cut
-LEAST_VISIBLE = 0.5  # of a crown; less is not annotated in a tile
+TRAINING_SITE = "2019_YELL_2_528000_4978000_image_crop2.png"
+TEST_SITE = "2019_YELL_2_541000_4977000_image_crop.png"
+VALIDATION_FRACTION = 0.2  # of the training site's height, at its lower end
+TILE, STRIDE = 400, 300  # pixels; training tiles overlap, so that few trees are always cut
+MIN_VISIBLE_FRACTION = 0.5  # of a crown's area; a crown with less in a tile is not annotated there
+
+Window = tuple[int, int, int, int]  # x1, y1, x2, y2 in pixels
 
 
-def tree_crowns(folder):
-    """Fetch the pictures, once, and write the tiles: `folder/images/<split>/*.png` and `folder/annotations/*.json`.
+def tree_crowns(folder: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """Download the images once, and write the tiles: `folder/images/<split>/*.png` and `folder/annotations/*.json`.
 
-    Splits: train and val, the strip, of the first site; test, the other site. Returns `folder`. Raises RetinueError
-    when the package can't be fetched.
+    The splits are train and val, the strip, of the training site, and test, the other site.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        RetinueError: The package could not be downloaded.
     """
-    photos = package_data(
+    source = download_package_data(
         "deepforest",
         "2.1.0",
         "deepforest/data",
-        "4 pictures of trees from the air with 951 boxes, 21 MB",
+        "4 aerial images of trees with 951 boxes, 21 MB",
         "MIT",
     )
-    return write_tiles(photos, folder)
+    return write_tiles(source, folder)
 
 
-def write_tiles(photos, folder):
-    """Cut the two pictures in `photos`, which has a VOC XML file beside each, into tiles."""
-    records = {os.path.basename(record["file"]): record for record in read_voc(photos)}
-    with Image.open(records[LEARNED]["file"]) as picture:
-        width, height = picture.size
-    with Image.open(records[OTHER]["file"]) as picture:
-        other = picture.size
-    above = round((1 - STRIP) * height)
-    _write_split(folder, "train", records[LEARNED], _overlapping(width, above))
-    _write_split(folder, "val", records[LEARNED], _beside_each_other(width, height - above, above))
-    _write_split(folder, "test", records[OTHER], _beside_each_other(*other))
+def write_tiles(source: str | os.PathLike[str], folder: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """Cut the images of both sites into tiles.
+
+    Args:
+        source: The folder with both images and a Pascal VOC XML file beside each.
+        folder: The folder to write.
+
+    Returns:
+        `folder`.
+    """
+    records = {os.path.basename(record["file"]): record for record in read_voc(source)}
+    with Image.open(records[TRAINING_SITE]["file"]) as image:
+        width, height = image.size
+    with Image.open(records[TEST_SITE]["file"]) as image:
+        test_size = image.size
+    training_height = round((1 - VALIDATION_FRACTION) * height)
+    validation_windows = _adjacent_windows(width, height - training_height, training_height)
+    _write_split(folder, "train", records[TRAINING_SITE], _overlapping_windows(width, training_height))
+    _write_split(folder, "val", records[TRAINING_SITE], validation_windows)
+    _write_split(folder, "test", records[TEST_SITE], _adjacent_windows(*test_size))
     return folder
 
 
-def cut_boxes(boxes, window):
-    """The boxes float32 `[m, 4]` that can be seen in `window` (x1, y1, x2, y2), clipped, in its own pixels."""
-    window = np.asarray(window, np.float32)
-    clipped = np.clip(boxes.reshape(-1, 2, 2), window[:2], window[2:]).reshape(-1, 4)
-    areas = [(some[:, 2:] - some[:, :2]).prod(axis=1) for some in (clipped, boxes)]
-    return clipped[areas[0] >= LEAST_VISIBLE * areas[1]] - np.tile(window[:2], 2)
+def cut_boxes(boxes: np.ndarray, window: Sequence[int]) -> np.ndarray:
+    """Select the boxes that are visible in a window.
+
+    Args:
+        boxes: float32 `[m, 4]`, x1, y1, x2, y2 in pixels of the image.
+        window: x1, y1, x2, y2 in pixels of the image.
+
+    Returns:
+        float32 `[k, 4]`, clipped to the window, in pixels of the window.
+    """
+    corners = np.asarray(window, np.float32)
+    clipped = np.clip(boxes.reshape(-1, 2, 2), corners[:2], corners[2:]).reshape(-1, 4)
+    visible_areas, areas = ((each[:, 2:] - each[:, :2]).prod(axis=1) for each in (clipped, boxes))
+    return clipped[visible_areas >= MIN_VISIBLE_FRACTION * areas] - np.tile(corners[:2], 2)
 
 
-def _overlapping(width, height):
-    """Windows of TILE x TILE pixels, about STEP apart, that cover the upper part of a picture."""
+def _overlapping_windows(width: int, height: int) -> list[Window]:
+    """Make windows of TILE x TILE pixels, about STRIDE apart, that cover the upper `height` rows of an image."""
     columns, rows = (
-        np.linspace(0, side - TILE, max(1, -(-(side - TILE) // STEP) + 1)).round().astype(int)
+        np.linspace(0, side - TILE, max(1, -(-(side - TILE) // STRIDE) + 1)).round().astype(int)
         for side in (width, height)
     )
     return [(x, y, x + TILE, y + TILE) for y in rows.tolist() for x in columns.tolist()]
 
 
-def _beside_each_other(width, height, top=0):
-    """Windows of about TILE x TILE pixels that cover an area, each place once."""
+def _adjacent_windows(width: int, height: int, top: int = 0) -> list[Window]:
+    """Make windows of about TILE x TILE pixels that cover every position of an area exactly once."""
     x, y = (
         np.linspace(0, side, max(1, round(side / TILE)) + 1).round().astype(int).tolist() for side in (width, height)
     )
@@ -80,16 +107,17 @@ def _beside_each_other(width, height, top=0):
     ]
 
 
-def _write_split(folder, split, record, windows):
-    images, annotations = [], []
+def _write_split(folder: str | os.PathLike[str], split: str, record: dict[str, Any], windows: Sequence[Window]) -> None:
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     with Image.open(record["file"]) as opened:
-        picture = opened.convert("RGB")
+        image = opened.convert("RGB")
     for number, window in enumerate(windows, 1):
         name = f"{number:03d}.png"
         with atomic_path(os.path.join(folder, "images", split, name)) as path:
-            picture.crop(window).save(path)
-        sides = {"width": window[2] - window[0], "height": window[3] - window[1]}
-        images.append({"id": number, "file_name": name} | sides)
+            image.crop(window).save(path)
+        size = {"width": window[2] - window[0], "height": window[3] - window[1]}
+        images.append({"id": number, "file_name": name} | size)
         for x1, y1, x2, y2 in cut_boxes(record["boxes"], window).tolist():
             box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0}
             annotations.append({"id": len(annotations) + 1, "image_id": number, "category_id": 1} | box)

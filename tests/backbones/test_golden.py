@@ -32,11 +32,8 @@ def checkpoint(model, family, arguments):
     return tensors
 
 
-LARGE = (
-    "senet154",
-    "vgg11",
-    "inception_resnet_v2",
-)  # they take ten seconds each, and other members of their families are tested too
+# Each takes ten seconds, and other members of their families are tested too.
+LARGE = ("senet154", "vgg11", "inception_resnet_v2")
 
 
 @pytest.mark.parametrize(

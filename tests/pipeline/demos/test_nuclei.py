@@ -1,3 +1,5 @@
+"""The tiles of the nuclei demo."""
+
 import numpy as np
 from PIL import Image
 
@@ -5,25 +7,29 @@ from retinue.data.readers.read import read
 from retinue.pipeline.demos.nuclei import BORDER, write_tiles
 
 
-def test_regions_do_not_meet(tmp_path):
-    """Each pixel of the photo says where it is, so a pixel in two splits would be seen."""
+def test_the_regions_of_the_splits_do_not_overlap(tmp_path):
+    """Each pair of pixels encodes its row and column, so that a position in two splits is detected."""
     rows, columns = np.mgrid[:512, :512]
-    parts = {}
-    for part, photo in (("row", rows // 2), ("column", columns // 2)):
-        folder = write_tiles(photo.astype(np.uint8), (rows % 2).astype(np.uint8), tmp_path / part)
-        parts[part] = {
+    tiles = {}
+    for coordinate, image in (("row", rows // 2), ("column", columns // 2)):
+        folder = write_tiles(image.astype(np.uint8), (rows % 2).astype(np.uint8), tmp_path / coordinate)
+        tiles[coordinate] = {
             split: [np.asarray(Image.open(file))[:, :, 0] for file in sorted((folder / split / "images").iterdir())]
             for split in ("train", "val", "test")
         }
-    seen = {
+    positions = {
         split: {
-            place
-            for one, two in zip(parts["row"][split], parts["column"][split], strict=True)
-            for place in zip(one.ravel().tolist(), two.ravel().tolist(), strict=True)
+            position
+            for rows, columns in zip(tiles["row"][split], tiles["column"][split], strict=True)
+            for position in zip(rows.ravel().tolist(), columns.ravel().tolist(), strict=True)
         }
         for split in ("train", "val", "test")
     }
-    assert not seen["train"] & seen["test"] and not seen["train"] & seen["val"] and not seen["val"] & seen["test"]
-    assert len(seen["test"]) == 256 * (512 - BORDER) // 2 and len(seen["train"]) == (BORDER // 2) ** 2
+    assert (
+        not positions["train"] & positions["test"]
+        and not positions["train"] & positions["val"]
+        and not positions["val"] & positions["test"]
+    )
+    assert len(positions["test"]) == 256 * (512 - BORDER) // 2 and len(positions["train"]) == (BORDER // 2) ** 2
     dataset = read(tmp_path / "row")
     assert dataset.classes == ("background", "nucleus") and set(dataset.splits) == {"train", "val", "test"}
