@@ -33,9 +33,8 @@ def test_the_flow_of_every_move_has_the_right_direction(footage):
     random = np.random.default_rng(1)
     motions = {move: motion(virtual_camera.film(footage, move, random)) for move in virtual_camera.MOVES}
     assert np.abs(motions["still"]).max() < 0.2
-    assert (
-        -3.3 < motions["pan right"][0] < -1.2 and 1.2 < motions["pan left"][0] < 3.3
-    )  # the content moves in the opposite direction
+    # The content moves in the direction opposite to the camera.
+    assert -3.3 < motions["pan right"][0] < -1.2 and 1.2 < motions["pan left"][0] < 3.3
     assert 0.01 < motions["zoom in"][1] < 0.03 and -0.03 < motions["zoom out"][1] < -0.01
     assert abs(motions["roll left"][2]) > 0.8 and motions["roll left"][2] * motions["roll right"][2] < 0
 
