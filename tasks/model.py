@@ -9,12 +9,13 @@ import keras
 import tensorflow as tf
 
 from retinue.tasks.gradient_accumulation import accumulate_gradients
+from retinue.tasks.keras_internals import WithoutSymbolicBuild
 from retinue.tasks.mixed_precision import precision_scope
 
 Loss = Callable[[Any, Any], dict[str, tf.Tensor]]
 
 
-class TaskModel(keras.Model):
+class TaskModel(WithoutSymbolicBuild, keras.Model):
     """A functional model with its losses, which knows which of its layers are the pretrained backbone.
 
     The graph is flat: no layer of it is a model.
@@ -165,13 +166,6 @@ class TaskModel(keras.Model):
             return self.get_metrics_result()
 
         self.train_function = next_step
-
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Do nothing: everything of this model is built.
-
-        Keras would build the model here by a step on averaged data, which fails on several machines (see
-        `make_train_function`).
-        """
 
     def get_metrics_result(self) -> dict[str, float]:
         """Return the mean losses of the epoch so far, over all replicas, for Keras's logs."""

@@ -13,6 +13,7 @@ from keras import ops
 
 from retinue.configs.schema import Stage, TrainConfig
 from retinue.pipeline.training.learning_rate_schedule import make_schedule
+from retinue.tasks.keras_internals import variable_index
 from retinue.tasks.model import TaskModel
 
 
@@ -86,8 +87,7 @@ class _PerVariableOptimizer:
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Update one variable. Keras' optimizers are extended by this method."""
-        # Keras' own optimizers find their slots by this index in `update_step`.
-        index = self._get_variable_index(variable)  # type: ignore[attr-defined]  # of Keras' optimizers
+        index = variable_index(self, variable)
         learning_rate = ops.cast(learning_rate, variable.dtype) * self._lr_multipliers[index]
         gradient = self._decay(gradient, variable, learning_rate, self._weight_decays[index])
         self._step(gradient, variable, learning_rate, index)

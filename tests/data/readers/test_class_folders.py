@@ -100,7 +100,7 @@ WRITTEN = (
     ("my run/run.json", "my run/confusion.png", "my run/worst/01.jpg"),
     ("out/one/run.json", "out/one/curves.png", "out/two/export.json"),
     ("runs/classification-001/run.json", "runs/classification-001/worst/01.jpg", "runs/broken off/solar-cells.csv"),
-    ("runs/demo-001/run/run.json", "runs/demo-001/export/export.json", "runs/demo-001/validation.txt"),
+    ("runs/demo-001/run/run.json", "runs/demo-001/export/export.json", "runs/demo-001/test-files.txt"),
 )
 
 
