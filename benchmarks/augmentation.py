@@ -1,8 +1,8 @@
-"""How fast training pictures are augmented: retinue's stateless operations beside Keras's layers, in one run.
+"""Measure the speed of image augmentation: retinue's stateless operations and Keras's layers, in one run.
 
     python benchmarks/augmentation.py [--cores 2] [--runs 5] [--seconds 2]
 
-Every row is a tf.data pipeline over decoded pictures in memory that ends in batches of 32 pictures of 256 px. "photo"
+Every row is a tf.data pipeline over decoded images in memory that ends in batches of 32 images of 256 px. "photo"
 rows start from 500x375 px, crop and resize (Keras has no random resized crop: it resizes and zooms); the others start
 from 256 px. Keras's layers run both an image and a batch at a time. All rows are gone through `runs` times; the median
 rate is given, with the slowest and the fastest. Writes benchmarks/results/augmentation.csv.
@@ -33,7 +33,7 @@ def parse():
 
 
 def photos(height, width, count=32):
-    """Smooth pictures with some noise, uint8 `[count, height, width, 3]`."""
+    """Smooth images with some noise, uint8 `[count, height, width, 3]`."""
     import cv2
     import numpy as np
 
@@ -44,7 +44,7 @@ def photos(height, width, count=32):
 
 
 def our_rows(tf):
-    """(name, "retinue", "image" or "batch", starts from a photo, function of picture(s) and number(s))."""
+    """(name, "retinue", "image" or "batch", starts from a photo, function of image(s) and number(s))."""
     from retinue.data.augmentation.geometry import augment_image
     from retinue.data.augmentation.mix import mix
     from retinue.data.seeds import example_seed
@@ -119,7 +119,7 @@ def keras_rows(tf, keras):
 
 
 def rate(tf, pictures, row, cores, seconds):
-    """Pictures a second through one row's pipeline, its first two batches left out."""
+    """Images a second through one row's pipeline, its first two batches left out."""
     _, _, by, _, function = row
     data = tf.data.Dataset.from_tensor_slices(pictures).repeat()
     data = tf.data.Dataset.zip((data, tf.data.Dataset.range(1 << 40)))

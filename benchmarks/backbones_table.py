@@ -1,7 +1,7 @@
-"""Write docs/backbones.csv (what `retinue models` lists) and backbones/multiply_adds.py, which it takes from the nets.
+"""Write docs/backbones.csv (the output of `retinue models`) and backbones/multiply_adds.py.
 
 python benchmarks/backbones_table.py            docs/backbones.csv from the table as it is
-python benchmarks/backbones_table.py --count    also build every net and count its multiply-adds (minutes)
+python benchmarks/backbones_table.py --count    also build every model and count its multiply-adds (minutes)
 """
 
 import csv
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def count():
-    """Multiply-adds of every backbone with its classifier, one picture of its own input size."""
+    """Multiply-adds of every backbone with its classifier, one image of its own input size."""
     import keras
 
     from retinue.backbones.layer_table import layer_table

@@ -1,10 +1,10 @@
-"""How many multiply-adds a second OpenVINO's convolutions reach on this processor, with nothing around them.
+"""Measure how many multiply-adds per second OpenVINO's convolutions reach on this processor by themselves.
 
     python benchmarks/convolution_peak.py [--repeats 5]
 
 Stacks of six convolutions with ReLU, of ResNet-50's six most common shapes, batches of 8, on all cores, in f32 and in
-int8 by nncf. What a net can do at most follows: ResNet-50 has 4.09 billion multiply-adds at 224 px, EfficientNet-Lite0
-0.385. Writes benchmarks/results/convolution_peak.csv.
+int8 by nncf. What a model can do at most follows: ResNet-50 has 4.09 billion multiply-adds at 224 px,
+EfficientNet-Lite0 0.385. Writes benchmarks/results/convolution_peak.csv.
 """
 
 import argparse

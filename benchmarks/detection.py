@@ -1,12 +1,12 @@
-"""Faster R-CNN on ResNet-50 with a pyramid against torchvision's, with the same weights, on 480 x 640 pictures.
+"""Compare Faster R-CNN on ResNet-50 with a pyramid with torchvision's, with the same weights, on 480 x 640 images.
 
     python benchmarks/detection.py --torch PYTHON [--count 24] [--repeats 5]
 
 PYTHON is an interpreter that has torch and torchvision; ours has neither. Each competitor runs in a process of its own,
 one after the other, and all of them again `--repeats` times; the medians go into benchmarks/results/detection.csv.
-Prediction counts from JPEG files to lines on disk, the model loaded and warm; training counts steps of two pictures,
+Prediction counts from JPEG files to lines on disk, the model loaded and warm; training counts steps of two images,
 the first three layers of weights frozen as torchvision has it by default. The weights are random, but the same: 1,000
-proposals a picture go through the head on both sides. Memory is the largest resident size of the process.
+proposals a image go through the head on both sides. Memory is the largest resident size of the process.
 """
 
 import argparse
@@ -19,11 +19,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from child import answer
+from competitor_process import run_competitor
 
 HEIGHT, WIDTH, CLASSES = 480, 640, 91
 STEPS, BATCH = 5, 2
-WARM = 2  # pictures before the clock starts
+WARM = 2  # images before the clock starts
 PREDICTING = ("torchvision", "tensorflow f32", "openvino f32", "openvino bf16")
 TRAINING = ("torchvision train", "retinue train")
 RESULTS = Path(__file__).parent / "results" / "detection.csv"
@@ -173,7 +173,7 @@ def work(competitor, folder):
 def measure(competitor, folder, torch_python):
     """One run in a process of its own."""
     python = torch_python if "torch" in competitor else sys.executable
-    return answer(competitor, [python, __file__, "--work", competitor, folder])
+    return run_competitor(competitor, [python, __file__, "--work", competitor, folder])
 
 
 def write_table(measured, torch_version):
@@ -206,7 +206,7 @@ def write_table(measured, torch_version):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch", help="an interpreter with torch and torchvision")
-    parser.add_argument("--count", type=int, default=24, help="pictures that are made")
+    parser.add_argument("--count", type=int, default=24, help="images that are made")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()

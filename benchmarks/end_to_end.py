@@ -1,11 +1,11 @@
-"""From JPEG files to results on disk: `retinue predict` against Keras and torchvision, trained nets with their scores.
+"""Compare `retinue predict` with Keras and torchvision, from JPEG files to results on disk, with the scores.
 
     python benchmarks/end_to_end.py RUN... [--int8 EXPORT...] [--data SOURCE] [--torch PYTHON]
 
 RUN: run folders of classification, of EfficientNet-Lite0 and ResNet-50 for instance; EXPORT: int8 exports, in the
-same order. Each net is run over one folder of 500 x 375 photos, each competitor in a process of its own, all of them in
-turn and `--repeats` times. The clock starts when the model is loaded (and, for the peers, has seen a batch) and stops
-when the last line is on disk. The first run is raced over `--count` files, a second one (a slower net) over
+same order. Each model is run over one folder of 500 x 375 photos, each competitor in a process of its own, all of them
+in turn and `--repeats` times. The clock starts when the model is loaded (and, for the peers, has seen a batch) and
+stops when the last line is on disk. The first run is raced over `--count` files, a second one (a slower model) over
 `--second-count`, and the peers over the first `--peer-count`. Beside each precision stands the score on `--data`'s
 held-out files. The medians go into benchmarks/results/end_to_end.csv.
 
@@ -24,7 +24,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from child import answer
+from competitor_process import run_competitor
 from predict import BATCH, make_photos, run_keras
 
 RESULTS = Path(__file__).parent / "results" / "end_to_end.csv"
@@ -94,12 +94,12 @@ def work(competitor, model, photos):
 
 def measure(competitor, model, photos, python):
     """Images a second of one run in a process of its own."""
-    found = answer(competitor, [python, __file__, "--work", competitor, model, photos])
+    found = run_competitor(competitor, [python, __file__, "--work", competitor, model, photos])
     return found["images"] / found["seconds"], found["images"]
 
 
 def competitors(run, int8, torch):
-    """(backbone, [(name, model folder)]) for one net; the peers come first."""
+    """(backbone, [(name, model folder)]) for one model; the peers come first."""
     from retinue.pipeline.runs.run import open_model
     from retinue.pipeline.runtimes import bf16_bias_correction
 
@@ -120,7 +120,7 @@ def linked(photos, count):
 
 
 def held_out_score(name, model, data):
-    """The share of held-out files that a model is right on, by the runtime and in the precision that is timed."""
+    """The fraction of held-out files that a model is right on, by the runtime and in the precision that is timed."""
     from retinue import evaluate
 
     runtime, precision = name.split()
@@ -170,10 +170,10 @@ def main():
         make_photos(photos, options.count)
         second, few = (linked(photos, count) for count in (options.second_count, options.peer_count))
         for repeat in range(options.repeats):
-            for place, (run, int8) in enumerate(itertools.zip_longest(options.runs, options.int8)):
+            for index, (run, int8) in enumerate(itertools.zip_longest(options.runs, options.int8)):
                 backbone, raced = competitors(run, int8, options.torch)
                 for name, model in raced:
-                    files = few if name in ("keras", "torchvision") else second if place else photos
+                    files = few if name in ("keras", "torchvision") else second if index else photos
                     python = options.torch if name == "torchvision" else sys.executable
                     measured.setdefault((backbone, name), []).append(measure(name, model, files, python))
                     print(

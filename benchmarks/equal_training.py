@@ -1,17 +1,17 @@
-"""The same training by one process, two replicas in one, and two and three workers: losses, weights, scores.
+"""Compare the same training by one process, by two replicas in one, and by two and three workers.
 
     python benchmarks/equal_training.py [--tasks NAME...] [--ways NAME...] [--kernels eigen onednn] [--out FILE]
 
 Each task learns from 61 drawn records (a prime, so that nothing divides), less those held out, in batches of 8, shared
-4 + 4 by two and 2 + 3 + 3 by three; tiny nets, random weights, the tasks' own augmentation; SGD. What is compared with
-one process: the largest difference of a loss of `metrics.csv`; of a weight, as a share of the largest weight of its
-array (the last checkpoint's); and whether the score of each epoch and the last one, over all 61 records, are the same
-number (of what is made of probabilities, log loss, calibration error, best threshold, the difference instead). Batch
-norms are synchronised in all of them (Keras computes those by another formula), and frozen in detection but for
+4 + 4 by two and 2 + 3 + 3 by three; tiny models, random weights, the tasks' own augmentation; SGD. What is compared
+with one process: the largest difference of a loss of `metrics.csv`; of a weight, as a fraction of the largest weight of
+its array (the last checkpoint's); and whether the score of each epoch and the last one, over all 61 records, are the
+same number (of what is made of probabilities, log loss, calibration error, best threshold, the difference instead).
+Batch norms are synchronized in all of them (Keras computes those by another formula), and frozen in detection but for
 "detection_update". All of it by TensorFlow's own kernels ("eigen", TF_ENABLE_ONEDNN_OPTS=0) and by oneDNN's, which
 training takes by default: those sum a gradient in longer chains, whose rounding is some four times as large. What that
-alone does is seen with `--ways parts`: one process, each batch in two parts whose gradients are added (for nets without
-dropout, which draws another mask then, and without batch norms that update).
+alone does is seen with `--ways parts`: one process, each batch in two parts whose gradients are added (for models
+without dropout, which draws another mask then, and without batch norms that update).
 Writes benchmarks/results/equal_training.csv, or `--out`. An hour.
 """
 

@@ -1,6 +1,6 @@
 """Unpack Fashion-MNIST (Xiao et al. 2017, arXiv 1708.07747) into class folders of PNG files that `retinue train` reads.
 
-    sudo apt install dataset-fashion-mnist          # Debian and Ubuntu, 31 MB, MIT licence
+    sudo apt install dataset-fashion-mnist          # Debian and Ubuntu, 31 MB, MIT license
     python benchmarks/fashion_mnist.py fashion-mnist
     retinue train fashion-mnist --recipe lenet5-fashion-mnist
 
@@ -38,7 +38,7 @@ SPLITS = {"train": "train", "test": "t10k"}
 def read_fashion_mnist(source=SOURCE):
     """Give `{"train": (images, labels), "test": (images, labels)}`.
 
-    Images are uint8 `[60000 or 10000, 28, 28]`, grey, light on black; labels int64, places in `CLASSES`.
+    Images are uint8 `[60000 or 10000, 28, 28]`, gray, light on black; labels int64, places in `CLASSES`.
     source: the folder with the four .gz files. Raises RetinueError for a file that is not there or not whole.
     """
     return {

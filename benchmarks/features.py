@@ -1,4 +1,4 @@
-"""Training the head on a frozen backbone: from features, photo by photo, and by Keras's usual `fit`, in one run.
+"""Compare training the head from cached features with training image by image and with Keras's usual `fit`.
 
     python benchmarks/features.py [--epochs 20] [--size 160] [--views 4] [--repeats 1] [--competitors NAME...]
                                   [--out FILE]
@@ -10,7 +10,7 @@ photos are mirrored both ways, by Keras's `RandomFlip` in `Dataset.map` and by r
 head stage with train.cached_feature_views=0; "features": the same with so many views, nothing of them in the cache.
 Each runs
 in a process of its own, and all again `--repeats` times. The seconds are those of the stage, from the first file to the
-last epoch's score: computing features is in them, loading the net is not. Writes benchmarks/results/features.csv, or
+last epoch's score: computing features is in them, loading the model is not. Writes benchmarks/results/features.csv, or
 `--out`.
 """
 
@@ -23,7 +23,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from child import answer
+from competitor_process import run_competitor
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -36,7 +36,7 @@ RESULTS = Path(__file__).parent / "results" / "features.csv"
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--size", type=int, default=160, help="of the pictures in pixels")
+    parser.add_argument("--size", type=int, default=160, help="of the images in pixels")
     parser.add_argument("--views", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--competitors", nargs="+", choices=COMPETITORS, default=COMPETITORS)
@@ -143,7 +143,7 @@ def measure(competitor, folder, options, scratch):
     numbers = [f"--{name}={getattr(options, name)}" for name in ("epochs", "size", "views")]
     command = [sys.executable, __file__, *numbers, "--work", competitor, folder]
     with tempfile.TemporaryDirectory(dir=scratch) as cache:
-        return answer(competitor, command, RETINUE_CACHE=cache)
+        return run_competitor(competitor, command, RETINUE_CACHE=cache)
 
 
 def main():

@@ -1,13 +1,13 @@
-"""Flow fields a second: ours against a single-threaded loop of the same OpenCV call, and DIS against TV-L1.
+"""Measure flow fields per second: ours and a single-threaded loop of the same OpenCV call; DIS and TV-L1.
 
     python benchmarks/flow.py [CLIPS] [--repeats 3]          writes results/flow.csv
     python benchmarks/flow.py --pair FIRST.png SECOND.png    writes results/flow_methods.csv
 
 CLIPS: a folder of videos; by default eight of UCF-101's size, coding and mean length (240 x 320, Xvid, 25 frames a
 second, 7.2 seconds), made of the video demo's footage, forth and back. Each way computes the flow of all of them at
-256 x 340, one after the other, `repeats` times. A loop: decode, grey, `calc`, 8 bits, one thread
+256 x 340, one after the other, `repeats` times. A loop: decode, gray, `calc`, 8 bits, one thread
 (cv2.setNumThreads(1)), written as our files are. The last two lines read what one training example needs of each clip:
-3 segments of 10 fields on demand, against the whole clip's flow. A pair of pictures is for what the methods give and
+3 segments of 10 fields on demand, against the whole clip's flow. A pair of images is for what the methods give and
 cost; TV-L1 where opencv-contrib is installed.
 """
 
@@ -93,24 +93,24 @@ def seconds_of(function, *arguments):
 
 def compare(first, second):
     """A row a method: seconds a pair, how far its field is from TV-L1's (or DIS's), how well it undoes the motion."""
-    pictures = [cv2.imread(name) for name in (first, second)]
-    greys = [cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in pictures]
+    images = [cv2.imread(name) for name in (first, second)]
+    grays = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in images]
     methods = [method for method in flow.METHODS if method != "tvl1" or hasattr(cv2, "optflow")]
     fields, seconds = {}, {}
     for method in methods:
-        flow.compute(*greys, method)
+        flow.compute(*grays, method)
         taken = []
         for _ in range(3):
             started = time.perf_counter()
-            fields[method] = flow.compute(*greys, method)
+            fields[method] = flow.compute(*grays, method)
             taken.append(time.perf_counter() - started)
         seconds[method] = statistics.median(taken)
     reference = fields["tvl1"] if "tvl1" in fields else fields["dis"]
-    before = np.abs(np.float32(greys[1]) - greys[0]).mean()
+    before = np.abs(np.float32(grays[1]) - grays[0]).mean()
     return [
         {
             "method": method,
-            "size": "x".join(map(str, greys[0].shape)),
+            "size": "x".join(map(str, grays[0].shape)),
             "seconds": round(seconds[method], 4),
             "mean_motion": round(float(np.hypot(*np.moveaxis(field, -1, 0)).mean()), 3),
             "mean_difference_from_" + ("tvl1" if "tvl1" in fields else "dis"): round(
@@ -118,7 +118,7 @@ def compare(first, second):
             ),
             "grey_levels_apart_before": round(float(before), 3),
             "grey_levels_apart_after": round(
-                float(np.abs(np.float32(flow.warp(greys[1], field)) - greys[0]).mean()), 3
+                float(np.abs(np.float32(flow.warp(grays[1], field)) - grays[0]).mean()), 3
             ),
             "mean_error_of_8_bits": round(
                 float(np.abs(flow.dequantize(flow.quantize(field, 20), 20) - field).mean()), 4

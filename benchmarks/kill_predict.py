@@ -1,14 +1,14 @@
-"""Prediction that is killed at random moments: is every file answered once, and as if nobody had killed it?
+"""Kill prediction at random moments: is every file predicted once, with the results of an unbroken run?
 
     python benchmarks/kill_predict.py [--engines local ray] [--tasks NAME...] [--kills 8] [--seed 0] [--out FILE]
 
-For each task a tiny net learns from the 61 drawn records of equal_training.py and predicts 400 files (122 clips): these
-records under other names, and one that is no picture, with all that `predict` can write: CSV, COCO, masks, overlays,
-crops. It gets kill -9 once so many lines are there as are drawn, and the same command is given again, until `--kills`
-have been made and one comes to its end. With Ray every second kill is of a worker, which the command has to get over by
-itself, and the others are of the command. What is left is compared with what an unbroken run on the local engine left:
-files that are answered once, or more often, written files that are not the same bytes, and half-written ones.
-Writes benchmarks/results/kill_predict.csv, or `--out`.
+For each task a tiny model learns from the 61 drawn records of equal_training.py and predicts 400 files (122 clips):
+these records under other names, and one that is no image, with all that `predict` can write: CSV, COCO, masks,
+overlays, crops. It gets kill -9 once so many lines are there as are drawn, and the same command is given again, until
+`--kills` have been made and one comes to its end. With Ray every second kill is of a worker, which the command has to
+get over by itself, and the others are of the command. What is left is compared with what an unbroken run on the local
+engine left: files that are answered once, or more often, written files that are not the same bytes, and half-written
+ones. Writes benchmarks/results/kill_predict.csv, or `--out`.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Training that is killed at random moments: does it always go on, end equal, and leave nothing half-written?
+"""Kill training at random moments: does it always resume, end with equal results, and leave no partial file?
 
     python benchmarks/kill_training.py [--workers 1 2] [--kills 20] [--each 5] [--seed 0] [--out FILE]
 
@@ -103,14 +103,14 @@ class Job:
 
 
 def make_photos(folder, count=61):
-    """Noisy squares of three colours in class folders."""
+    """Noisy squares of three colors in class folders."""
     import numpy as np
     from PIL import Image
 
     drawn = np.random.default_rng(0)
     for number in range(count):
-        name, colour = (("blue", (80, 80, 150)), ("red", (150, 80, 80)), ("green", (80, 150, 80)))[number % 3]
-        pixels = np.clip(drawn.normal(colour, 60, (36, 30 + number % 7, 3)), 0, 255).astype(np.uint8)
+        name, color = (("blue", (80, 80, 150)), ("red", (150, 80, 80)), ("green", (80, 150, 80)))[number % 3]
+        pixels = np.clip(drawn.normal(color, 60, (36, 30 + number % 7, 3)), 0, 255).astype(np.uint8)
         (folder / name).mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(folder / name / f"{number}.png")
     return folder
@@ -127,7 +127,7 @@ def state(job):
 
 
 def difference(found, expected):
-    """The largest of all arrays, as a share of the array's largest value; 0.0 is bit for bit, the metrics included."""
+    """Return the largest difference as a fraction of the largest value of its array; 0.0 means bit-identical."""
     import numpy as np
 
     (arrays, rows), (others, other_rows) = found, expected

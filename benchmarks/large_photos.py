@@ -1,4 +1,4 @@
-"""12-megapixel JPEG photos to results on disk: decoded no larger than needed, decoded whole, and with Keras.
+"""Measure prediction of 12-megapixel JPEG photos: decoded at reduced size, decoded in full, and with Keras.
 
     python benchmarks/large_photos.py RUN PHOTOS [--count 60] [--repeats 5]
 
@@ -6,8 +6,8 @@ RUN: a run folder of classification; PHOTOS: a folder with photos of 6 megapixel
 4000 x 3000 pixels are cut, many from one photo where there are fewer photos. Each competitor works in a process of its
 own, all of them in turn. `scaled` and `whole` are one `retinue predict` with `data.jpeg_dct_scaling` true and false,
 `read
-scaled` and `read whole` its decoding alone, from files to what the net takes, on all cores; what the first two
-answer is compared: the share of photos with the same label, and the differences of scores. The medians go into
+scaled` and `read whole` its decoding alone, from files to what the model takes, on all cores; what the first two
+answer is compared: the fraction of photos with the same label, and the differences of scores. The medians go into
 benchmarks/results/large_photos.csv.
 """
 
@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from child import answer
+from competitor_process import run_competitor
 from predict import run_keras
 
 RESULTS = Path(__file__).parent / "results" / "large_photos.csv"
@@ -28,7 +28,7 @@ COMPETITORS = ("keras", "whole", "scaled", "read whole", "read scaled")
 
 
 def make_large(found, folder, count):
-    """`count` different cuts of the photos, each 4000 x 3000, as a camera writes them: quality 92, colour halved."""
+    """`count` different cuts of the photos, each 4000 x 3000, as a camera writes them: quality 92, color halved."""
     import cv2
     import numpy as np
 
@@ -39,8 +39,8 @@ def make_large(found, folder, count):
         sys.exit("none of the photos has 6 megapixels")
     for number in range(count):
         photo, rng = photos[number % len(photos)], np.random.default_rng(number)
-        share = rng.uniform(0.7, 1) if number >= len(photos) else 1
-        fits = min(photo.shape[0] / HEIGHT, photo.shape[1] / WIDTH) * share
+        fraction = rng.uniform(0.7, 1) if number >= len(photos) else 1
+        fits = min(photo.shape[0] / HEIGHT, photo.shape[1] / WIDTH) * fraction
         height, width = int(HEIGHT * fits), int(WIDTH * fits)
         top, left = rng.integers(0, photo.shape[0] - height + 1), rng.integers(0, photo.shape[1] - width + 1)
         cut = cv2.resize(photo[top : top + height, left : left + width], (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
@@ -128,7 +128,7 @@ def main():
             for name in COMPETITORS:
                 out = scratch / f"{name}-{repeat}"
                 command = [sys.executable, __file__, "--work", name, runs[name], scratch / "photos", out]
-                rates[name].append(answer(name, command))
+                rates[name].append(run_competitor(name, command))
                 print(f"repeat {repeat + 1}: {name}: {rates[name][-1]:.2f} photos/s", flush=True)
         same, mean, largest = compared(scratch / "whole-0", scratch / "scaled-0")
     rows = []

@@ -1,4 +1,4 @@
-"""Three claims of the lecture, tried on real data at a size for 2 cores; a plot and its numbers go into docs/claims/.
+"""Test three claims of the lecture on real data; a plot and its numbers are written to docs/claims/.
 
     python benchmarks/lecture_claims.py batch_norm degradation fine_tuning [--source FOLDER]
 
@@ -34,7 +34,7 @@ from retinue.pipeline.training.train import train
 FOLDER = Path(__file__).parents[1] / "docs" / "claims"
 PERCENT = PercentFormatter(1.0, decimals=0)
 
-# Ioffe and Szegedy train 50,000 steps of 60 pictures; so much is enough to see what they show.
+# Ioffe and Szegedy train 50,000 steps of 60 images; so much is enough to see what they show.
 BATCH_NORM_STEPS = {"mlp": 12_000, "lenet5": 3_000}
 BATCH_NORM_RATES = {"mlp": (0.1, 1.0, 3.0), "lenet5": (0.3, 1.0)}
 LAST = 5  # the mean over so many points at the end says which rate is the best
@@ -48,40 +48,40 @@ EPOCHS = {"none": 20, "imagenet": 10}
 
 
 def batch_norm(source):
-    """Batch normalisation trains faster and further: Ioffe and Szegedy 2015 (arXiv 1502.03167), section 4.1, figure 1a.
+    """Batch normalization trains faster and further: Ioffe and Szegedy 2015 (arXiv 1502.03167), section 4.1, figure 1a.
 
-    Their net (three sigmoid layers of 100 units, batches of 60, plain SGD) and LeNet-5, each with and without batch
-    normalisation before the sigmoid, at several learning rates; each is shown at the rate that suits it best.
+    Their model (three sigmoid layers of 100 units, batches of 60, plain SGD) and LeNet-5, each with and without batch
+    normalization before the sigmoid, at several learning rates; each is shown at the rate that suits it best.
     """
     data = read_fashion_mnist(source)
     rows = []
     for net, build in (("mlp", perceptron), ("lenet5", lenet5)):
-        for normalised in (False, True):
+        for normalized in (False, True):
             for rate in BATCH_NORM_RATES[net]:
                 steps = BATCH_NORM_STEPS[net]
                 keras.utils.set_random_seed(0)
-                model, optimizer = build(normalised), keras.optimizers.SGD(rate)
-                about = {"net": net, "batch_norm": normalised, "rate": rate}
+                model, optimizer = build(normalized), keras.optimizers.SGD(rate)
+                about = {"net": net, "batch_norm": normalized, "rate": rate}
                 rows += [about | row for row in learn(model, optimizer, data, 60, steps, every=steps // 30)]
                 print(rows[-1], flush=True)
     write("batch_norm", rows, draw_batch_norm)
 
 
-def perceptron(normalised):
-    """The MNIST net of Ioffe and Szegedy's section 4.1: 784 - 100 - 100 - 100 - 10, sigmoid."""
+def perceptron(normalized):
+    """The MNIST model of Ioffe and Szegedy's section 4.1: 784 - 100 - 100 - 100 - 10, sigmoid."""
     image = keras.Input((28, 28, 1))
     x = layers.Flatten()(image)
     for number in (1, 2, 3):
-        x = layers.Dense(100, use_bias=not normalised, kernel_initializer=glorot())(x)
-        x = blocks.batch_norm(x, f"bn{number}", momentum=SLOW) if normalised else x
+        x = layers.Dense(100, use_bias=not normalized, kernel_initializer=glorot())(x)
+        x = blocks.batch_norm(x, f"bn{number}", momentum=SLOW) if normalized else x
         x = layers.Activation("sigmoid")(x)
     return keras.Model(image, layers.Dense(10, kernel_initializer=glorot())(x))
 
 
-def lenet5(normalised):
-    """LeNet-5 (backbones/lenet.py), or the same with batch normalisation between convolution and sigmoid."""
+def lenet5(normalized):
+    """LeNet-5 (backbones/lenet.py), or the same with batch normalization between convolution and sigmoid."""
     image = keras.Input((28, 28, 1))
-    if not normalised:
+    if not normalized:
         return keras.Model(image, lenet.build(image, 32, classifier=True))
     x = layers.ZeroPadding2D(2)(image)
     for name, filters, kernel in (("conv1", 6, 5), ("conv2", 16, 5), ("conv3", 120, 5), ("fc", 84, 1)):
@@ -97,8 +97,8 @@ def draw_batch_norm(figure, rows):
         ("3 sigmoid layers of 100 units", "LeNet-5"),
         strict=True,
     ):
-        for normalised, color, name in ((True, BLUE, "with"), (False, ORANGE, "without")):
-            of_net = [row for row in rows if row["net"] == net and row["batch_norm"] == normalised]
+        for normalized, color, name in ((True, BLUE, "with"), (False, ORANGE, "without")):
+            of_net = [row for row in rows if row["net"] == net and row["batch_norm"] == normalized]
             curves = {row["rate"]: ([0], [0.1]) for row in of_net}  # before the first step: one in ten classes
             for row in of_net:
                 curves[row["rate"]][0].append(row["step"])
@@ -113,10 +113,10 @@ def draw_batch_norm(figure, rows):
 
 
 def degradation(source):
-    """Deeper plain nets have a higher training error, residual ones do not: He et al. 2015, section 4.2, figure 6.
+    """Deeper plain models have a higher training error, residual ones do not: He et al. 2015, section 4.2, figure 6.
 
-    Their CIFAR nets of 20 and 56 layers, plain and residual, all with batch normalisation, which differ in nothing but
-    the shortcuts; on 5,000 pictures of Fashion-MNIST, 20 times each, the first convolution with stride 2. The rate is
+    Their CIFAR models of 20 and 56 layers, plain and residual, all with batch normalization, which differ in nothing
+    but the shortcuts; on 5,000 images of Fashion-MNIST, 20 times each, the first convolution with stride 2. The rate is
     three tenths of theirs, reached after a warm-up, since there are few steps to make up for a poor start.
     """
     data = read_fashion_mnist(source)
@@ -192,7 +192,7 @@ def few_of_each_class(table, counts, seed=0):
     for split, count in counts.items():
         for label in sorted({row["label"] for row in table}):
             rows = [row for row in table if (row["split"], row["label"]) == (split, label)]
-            chosen += [rows[place] for place in sorted(random.permutation(len(rows))[:count])]
+            chosen += [rows[index] for index in sorted(random.permutation(len(rows))[:count])]
     return chosen
 
 
@@ -248,8 +248,8 @@ def learn(model, optimizer, data, batch, steps, every, seed=0):
         range(every, steps + 1, every), np.split(order.reshape(steps, batch), range(every, steps, every)), strict=True
     ):
         error = some_steps(tf.constant(rows))
-        said = np.concatenate([answers(part) for part in np.split(test_images, len(test_images) // 500)])
-        accuracy = np.mean(said == test_labels)
+        predictions = np.concatenate([answers(part) for part in np.split(test_images, len(test_images) // 500)])
+        accuracy = np.mean(predictions == test_labels)
         found.append({"step": step, "train_error": round(float(error), 4), "test_accuracy": round(float(accuracy), 4)})
     return found
 

@@ -1,12 +1,12 @@
-"""Resident memory of `retinue predict` over 50,000 files of each task: it must stay flat from file 2,000 on.
+"""Measure the resident memory of `retinue predict` over 50,000 files of each task; it must not grow.
 
     python benchmarks/memory.py [TASK...] [--count 50000] [--runtime auto]
 
-Few distinct files (500 JPEG photos for classification; the 61 drawn records of equal_training.py, and a net trained on
-them, for the others) under many names, and small nets: what could grow is what the pipeline keeps of each file. Each
-task is run in a process of its own, with JSON lines, CSV and, of segmentation, masks. A row every 1,000 files goes into
-benchmarks/results/memory.csv, where those of other tasks stay. Ends with 1 when memory grew by more than 5% from file
-2,000 to the last.
+Few distinct files (500 JPEG photos for classification; the 61 drawn records of equal_training.py, and a model trained
+on them, for the others) under many names, and small models: what could grow is what the pipeline keeps of each file.
+Each task is run in a process of its own, with JSON lines, CSV and, of segmentation, masks. A row every 1,000 files goes
+into benchmarks/results/memory.csv, where those of other tasks stay. Ends with 1 when memory grew by more than 5% from
+file 2,000 to the last.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from child import answer
+from competitor_process import run_competitor
 from equal_training import make_data, train
 from predict import make_photos, make_run
 
@@ -41,7 +41,7 @@ def make_task(task, scratch):
 
 
 def work(task, count, runtime):
-    """Resident format_bytes every 1,000 files, printed as JSON."""
+    """Resident megabytes every 1,000 files, printed as JSON."""
     from retinue.pipeline.prediction.predict import predict
 
     found = []
@@ -90,9 +90,9 @@ def main():
             "--runtime",
             options.runtime,
         ]
-        found = answer(task, command)
-        for number, format_bytes in enumerate(found, 1):
-            rows.append({"task": task, "files": number * EVERY, "resident_format_bytes": round(format_bytes, 1)})
+        found = run_competitor(task, command)
+        for number, megabytes in enumerate(found, 1):
+            rows.append({"task": task, "files": number * EVERY, "resident_megabytes": round(megabytes, 1)})
         growth = found[-1] / found[min(1, len(found) - 1)]
         grew |= growth > FLAT
         print(f"{task}: {found[-1]:.0f} MB, from file 2,000 to file {options.count:,}: {growth - 1:+.1%}", flush=True)

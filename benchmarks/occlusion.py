@@ -1,4 +1,4 @@
-"""How fast an occlusion map of about a thousand positions is: ours, one at a time in Keras, and captum.
+"""Measure the time of an occlusion map of about a thousand positions: ours, one at a time in Keras, and captum.
 
     python benchmarks/occlusion.py [--backbones efficientnet_lite0,resnet50] [--repeats 3]
 
@@ -55,7 +55,7 @@ def measure(name, repeats):
 
     keras.utils.set_random_seed(0)
     model = backbones.build(name, weights="none", classifier=True)
-    images = picture()
+    images = image()
     logits = model(images)["logits"]
     # Random weights give logits of any scale: brought to a deviation of 2, the probabilities are neither 0 nor 1.
     scaled = keras.layers.Rescaling(2 / float(keras.ops.std(logits)), name="scaled")(model.output["logits"])
@@ -100,7 +100,7 @@ def print_captum(name, repeats):
     from captum.attr import Occlusion
 
     net = torchvision.models.get_model(name, weights=None).eval().to(memory_format=torch.channels_last)
-    x = torch.from_numpy(picture()).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last) / 255
+    x = torch.from_numpy(image()).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last) / 255
     occlude, window = Occlusion(torch.nn.Sequential(net, torch.nn.Softmax(1))), (3, SQUARE, SQUARE)
     places = (-(-(SIDE - SQUARE) // STEP) + 1) ** 2
     rows = []
@@ -143,8 +143,8 @@ def best_of(repeats, function):
     return min(taken)
 
 
-def picture():
-    """A smooth random picture, float32 `[1, 224, 224, 3]` in 0..255."""
+def image():
+    """A smooth random image, float32 `[1, 224, 224, 3]` in 0..255."""
     coarse = np.random.default_rng(0).uniform(0, 255, (1, 8, 8, 3))
     return coarse.repeat(SIDE // 8, axis=1).repeat(SIDE // 8, axis=2).astype(np.float32)
 

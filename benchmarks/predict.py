@@ -1,11 +1,11 @@
-"""Images a second from JPEG files to results on disk: `retinue predict` against plain Keras, with one and the same net.
+"""Compare `retinue predict` with plain Keras in images per second, from JPEG files to results, with one model.
 
     python benchmarks/predict.py [--count 1500] [--repeats 3] [--photos FOLDER]
 
 Each competitor runs in a process of its own, one after the other, and all of them again `--repeats` times. A run counts
 from the first file to the last line on disk, with the model loaded (and, for Keras, one batch done) before; loading is
 in a column of its own. The median goes into benchmarks/results/predict.csv. EfficientNet-Lite0 at 224 px with random
-weights: speed does not depend on them. Without `--photos`, 500 x 375 pictures of photo-like size are made.
+weights: speed does not depend on them. Without `--photos`, 500 x 375 images of photo-like size are made.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from child import answer
+from competitor_process import run_competitor
 
 COMPETITORS = ("keras", "tensorflow f32", "openvino f32", "openvino bf16")
 BATCH = 32
@@ -101,7 +101,7 @@ def work(competitor, run, photos):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=1500, help="pictures that are made")
+    parser.add_argument("--count", type=int, default=1500, help="images that are made")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--photos", help="a folder of JPEG files instead")
     parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
@@ -125,7 +125,7 @@ def main():
 def measure(competitor, run, photos):
     """One run in a process of its own."""
     command = [sys.executable, __file__, "--work", competitor, run, photos]
-    found = answer(competitor, command)
+    found = run_competitor(competitor, command)
     return found | {"rate": found["images"] / found["seconds"]}
 
 

@@ -1,9 +1,9 @@
-"""The lecture's claims about segmentation, on the nuclei of the demo: skips, dilation, fine-tuning the whole net.
+"""The lecture's claims about segmentation, on the nuclei of the demo: skips, dilation, fine-tuning the whole model.
 
     python benchmarks/segmentation_claims.py [--epochs 30] [--seeds 2] [--out docs/segmentation]
-writes claims.csv, a row a net and seed, and claims.png, the masks of one held-out region, into the folder. Every net
-learns as long from the same tiles, in twice the photo's size; scores are those of the region that took no part. The
-trunks are EfficientNet-Lite0 with ImageNet's weights, and HED's VGG-16, which is what the papers took.
+writes claims.csv, a row a model and seed, and claims.png, the masks of one held-out region, into the folder. Every
+model learns as long from the same tiles, in twice the photo's size; scores are those of the region that took no part.
+The trunks are EfficientNet-Lite0 with ImageNet's weights, and HED's VGG-16, which is what the papers took.
 """
 
 import argparse
@@ -36,7 +36,7 @@ NETS = {
 }
 EDGE = 3  # pixels; what lies so near to a true edge is counted apart
 NUMBERS = ("mean_iou", "boundary_f", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
-SHOWN = 64  # tiles of the test region are squares of this side; the picture shows the two columns of them
+SHOWN = 64  # tiles of the test region are squares of this side; the image shows the two columns of them
 
 
 def main():
@@ -44,7 +44,9 @@ def main():
     options.add_argument("--epochs", type=int, default=30)
     options.add_argument("--seeds", type=int, default=2)
     options.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "segmentation")
-    options.add_argument("--net", choices=list(NETS), help="run this net alone; rows of others in claims.csv are kept")
+    options.add_argument(
+        "--net", choices=list(NETS), help="run this model alone; rows of others in claims.csv are kept"
+    )
     given = options.parse_args()
     retinue.enable_logging()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -66,7 +68,7 @@ def main():
                 write(given.out / "claims.csv", rows)
                 if not seed and not given.net:
                     masks[name] = mask
-                    picture(given.out / "claims.png", tiles, masks)
+                    image(given.out / "claims.png", tiles, masks)
 
 
 def kept_rows(path, net):
@@ -78,7 +80,7 @@ def kept_rows(path, net):
 
 
 def trained(tiles, folder, net, seed, epochs):
-    """(run, scores of the test region) of one net."""
+    """(run, scores of the test region) of one model."""
     backbone, head, rate = net
     return retinue.train(
         str(tiles),
@@ -122,8 +124,8 @@ def together(parts):
     return np.concatenate([np.concatenate(parts[row : row + 2], axis=1) for row in range(0, len(parts), 2)])
 
 
-def picture(path, tiles, masks):
-    """The upper half of the test region: photo, truth, and each net's mask with its mistakes in red."""
+def image(path, tiles, masks):
+    """The upper half of the test region: photo, truth, and each model's mask with its mistakes in red."""
     photos = [np.asarray(Image.open(file)) for file in sorted((tiles / "test" / "images").iterdir())]
     photo, truth = together(photos), region_truth(tiles)
     bright = np.clip(photo.astype(int) * 3, 0, 255).astype(np.uint8)
@@ -137,8 +139,8 @@ def picture(path, tiles, masks):
     height, width = half * factor + line, 128 * factor
     sheet = Image.new("RGB", (len(parts) * (width + gap) - gap, height), "white")
     draw = ImageDraw.Draw(sheet)
-    for place, (name, pixels) in enumerate(parts.items()):
-        left = place * (width + gap)
+    for index, (name, pixels) in enumerate(parts.items()):
+        left = index * (width + gap)
         sheet.paste(Image.fromarray(pixels[:half].astype(np.uint8)).resize((width, half * factor), 0), (left, line))
         draw.text((left + 2, 3), name, "black")
     with atomic_path(path) as temporary:

@@ -2,7 +2,7 @@
 
     python benchmarks/segmentation_speed.py --torch PYTHON [--out benchmarks/results/segmentation_speed.csv]
 PYTHON is an interpreter with torch and torchvision. Both have random weights of one architecture; ours takes uint8
-pixels to class ids, torchvision's normalised floats to logits and their argmax. Rounds alternate, each is the best of
+pixels to class ids, torchvision's normalized floats to logits and their argmax. Rounds alternate, each is the best of
 some calls.
 
     python benchmarks/segmentation_speed.py --run RUN --data DATA
@@ -23,16 +23,16 @@ CALLS, ROUNDS = 3, 3
 TORCH = """
 import sys, time, torch, torchvision
 torch.set_num_threads(int(sys.argv[1]))
-net = torchvision.models.segmentation.fcn_resnet50(weights=None, weights_backbone=None, num_classes=21).eval()
+model = torchvision.models.segmentation.fcn_resnet50(weights=None, weights_backbone=None, num_classes=21).eval()
 layout = torch.channels_last if sys.argv[2] == "channels_last" else torch.contiguous_format
-net, x = net.to(memory_format=layout), torch.rand(1, 3, 480, 640).to(memory_format=layout)
+model, x = model.to(memory_format=layout), torch.rand(1, 3, 480, 640).to(memory_format=layout)
 with torch.inference_mode():
-    net(x)
+    model(x)
     for line in sys.stdin:
         best = 1e9
         for _ in range(int(line)):
             began = time.perf_counter()
-            net(x)["out"].argmax(1)
+            model(x)["out"].argmax(1)
             best = min(best, time.perf_counter() - began)
         print(best, flush=True)
 """
@@ -127,7 +127,7 @@ def ours():
 
 
 def streamed(runtime, inputs):
-    """Seconds a picture with as many requests under way as `predict` has."""
+    """Seconds a image with as many requests under way as `predict` has."""
 
     def best():
         began = time.perf_counter()

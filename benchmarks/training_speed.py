@@ -1,10 +1,10 @@
-"""A training step against torchvision's and timm's on the CPU, and the share of time that training waits for photos.
+"""A training step against torchvision's and timm's on the CPU, and the fraction of time that training waits for photos.
 
-    python benchmarks/training_speed.py --torch PYTHON [--repeats 5] [--nets NAME...]
+    python benchmarks/training_speed.py --torch PYTHON [--repeats 5] [--models NAME...]
 
 PYTHON: an interpreter that has torch, torchvision and timm (for EfficientNet-Lite0). The step: forward, softmax
 cross-entropy over 10 classes, backward, SGD with momentum 0.9 on all weights, batch norms updating, no dropout but
-VGG's own; 224 px, batches of 8 that lie in memory as bytes (the normalisation is in the step of both). Each library
+VGG's own; 224 px, batches of 8 that lie in memory as bytes (the normalization is in the step of both). Each library
 in a process of its own, in turn, `--repeats` times: milliseconds of the middle step of those after the first two.
 "input_wait_fraction" is the fraction of an epoch in which `retinue train` waited for batches, from its own log: 96
 images of 500 x 375 pixels as JPEG files, the default augmentation on, the second epoch of two. Writes
@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from child import answer
+from competitor_process import run_competitor
 
 RESULTS = Path(__file__).parent / "results" / "training_speed.csv"
 NETS = ("resnet18", "resnet50", "vgg16", "efficientnet_lite0")
@@ -95,7 +95,7 @@ def work(library, net):
 
 
 def waiting(net, photos, out):
-    """The share of its second epoch that `retinue train` waited for data."""
+    """The fraction of its second epoch that `retinue train` waited for data."""
     settings = [
         f"model.backbone={net}",
         "model.weights=none",
@@ -144,7 +144,7 @@ def main():
             for library in taken:
                 python = options.torch if library == "torch" else sys.executable
                 command = [python, __file__, "--work", library, net]
-                taken[library].append(answer(f"{library} {net}", command, CUDA_VISIBLE_DEVICES=""))
+                taken[library].append(run_competitor(f"{library} {net}", command, CUDA_VISIBLE_DEVICES=""))
                 print(f"repeat {repeat + 1}: {net}, {library}: {taken[library][-1]:.0f} ms", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         photos = make_photos(Path(scratch))

@@ -2,7 +2,7 @@
 
     python benchmarks/video.py RUN CLIPS [--out results/video.csv] [--repeats 3]
 
-RUN: a run folder of a net for video; CLIPS: a folder of videos. Loading the model is not counted.
+RUN: a run folder of a model for video; CLIPS: a folder of videos. Loading the model is not counted.
 """
 
 import argparse

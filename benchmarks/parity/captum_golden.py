@@ -53,7 +53,7 @@ def main():
 
 
 def filled(net):
-    """The net in double precision with seeded weights; captum's hooks can't see ReLUs that work in place."""
+    """The model in double precision with seeded weights; captum's hooks can't see ReLUs that work in place."""
     net.double().eval()
     for key, value in net.state_dict().items():
         if not key.endswith("num_batches_tracked"):

@@ -1,4 +1,4 @@
-"""The numbers that both sides of the parity check put into a net: each tensor by its name, so that no file travels."""
+"""The numbers that both sides of the parity check assign to a model: each tensor by its name, without any file."""
 
 import zlib
 
@@ -9,7 +9,7 @@ def tensor(name, shape):
     """A float32 array for the tensor that torch calls `name`, of torch's `shape`.
 
     Kernels are as large as He et al. 2015 (equation 10) makes them, so that signals neither die nor explode; scales and
-    variances of batch normalisation are around 1 and positive.
+    variances of batch normalization are around 1 and positive.
     """
     random = np.random.default_rng(zlib.crc32(name.encode()))
     if len(shape) > 1:
@@ -19,10 +19,10 @@ def tensor(name, shape):
     noise = 0.1 * random.standard_normal(shape, dtype=np.float32)
     if not name.endswith("weight"):
         return noise
-    # the last normalisation of a residual branch: fifty branches of full size add up to more than float32 can tell
+    # the last normalization of a residual branch: fifty branches of full size add up to more than float32 can tell
     return (0.2 if name.startswith("layer") and ".bn3." in name else 1) + noise
 
 
 def image(size):
-    """A float32 picture `[1, size, size, 3]` that counts as preprocessed."""
+    """A float32 image `[1, size, size, 3]` that counts as preprocessed."""
     return np.random.default_rng(size).standard_normal((1, size, size, 3), dtype=np.float32)

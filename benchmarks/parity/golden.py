@@ -76,7 +76,7 @@ def made(package, name):
 
 
 def filled(net):
-    """Fill a torch net in double precision, and give how many tensors it has, auxiliary classifiers aside."""
+    """Fill a torch model in double precision, and give how many tensors it has, auxiliary classifiers aside."""
     import torch
 
     net.double()

@@ -1,8 +1,8 @@
-"""Write tests/tasks/segmentation/golden/: what torchvision's segmentation nets answer with seeded random weights.
+"""Write tests/tasks/segmentation/golden/: what torchvision's segmentation models answer with seeded random weights.
 
 Run it in an environment of its own with torch and torchvision (no retinue, no downloads):
     python benchmarks/parity/segmentation_golden.py [fcn_resnet50 ...]
-tests/tasks/segmentation/test_torchvision.py fills our nets with the same numbers and compares, without torch.
+tests/tasks/segmentation/test_torchvision.py fills our models with the same numbers and compares, without torch.
 """
 
 import json
@@ -26,8 +26,8 @@ def tensor(name, shape):
     return fill.tensor(name.removeprefix("backbone."), shape)
 
 
-def picture(height, width):
-    """A float32 picture `[1, h, w, 3]` that counts as preprocessed."""
+def image(height, width):
+    """A float32 image `[1, h, w, 3]` that counts as preprocessed."""
     return np.random.default_rng(1000 * height + width).standard_normal((1, height, width, 3), dtype=np.float32)
 
 
@@ -46,7 +46,7 @@ def main(names):
         record["tensors"] = sum(not key.endswith("num_batches_tracked") for key in net.state_dict())
         for height, width in SIZES:
             with torch.no_grad():
-                out = net(torch.from_numpy(picture(height, width)).permute(0, 3, 1, 2).double())["out"]
+                out = net(torch.from_numpy(image(height, width)).permute(0, 3, 1, 2).double())["out"]
             out = out[0].permute(1, 2, 0).numpy()
             values = [float(f"{value:.7g}") for value in out.ravel()[::KEPT]]
             record["logits"][f"{height}x{width}"] = {"largest": float(np.abs(out).max()), "values": values}

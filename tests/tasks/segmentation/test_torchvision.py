@@ -48,7 +48,7 @@ def test_logits_equal_those_of_torchvision(name):
             variable.assign(matched[f"{layer.name}/{variable.path.rsplit('/', 1)[-1]}"])
     for size, expected in record["logits"].items():
         height, width = map(int, size.split("x"))
-        image = golden.picture(height, width) * np.float32(TORCH.std) + np.float32(TORCH.mean)
+        image = golden.image(height, width) * np.float32(TORCH.std) + np.float32(TORCH.mean)
         logits = np.asarray(model(image, training=False))
         assert logits.shape == (1, height, width, golden.CLASSES)
         np.testing.assert_allclose(logits.ravel()[:: golden.KEPT], expected["values"], rtol=0, atol=1e-3)

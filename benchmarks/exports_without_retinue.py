@@ -1,9 +1,9 @@
-"""Whether the exports of a trained run say what Keras says, in processes that have none of ours.
+"""Compare the exports of a trained run with Keras, in processes that cannot import retinue.
 
-    python benchmarks/exports_elsewhere.py RUN [--files 8]
+    python benchmarks/exports_without_retinue.py RUN [--files 8]
 
-Exports RUN in all four formats, gives the nets the run's own held-out files, decoded here, and compares the answers of
-a process for each format, in which `import retinue` fails, with the Keras model's. Prints a line a format, and ends
+Exports RUN in all four formats, gives the models the run's own held-out files, decoded here, and compares the answers
+of a process for each format, in which `import retinue` fails, with the Keras model's. Prints a line a format, and ends
 with 1 where one does not agree.
 """
 

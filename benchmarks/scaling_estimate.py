@@ -1,10 +1,10 @@
-"""How training would scale over more machines than we have: from the bytes of the gradients, on paper.
+"""Estimate how training would scale to more machines than we have, from the bytes of the gradients.
 
-    python benchmarks/cluster_on_paper.py            the tables of docs/scaling.md
+    python benchmarks/scaling_estimate.py            the tables of docs/scaling.md
 
 Each worker has one accelerator, and all of them add up their gradients in a ring (Patarasuk and Yuan 2009, "Bandwidth
 optimal all-reduce algorithms"): a worker sends and receives 2 (N - 1) / N of the gradients' bytes a step, in 2 (N - 1)
-messages. What is assumed stands in the capitals below; nothing here was measured.
+messages. The constants below are assumptions; nothing here was measured.
 """
 
 import math
@@ -14,8 +14,8 @@ from retinue.backbones.multiply_adds import MULTIPLY_ADDS
 
 NETS = {"ResNet-50": "resnet50", "VGG-16": "vgg16"}
 WITHOUT_FC = "VGG-16 without fc6 to fc8"
-BATCH = 128  # pictures a worker and step
-RATE = 60e12  # operations a second that an accelerator sustains: 2,500 pictures a second of ResNet-50
+BATCH = 128  # images a worker and step
+RATE = 60e12  # operations a second that an accelerator sustains: 2,500 images a second of ResNet-50
 PASSES = 3  # a training step costs three forward passes: one forward and two backward
 BACKWARD = 2 / 3  # of a step's time, during which gradients can already travel
 BYTES = 4  # of a gradient: they are added up in float32
@@ -26,7 +26,7 @@ WORKERS = (8, 64, 512)
 
 
 def nets():
-    """{name: (gradients, multiply-adds of a picture)}."""
+    """{name: (gradients, multiply-adds of a image)}."""
     found = {name: (_trainable(backbone), MULTIPLY_ADDS[backbone]) for name, backbone in NETS.items()}
     gradients, multiply_adds = found["VGG-16"]
     # fc6, fc7 and fc8 on 7 x 7 x 512 places; no weight of theirs is used twice. In their place: a mean over the places
@@ -65,8 +65,8 @@ def tables():
     yield "|---|---|" + "---|" * len(WORKERS)
     for name, (gradients, multiply_adds) in nets().items():
         for network in NETWORKS:
-            shares = [efficiency(*step(gradients, multiply_adds, workers, network)) for workers in WORKERS]
-            yield f"| {name} | {network} | " + " | ".join(f"{low:.0%} to {high:.0%}" for low, high in shares) + " |"
+            fractions = [efficiency(*step(gradients, multiply_adds, workers, network)) for workers in WORKERS]
+            yield f"| {name} | {network} | " + " | ".join(f"{low:.0%} to {high:.0%}" for low, high in fractions) + " |"
 
 
 def _trainable(name):
