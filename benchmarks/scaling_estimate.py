@@ -55,13 +55,13 @@ def efficiency(computing, travelling):
 
 def tables():
     """The lines of both tables, in Markdown."""
-    yield "| Net | Gradients | Bytes a step | Computing a step |"
+    yield "| Model | Gradients | Bytes a step | Computing a step |"
     yield "|---|---|---|---|"
     for name, (gradients, multiply_adds) in nets().items():
         computing, _ = step(gradients, multiply_adds, 8, "10 Gbit/s")
         yield f"| {name} | {gradients:,} | {gradients * BYTES / 1e6:.0f} MB | {computing * 1e3:.0f} ms |"
     yield ""
-    yield "| Net | Network | " + " | ".join(f"{workers} workers" for workers in WORKERS) + " |"
+    yield "| Model | Network | " + " | ".join(f"{workers} workers" for workers in WORKERS) + " |"
     yield "|---|---|" + "---|" * len(WORKERS)
     for name, (gradients, multiply_adds) in nets().items():
         for network in NETWORKS:
