@@ -127,7 +127,7 @@ def state(job):
 
 
 def difference(found, expected):
-    """Return the largest difference relative to the largest value of its array; 0.0: bit-identical, metrics included."""
+    """Return the largest difference relative to the largest value of an array; 0.0: bit-identical with the metrics."""
     import numpy as np
 
     (arrays, rows), (others, other_rows) = found, expected
