@@ -10,10 +10,10 @@ from pathlib import Path
 from retinue.configs.load import load_config
 from retinue.data.storage.atomic_files import atomic_write
 from retinue.pipeline.demos.solar_cells import solar_cell_table, solar_cells
+from retinue.pipeline.demos.training import train_and_score
 from retinue.pipeline.exporting.export import export
 from retinue.pipeline.prediction.predict import predict
 from retinue.pipeline.runs.run import next_folder
-from retinue.pipeline.training.train import train
 from retinue.tasks.scores import Scores
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def demo(out: str | os.PathLike[str] | None = None) -> Scores:
         "solar cells: 2,624 images; the test set is a quarter of each kind of cell and defect probability; "
         f"list: {table}"
     )
-    run, scores = train(table, load_config("solar-cells"), folder / "run", command="retinue demo")
+    run, scores = train_and_score(table, load_config("solar-cells"), folder / "run", "retinue demo")
     minutes = (time.perf_counter() - start) / 60
     logger.info(
         f"\n{minutes:.1f} minutes; published for a VGG-19 on a GPU: {PUBLISHED_ACCURACY:.2%} (Deitsch et al. 2019)\n"

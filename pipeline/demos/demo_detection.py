@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 
 from retinue.configs.load import load_config
+from retinue.pipeline.demos.training import train_and_score
 from retinue.pipeline.demos.tree_crowns import tree_crowns
 from retinue.pipeline.evaluation.evaluate import evaluate, score_lines
 from retinue.pipeline.exporting.export import export
 from retinue.pipeline.prediction.predict import predict
 from retinue.pipeline.runs.run import next_folder
-from retinue.pipeline.training.train import train
 from retinue.tasks.scores import Scores
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def demo(out: str | os.PathLike[str] | None = None) -> Scores:
         "tree crowns: aerial images of two sites in tiles; one site is for training, except for a validation strip; "
         f"tiles: {tiles}"
     )
-    run, _ = train(tiles, load_config("tree-crowns"), folder / "run", command="retinue demo detection")
+    run, _ = train_and_score(tiles, load_config("tree-crowns"), folder / "run", "retinue demo detection")
     minutes = (time.perf_counter() - start) / 60
     logger.info("\nthe validation strip of the training site:")
     scores = evaluate(run.folder, tiles, split="val")

@@ -9,10 +9,10 @@ from pathlib import Path
 from retinue.configs.load import load_config
 from retinue.pipeline.demos.nuclei import nuclei
 from retinue.pipeline.demos.solar_modules import solar_modules
+from retinue.pipeline.demos.training import train_and_score
 from retinue.pipeline.exporting.export import export
 from retinue.pipeline.prediction.predict import predict
 from retinue.pipeline.runs.run import next_folder
-from retinue.pipeline.training.train import train
 from retinue.tasks.scores import Scores
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def _run(recipe: str, description: str, write_images: Callable[[Path], Path], pa
     folder, start = parent / recipe, time.perf_counter()
     data = write_images(folder / "data")
     logger.info(f"{recipe}: {description}; images: {data}")
-    run, scores = train(data, load_config(recipe), folder / "run", command="retinue demo segmentation")
+    run, scores = train_and_score(data, load_config(recipe), folder / "run", "retinue demo segmentation")
     logger.info(f"\n{(time.perf_counter() - start) / 60:.1f} minutes for download and training\n")
     export(run.folder, folder / "export", to=("savedmodel", "openvino"))
     predict(folder / "export", [data / "test" / "images"], folder / "predictions", overlay=True)

@@ -8,6 +8,7 @@ worth elsewhere.
 import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ MIN_VISIBLE_FRACTION = 0.5  # of a crown's area; a crown with less in a tile is 
 Window = tuple[int, int, int, int]  # x1, y1, x2, y2 in pixels
 
 
-def tree_crowns(folder: str | os.PathLike[str]) -> str | os.PathLike[str]:
+def tree_crowns(folder: str | os.PathLike[str]) -> Path:
     """Download the images once, and write the tiles: `folder/images/<split>/*.png` and `folder/annotations/*.json`.
 
     The splits are train and val, the strip, of the training site, and test, the other site.
@@ -47,7 +48,7 @@ def tree_crowns(folder: str | os.PathLike[str]) -> str | os.PathLike[str]:
     return write_tiles(source, folder)
 
 
-def write_tiles(source: str | os.PathLike[str], folder: str | os.PathLike[str]) -> str | os.PathLike[str]:
+def write_tiles(source: str | os.PathLike[str], folder: str | os.PathLike[str]) -> Path:
     """Cut the images of both sites into tiles.
 
     Args:
@@ -67,7 +68,7 @@ def write_tiles(source: str | os.PathLike[str], folder: str | os.PathLike[str]) 
     _write_split(folder, "train", records[TRAINING_SITE], _overlapping_windows(width, training_height))
     _write_split(folder, "val", records[TRAINING_SITE], validation_windows)
     _write_split(folder, "test", records[TEST_SITE], _adjacent_windows(*test_size))
-    return folder
+    return Path(folder)
 
 
 def cut_boxes(boxes: np.ndarray, window: Sequence[int]) -> np.ndarray:

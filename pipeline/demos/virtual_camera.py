@@ -32,7 +32,7 @@ MIN_SPEED, MAX_SPEED = 0.5, 1.0  # fractions of the speeds below
 SPEEDS = {"pan": 3.0, "zoom": 0.025, "roll": 2.0}  # pixels, logarithm of the scale, and degrees per frame
 
 
-def camera_clips(folder: str | os.PathLike[str]) -> str | os.PathLike[str]:
+def camera_clips(folder: str | os.PathLike[str]) -> Path:
     """Download the footage once, and write `folder/<split>/<view>, <move>/*.avi`.
 
     Returns:
@@ -52,7 +52,7 @@ def camera_clips(folder: str | os.PathLike[str]) -> str | os.PathLike[str]:
         for number, view in enumerate(VIEWS, 1):
             frames = _read(footage / take / "videos" / f"cam{number:02d}.mp4")
             write_clips(Path(folder) / split, view, frames, CLIPS_PER_CLASS[split], seed=[number, len(split)])
-    return folder
+    return Path(folder)
 
 
 def write_clips(
