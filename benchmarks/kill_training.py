@@ -102,7 +102,7 @@ class Job:
         return [str(path) for path in self.out.rglob(".*") if path.is_file()]
 
 
-def make_photos(folder, count=61):
+def make_images(folder, count=61):
     """Noisy squares of three colors in class folders."""
     import numpy as np
     from PIL import Image
@@ -220,7 +220,7 @@ def main():
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        data = make_photos(folder / "photos")
+        data = make_images(folder / "photos")
         for workers in options.workers:
             if options.kills:
                 rows += kill_jobs(folder, data, workers, options.kills, options.each, options.seed)

@@ -12,7 +12,7 @@ from retinue.backbones.layer_table import as_csv, layer_table
 def layer_rows(name, size, exact=False):
     """A dict a layer of the backbone `name` with its classifier, for pictures of `size` x `size` pixels.
 
-    exact: numbers as they are (None for the receptive field of what sees the whole picture), not shortened for reading.
+    exact: numbers as they are (None for the receptive field of what sees the whole image), not shortened for reading.
     """
     rows = [dataclasses.asdict(row) for row in _layers(name, size)]
     if exact:
@@ -41,7 +41,7 @@ def _readable(row):
         "stride": _by(row["stride"]),
         "dilation": _by(row["dilation"]),
         "one in (px)": "" if whole else _from_to(row["min_effective_stride"], row["effective_stride"]),
-        "sees (px)": "whole picture" if whole else sees,
+        "sees (px)": "whole image" if whole else sees,
         "parameters": f"{row['parameters']:,}" if row["parameters"] else "",
         "multiply-adds": f"{row['multiply_adds'] / 1e6:,.1f}M" if row["multiply_adds"] else "",
     }

@@ -26,17 +26,17 @@ def retinue(monkeypatch, capsys):
     return run
 
 
-def photo(path, size=(40, 30), seed=0):
+def image(path, size=(40, 30), seed=0):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 255, (*size[::-1], 3), np.uint8)).save(path)
     return path
 
 
 @pytest.fixture
-def photos(tmp_path):
+def images(tmp_path):
     for number in range(6):
-        photo(tmp_path / "photos" / ("cat" if number % 2 else "dog") / f"{number}.jpg", seed=number)
-    return tmp_path / "photos"
+        image(tmp_path / "images" / ("cat" if number % 2 else "dog") / f"{number}.jpg", seed=number)
+    return tmp_path / "images"
 
 
 def imported_by(code):
@@ -48,9 +48,9 @@ def imported_by(code):
     ).stdout.splitlines()[-1]
 
 
-def test_help_and_check_import_no_tensorflow(photos, tmp_path):
+def test_help_and_check_import_no_tensorflow(images, tmp_path):
     assert imported_by("import retinue, retinue.cli") == "[]"
-    assert imported_by(f"import retinue; retinue.check({str(photos)!r})") == "[]"
+    assert imported_by(f"import retinue; retinue.check({str(images)!r})") == "[]"
 
 
 def test_commands_import_tensorflow_by_themselves():
@@ -81,24 +81,24 @@ def test_help_lists_every_command(retinue):
         assert f"\n  {command} " in out
 
 
-def test_check_prints_and_writes(retinue, photos, tmp_path):
-    code, out, err = retinue("check", photos, "--out", tmp_path / "check")
+def test_check_prints_and_writes(retinue, images, tmp_path):
+    code, out, err = retinue("check", images, "--out", tmp_path / "check")
     assert (code, err) == (0, "")
-    assert "cat 3" in out and f"retinue train {photos}" in out
+    assert "cat 3" in out and f"retinue train {images}" in out
     assert {path.name for path in (tmp_path / "check").iterdir()} == {"report.json", "problems.csv", "samples.jpg"}
 
 
-def test_check_json_is_json(retinue, photos, tmp_path, monkeypatch):
+def test_check_json_is_json(retinue, images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, out, _ = retinue("check", photos, "--json")
+    code, out, _ = retinue("check", images, "--json")
     assert code == 0 and json.loads(out)["files"] == 6
     assert not (tmp_path / "check").exists()
 
 
-def test_check_ends_with_1_when_training_would_fail(retinue, photos, tmp_path):
-    for path in (photos / "cat").iterdir():
+def test_check_ends_with_1_when_training_would_fail(retinue, images, tmp_path):
+    for path in (images / "cat").iterdir():
         path.write_bytes(path.read_bytes()[:200])
-    code, out, _ = retinue("check", photos, "--out", tmp_path / "check")
+    code, out, _ = retinue("check", images, "--out", tmp_path / "check")
     assert code == 1
     assert "truncated" in out
 
@@ -107,30 +107,30 @@ def test_check_ends_with_1_when_training_would_fail(retinue, photos, tmp_path):
     ("arguments", "message"),
     [
         (["trian"], "Did you mean 'train'"),
-        (["train", "{photos}", "--set", "train.batchsize=3"], "did you mean train.batch_size?"),
-        (["train", "{photos}", "--recipe", "fine-tun"], "did you mean fine-tune?"),
-        (["train", "{photos}", "--out", "{photos}"], "the folder exists already; give another --out"),
-        (["train", "{photos}", "--resume"], "--resume needs --out"),
-        (["train", "{photos}", "--resume", "--out", "{photos}", "--set", "seed=1"], "keeps its own configuration"),
-        (["train", "{photos}", "--resume", "--out", "{photos}/no"], "there is no such folder"),
-        (["train", "{photos}", "--backbone", "efficientnet_lite9", "--out", "{photos}/../run"], "efficientnet_lite0"),
-        (["check", "{photos}x"], "did you mean {photos}?"),
-        (["evaluate", "{photos}", "{photos}"], "not a model of retinue"),
-        (["predict", "{photos}/no", "{photos}", "--out", "out"], "there is no such folder"),
-        (["export", "{photos}", "--out", "out"], "not a model of retinue"),
+        (["train", "{images}", "--set", "train.batchsize=3"], "did you mean train.batch_size?"),
+        (["train", "{images}", "--recipe", "fine-tun"], "did you mean fine-tune?"),
+        (["train", "{images}", "--out", "{images}"], "the folder exists already; give another --out"),
+        (["train", "{images}", "--resume"], "--resume needs --out"),
+        (["train", "{images}", "--resume", "--out", "{images}", "--set", "seed=1"], "keeps its own configuration"),
+        (["train", "{images}", "--resume", "--out", "{images}/no"], "there is no such folder"),
+        (["train", "{images}", "--backbone", "efficientnet_lite9", "--out", "{images}/../run"], "efficientnet_lite0"),
+        (["check", "{images}x"], "did you mean {images}?"),
+        (["evaluate", "{images}", "{images}"], "not a model of retinue"),
+        (["predict", "{images}/no", "{images}", "--out", "out"], "there is no such folder"),
+        (["export", "{images}", "--out", "out"], "not a model of retinue"),
     ],
 )
-def test_wrong_use_ends_with_2_and_one_line(retinue, photos, arguments, message):
-    code, _, err = retinue(*[argument.format(photos=photos) for argument in arguments])
+def test_wrong_use_ends_with_2_and_one_line(retinue, images, arguments, message):
+    code, _, err = retinue(*[argument.format(images=images) for argument in arguments])
     assert code == 2
-    assert message.format(photos=photos) in err
+    assert message.format(images=images) in err
     assert "Traceback" not in err
 
 
-def test_wrong_key_in_a_recipe_file_names_file_and_line(retinue, photos, tmp_path):
+def test_wrong_key_in_a_recipe_file_names_file_and_line(retinue, images, tmp_path):
     recipe = tmp_path / "mine.yaml"
     recipe.write_text("seed: 1\ntrain:\n  optimiser: sgd\n")
-    code, _, err = retinue("train", photos, "--recipe", recipe)
+    code, _, err = retinue("train", images, "--recipe", recipe)
     assert code == 2
     assert f"{recipe}:3: unknown key train.optimiser; did you mean train.optimizer?" in err
 
@@ -138,15 +138,15 @@ def test_wrong_key_in_a_recipe_file_names_file_and_line(retinue, photos, tmp_pat
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [
-        (lambda folder: folder.mkdir(), "photos"),
-        (lambda folder: [photo(folder / "cat" / f"{n}.jpg", seed=n) for n in range(4)], "only one class"),
-        (lambda folder: [photo(folder / f"{n}.jpg", seed=n) for n in range(4)], "folder"),
+        (lambda folder: folder.mkdir(), "images"),
+        (lambda folder: [image(folder / "cat" / f"{n}.jpg", seed=n) for n in range(4)], "only one class"),
+        (lambda folder: [image(folder / f"{n}.jpg", seed=n) for n in range(4)], "folder"),
         (lambda folder: max_invalid_fraction(folder, 3), "data.on_invalid=skip"),
     ],
     ids=["empty folder", "one class", "no class folders", "many bad files"],
 )
 def test_data_that_is_not_fit_ends_with_a_line(retinue, tmp_path, prepare, message):
-    folder = tmp_path / "photos"
+    folder = tmp_path / "images"
     prepare(folder)
     code, _, err = retinue("train", folder, "--out", tmp_path / "run")
     assert code in (1, 2)
@@ -157,7 +157,7 @@ def test_data_that_is_not_fit_ends_with_a_line(retinue, tmp_path, prepare, messa
 
 def max_invalid_fraction(folder, bad):
     for number in range(20):
-        path = photo(folder / ("cat" if number % 2 else "dog") / f"{number}.jpg", seed=number)
+        path = image(folder / ("cat" if number % 2 else "dog") / f"{number}.jpg", seed=number)
         if number < bad:
             path.write_bytes(b"")
 
@@ -167,7 +167,7 @@ def test_csv_mistakes_name_file_and_line(retinue, tmp_path):
     table.write_text("path,label\na.jpg,cat\n")
     code, _, err = retinue("train", table)
     assert code in (1, 2) and "list.csv" in err and "file" in err
-    photo(tmp_path / "a.jpg")
+    image(tmp_path / "a.jpg")
     table.write_text("file,label\na.jpg,cat\nb.jpg,dog\n")
     code, out, _ = retinue("check", table, "--out", tmp_path / "check")
     assert code == 1 and "b.jpg" in out
@@ -184,7 +184,7 @@ def test_models_and_recipes(retinue):
 
 def test_summary_shows_layers(retinue):
     code, out, _ = retinue("summary", "lenet5", "--size", "32")
-    assert code == 0 and "28 x 28 x 6" in out and "whole picture" in out and "one in (px)" in out
+    assert code == 0 and "28 x 28 x 6" in out and "whole image" in out and "one in (px)" in out
     code, out, _ = retinue("summary", "lenet5", "--size", "32", "--csv")
     assert out.splitlines()[0].startswith("name,kind,output") and ",28x28x6," in out
     code, _, err = retinue("summary", "lenet6")
@@ -194,9 +194,9 @@ def test_summary_shows_layers(retinue):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (("predict", "RUN", "PHOTOS", "--out", "OUT", "--runtime", "openvno"), "'openvno' is not one of 'auto', "),
-        (("predict", "RUN", "PHOTOS", "--out", "OUT", "--engine", "rya"), "'rya' is not one of 'local', 'ray'"),
-        (("evaluate", "RUN", "PHOTOS", "--precision", "f16"), "'f16' is not one of 'auto', 'f32', "),
+        (("predict", "RUN", "IMAGES", "--out", "OUT", "--runtime", "openvno"), "'openvno' is not one of 'auto', "),
+        (("predict", "RUN", "IMAGES", "--out", "OUT", "--engine", "rya"), "'rya' is not one of 'local', 'ray'"),
+        (("evaluate", "RUN", "IMAGES", "--precision", "f16"), "'f16' is not one of 'auto', 'f32', "),
         (("export", "RUN", "--out", "OUT", "--to", "onnx,pt"), "pt: unknown; use one or more of savedmodel, "),
     ],
 )

@@ -23,15 +23,15 @@ logger = logging.getLogger("retinue.tests.logging")
 
 
 @pytest.fixture
-def photos(tmp_path):
+def images(tmp_path):
     """Two classes, and a file that is no image."""
     for number in range(40):
-        path = tmp_path / "photos" / ("cat" if number % 2 else "dog") / f"{number}.png"
+        path = tmp_path / "images" / ("cat" if number % 2 else "dog") / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels = np.random.default_rng(number).integers(0, 255, (20, 30, 3), np.uint8)
         Image.fromarray(pixels).save(path)
-    (tmp_path / "photos" / "cat" / "broken.png").write_bytes(b"")
-    return tmp_path / "photos"
+    (tmp_path / "images" / "cat" / "broken.png").write_bytes(b"")
+    return tmp_path / "images"
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def flow_of(clips, *flags):
     return done.stdout.splitlines()
 
 
-def test_the_library_prints_nothing_by_itself(photos):
-    program = f"import retinue; print(len(retinue.check({str(photos)!r}).findings))"
+def test_the_library_prints_nothing_by_itself(images):
+    program = f"import retinue; print(len(retinue.check({str(images)!r}).findings))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("1\n", "")
     program = "import logging, retinue; logging.getLogger('retinue.some').warning('not printed')"
@@ -94,26 +94,26 @@ def test_verbose_names_the_module_and_quiet_leaves_warnings(clips):
     assert run("-v", "-q", "recipes").exit_code == 2
 
 
-def test_quiet_prints_the_results_that_a_command_is_for(photos, monkeypatch, tmp_path):
+def test_quiet_prints_the_results_that_a_command_is_for(images, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert run("-q", "recipes").stdout == run("recipes").stdout != ""
-    assert json.loads(run("-q", "check", photos, "--json").stdout)["files"] == 41
-    assert "cat 20" in run("-q", "check", photos).stdout
+    assert json.loads(run("-q", "check", images, "--json").stdout)["files"] == 41
+    assert "cat 20" in run("-q", "check", images).stdout
 
 
 def test_launch_gives_its_workers_the_same_flags(monkeypatch):
     given = []
     monkeypatch.setattr("retinue.pipeline.training.launch.launch", lambda *_, flags, **__: given.append(flags) or 0)
     for flags in ([], ["-q"], ["-v"]):
-        run(*flags, "launch", "--workers", "2", "--", "train", "photos", "--out", "run")
+        run(*flags, "launch", "--workers", "2", "--", "train", "images", "--out", "run")
     assert given == [[], ["-q"], ["-v"]]
 
 
-def test_messages_beside_json_go_to_the_standard_error(photos, monkeypatch):
+def test_messages_beside_json_go_to_the_standard_error(images, monkeypatch):
     monkeypatch.setattr("retinue.pipeline.inputs.prepare.WORTH_A_LINE", 1)
-    done = run("check", photos, "--json")
+    done = run("check", images, "--json")
     assert done.stderr == "checking 41 files\n" and json.loads(done.stdout)["files"] == 41
-    assert run("check", photos, "--out", photos.parent / "check").stdout.startswith("checking 41 files\n")
+    assert run("check", images, "--out", images.parent / "check").stdout.startswith("checking 41 files\n")
 
 
 def test_a_command_leaves_the_logger_as_it_was(caplog):

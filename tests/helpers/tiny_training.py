@@ -1,6 +1,6 @@
-"""A classification job small enough to train in a test: 4x4 coloured squares, a net of two layers.
+"""A classification job small enough to train in a test: 4x4 colored squares, a model of two layers.
 
-Run as a program it trains in the folder argv[1] on the photos in argv[2], with the settings that follow, and goes on
+Run as a program it trains in the folder argv[1] on the images in argv[2], with the settings that follow, and goes on
 with what is there already.
 """
 
@@ -39,7 +39,7 @@ SETTINGS = [
 
 
 class Tiny(Classification):
-    """Classification on a net with everything that has state: batch norm, dropout, a frozen part."""
+    """Classification on a model with everything that has state: batch norm, dropout, a frozen part."""
 
     def read_image(self, encoded, upright_jpeg=False):
         """PNG alone: tracing the decoder of all formats takes most of the time of a training this small."""
@@ -61,22 +61,22 @@ class Tiny(Classification):
         return TaskModel(image, logits, loss, ("loss",), backbone)
 
 
-def make_photos(folder, count=14):
-    """`count` noisy squares of each of two colours, in class folders."""
+def make_images(folder, count=14):
+    """`count` noisy squares of each of two colors, in class folders."""
     random = np.random.default_rng(0)
-    for label, colour in (("blue", (60, 60, 190)), ("red", (190, 60, 60))):
+    for label, color in (("blue", (60, 60, 190)), ("red", (190, 60, 60))):
         for number in range(count):
-            pixels = np.clip(random.normal(colour, 60, (8, 8, 3)), 0, 255).astype(np.uint8)
+            pixels = np.clip(random.normal(color, 60, (8, 8, 3)), 0, 255).astype(np.uint8)
             path = Path(folder) / label / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(path)
     return Path(folder)
 
 
-def make_trainer(folder, photos, settings=(), resume=False):
+def make_trainer(folder, image_folder, settings=(), resume=False):
     """A `Trainer` in the run folder `folder`, everything built anew, as a new process would."""
     config = load_config(settings=[*SETTINGS, *settings])
-    dataset = read(str(photos))
+    dataset = read(str(image_folder))
     keras.utils.set_random_seed(config.seed)
     task = Tiny(config, dataset.classes)
     model = task.build()
@@ -86,10 +86,10 @@ def make_trainer(folder, photos, settings=(), resume=False):
     return Trainer(run, task, model, learning, Evaluation(task, model, held_out), Progress())
 
 
-def run_with_stops(folder, photos, stops, settings=()):
+def run_with_stops(folder, image_folder, stops, settings=()):
     """Train in `folder`, stopped after each of the steps in `stops` and resumed by a new `Trainer`. Gives the last."""
     for number, stop in enumerate([*stops, None]):
-        trainer = make_trainer(folder, photos, settings, resume=number > 0)
+        trainer = make_trainer(folder, image_folder, settings, resume=number > 0)
         original = trainer.progress.step
 
         def step(images, waiting, trainer=trainer, stop=stop, original=original):

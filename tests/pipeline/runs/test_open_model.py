@@ -27,7 +27,7 @@ def test_an_export_without_its_description_is_no_run(exported, tmp_path):
         open_model(copied)
 
 
-def test_files_that_are_not_those_that_were_proven(exported, photos, tmp_path, logged):
+def test_files_that_are_not_those_that_were_proven(exported, images, tmp_path, logged):
     copied = shutil.copytree(exported, tmp_path / "copied")
     logged.clear()
     assert open_model(copied).warning == ""
@@ -44,5 +44,5 @@ def test_files_that_are_not_those_that_were_proven(exported, photos, tmp_path, l
     shutil.copyfile(exported / "export.json", copied / "export.json")
     shutil.copyfile(next((exported / "variables").glob("variables.data*")), variables)
     config.write_text(config.read_text("utf-8") + "# mine\n", encoding="utf-8")
-    predict(copied, [photos / "2.png"], tmp_path / "out")
+    predict(copied, [images / "2.png"], tmp_path / "out")
     assert "its files have changed" in logged.messages[0]

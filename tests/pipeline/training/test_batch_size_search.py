@@ -12,7 +12,7 @@ from retinue.pipeline.training.distribute import Distribution
 
 
 def memory(base, each, limit=None, tried=None):
-    """An attempt where a picture takes `each` bytes; None beyond `limit`."""
+    """An attempt where a image takes `each` bytes; None beyond `limit`."""
 
     def attempt(size):
         if tried is not None:
@@ -79,10 +79,10 @@ def test_a_run_finds_its_batch_size_and_keeps_it(tmp_path, logged):
 
     random = np.random.default_rng(0)
     for label in ("dark", "light"):
-        (tmp_path / "photos" / label).mkdir(parents=True)
+        (tmp_path / "images" / label).mkdir(parents=True)
         for number in range(12):
             pixels = random.integers(0, 128, (32, 32, 3)) + 127 * (label == "light")
-            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "photos" / label / f"{number}.png")
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "images" / label / f"{number}.png")
     settings = [
         "train.batch_size=auto",
         "train.stages={all: {epochs: 1, learning_rate: 0.001}}",
@@ -90,7 +90,7 @@ def test_a_run_finds_its_batch_size_and_keeps_it(tmp_path, logged):
     ]
     settings += ["model.backbone=lenet5", "model.weights=none", "model.input_size=32", "augment.crop_scale=[1, 1]"]
     logged.clear()
-    run, _ = train(tmp_path / "photos", load_config(settings=settings), tmp_path / "run")
+    run, _ = train(tmp_path / "images", load_config(settings=settings), tmp_path / "run")
     found = open_model(run.folder).config.train.batch_size
     assert found in (8, 16)
     assert any(line.startswith(f"train.batch_size=auto: {found}, since") for line in logged.messages)

@@ -32,7 +32,7 @@ def test_shares_are_the_batch_without_gap_or_overlap(batch, replicas, workers):
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_fewer_pictures_than_replicas_are_refused():
+def test_fewer_images_than_replicas_are_refused():
     with pytest.raises(UsageError, match="batch of 2 can't be divided among 3"):
         Distribution(Fake(3), 0, 3).replica_slices(2)
 
@@ -46,7 +46,7 @@ def test_unequal_shares_are_said():
 @pytest.mark.parametrize("mixed", [False, True])
 @pytest.mark.parametrize("first_step", [0, 5])
 def test_shares_put_together_are_the_batches_of_one_process(mixed, first_step):
-    """Also with unequal shares, from any step on; pictures are mixed with those of the whole batch."""
+    """Also with unequal shares, from any step on; images are mixed with those of the whole batch."""
     columns = {"value": np.arange(13, dtype=np.int64)}
 
     def example(columns, seed):

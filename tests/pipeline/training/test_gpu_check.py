@@ -47,7 +47,7 @@ def test_tf32_is_off_meanwhile_and_back_afterwards(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(gpu_check.RECIPES))
 def test_every_task_learns_in_16_bits_what_it_learns_in_float32(name, logged):
-    """The CPU against itself: the first steps of each task's small net, whose loss falls in each precision."""
+    """The CPU against itself: the first steps of each task's small model, whose loss falls in each precision."""
     assert gpu_check.compare_devices("/CPU:0", "/CPU:0", [name]), logged.messages
     for line in logged.messages:
         first, last = (float(number) for number in line.split(" on ")[0].split()[-3::2])

@@ -8,7 +8,7 @@ from retinue.configs.load import load_config
 from retinue.data.dataset import Dataset
 from retinue.pipeline.training import input_bottleneck
 from retinue.tests.helpers.box_files import save_image
-from retinue.tests.helpers.tiny_training import make_photos, make_trainer
+from retinue.tests.helpers.tiny_training import make_images, make_trainer
 
 
 def rows(*shares):
@@ -46,7 +46,7 @@ def test_each_cause_has_its_cure():
 
 
 def test_times_are_those_of_the_files(tmp_path):
-    """Large photos take longer to decode than to read, and that is what is told, for boxes of any number too."""
+    """Large images take longer to decode than to read, and that is what is told, for boxes of any number too."""
     files = [str(save_image(tmp_path / f"{number}.jpg", size=(1200, 1000))) for number in range(3)]
     task = task_of("classification")
     dataset = Dataset("classification", files, ("cat", "dog"), {"label": np.array([0, 1, 0])})
@@ -56,11 +56,11 @@ def test_times_are_those_of_the_files(tmp_path):
 
 
 def test_it_is_said_after_the_epoch_in_which_it_happened(tmp_path, monkeypatch, logged):
-    photos = make_photos(tmp_path / "photos", 6)
+    images = make_images(tmp_path / "images", 6)
     logged.clear()
     monkeypatch.setattr("retinue.pipeline.training.input_bottleneck.is_due", lambda history, seconds: len(history) == 1)
     settings = ["train.stages.head.epochs=1", "train.stages.all.epochs=1"]
-    make_trainer(tmp_path / "run", photos, settings).run_all()
+    make_trainer(tmp_path / "run", images, settings).run_all()
     epochs = [line for line in logged.messages if line.startswith("epoch")]
     assert len(epochs) == 2 and all("of it waiting for data" in line for line in epochs)
     assert [place for place, line in enumerate(logged.messages) if "was spent waiting for data" in line] == [

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from retinue.benchmarks.kill_training import Job, difference, make_photos, other_faults, state
+from retinue.benchmarks.kill_training import Job, difference, make_images, other_faults, state
 from retinue.pipeline.training import launch
 
 
@@ -47,7 +47,7 @@ def test_all_end_soon_when_one_fails_and_its_words_are_shown(monkeypatch, tmp_pa
     monkeypatch.setattr(launch, "GRACE", 1.0)
     began = time.monotonic()
     logged.clear()
-    code = launch.launch(2, "photos", ("photos",), str(tmp_path / "run"), max_restarts=5)
+    code = launch.launch(2, "images", ("images",), str(tmp_path / "run"), max_restarts=5)
     assert code == 1 and time.monotonic() - began < 20
     text = "\n".join(logged.messages)
     assert "worker 1 ended with code 1" in text and "cat.jpg is broken" in text and "restart" not in text
@@ -59,22 +59,22 @@ def test_a_job_ended_by_a_signal_says_how_to_go_on(monkeypatch, tmp_path, logged
         launch._ForwardedSignals, "__enter__", lambda signals: signals._note(signal.SIGTERM, None) or signals
     )
     logged.clear()
-    assert launch.launch(2, "my photos", ("my photos",), str(tmp_path / "run"), max_restarts=5) == 138
+    assert launch.launch(2, "my images", ("my images",), str(tmp_path / "run"), max_restarts=5) == 138
     assert logged.messages == [
-        f"resume with: retinue launch --workers 2 -- train 'my photos' --out {tmp_path}/run --resume"
+        f"resume with: retinue launch --workers 2 -- train 'my images' --out {tmp_path}/run --resume"
     ]
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return make_photos(tmp_path_factory.mktemp("photos"))
+def images(tmp_path_factory):
+    return make_images(tmp_path_factory.mktemp("images"))
 
 
 @pytest.mark.slow
-def test_two_workers_of_which_one_is_killed_end_as_if_it_had_not_been(photos, tmp_path):
-    unbroken = Job(tmp_path / "unbroken", photos, 2)
+def test_two_workers_of_which_one_is_killed_end_as_if_it_had_not_been(images, tmp_path):
+    unbroken = Job(tmp_path / "unbroken", images, 2)
     assert unbroken.end() == 0
-    job = Job(tmp_path / "killed", photos, 2, max_restarts=1)
+    job = Job(tmp_path / "killed", images, 2, max_restarts=1)
     job.wait_for_checkpoint()
     launch.os.kill(job.workers[1], signal.SIGKILL)
     assert job.end() == 0
@@ -85,8 +85,8 @@ def test_two_workers_of_which_one_is_killed_end_as_if_it_had_not_been(photos, tm
 
 
 @pytest.mark.slow
-def test_other_faults_end_all_within_a_minute(photos, tmp_path):
+def test_other_faults_end_all_within_a_minute(images, tmp_path):
     codes = {"hung": 138, "SIGTERM to one": 138, "SIGTERM to all": 138, "full disk": 1}
-    rows = other_faults(tmp_path, photos, 2)
+    rows = other_faults(tmp_path, images, 2)
     assert {row["fault"]: row["exit_code"] for row in rows} == codes
     assert all(float(row["seconds_until_all_ended"] or 0) < 60 and not row["half_written"] for row in rows)

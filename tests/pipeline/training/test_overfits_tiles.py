@@ -1,4 +1,4 @@
-"""The whole of training on real pictures: a detector can learn eight tiles of tree crowns by heart."""
+"""The whole of training on real images: a detector can learn eight tiles of tree crowns by heart."""
 
 import keras
 import numpy as np
@@ -24,10 +24,10 @@ BY_HEART = [
 
 @pytest.mark.slow  # three minutes of two cores
 def test_eight_real_tiles_are_learned_by_heart(tmp_path):
-    photos = cache_folder("packages") / "deepforest-2.1.0" / "deepforest" / "data"
-    if not photos.is_dir():
-        pytest.skip("the photos are not there; `retinue demo detection` fetches them")
-    data = read(write_tiles(photos, tmp_path / "tiles"))
+    images = cache_folder("packages") / "deepforest-2.1.0" / "deepforest" / "data"
+    if not images.is_dir():
+        pytest.skip("the images are not there; `retinue demo detection` fetches them")
+    data = read(write_tiles(images, tmp_path / "tiles"))
     tiles = data.split("train").take(np.arange(8))
     assert len(tiles.columns["boxes"].values) == 135
     config = load_config("tree-crowns", settings=BY_HEART)

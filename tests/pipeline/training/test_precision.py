@@ -13,12 +13,12 @@ from retinue.tests.helpers import tiny_training as tiny
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return tiny.make_photos(tmp_path_factory.mktemp("photos"))
+def image_folder(tmp_path_factory):
+    return tiny.make_images(tmp_path_factory.mktemp("images"))
 
 
-def trained(folder, photos, *settings):
-    trainer = tiny.make_trainer(folder, photos, settings)
+def trained(folder, image_folder, *settings):
+    trainer = tiny.make_trainer(folder, image_folder, settings)
     trainer.run_all()
     return trainer
 
@@ -29,9 +29,9 @@ def losses(trainer):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-def test_sixteen_bits_learn_what_float32_learns(photos, tmp_path, precision):
-    plain = losses(trained(tmp_path / "plain", photos))
-    mixed = losses(trained(tmp_path / "mixed", photos, f"train.precision={precision}"))
+def test_sixteen_bits_learn_what_float32_learns(image_folder, tmp_path, precision):
+    plain = losses(trained(tmp_path / "plain", image_folder))
+    mixed = losses(trained(tmp_path / "mixed", image_folder, f"train.precision={precision}"))
     assert mixed[-1] < 0.9 * mixed[0]
     np.testing.assert_allclose(mixed, plain, rtol=0.02)
     assert (mixed != plain).any()  # it was another arithmetic
@@ -39,13 +39,13 @@ def test_sixteen_bits_learn_what_float32_learns(photos, tmp_path, precision):
 
 # 21 files in batches of 4: 5 steps an epoch, 10 in the head stage, 25 in all.
 @pytest.mark.slow
-def test_float16_accumulated_and_averaged_goes_on_bit_for_bit(photos, tmp_path):
+def test_float16_accumulated_and_averaged_goes_on_bit_for_bit(image_folder, tmp_path):
     settings = [
         "train.precision=mixed_float16",
         "train.gradient_accumulation_steps=2",
-    ]  # and an average, as always with this net
-    unbroken = trained(tmp_path / "unbroken", photos, *settings)
-    broken = tiny.run_with_stops(tmp_path / "broken", photos, [3, 12], settings)
+    ]  # and an average, as always with this model
+    unbroken = trained(tmp_path / "unbroken", image_folder, *settings)
+    broken = tiny.run_with_stops(tmp_path / "broken", image_folder, [3, 12], settings)
     values, history = tiny.final_state(broken)
     whole_values, whole_history = tiny.final_state(unbroken)
     assert history == whole_history
@@ -54,9 +54,9 @@ def test_float16_accumulated_and_averaged_goes_on_bit_for_bit(photos, tmp_path):
     assert float(unbroken.average.variables[0].numpy()) == 25  # once a step, not once a part
 
 
-def test_the_scale_of_the_loss_is_in_the_checkpoint(photos, tmp_path):
+def test_the_scale_of_the_loss_is_in_the_checkpoint(image_folder, tmp_path):
     settings = ["train.precision=mixed_float16"]
-    first = tiny.make_trainer(tmp_path / "run", photos, settings)
+    first = tiny.make_trainer(tmp_path / "run", image_folder, settings)
     step = first.progress.step
 
     def lower(images, waiting):
@@ -68,7 +68,7 @@ def test_the_scale_of_the_loss_is_in_the_checkpoint(photos, tmp_path):
     first.progress.step = lower
     with pytest.raises(KeyboardInterrupt):
         first.run_all()
-    again = tiny.make_trainer(tmp_path / "run", photos, settings, resume=True)
+    again = tiny.make_trainer(tmp_path / "run", image_folder, settings, resume=True)
     again.stop_soon("test")  # after one step more, which changes no scale
     with pytest.raises(KeyboardInterrupt):
         again.run_all(resume=True)
@@ -76,9 +76,9 @@ def test_the_scale_of_the_loss_is_in_the_checkpoint(photos, tmp_path):
     assert int(again.trained_model.optimizer.step_counter.numpy()) == 3
 
 
-def test_steps_that_are_left_out_are_counted_and_told(photos, tmp_path, logged):
+def test_steps_that_are_left_out_are_counted_and_told(image_folder, tmp_path, logged):
     settings = ["train.precision=mixed_float16", "train.stages.all.epochs=0"]
-    trainer = tiny.make_trainer(tmp_path / "run", photos, settings)
+    trainer = tiny.make_trainer(tmp_path / "run", image_folder, settings)
     step = trainer.progress.step
 
     def raise_scale(images, waiting):
@@ -98,10 +98,11 @@ def test_steps_that_are_left_out_are_counted_and_told(photos, tmp_path, logged):
     assert sum("were skipped" in line for line in logged.messages) == 1
 
 
-def test_scores_do_not_hang_on_the_precision_of_training(photos, tmp_path):
-    """The same weights have the same scores and the same answers, bit for bit, in a net that learns in 16 bits."""
+def test_scores_do_not_hang_on_the_precision_of_training(image_folder, tmp_path):
+    """The same weights have the same scores and the same answers, bit for bit, in a model that learns in 16 bits."""
     fittings = [
-        tiny.make_trainer(tmp_path / name, photos, [f"train.precision={name}"]) for name in ("float32", "mixed_float16")
+        tiny.make_trainer(tmp_path / name, image_folder, [f"train.precision={name}"])
+        for name in ("float32", "mixed_float16")
     ]
     for trainer in fittings:
         trainer._prepare_stage()
@@ -121,8 +122,8 @@ def _nothing():
     return keras.callbacks.Callback()
 
 
-def test_memory_that_is_too_small_is_told_with_what_to_try(photos, tmp_path):
-    trainer = tiny.make_trainer(tmp_path / "run", photos)
+def test_memory_that_is_too_small_is_told_with_what_to_try(image_folder, tmp_path):
+    trainer = tiny.make_trainer(tmp_path / "run", image_folder)
     kept = trainer.model._loss_by_name
 
     def hungry(targets, outputs):
@@ -160,14 +161,14 @@ def test_rates_follow_the_batch_size():
 
 
 @pytest.mark.slow
-def test_a_large_batch_with_its_recipe_trains(photos, tmp_path, logged):
+def test_a_large_batch_with_its_recipe_trains(image_folder, tmp_path, logged):
     settings = [
         "train.batch_size=16",
         "train.reference_batch_size=4",
         "train.gradient_accumulation_steps=4",
         "train.warmup_epochs=1",
     ]
-    trainer = trained(tmp_path / "run", photos, *settings, "train.stages.all.epochs=20")
+    trainer = trained(tmp_path / "run", image_folder, *settings, "train.stages.all.epochs=20")
     assert any(line.startswith("stage head: 2 epochs at rate 0.004") for line in logged.messages)
     assert max(row["rate"] for row in trainer.state["history"]) == pytest.approx(0.004)
     assert losses(trainer)[-1] < 0.9 * losses(trainer)[0]

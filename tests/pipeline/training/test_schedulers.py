@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from retinue.benchmarks.kill_training import SETTINGS, make_photos
+from retinue.benchmarks.kill_training import SETTINGS, make_images
 from retinue.pipeline.training.launch import _free_ports
 
 DOCS = Path(__file__).parents[3] / "docs" / "distributed"
@@ -29,8 +29,8 @@ settings = [part for setting in SETTINGS for part in ("--set", setting)]
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return make_photos(tmp_path_factory.mktemp("photos"))
+def images(tmp_path_factory):
+    return make_images(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +56,9 @@ def wait_for_checkpoint(out, processes):
         time.sleep(0.05)
 
 
-def test_slurm_script_is_preempted_queued_again_and_goes_on(photos, environment, tmp_path):
+def test_slurm_script_is_preempted_queued_again_and_goes_on(images, environment, tmp_path):
     out, log = tmp_path / "run", open(tmp_path / "log", "w")  # noqa: SIM115
-    command = ["bash", DOCS / "slurm.sh", photos, out, *settings]
+    command = ["bash", DOCS / "slurm.sh", images, out, *settings]
     job = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     wait_for_checkpoint(out, [job])
     found = subprocess.run(["pgrep", "-g", str(job.pid), "-f", "retinue.cli"], capture_output=True, text=True).stdout
@@ -72,7 +72,7 @@ def test_slurm_script_is_preempted_queued_again_and_goes_on(photos, environment,
     assert json.loads((out / "run.json").read_text())["status"] == "done"
 
 
-def test_tfjob_pods_are_started_again_and_go_on(photos, environment, tmp_path):
+def test_tfjob_pods_are_started_again_and_go_on(images, environment, tmp_path):
     job = yaml.safe_load((DOCS / "tfjob.yaml").read_text())
     replicas = job["spec"]["tfReplicaSpecs"]
     assert set(replicas) == {"Chief", "Worker"}
@@ -80,7 +80,7 @@ def test_tfjob_pods_are_started_again_and_go_on(photos, environment, tmp_path):
     container = replicas["Worker"]["template"]["spec"]["containers"][0]
     assert container["name"] == "tensorflow" and replicas["Chief"]["template"] == replicas["Worker"]["template"]
     out = tmp_path / "run"
-    there = {"/shared/photos": str(photos), "/shared/runs/photos": str(out)}
+    there = {"/shared/images": str(images), "/shared/runs/images": str(out)}
     command = [there.get(part, part) for part in container["command"]] + settings
 
     def pods():
