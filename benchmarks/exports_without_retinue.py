@@ -22,6 +22,7 @@ def main():
     parser.add_argument("--files", type=int, default=8)
     options = parser.parse_args()
     from retinue.pipeline.exporting.export import TOLERANCE, export
+    from retinue.pipeline.exporting.options import ExportOptions
     from retinue.pipeline.runs import run_records
     from retinue.pipeline.runs.run import open_model
     from retinue.pipeline.runtimes import tensorflow_runtime
@@ -38,7 +39,7 @@ def main():
     agreed = True
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
-        export(options.run, scratch / "export", to=tuple(ELSEWHERE))
+        export(options.run, scratch / "export", ExportOptions(formats=tuple(ELSEWHERE)))
         found = {form: [] for form in ELSEWHERE}
         for record in records:
             batch = stack_inputs([run_records.read_record(model.task, record)], model.task.padding(training=False))

@@ -162,16 +162,16 @@ def export(
     """Export RUN as a model that needs no other code, and prove on real images that its outputs are the same."""
     import_tensorflow()
     from retinue.pipeline.exporting.export import export
+    from retinue.pipeline.exporting.options import ExportOptions
 
-    export(
-        run,
-        out,
-        to=formats,
+    options = ExportOptions(
+        formats=formats,
         precision=precision,
-        accept_loss=max_score_drop,
-        images=verify_images or None,
+        max_score_drop=max_score_drop,
+        verify_images=verify_images or None,
         versioned=versioned,
     )
+    export(run, out, options)
 
 
 @click.command(short_help="Show what a model looks at.")
@@ -235,21 +235,20 @@ def explain(
               feature-visualization
     """
     import_tensorflow()
-    from retinue.pipeline.explaining.explain import DEFAULT, explain
+    from retinue.pipeline.explaining.explain import explain
+    from retinue.pipeline.explaining.options import DEFAULT_METHODS, ExplainOptions
 
-    failures = explain(
-        model,
-        images,
-        out,
-        methods=methods or DEFAULT,
+    options = ExplainOptions(
+        methods=methods or DEFAULT_METHODS,
         class_name=class_name,
         box=box,
         point=parse_point(point),
         layer=layer,
         channel=channel,
         weights=weights,
-        check=sanity_checks,
+        sanity_checks=sanity_checks,
     )
+    failures = explain(model, images, out, options)
     sys.exit(3 if failures else 0)
 
 

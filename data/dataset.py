@@ -180,6 +180,8 @@ class Dataset:
         Returns:
             int64 [classes].
         """
+        if not self.classes:
+            return np.zeros(0, np.int64)
         labels = self.columns["labels"].values if "labels" in self.columns else self.columns["label"]
         return np.bincount(labels, minlength=len(self.classes))
 

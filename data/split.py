@@ -194,6 +194,8 @@ def _class_counts(dataset: Dataset, rows: Unit) -> ClassCounts:
         column = dataset.columns["labels"]
         labels = [np.unique(column[row]) if len(column[row]) else [len(dataset.classes)] for row in rows]
         return np.unique(np.concatenate(labels).astype(np.int64), return_counts=True)
+    if not dataset.classes:
+        return np.zeros(1, np.int64), np.array([len(rows)])
     return np.unique(dataset.columns["label"][rows], return_counts=True)
 
 

@@ -91,7 +91,7 @@ def grad_cam(
     Args:
         model: A `keras.Model`.
         images: float32 `[n, h, w, c]` as the model takes them.
-        target: Any target. For one region of a segmentation use `targets.region_target`, best with `local`.
+        target: Any target. For one region of a segmentation use `tasks.segmentation.region_target`, best with `local`.
         layer: Name of a layer that has a feature map; by default the last one.
         local: Weight each position by its own gradient instead of the mean over the map.
 

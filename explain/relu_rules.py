@@ -24,8 +24,8 @@ from keras import layers
 from retinue.backbones.blocks import DilatedPool, LocallyConnected2D
 from retinue.backbones.preprocess_layer import Preprocess
 from retinue.configs.errors import UsageError
-from retinue.explain.proposal_classifier import ProposalInput
 from retinue.tasks.detection.padding import MaskPadding
+from retinue.tasks.detection.proposal_classifier import ProposalInput
 from retinue.tasks.segmentation.upsampling import CropLike, PadToMultiple, ResizeLike, Upsample
 
 RULES = ("plain", "deconvnet", "guided")

@@ -19,7 +19,7 @@ def resolve_target(model: keras.Model, target: Target, count: int) -> tuple[Call
     Args:
         model: The model to explain.
         target: A class index; an integer array `[count]` with one class index per image; or a function from the
-            outputs of the model to float `[m]`, such as `region_target` makes.
+            outputs of the model to float `[m]`, such as `tasks.segmentation.region_target` makes.
         count: Number of images.
 
     Returns:
@@ -76,38 +76,3 @@ def classifier_scores(outputs: Any) -> Any:
             "function of the outputs"
         )
     return tensors[0]
-
-
-def region_target(label: int, mask: np.ndarray) -> Callable[[Any], Any]:
-    """Make a target for semantic segmentation: the mean logit of one class over a region.
-
-    Args:
-        label: Class index.
-        mask: bool or float `[h', w']` in the size of the model's output `[n, h', w', classes]`, 1 inside the region.
-
-    Returns:
-        A function from the outputs of the model to float `[n]`.
-
-    Raises:
-        UsageError: The region is empty. The returned function raises it where the sizes differ or the model has no
-            such class.
-    """
-    mask = np.asarray(mask, np.float32)
-    if not mask.sum():
-        raise UsageError("the region is empty; give a mask with at least one pixel inside")
-
-    def score(outputs: Any) -> Any:
-        (logits,) = keras.tree.flatten(outputs)
-        if len(logits.shape) != 4 or tuple(logits.shape[1:3]) != mask.shape:
-            size = tuple(logits.shape[1:3])
-            raise UsageError(
-                f"the mask has the size {mask.shape} and the output of the model {size}; they must have the same size"
-            )
-        num_classes = logits.shape[-1]
-        if not 0 <= label < num_classes:
-            raise UsageError(
-                f"target {label} does not exist: the model has {num_classes} classes, 0 to {num_classes - 1}"
-            )
-        return ops.sum(ops.cast(logits[..., label], "float32") * mask, axis=(1, 2)) / mask.sum()
-
-    return score

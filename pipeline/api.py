@@ -48,19 +48,21 @@ def predict(model, sources, out, **options):
 
 
 def export(run, out, **options):
-    """Export a run; see pipeline/exporting/export.py for the options."""
+    """Export a run. options: fields of `ExportOptions`; see pipeline/exporting/export.py."""
     import_tensorflow()
     from retinue.pipeline.exporting.export import export
+    from retinue.pipeline.exporting.options import ExportOptions
 
-    return export(run, out, **options)
+    return export(run, out, ExportOptions(**options))
 
 
-def explain_photos(model, images=(), out=None, **options):
-    """Show what a classifier looks at; see pipeline/explaining/explain.py for the options."""
+def explain_photos(model, images=(), out="explanations", **options):
+    """Show what a model looks at. options: fields of `ExplainOptions`; see pipeline/explaining/explain.py."""
     import_tensorflow()
     from retinue.pipeline.explaining.explain import explain
+    from retinue.pipeline.explaining.options import ExplainOptions
 
-    return explain(model, images, out, **options)
+    return explain(model, images, out, ExplainOptions(**options))
 
 
 def flow(sources, out, **options):

@@ -2,12 +2,32 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from retinue.data.dataset import Dataset
 
 
 def counted(count: int, noun: str) -> str:
     """Format a number with its noun: "1 file", "12,000 files"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def metric_text(name: str, value: float | None, plain_metrics: Sequence[str] = (), digits: int = 1) -> str:
+    """Format a metric for readers.
+
+    Args:
+        name: the metric.
+        value: its value; None where it is undefined.
+        plain_metrics: metrics that are no fractions (see `Scores.plain_metrics`).
+        digits: digits of a percentage after the point.
+
+    Returns:
+        A percentage; a plain number for losses and for `plain_metrics`; a dash where the metric is undefined.
+    """
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if name.endswith("loss") or name in plain_metrics else f"{value:.{digits}%}"
 
 
 @dataclass
@@ -27,6 +47,7 @@ class Scores:
         notes: plain sentences that readers of the numbers must know (classes that were left out, ...).
         worst_classes: the three worst classes with their numbers, one line each, for the command line.
         monitored_metrics: names of further numbers that `metrics.csv` records after every epoch.
+        plain_metrics: names of metrics that are no fractions. They are printed as plain numbers, not as percentages.
     """
 
     primary_metric: str
@@ -40,6 +61,7 @@ class Scores:
     notes: list[str] = field(default_factory=list)
     worst_classes: list[str] = field(default_factory=list)
     monitored_metrics: Sequence[str] = ()
+    plain_metrics: Sequence[str] = ()
 
     @property
     def value(self) -> float:
@@ -57,3 +79,18 @@ class Scores:
             "verdict": self.verdict,
             "notes": self.notes,
         }
+
+
+class Evaluator(Protocol):
+    """Collects predictions and computes scores from them."""
+
+    def update(self, predictions: Sequence[dict[str, Any]], dataset: "Dataset") -> None:
+        """Add the predictions of all records of `dataset`, in its order. Further calls append.
+
+        Args:
+            predictions: what `Task.postprocess` returned, one for each record.
+            dataset: the records with their ground truth.
+        """
+
+    def scores(self) -> Scores:
+        """Compute the `Scores` of everything that was added."""

@@ -1,8 +1,9 @@
 """`Task`: the contract between a task (classification, detection, ...) and the stages of the pipeline.
 
 A stage (training, evaluation, prediction, export, ...) never asks which task it works for. It calls the methods of
-`Task`, and nothing else of a task. To add a task, derive a class from `Task`, implement its abstract methods, and
-override the others where their default does not fit.
+`Task`, and nothing else of a task. To add a task, derive a class from `Task`, implement its abstract methods and
+`targets`, and override the others where their default does not fit: those of this file, those for exported models
+(task_export.py), and those that show and write predictions (task_output.py).
 
 Four kinds of data go through the methods:
 
@@ -18,10 +19,12 @@ Four kinds of data go through the methods:
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from retinue import backbones
 from retinue.configs.errors import RetinueError, UsageError
+from retinue.tasks.task_export import TaskExport
+from retinue.tasks.task_output import Prediction, Record, TaskOutput
 
 if TYPE_CHECKING:
     import keras
@@ -33,51 +36,27 @@ if TYPE_CHECKING:
     from retinue.data.decoding.encoded_image import EncodedImage
     from retinue.tasks.feature_models import FeatureModels
     from retinue.tasks.model import TaskModel
-    from retinue.tasks.scores import Scores
-
-Record = Mapping[str, Any]
-Prediction = dict[str, Any]
+    from retinue.tasks.scores import Evaluator
 
 
-class Evaluator(Protocol):
-    """Collects predictions and computes scores from them."""
-
-    def update(self, predictions: Sequence[Prediction], dataset: "Dataset") -> None:
-        """Add the predictions of all records of `dataset`, in its order. Further calls append.
-
-        Args:
-            predictions: what `Task.postprocess` returned, one for each record.
-            dataset: the records with their ground truth.
-        """
-
-    def scores(self) -> "Scores":
-        """Compute the `Scores` of everything that was added."""
-
-
-class Task(abc.ABC):
+class Task(TaskOutput, TaskExport, abc.ABC):
     """A kind of prediction that a backbone can be trained for.
 
     An instance holds the configuration and the class names, and no weights.
 
     Attributes:
         name: the task's name in `config.task`.
-        draws_on_image: whether `draw` marks where in the image things are. The report then shows the drawing instead
-            of the plain image.
         is_video: whether a record is a clip: a video, a part of one, or a folder of frames.
         variable_size: whether images of different sizes must not share a batch, because padding would change the
             outputs. Batches then hold only images to which `read` gives the same size.
-        serve_padding: fill values for those outputs of `serve` that differ in size within a batch, by name. An output
-            that is not listed is filled up with zeros.
         config: the configuration.
         classes: the class names. A label is an index into them.
         multi_label: whether a file may have several labels.
     """
 
     name: str = ""
-    draws_on_image: bool = False
     is_video: bool = False
     variable_size: bool = False
-    serve_padding: Mapping[str, int] = {}
 
     def __init__(self, config: "Config", classes: Sequence[str], multi_label: bool = False) -> None:
         """Initialize the task.
@@ -109,9 +88,10 @@ class Task(abc.ABC):
             UsageError: the configuration does not fit the task or the backbone.
         """
 
-    @abc.abstractmethod
     def inference(self, model: "TaskModel") -> "keras.Model":
         """Build the model that predicts. It is what every runtime compiles and every export contains.
+
+        By default it maps `image`, uint8 `[n, s, s, 3]`, to `outputs`, what the model returns for it as float32.
 
         Args:
             model: what `build` returned, trained or not. The new model shares its layers.
@@ -119,6 +99,12 @@ class Task(abc.ABC):
         Returns:
             A model from a batch of what `read` returns to a dict of named outputs, whose first axis is the batch.
         """
+        import keras
+
+        size = self.config.model.input_size
+        image = keras.Input((size, size, 3), dtype="uint8", name="image")
+        outputs = model(keras.ops.cast(image, "float32"), training=False)
+        return keras.Model({"image": image}, {"outputs": keras.ops.cast(outputs, "float32")}, name="inference")
 
     def wrap_inference(self, run: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap the inference function, for example for sliding windows. By default it is returned unchanged.
@@ -249,19 +235,20 @@ class Task(abc.ABC):
         """
         return dataset.class_counts()
 
-    @abc.abstractmethod
     def class_names_of_record(self, dataset: "Dataset", record: Record) -> list[str]:
-        """List the names of the classes that a record of `dataset` shows, each once."""
+        """List the names of the classes that a record of `dataset` shows, each once. By default there are none."""
+        return []
 
     # Input pipelines.
 
-    @abc.abstractmethod
     def columns(self, dataset: "Dataset") -> dict[str, Any]:
         """Select the columns that `example` needs. `data.batches` slices them into records.
 
         Returns:
-            A dict from names to arrays or `Ragged`s with one row for each record. `file` is always among them.
+            A dict from names to arrays or `Ragged`s with one row for each record. `file` is always among them. By
+            default all columns of the dataset.
         """
+        return {"file": dataset.files} | dataset.columns
 
     def input_columns(self, dataset: "Dataset") -> dict[str, Any]:
         """Select the columns that `read_record` needs: `columns` without annotations, so that they exist for new data.
@@ -271,9 +258,22 @@ class Task(abc.ABC):
         """
         return {"file": dataset.files}
 
-    @abc.abstractmethod
+    def targets(self, columns: Mapping[str, "tf.Tensor"]) -> Any:
+        """Convert the annotations to targets for the default `example`, in TensorFlow operations.
+
+        Args:
+            columns: the `columns` of one record, as tensors.
+
+        Returns:
+            What the loss takes, without the batch axis.
+        """
+        raise NotImplementedError(f"the task {self.name} defines neither targets nor an example function of its own")
+
     def example(self, training: bool, input_size: int | None = None) -> Callable[..., tuple[Any, Any]]:
         """Make the function that reads one training example.
+
+        By default the inputs are the image, resized by `data.resize_mode` and in training augmented as `augment` says,
+        uint8 `[s, s, 3]`; and the targets are what `targets` returns.
 
         Args:
             training: whether the examples are augmented.
@@ -283,6 +283,20 @@ class Task(abc.ABC):
             A function from the columns of one record (a dict of tensors) and a seed, int32 `[2]`, to (inputs, targets).
             It consists of TensorFlow operations, and its result depends on its arguments alone.
         """
+        from retinue.data.augmentation import geometry
+        from retinue.data.decoding import decode, resize
+
+        size, resize_mode = input_size or self.config.model.input_size, self.config.data.resize_mode
+
+        def make(columns: Mapping[str, "tf.Tensor"], seed: "tf.Tensor") -> tuple[Any, Any]:
+            image = self.read_image(decode.read_encoded(columns["file"]))
+            if training:
+                image = geometry.augment_image(image, self.config.augment, size, resize_mode, seed)
+            else:
+                image = resize.resize_image(image, size, resize_mode)
+            return image, self.targets(columns)
+
+        return make
 
     def padding(self, training: bool) -> Any:
         """Give the values that fill up the images of a batch when they differ in size.
@@ -296,14 +310,14 @@ class Task(abc.ABC):
         """
         return None
 
-    @abc.abstractmethod
     def batch_mixing(self) -> Callable[..., tuple[Any, Any]] | None:
         """Make the function that mixes the images of a training batch (mixup, CutMix).
 
         Returns:
             A function (inputs, targets, seeds) -> (inputs, targets) over a batch, with seeds int32 `[batch, 2]`, or
-            None where nothing is mixed.
+            None, the default, where nothing is mixed.
         """
+        return None
 
     def read_image(self, encoded: "tf.Tensor", upright_jpeg: bool = False) -> "tf.Tensor | EncodedImage":
         """Make an image file ready for `prepare`.
@@ -323,7 +337,6 @@ class Task(abc.ABC):
             return decode_image(encoded)
         return EncodedImage(encoded, upright_jpeg)
 
-    @abc.abstractmethod
     def prepare(self, image: "tf.Tensor | np.ndarray | EncodedImage") -> "dict[str, tf.Tensor]":
         """Resize one image to what the model takes.
 
@@ -331,10 +344,12 @@ class Task(abc.ABC):
             image: what `read_image` returns, or pixels: uint8 `[h, w, 3]`, RGB, upright.
 
         Returns:
-            The dict of tensors that `inference` takes, without the batch axis.
+            The dict of tensors that `inference` takes, without the batch axis. By default `image`, uint8 `[s, s, 3]`.
         """
+        from retinue.data.decoding import resize
 
-    @abc.abstractmethod
+        return {"image": resize.resize_image(image, self.config.model.input_size, self.config.data.resize_mode)}
+
     def read(self, encoded: "tf.Tensor") -> "dict[str, tf.Tensor]":
         """Decode and resize one image file.
 
@@ -344,6 +359,7 @@ class Task(abc.ABC):
         Returns:
             What `prepare` returns.
         """
+        return self.prepare(self.read_image(encoded))
 
     def read_record(self, columns: Mapping[str, "tf.Tensor"]) -> "dict[str, tf.Tensor]":
         """Read one record for inference, in an input pipeline.
@@ -364,43 +380,10 @@ class Task(abc.ABC):
     def postprocess(self, outputs: "Mapping[str, np.ndarray]") -> list[Prediction]:
         """Convert a batch of outputs to predictions, one for each image (see the module's docstring)."""
 
-    @abc.abstractmethod
-    def serve(self, outputs: "Mapping[str, tf.Tensor]", names: "tf.Tensor") -> "dict[str, tf.Tensor]":
-        """Convert outputs to what an exported model returns, in TensorFlow operations.
-
-        Args:
-            outputs: a batch of `inference`'s outputs.
-            names: string `[classes]`, the class names.
-
-        Returns:
-            A dict of tensors whose first axis is the batch.
-        """
-
-    @abc.abstractmethod
-    def compare_outputs(
-        self, outputs: "Mapping[str, np.ndarray]", reference: "Mapping[str, np.ndarray]", tolerance: float
-    ) -> dict[str, Any]:
-        """Measure how far the outputs of an exported model are from the Keras model's, to verify the export.
-
-        Args:
-            outputs: a batch of outputs of the exported model.
-            reference: the Keras model's outputs for the same batch.
-            tolerance: largest difference between scores that counts as rounding.
-
-        Returns:
-            A dict with
-
-            * largest_difference: float, the largest difference between scores.
-            * same: int, the number of files with the same prediction.
-            * near_ties: int, the number of other files, whose prediction differs only where the Keras model itself is
-              within `tolerance` of another prediction.
-            * iou: float, for masks and boxes only, the mean IoU of what was predicted.
-        """
-
     # Evaluation.
 
     @abc.abstractmethod
-    def evaluator(self, interval: bool = True) -> Evaluator:
+    def evaluator(self, interval: bool = True) -> "Evaluator":
         """Make the object that scores predictions.
 
         Args:
@@ -410,48 +393,3 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def ground_truth(self, dataset: "Dataset", record: Record) -> Any:
         """Return the ground truth of a record of `dataset`, as `draw` and `summarize_errors` take it."""
-
-    @abc.abstractmethod
-    def summarize_errors(self, prediction: Prediction, truth: Any) -> tuple[list[str], list[dict[str, Any]]]:
-        """Describe a prediction beside the ground truth, for the report.
-
-        Args:
-            prediction: what `postprocess` returned for a record.
-            truth: what `ground_truth` returned for it.
-
-        Returns:
-            The ground truth in words, and one dict for each part of the prediction: label, a str; score, a float or
-            None; right, a bool.
-        """
-
-    # Images for people.
-
-    @abc.abstractmethod
-    def draw(self, image: "np.ndarray", prediction: Prediction, truth: Any = None) -> "np.ndarray":
-        """Draw a prediction.
-
-        Args:
-            image: uint8 `[h, w, 3]`, RGB, in its original size.
-            prediction: what `postprocess` returned for it.
-            truth: what `ground_truth` returned for it. With it the drawing shows what is right and what is wrong.
-
-        Returns:
-            uint8 `[h', w', 3]`, RGB.
-        """
-
-    @abc.abstractmethod
-    def visualize_batch(self, inputs: Any, targets: Any) -> "tuple[list[np.ndarray], list[str]]":
-        """Draw a training batch, to check augmentation and labels by eye.
-
-        Args:
-            inputs, targets: a batch of `example`'s results, as NumPy arrays.
-
-        Returns:
-            An image, uint8 `[h, w, 3]`, and a caption for each example.
-        """
-
-    def image_of_record(self, record: Record) -> "np.ndarray":
-        """Load the image that represents a record, uint8 `[h, w, 3]`. By default the decoded file."""
-        from retinue.data.decoding import decode
-
-        return decode.decode_image(decode.read_encoded(record["file"])).numpy()

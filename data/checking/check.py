@@ -84,7 +84,7 @@ def check(
     findings += group_findings(dataset)
     would_fail = _too_many_invalid(dataset, findings, invalid, on_invalid, max_invalid_fraction, cure) + would_fail
     counts = class_counts(dataset, ~invalid)
-    if training:
+    if training and dataset.classes:
         trained = class_counts(_without_ignored(dataset), ~invalid) if dataset.task == "detection" else counts
         would_fail += reasons_against_training(dataset, trained, counts)
         findings += class_findings(dataset, trained)

@@ -75,6 +75,8 @@ def _copy_findings(dataset: Dataset, row: int, original: int) -> list[Finding]:
 
 
 def _label_set(dataset: Dataset, row: int) -> frozenset[int]:
+    if not dataset.classes:
+        return frozenset()
     labels = dataset.columns["labels"][row] if "labels" in dataset.columns else [dataset.columns["label"][row]]
     return frozenset(int(label) for label in labels)
 

@@ -11,6 +11,7 @@ from retinue.pipeline.demos.nuclei import nuclei
 from retinue.pipeline.demos.solar_modules import solar_modules
 from retinue.pipeline.demos.training import train_and_score
 from retinue.pipeline.exporting.export import export
+from retinue.pipeline.exporting.options import ExportOptions
 from retinue.pipeline.prediction.predict import predict
 from retinue.pipeline.runs.run import next_folder
 from retinue.tasks.scores import Scores
@@ -49,6 +50,6 @@ def _run(recipe: str, description: str, write_images: Callable[[Path], Path], pa
     logger.info(f"{recipe}: {description}; images: {data}")
     run, scores = train_and_score(data, load_config(recipe), folder / "run", "retinue demo segmentation")
     logger.info(f"\n{(time.perf_counter() - start) / 60:.1f} minutes for download and training\n")
-    export(run.folder, folder / "export", to=("savedmodel", "openvino"))
+    export(run.folder, folder / "export", ExportOptions(formats=("savedmodel", "openvino")))
     predict(folder / "export", [data / "test" / "images"], folder / "predictions", overlay=True)
     return scores

@@ -10,6 +10,7 @@ from retinue.data.storage.atomic_files import atomic_write
 from retinue.pipeline.demos.training import train_and_score
 from retinue.pipeline.demos.virtual_camera import MOVES, VIEWS, camera_clips
 from retinue.pipeline.exporting.export import export
+from retinue.pipeline.exporting.options import ExportOptions
 from retinue.pipeline.flow import extract
 from retinue.pipeline.prediction.predict import predict
 from retinue.pipeline.runs.run import next_folder, to_csv
@@ -51,7 +52,7 @@ def demo(out: str | os.PathLike[str] | None = None) -> Scores:
         )
     logger.info(f"  chance {1 / len(VIEWS) / len(MOVES):>10.1%} {1 / len(VIEWS):>10.1%} {1 / len(MOVES):>10.1%}")
     atomic_write(run.folder / "view_and_move.csv", to_csv(accuracies))
-    export(run.folder, folder / "export", to=("savedmodel", "openvino"))
+    export(run.folder, folder / "export", ExportOptions(formats=("savedmodel", "openvino")))
     predict(folder / "export", [folder / "clips" / "test"], folder / "predictions")
     return scores
 

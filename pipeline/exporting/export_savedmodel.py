@@ -1,85 +1,118 @@
 """A SavedModel that needs no other code: decoding, preprocessing and class names are inside."""
 
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from retinue.pipeline.runtimes import runtimes
 
-
-def write(model, inference, folder):
-    """Write a `Model` of run.py, whose `task.inference` is `inference`, into `folder`; its signatures: see `export`."""
+if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
-    task, module = model.task, tf.Module()
+    from retinue.pipeline.runs.run import Model
+    from retinue.tasks.task import Task
+
+Tensors = dict[str, Any]
+
+
+def write(run: "Model", inference: "keras.Model", folder: Path) -> None:
+    """Write a SavedModel with the signatures that `export` documents.
+
+    Args:
+        run: the run.
+        inference: what `Task.inference` returned.
+        folder: where it is written.
+    """
+    import tensorflow as tf
+
+    task, module = run.task, tf.Module()
     padding = task.padding(training=False)
-    names = tf.constant(list(model.classes))
-    kinds = {tensor.name: tf.TensorSpec(tensor.shape[1:], tensor.dtype) for tensor in inference.inputs}
-    # The copy is what the SavedModel keeps under assets/; the path is known to nobody afterwards.
+    names = tf.constant(list(run.classes), tf.string)
+    specs = {tensor.name: tf.TensorSpec(tensor.shape[1:], tensor.dtype) for tensor in inference.inputs}
+    # The SavedModel keeps a copy under assets/. Nobody can open the path of the original afterwards.
     with tempfile.TemporaryDirectory() as scratch:
-        listed = Path(scratch) / "classes.txt"
-        listed.write_text("".join(f"{name}\n" for name in model.classes), encoding="utf-8")
-        module.class_names = tf.saved_model.Asset(str(listed))
+        class_file = Path(scratch) / "classes.txt"
+        class_file.write_text("".join(f"{name}\n" for name in run.classes), encoding="utf-8")
+        module.class_names = tf.saved_model.Asset(str(class_file))
         module.weights = [variable.value for variable in inference.variables]
 
-        def run(inputs):
+        def infer(inputs: Tensors) -> Tensors:
             return inference(inputs, training=False)
 
-        def answer(inputs):
-            return task.serve(run(inputs), names)
+        def serve(inputs: Tensors) -> Tensors:
+            return task.serve(infer(inputs), names)
 
-        def from_bytes(encoded):
+        def serve_bytes(encoded: "tf.Tensor") -> Tensors:
             if not task.variable_size:
-                return answer(_map(task.read, encoded, kinds, padding))
+                return serve(_map(task.read, encoded, specs, padding))
 
-            def answer_one(element):  # by itself, since others of its batch may have other sizes
+            def serve_one(element: "tf.Tensor") -> Tensors:  # alone, since others of its batch may have other sizes
                 alone = {name: value[None] for name, value in task.read(element).items()}
-                return {name: value[0] for name, value in answer(alone).items()}
+                return {name: value[0] for name, value in serve(alone).items()}
 
-            traced = tf.function(answer_one).get_concrete_function(tf.TensorSpec([], tf.string))
-            made = {name: tf.TensorSpec(out.shape, out.dtype) for name, out in traced.structured_outputs.items()}
-            fill = {
-                name: tf.cast(task.serve_padding.get(name, 0), kind.dtype)
-                for name, kind in made.items()
-                if not kind.shape.is_fully_defined()
+            traced = tf.function(serve_one).get_concrete_function(tf.TensorSpec([], tf.string))
+            output_specs = {
+                name: tf.TensorSpec(out.shape, out.dtype) for name, out in traced.structured_outputs.items()
             }
-            return _map(answer_one, encoded, made, fill)
+            fill = {
+                name: tf.cast(task.serve_padding.get(name, 0), spec.dtype)
+                for name, spec in output_specs.items()
+                if not spec.shape.is_fully_defined()
+            }
+            return _map(serve_one, encoded, output_specs, fill)
 
-        def from_images(images):
-            return answer(_map(task.prepare, images, kinds, padding))
+        def serve_images(images: "tf.Tensor") -> Tensors:
+            return serve(_map(task.prepare, images, specs, padding))
 
-        batches = {name: tf.TensorSpec([None, *kind.shape], kind.dtype, name) for name, kind in kinds.items()}
+        batch_specs = {name: tf.TensorSpec([None, *spec.shape], spec.dtype, name) for name, spec in specs.items()}
         signatures = {
-            runtimes.MODEL_SIGNATURE: tf.function(lambda **inputs: run(inputs)).get_concrete_function(**batches)
+            runtimes.MODEL_SIGNATURE: tf.function(lambda **inputs: infer(inputs)).get_concrete_function(**batch_specs)
         }
-        if task.is_video:
-            arrays = task.array_specs()
-            from_arrays = tf.function(lambda **arrays: answer(task.from_arrays(arrays)))
-            signatures["serving_default"] = from_arrays.get_concrete_function(**arrays)
+        array_specs = task.array_specs()
+        if array_specs is not None:
+            serve_arrays = tf.function(lambda **arrays: serve(task.from_arrays(arrays)))
+            signatures["serving_default"] = serve_arrays.get_concrete_function(**array_specs)
         else:
             signatures |= {
-                "serving_default": _signature(from_bytes, tf.TensorSpec([None], tf.string, "bytes")),
-                "image": _signature(from_images, tf.TensorSpec([None, None, None, 3], tf.uint8, "image")),
+                "serving_default": _signature(serve_bytes, tf.TensorSpec([None], tf.string, "bytes")),
+                "image": _signature(serve_images, tf.TensorSpec([None, None, None, 3], tf.uint8, "image")),
             }
         tf.saved_model.save(module, str(folder), signatures)
 
 
-def _map(function, elements, kinds, padding):
-    """`function` of each element, as one batch, in TensorFlow operations.
+def _map(
+    function: Callable[[Any], Tensors],
+    elements: "tf.Tensor",
+    specs: Mapping[str, Any],
+    padding: Mapping[str, Any] | None,
+) -> Tensors:
+    """Apply a function to each element, and batch the results, in TensorFlow operations.
 
-    kinds: {name: `tf.TensorSpec`} of its results; padding: None, or {name: value} with which those that differ in size
-    are filled up at their ends to the largest; a name that is missing there is of one size.
+    Args:
+        function: from an element to a dict of tensors.
+        elements: `[n, ...]`.
+        specs: {name: `tf.TensorSpec`} of the function's results.
+        padding: None, or the values that fill up, at their ends, results that differ in size. Results of names that
+            are missing in it have one size.
+
+    Returns:
+        A dict of tensors `[n, ...]`.
     """
     import tensorflow as tf
 
     if padding is None:
-        return tf.map_fn(function, elements, fn_output_signature=kinds)
+        return tf.map_fn(function, elements, fn_output_signature=specs)
     count = tf.shape(elements)[0]
     empty = {
-        name: tf.TensorArray(kind.dtype, count, infer_shape=False, element_shape=kind.shape, clear_after_read=False)
-        for name, kind in kinds.items()
+        name: tf.TensorArray(spec.dtype, count, infer_shape=False, element_shape=spec.shape, clear_after_read=False)
+        for name, spec in specs.items()
     }
 
-    def add(index, arrays):
+    def add(index: Any, arrays: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         return index + 1, {name: arrays[name].write(index, value) for name, value in function(elements[index]).items()}
 
     _, arrays = tf.while_loop(lambda index, _: index < count, add, (0, empty), parallel_iterations=1)
@@ -89,44 +122,48 @@ def _map(function, elements, kinds, padding):
         sizes = tf.map_fn(lambda index, a=array: tf.shape(a.read(index)), tf.range(count))  # noqa: B023
         largest = tf.reduce_max(sizes, axis=0)
 
-        def filled(index, array=array, largest=largest, value=value):
+        def fill_up(index: Any, array: Any = array, largest: Any = largest, value: Any = value) -> Any:
             element = array.read(index)
             if value is None:
                 return element
             missing = largest - tf.shape(element)
             return tf.pad(element, tf.stack([tf.zeros_like(missing), missing], 1), constant_values=value)
 
-        kind = kinds[name]
-        batch[name] = tf.map_fn(filled, tf.range(count), fn_output_signature=kind)
+        batch[name] = tf.map_fn(fill_up, tf.range(count), fn_output_signature=specs[name])
     return batch
 
 
-def _signature(function, spec):
+def _signature(function: Callable[..., Tensors], spec: "tf.TensorSpec") -> Any:
     import tensorflow as tf
 
     return tf.function(function, input_signature=[spec])
 
 
-def answers(folder, task, files, batches):
-    """What the signature `serving_default` of a SavedModel says: a list of dicts of arrays, one a batch.
+def serve_batches(
+    folder: Path, task: "Task", paths: Sequence[Sequence[str]], batches: Sequence[dict[str, np.ndarray]]
+) -> list[dict[str, np.ndarray]]:
+    """Call the signature `serving_default` of a SavedModel.
 
-    files: a list of paths for each batch; batches: what `task.read_record` gives of them, batched, which clips are
-    asked with.
+    Args:
+        folder: the SavedModel.
+        task: the task.
+        paths: the files of each batch.
+        batches: what `Task.read_record` returned for them, batched. It is served instead of the files by tasks with
+            `Task.array_specs`.
+
+    Returns:
+        A dict of arrays for each batch.
     """
     import tensorflow as tf
 
-    serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    given = []
-    for paths, batch in zip(files, batches, strict=True):
-        if task.is_video:
-            asked = {name: tf.constant(part) for name, part in task.to_arrays(batch).items()}
-        else:
-            asked = {"bytes": tf.constant([_bytes(path) for path in paths])}
-        given.append({name: value.numpy() for name, value in serve(**asked).items()})
-    return given
-
-
-def _bytes(file):
     from retinue.data.decoding.decode import read_encoded_bytes
 
-    return read_encoded_bytes(str(file))
+    serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    results = []
+    for files, batch in zip(paths, batches, strict=True):
+        if task.array_specs() is not None:
+            inputs = {name: tf.constant(array) for name, array in task.to_arrays(batch).items()}
+        else:
+            inputs = {"bytes": tf.constant([read_encoded_bytes(str(file)) for file in files])}
+        results.append({name: value.numpy() for name, value in serve(**inputs).items()})
+    return results

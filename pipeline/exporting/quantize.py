@@ -1,97 +1,135 @@
-"""An int8 model for OpenVINO, calibrated on the files that the net learned from, and what that costs on the others.
+"""An int8 model for OpenVINO, calibrated on the training set, and how much of the score it loses.
 
-Weights and activations of 8 bits, by nncf's post-training quantisation with its bias correction; the ranges are those
-met on a run's own training files.
+Weights and activations of 8 bits, by the post-training quantization of nncf with its bias correction; the ranges are
+those that the run's own training files give.
 """
 
 import importlib.util
 import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.pipeline.evaluation.evaluate import choose_files, score
 from retinue.pipeline.runs import run_records
-from retinue.pipeline.runs.run import Run
+from retinue.pipeline.runs.run import Model, Run
 from retinue.pipeline.runtimes import bf16_bias_correction, openvino_runtime
+
+if TYPE_CHECKING:
+    import openvino
+
+    from retinue.data.dataset import Dataset
+    from retinue.tasks.scores import Scores
+    from retinue.tasks.task import Task
+
+NUM_FILES = 200  # files that the ranges are taken from
+MIN_GAIN = 0.005  # of a score from 0 to 1, for weights in the whole range of 8 bits
 
 logger = logging.getLogger(__name__)
 
-FILES = 200  # that the ranges are taken from
-ENOUGH = 0.005  # of a score from 0 to 1, to take weights of the whole range
 
+def datasets_of_run(model: Model) -> "tuple[Dataset, Dataset]":
+    """Read the data of a run again, from where the run found it.
 
-def known_files(model):
-    """(learned, held out): `Dataset`s of the files where the run's `Model` says that they are.
+    Args:
+        model: the run.
 
-    Raises RetinueError where they are gone, or none was held out.
+    Returns:
+        The training set, and the test set (without one, the validation set).
+
+    Raises:
+        RetinueError: the files are gone, or the run has neither a test set nor a validation set.
     """
     source = Run(model.folder).info["data"]["source"]
     try:
         dataset, _ = choose_files(model, source, "all")
-        held = next((name for name in ("test", "val") if (dataset.splits == name).any()), None)
-        if held is None:
-            raise RetinueError(f"{source}: has no files that were held out")
+        split = next((name for name in ("test", "val") if (dataset.splits == name).any()), None)
+        if split is None:
+            raise RetinueError(f"{source}: there is neither a test set nor a validation set")
     except RetinueError as error:
-        raise RetinueError(f"int8 is to be scored on the files that were held out: {error}") from None
-    return dataset.split("train"), dataset.split(held)
+        raise RetinueError(f"int8 must be scored on files that the model was not trained on: {error}") from None
+    return dataset.split("train"), dataset.split(split)
 
 
-def quantized(model, converted, learned):
-    """The int8 `openvino.Model` of a run's `Model` and its `openvino.Model` in f32.
+def quantize(model: Model, converted: "openvino.Model", training_set: "Dataset") -> "openvino.Model":
+    """Quantize a model.
 
-    learned: `Dataset` of the files that it learned from.
+    A processor without VNNI adds the products of two weights in 16 bits, where they may not fit. Weights in half of the
+    range, 7 bits, always fit, and so give the same results on every processor. They are used unless the training files
+    are scored more than half a percentage point lower with them, on this machine, than with the whole range.
 
-    A processor without VNNI adds the products of two weights in 16 bits, where they may not fit. Weights of half the
-    range, 7 bits, always fit, and so say the same on every processor; they are taken unless the run's training files
-    are scored more than half a point lower with them, on this machine, than with the whole range.
-    Raises UsageError where nncf is missing, or the files that the run learned from.
+    Args:
+        model: the run.
+        converted: its `openvino.Model` in f32.
+        training_set: the files that it was trained on.
+
+    Returns:
+        The int8 model.
+
+    Raises:
+        UsageError: none of the training files exists any more.
     """
-    records = run_records.sample_records(model, "train", FILES)
+    records = run_records.sample_records(model, "train", NUM_FILES)
     if not records:
-        raise UsageError(f"{model.folder}: none of the files it learned from is left to calibrate int8 with")
-    logger.info(f"int8: calibrating on {len(records)} of the files it learned from")
+        raise UsageError(
+            f"{model.folder}: none of the files that it was trained on exists any more, so int8 can't be calibrated; "
+            "put them back, or export f32"
+        )
+    logger.info(f"int8: calibrating on {len(records)} files of the training set")
     inputs = [
         {name: value[None] for name, value in run_records.read_record(model.task, one).items()} for one in records
     ]
-    half, whole = (_quantized(model.task, converted, inputs, weights) for weights in ("half", "whole"))
-    learned = learned.take(np.linspace(0, len(learned) - 1, min(FILES, len(learned))).round().astype(int))
-    lower, higher = (_score(model.task, one, "int8", learned).value for one in (half, whole))
-    return whole if lower < higher - ENOUGH else half
+    half, full = (_quantize(model.task, converted, inputs, half_range) for half_range in (True, False))
+    rows = np.linspace(0, len(training_set) - 1, min(NUM_FILES, len(training_set))).round().astype(int)
+    scored = training_set.take(rows)
+    half_score, full_score = (_score(model.task, one, "int8", scored).value for one in (half, full))
+    return full if half_score < full_score - MIN_GAIN else half
 
 
-def _quantized(task, converted, inputs, weights):
-    """The int8 `openvino.Model` whose weights are in "half" or the "whole" of the range of 8 bits."""
+def _quantize(
+    task: "Task", converted: "openvino.Model", inputs: Sequence[dict[str, np.ndarray]], half_range: bool
+) -> "openvino.Model":
+    """Return the int8 model with weights in half of the range of 8 bits, or in the whole range."""
     with openvino_runtime.telemetry_off():
         import nncf
 
         nncf.set_log_level(logging.ERROR)
-        fix = nncf.OverflowFix.ENABLE if weights == "half" else nncf.OverflowFix.FIRST_LAYER
+        fix = nncf.OverflowFix.ENABLE if half_range else nncf.OverflowFix.FIRST_LAYER
         options = {"advanced_parameters": nncf.AdvancedQuantizationParameters(overflow_fix=fix)}
-        if task.name == "detection":  # proposals and boxes are arithmetic: only layers are worth 8 bits
+        if task.quantize_layers_only:
             kinds = {node.get_type_name() for node in converted.get_ordered_ops()}
             kinds -= {*bf16_bias_correction.KINDS, "Constant", "Parameter", "Result"}
-            options["ignored_scope"] = nncf.IgnoredScope(
-                types=sorted(kinds), patterns=[".*roi_align.*"], validate=False
-            )
+            patterns = list(task.quantize_excluded_patterns)
+            options["ignored_scope"] = nncf.IgnoredScope(types=sorted(kinds), patterns=patterns, validate=False)
         return nncf.quantize(converted, nncf.Dataset(inputs), subset_size=len(inputs), **options)
 
 
-def cost(task, converted, small, held_out):
-    """{"score", "files", "f32", "int8"}: what the `Dataset` held out is scored with, and both scores.
+def compare_scores(
+    task: "Task", converted: "openvino.Model", quantized: "openvino.Model", dataset: "Dataset"
+) -> dict[str, Any]:
+    """Score the f32 model and the int8 model.
 
-    converted, small: the `openvino.Model`s in f32 and int8.
+    Args:
+        task: the task.
+        converted: the `openvino.Model` in f32.
+        quantized: the `openvino.Model` in int8.
+        dataset: files that the model was not trained on.
+
+    Returns:
+        `score`, the name of the primary metric; `files`, how many were scored; `f32` and `int8`, its values.
     """
-    first = _score(task, converted, "f32", held_out)
-    second = _score(task, small, "int8", held_out)
-    return {"score": first.primary_metric, "files": len(held_out), "f32": first.value, "int8": second.value}
+    f32 = _score(task, converted, "f32", dataset)
+    int8 = _score(task, quantized, "int8", dataset)
+    return {"score": f32.primary_metric, "files": len(dataset), "f32": f32.value, "int8": int8.value}
 
 
-def _score(task, converted, precision, dataset):
+def _score(task: "Task", converted: "openvino.Model", precision: str, dataset: "Dataset") -> "Scores":
     return score(task, openvino_runtime.OpenVINORuntime(converted, precision), dataset, interval=False)
 
 
-def refuse_missing():
+def check_installed() -> None:
     """Raise UsageError where nncf is not installed."""
     if importlib.util.find_spec("nncf") is None:
         raise UsageError("--precision int8: nncf is not installed; `pip install 'retinue[quantize]'`")

@@ -2,6 +2,7 @@
 
 import logging
 
+from retinue import tasks
 from retinue.configs.errors import RetinueError
 from retinue.configs.load import load_config
 from retinue.data.checking.anchor_iou import AnchorLayout
@@ -13,11 +14,6 @@ from retinue.pipeline.runs.progress import count_files
 logger = logging.getLogger(__name__)
 
 WORTH_A_LINE = 5000  # checking fewer files takes no time to speak of
-DEFAULT_RECIPES = {
-    "detection": "faster-rcnn-small",
-    "segmentation": "segmentation-small",
-    "video": "two-stream-small",
-}  # of the tasks for which the plain defaults are too large
 
 
 def config_for(source, task=None, recipe=None, settings=(), options=None):
@@ -27,7 +23,7 @@ def config_for(source, task=None, recipe=None, settings=(), options=None):
     """
     if task is None and recipe is None:
         task = tasks_of(source)[0]
-    recipe = recipe or DEFAULT_RECIPES.get(task)
+    recipe = recipe or tasks.default_recipe(task)
     return load_config(recipe, settings, (options or {}) | ({"task": task} if task else {}))
 
 
@@ -38,7 +34,8 @@ def inspect(source, config, *, task="auto", training=True):
 
 def read_data(source, config, *, task="auto"):
     """The `Dataset` at `source`, not checked yet."""
-    dataset = read(source, task, config.data.fold)
+    reader = tasks.dataset_reader(task)
+    dataset = reader(source) if reader else read(source, task, config.data.fold)
     if len(dataset) >= WORTH_A_LINE:
         logger.info(f"checking {len(dataset):,} files")
     return dataset
@@ -53,7 +50,7 @@ def look_at(dataset, config, *, training=True):
         max_pixels=config.data.max_pixels,
         progress=count_files,
         training=training,
-        anchors=_anchor_grid(config) if dataset.task == "detection" else None,
+        anchors=_anchor_grid(config) if "boxes" in dataset.columns else None,
     )
 
 

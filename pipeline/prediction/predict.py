@@ -19,7 +19,6 @@ from retinue.pipeline.runtimes import runtimes
 
 logger = logging.getLogger(__name__)
 
-LABEL_COLUMNS = 5  # of the CSV
 STREAM_WINDOW = 2.0  # seconds
 
 
@@ -110,18 +109,11 @@ def predict(
     }
     if window:
         made_by |= {"window": window, "step": step or window}
-    if crops and model.task.name != "detection":
+    if crops and not model.task.has_boxes:
         raise UsageError(f"--crops: {model.folder} finds no boxes; only a detector does")
-    results = Results(
-        out,
-        made_by,
-        formats,
-        label_columns=min(LABEL_COLUMNS, len(model.classes)),
-        category_ids=dict(zip(model.classes, model.class_ids, strict=True)) if model.class_ids else None,
-        image_ids=_image_ids(model) if "coco" in formats else None,
-        classes=model.classes,
-    )
-    summary = Summary(noun="windows" if window else "clips" if model.task.is_video else "images")
+    image_ids = _image_ids(model) if set(formats) - {"jsonl", "csv"} else None
+    results = Results(out, made_by, formats, model.task.result_writer(model.class_ids, image_ids))
+    summary = Summary(noun="windows" if window else f"{model.task.record_noun}s")
     try:
         todo = itertools.chain(first, files) if window else _not_done(itertools.chain(first, files), results, summary)
         first = list(itertools.islice(todo, 1))

@@ -17,20 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from retinue.configs.choices import RESULT_FORMATS
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.data.checking.mask_sheet import class_colors
-from retinue.data.decoding.mask_file import write_mask
 from retinue.data.storage.atomic_files import atomic_path, atomic_write, remove_leftovers
 from retinue.pipeline.inputs.path_names import below
 from retinue.pipeline.inputs.sources import Paths, path_hash
-from retinue.pipeline.prediction.coco_results import write_coco_results
+from retinue.tasks.result_writer import ResultWriter
 
 FAILURES = "failures.jsonl"
-DIGITS = 6  # of a written score
-BOX_DIGITS = 2  # hundredths of a pixel
-FOLDERS = ("masks", "overlays", "crops")  # of a file for each picture
-BOX_COLUMNS = ("label", "score", "x1", "y1", "x2", "y2")
+FOLDERS = ("overlays", "crops")  # of a file for each picture
 
 
 class Results:
@@ -39,32 +33,22 @@ class Results:
     folder: made when missing. made_by: dict of what the numbers depend on ("fingerprint", "precision") and of what is
     good to know ("task", ...); goes into `predict.json`. formats: "jsonl" (always written), "csv", and for detection
     "coco", which is written at the end.
-    label_columns: how many of the best labels a row of the CSV holds; for detection it has a row a box instead, and
-    one without a box for a file in which nothing was found.
-    category_ids: {class name: id} for COCO's format, by default 1, 2, ... in the order in which classes are met;
-    image_ids: {absolute path: id}, see `coco_results.image_id` for files that are not in it.
-    classes: class names; for segmentation they give the masks, `masks/<path>.png`, their palette, and the CSV a column
-    of pixels each.
+    writer: `ResultWriter` of the task, which makes lines, rows and further files of a prediction.
     Raises UsageError when another model, or another precision, wrote into the folder before, when another process
     writes into it now, when it is a file, and for an unknown format; RetinueError when what is in it is damaged.
     """
 
     DEPENDS_ON = ("fingerprint", "precision", "window", "step")
 
-    def __init__(
-        self, folder, made_by, formats=("jsonl",), label_columns=5, category_ids=None, image_ids=None, classes=()
-    ):
-        self._detects = made_by.get("task") == "detection"
-        self._segments = made_by.get("task") == "segmentation"
-        self._palette, self._classes = class_colors(classes), tuple(classes)
-        offered = RESULT_FORMATS if self._detects else RESULT_FORMATS[:2]
+    def __init__(self, folder, made_by, formats=("jsonl",), writer=None):
+        self._writer = writer or ResultWriter()
+        offered = ("jsonl", "csv", *self._writer.extra_formats)
         for name in formats:
             if name not in offered:
                 hint = "coco is for detection; " if name == "coco" else ""
                 raise UsageError(f"--format {name}: {hint}use {' or '.join(offered)}, or jsonl,csv")
+        self._extra_formats = [name for name in formats if name in self._writer.extra_formats]
         self.folder = Path(folder)
-        self._label_columns = label_columns
-        self._coco = (category_ids, image_ids or {}) if "coco" in formats else None
         if os.path.lexists(folder) and not self.folder.is_dir():
             raise UsageError(f"{folder}: is a file; give a folder as --out")
         with _explained(self.folder):
@@ -92,22 +76,16 @@ class Results:
                     self._open["failures"] = _open_lines(self.folder / FAILURES)
                 self._open["failures"].write(_json({"file": result.file, "reason": result.reason}) + "\n")
                 return
-            line = as_line(result)
-            if "mask" in result.prediction:
-                line["mask"] = self._write_mask(result)
+            line = as_line(result, self._writer)
+            line |= self._writer.write_files(
+                result.prediction, self.folder, lambda name, suffix: Path(name, below(Path(result.file), suffix))
+            )
             self._open["predictions"].write(_json(line) + "\n")
             self._done.add(result.file)
             if result.start is not None:
                 self._done.add(identity(result.file, result.start, result.end))
             if "csv" in self._open:
                 self._write_rows(self._open["csv"], line)
-
-    def _write_mask(self, result):
-        """The class ids as a PNG with a palette, under the file's own path; its path in the folder."""
-        name = Path("masks", below(Path(result.file), ".png"))
-        with atomic_path(self.folder / name) as temporary:
-            write_mask(temporary, result.prediction["mask"], self._palette)
-        return name.as_posix()
 
     def close(self, status="finished", **numbers):
         """Close the files, write `failures.jsonl` anew with what still fails, and put status and numbers into
@@ -116,9 +94,10 @@ class Results:
             for opened in self._open.values():
                 opened.close()
             self._write_failures()
-            if self._coco and status == "finished":
+            if status == "finished":
                 lines = functools.partial(read_lines, self.folder / "predictions.jsonl")
-                write_coco_results(self.folder / "predictions.coco.json", lines, *self._coco)
+                for name in self._extra_formats:
+                    self._writer.write_format(name, self.folder, lines)
             atomic_write(
                 self.folder / "predict.json", json.dumps(self._made_by | {"status": status} | numbers, indent=1)
             )
@@ -173,7 +152,7 @@ class Results:
 
     def _remove_half_written(self):
         remove_leftovers(self.folder)
-        for name in FOLDERS:
+        for name in (*self._writer.file_folders, *FOLDERS):
             for folder, _, _ in os.walk(self.folder / name):
                 remove_leftovers(folder)
 
@@ -181,48 +160,27 @@ class Results:
         """Make the CSV from the lines that are there, and open it for more."""
         path = self.folder / "predictions.csv"
         with atomic_path(path) as temporary, open(temporary, "w", **_text()) as table:
-            columns = BOX_COLUMNS
-            if self._segments:
-                columns = ["mask", *self._classes]
-            elif not self._detects:
-                places = range(1, self._label_columns + 1)
-                columns = [name if place == 1 else f"{name}{place}" for place in places for name in ("label", "score")]
             times = ["start", "end"] if self._made_by.get("window") else []
-            csv.writer(table, lineterminator="\n").writerow(["file", *times, "width", "height", *columns])
+            csv.writer(table, lineterminator="\n").writerow(["file", *times, "width", "height", *self._writer.columns])
             for line in read_lines(self.folder / "predictions.jsonl"):
                 self._write_rows(table, line)
         return _open_lines(path)
 
     def _write_rows(self, table, line):
         """The rows of one file, in one piece."""
-        if self._detects:
-            found = [(entry["label"], entry["score"], *entry["box"]) for entry in line["detections"]]
-            cells = found or [("",) * len(BOX_COLUMNS)]
-        elif self._segments:
-            cells = [[line["mask"], *(line["pixels"][name] for name in self._classes)]]
-        else:
-            best = line["labels"][: self._label_columns]
-            cells = [[cell for label in best for cell in (label["label"], label["score"])]]
         text = io.StringIO(newline="")
         times = [line[name] for name in ("start", "end") if name in line]
-        rows = ([line["file"], *times, line["width"], line["height"], *some] for some in cells)
+        rows = ([line["file"], *times, line["width"], line["height"], *cells] for cells in self._writer.csv_rows(line))
         csv.writer(text, lineterminator="\n").writerows(rows)
         table.write(text.getvalue())
 
 
-def as_line(result):
-    """The dict that a line of `predictions.jsonl` holds: scores to 6 digits after the point, boxes to 2, no arrays."""
+def as_line(result, writer):
+    """The dict that a line of `predictions.jsonl` holds; `writer` says what of a prediction goes into it."""
     line = {"file": result.file}
     if result.start is not None:
         line |= {"start": result.start, "end": result.end}
-    line |= {"width": result.width, "height": result.height}
-    line |= {key: value for key, value in result.prediction.items() if not isinstance(value, np.ndarray)}
-    for name in ("labels", "detections"):
-        if name in line:
-            line[name] = [entry | {"score": round(entry["score"], DIGITS)} for entry in line[name]]
-    for entry in line.get("detections", ()):
-        entry["box"] = [round(float(value), BOX_DIGITS) for value in entry["box"]]
-    return line
+    return line | {"width": result.width, "height": result.height} | writer.entries(result.prediction)
 
 
 def identity(file, start, end):

@@ -18,12 +18,6 @@ from retinue.pipeline.training.optimizer import make_optimizer
 
 logger = logging.getLogger(__name__)
 
-RECIPES = {
-    "classification": ("fine-tune", 64),
-    "detection": ("faster-rcnn-small", 128),
-    "segmentation": ("segmentation-small", 64),
-    "video": ("two-stream-small", 64),
-}  # each with the pictures' side in pixels
 # ResNet-18 with frozen batch norms, since random weights serve there: EfficientNet's pictures vanish on their way with
 # frozen ones, and with others small differences grow to large ones within few steps.
 SETTINGS = (
@@ -33,12 +27,10 @@ SETTINGS = (
     "train.optimizer=sgd",
     "train.batch_norm=frozen",
 )
-OF_TASK = {"video": ("video.temporal_dropout=0",)}
 BATCH, STEPS, RATE = 4, 5, 0.002
 # How far a step's loss may be from the CPU's in float32, relative: other sums, and what five steps make of them.
 TOLERANCE = {"float32": 0.005, "mixed_bfloat16": 0.05, "mixed_float16": 0.05}
 SCALE = 256.0  # of the loss in float16
-COLORS = np.array([[200, 60, 60], [60, 60, 200]])  # of the two classes
 
 
 def gpu_check():
@@ -53,18 +45,22 @@ def gpu_check():
     return compare_devices(gpus[0].name, "/CPU:0")
 
 
-def compare_devices(device, reference, names=tuple(RECIPES), settings=()):
+def compare_devices(device, reference, names=None, settings=()):
     """Whether `device` has the losses of `reference` in float32, in each precision and task; a line each is logged.
 
-    device, reference: as TensorFlow names them; names: of tasks; settings: more `key=value` for the nets. TF32, which
+    device, reference: as TensorFlow names them; names: of tasks, by default all that have a
+    `synthetic_batch`; settings: more `key=value` for the nets. TF32, which
     rounds products of float32 to 10 bits, is off meanwhile.
     """
     rounds = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     good = True
     try:
-        for name in names:
-            weights, expected = losses_on(reference, name, "float32", settings)
+        for name in tasks.TASKS if names is None else names:
+            reference_losses = losses_on(reference, name, "float32", settings)
+            if reference_losses is None:
+                continue
+            weights, expected = reference_losses
             for precision, tolerance in TOLERANCE.items():
                 _, found = losses_on(device, name, precision, settings, weights)
                 difference = float(np.max(np.abs(found - expected) / np.abs(expected)))
@@ -83,15 +79,19 @@ def compare_devices(device, reference, names=tuple(RECIPES), settings=()):
 def losses_on(device, name, precision, settings=(), weights=None):
     """(the weights before training, the loss before each of `STEPS` steps, float64) of a task's small net on a device.
 
-    weights: list of arrays to begin with, by default random ones.
+    weights: list of arrays to begin with, by default random ones. None for a task without a `synthetic_batch`.
     """
-    recipe, side = RECIPES[name]
-    config = load_config(recipe, [*SETTINGS, *OF_TASK.get(name, ()), f"model.input_size={side}", *settings])
+    task_settings = tasks.task_class(name).device_check_settings
+    config = load_config(tasks.default_recipe(name), [f"task={name}", *SETTINGS, *task_settings, *settings])
+    task = tasks.create(config, ("red", "blue"))
+    batch = task.synthetic_batch(BATCH)
+    if batch is None:
+        return None
     stage = Stage(epochs=1, learning_rate=RATE, backbone_lr_multiplier=1.0)
     train = config.train.model_copy(update={"warmup_epochs": 0.0, "schedule": "constant"})
     with tf.device(device):
         keras.utils.set_random_seed(0)
-        net = tasks.create(config, ("red", "blue")).build()
+        net = task.build()
         if weights:
             net.set_weights(weights)
         weights = net.get_weights()
@@ -101,40 +101,9 @@ def losses_on(device, name, precision, settings=(), weights=None):
         net.optimizer.build(net.trainable_variables)
         if precision == "mixed_float16":  # not the search of the scale is compared, which leaves the first steps out
             net.optimizer.dynamic_scale.assign(SCALE)
-        batches = tf.data.Dataset.from_tensors(drawn_batch(config)).repeat()
+        batches = tf.data.Dataset.from_tensors(batch).repeat()
         history = net.fit(batches, epochs=STEPS, steps_per_epoch=1, shuffle=False, verbose=0).history
     return weights, np.array(history["loss"])
-
-
-def drawn_batch(config):
-    """(inputs, targets) of `BATCH` drawn examples of two classes, as the task's `TaskModel` takes them."""
-    random, side = np.random.default_rng(0), config.model.input_size
-    labels = np.arange(BATCH) % 2
-    noise = random.integers(-40, 40, (BATCH, side, side, 3))
-    one_hot = np.eye(2, dtype=np.float32)[labels]
-    if config.task == "classification":
-        return (COLORS[labels][:, None, None] + noise).astype(np.float32), one_hot
-    if config.task == "video":
-        frames = (COLORS[labels][:, None, None] + noise).astype(np.float32)[:, None]
-        flow = random.normal(0, 1, (BATCH, 1, side, side, 2 * config.video.flow_length)) + 4 * labels[:, *[None] * 4]
-        return {"frames": frames, "flow": flow.astype(np.float32)}, one_hot
-    # A square of the class's colour on grey.
-    square = slice(side // 4, 3 * side // 4)
-    images = 120 + noise
-    images[:, square, square] += COLORS[labels][:, None, None] - 120
-    images = np.clip(images, 0, 255).astype(np.uint8)
-    if config.task == "segmentation":
-        masks = np.repeat(1 - labels, side * side).reshape(BATCH, side, side)
-        masks[:, square, square] = labels[:, None, None]
-        return images, masks.astype(np.uint8)
-    box = np.array([square.start, square.start, square.stop, square.stop], np.float32)
-    return {
-        "image": images,
-        "size": np.full((BATCH, 2), side, np.int32),
-        "boxes": np.tile(box, (BATCH, 1, 1)),
-        "labels": labels[:, None].astype(np.int32),
-        "seed": random.integers(0, 1000, (BATCH, 2)).astype(np.int32),
-    }, ()
 
 
 def _shown(losses):

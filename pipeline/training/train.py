@@ -168,17 +168,17 @@ def _fit(
     distribution: Distribution,
 ) -> "Scores | None":
     """Return the scores; None without validation and test data, and in workers other than the chief."""
-    from retinue.pipeline.evaluation.evaluate import Evaluation, predictions
-    from retinue.pipeline.explaining.training_maps import maps_callback
+    from retinue.pipeline.evaluation.evaluate import Evaluation, predict_batches
+    from retinue.pipeline.explaining.training_maps import class_map_callbacks
     from retinue.pipeline.training.trainer import Trainer
 
     config, is_chief = task.config, distribution.is_chief
     validation = dataset.split("val")
     validates = len(validation) > 0 and is_chief
     evaluation = Evaluation(task, model, validation) if validates else None
-    callbacks = maps_callback(task, validation, run.folder / "tensorboard") if validates else []
+    callbacks = class_map_callbacks(task, model, validation, run.folder / "tensorboard") if validates else []
     train_data, calibration = task.split_calibration(dataset.split("train"))
-    progress = Progress("clips" if task.is_video else "images", show_bar=is_chief)
+    progress = Progress(f"{task.record_noun}s", show_bar=is_chief)
     trainer = Trainer(run, task, model, train_data, evaluation, progress, callbacks, distribution)
     for line in [*distribution.describe(trainer.batch_size), *describe_step(config.train, trainer.batch_size)]:
         logger.info(line)
@@ -195,7 +195,7 @@ def _fit(
     run.update(input_wait_fraction=_input_wait_fraction(history))
     model.load_weights(run.folder / "best.weights.h5")
     if len(calibration):
-        batches = predictions(task, Evaluation(task, model, calibration).run, task.input_columns(calibration))
+        batches = predict_batches(task, Evaluation(task, model, calibration).run, task.input_columns(calibration))
         outputs = [prediction for batch in batches for prediction in batch]
         logger.info(task.calibrate(model, outputs, calibration))
         trainer.save_best()
@@ -209,13 +209,13 @@ def _fit(
 
 def _write_batch_images(run: Run, trainer: "Trainer", task: "Task", validation: Dataset) -> None:
     """Write `batch_train.jpg` and `batch_val.jpg`: what the model sees."""
-    from retinue.pipeline.reports.batch_images import write_batch_pictures
+    from retinue.pipeline.reports.batch_images import write_batch_images
 
     batches = {"batch_train.jpg": trainer.first_batch(training=True)}
     if len(validation):
         batches["batch_val.jpg"] = trainer.first_batch(training=False, dataset=validation)
     for name, batch in batches.items():
-        write_batch_pictures(run.folder / name, *task.visualize_batch(*batch))
+        write_batch_images(run.folder / name, *task.visualize_batch(*batch))
 
 
 def _open_for_resume(out: str | os.PathLike[str] | None, config: Config | None) -> tuple[Run, Config]:
@@ -281,9 +281,9 @@ def _write_report(
     history: Sequence[dict[str, Any]],
     report: CheckReport,
 ) -> None:
-    from retinue.pipeline.evaluation.evaluate import worst_pictures
-    from retinue.pipeline.explaining.training_maps import with_places
-    from retinue.pipeline.reports.report import MOST_WORST, write_report
+    from retinue.pipeline.evaluation.evaluate import worst_images
+    from retinue.pipeline.explaining.training_maps import add_class_maps
+    from retinue.pipeline.reports.report import MAX_WORST, ReportData, write_report
 
     info, config = run.info, task.config
     described = info | {
@@ -295,19 +295,21 @@ def _write_report(
         "split": str(scored.splits[0]) if len(scored) else None,
         "seconds": sum(row["seconds"] for row in history),
     }
-    worst = worst_pictures(task, model, scored, scores.worst[:MOST_WORST]) if scores else []
+    worst = worst_images(task, model, scored, scores.worst[:MAX_WORST]) if scores else []
     images = {"training": run.folder / "batch_train.jpg", "validation": run.folder / "batch_val.jpg"}
     write_report(
         run.folder,
-        title=f"{Path(info['data']['source']).name}: {config.task}",
-        config=config,
-        dataset=dataset,
-        run_info=described,
-        history=history,
-        scores=scores,
-        worst_images=with_places(task, model, worst),
-        check_summary=problem_lines(report),
-        batch_pictures={name: path for name, path in images.items() if path.exists()},
+        ReportData(
+            title=f"{Path(info['data']['source']).name}: {config.task}",
+            task=task,
+            dataset=dataset,
+            scores=scores,
+            worst_images=add_class_maps(task, model, worst),
+            history=history,
+            run_info=described,
+            check_summary=problem_lines(report),
+            batch_images={name: path for name, path in images.items() if path.exists()},
+        ),
     )
 
 
@@ -320,5 +322,5 @@ def _log_result(run: Run, task: "Task", scores: "Scores | None") -> None:
         for line in score_lines(scores):
             logger.info(line)
     logger.info(f"report:  {run.folder / 'report.html'}")
-    logger.info(f"next:    retinue predict {folder} {'YOUR_CLIPS' if task.is_video else 'YOUR_IMAGES'}/ --out results")
+    logger.info(f"next:    retinue predict {folder} YOUR_{task.record_noun.upper()}S/ --out results")
     logger.info(f"         retinue export {folder} --out exported")

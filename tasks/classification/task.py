@@ -1,8 +1,8 @@
 """Classification: global average pooling, dropout and one linear layer on a pretrained backbone."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -18,10 +18,20 @@ from retinue.data.decoding import decode, resize
 from retinue.data.decoding.encoded_image import EncodedImage
 from retinue.tasks import class_balance
 from retinue.tasks.classification import draw, losses, scores, test_time_augmentation
+from retinue.tasks.classification.explainer import ClassifierExplainer, probability_function
 from retinue.tasks.classification.metrics import LABEL_THRESHOLD
+from retinue.tasks.classification.result_writer import LabelResultWriter
+from retinue.tasks.explainer import Explainer
 from retinue.tasks.feature_models import FeatureModels
 from retinue.tasks.model import TaskModel
+from retinue.tasks.synthetic_images import colored_images, random_labels_and_noise
 from retinue.tasks.task import Evaluator, Prediction, Record, Task
+
+if TYPE_CHECKING:
+    from retinue.tasks.explainer import CompileModel
+    from retinue.tasks.report_section import Section
+    from retinue.tasks.scores import Scores
+    from retinue.tasks.worst_images import WorstImage
 
 POOL_LAYER = "head_pool"  # the backbone's features are cached behind this layer
 MAX_WRITTEN_LABELS = 5  # best labels in a prediction; all labels are written if there are at most twice as many
@@ -31,6 +41,7 @@ class Classification(Task):
     """One label per image (softmax), or any number of labels (sigmoid) with `multi_label`."""
 
     name = "classification"
+    has_class_maps = True
 
     def build(self, weights: str | None = None, class_counts: np.ndarray | None = None) -> TaskModel:
         """Build the untrained model: RGB float32 [n, h, w, 3] in 0..255 -> logits float32 [n, classes].
@@ -237,6 +248,47 @@ class Classification(Task):
     def draw(self, image: np.ndarray, prediction: Prediction, truth: Any = None) -> np.ndarray:
         """Draw the image above bars for its labels; see draw.py."""
         return draw.draw(image, prediction, truth)
+
+    def result_writer(
+        self, class_ids: Sequence[int] = (), image_ids: Mapping[str, int | str] | None = None
+    ) -> LabelResultWriter:
+        """Write labels with their scores; see result_writer.py."""
+        return LabelResultWriter(min(MAX_WRITTEN_LABELS, len(self.classes)))
+
+    def report_sections(self, scores: "Scores", worst_images: "Sequence[WorstImage]") -> "list[Section]":
+        """Make the sections of the report; see report.py."""
+        from retinue.tasks.classification import report  # imports matplotlib
+
+        return report.report_sections(scores, worst_images)
+
+    def metric_descriptions(self) -> Mapping[str, str]:
+        """Explain the metrics; see report.py."""
+        from retinue.tasks.classification import report
+
+        return report.METRICS
+
+    def explainer(self, name: str, model: TaskModel, compile_model: "CompileModel") -> Explainer | None:
+        """Make a `ClassifierExplainer`."""
+        size, activation = self.config.model.input_size, "sigmoid" if self.multi_label else "softmax"
+        predict = probability_function(model, size, activation, compile_model)
+        return ClassifierExplainer(name, model, self.classes, size, self.config.data.resize_mode, predict)
+
+    def black_box_explainer(
+        self, name: str, run: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+    ) -> Explainer | None:
+        """Make a `ClassifierExplainer` without a Keras model, which occlusion can explain."""
+
+        def predict(images: np.ndarray) -> np.ndarray:
+            return run({"image": np.uint8(np.clip(images, 0, 255) + 0.5)})["scores"]
+
+        # With ten_crop an export makes its own crops. The image that it takes is the larger one that they are cut from.
+        side = self.prepare(np.zeros((8, 8, 3), np.uint8))["image"].shape[0]
+        return ClassifierExplainer(name, None, self.classes, int(side), self.config.data.resize_mode, predict)
+
+    def synthetic_batch(self, batch_size: int) -> tuple[Any, Any] | None:
+        """Make images in the color of their class."""
+        _, labels, noise = random_labels_and_noise(batch_size, self.config.model.input_size)
+        return colored_images(labels, noise), np.eye(2, dtype=np.float32)[labels]
 
     def _check_input_sizes(self) -> None:
         """Raise UsageError for an input size, of the model or of a stage, that the backbone can't take."""

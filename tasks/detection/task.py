@@ -1,7 +1,7 @@
 """The task detection: boxes and classes of the objects in an image, by Faster R-CNN on a pretrained backbone."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -15,10 +15,19 @@ from retinue.data.decoding.encoded_image import EncodedImage
 from retinue.data.decoding.resize import size_of
 from retinue.tasks.detection import draw, export_agreement, torchvision
 from retinue.tasks.detection import model as detection_model
+from retinue.tasks.detection.explainer import DetectionExplainer
 from retinue.tasks.detection.matching import IGNORED_LABEL, PADDING_LABEL
+from retinue.tasks.detection.result_writer import BoxResultWriter
 from retinue.tasks.detection.scores import DetectionEvaluator
 from retinue.tasks.model import TaskModel
+from retinue.tasks.synthetic_images import gray_images_with_square, random_labels_and_noise
 from retinue.tasks.task import Prediction, Record, Task
+
+if TYPE_CHECKING:
+    from retinue.tasks.explainer import CompileModel
+    from retinue.tasks.report_section import Section
+    from retinue.tasks.scores import Scores
+    from retinue.tasks.worst_images import WorstImage
 
 
 class Detection(Task):
@@ -29,7 +38,12 @@ class Detection(Task):
     """
 
     name = "detection"
+    class_count_unit = "objects"
     draws_on_image = True
+    has_boxes = True
+    quantize_layers_only = True  # proposals and boxes are arithmetic: only layers are worth 8 bits
+    quantize_excluded_patterns = (".*roi_align.*",)
+    device_check_settings = ("model.input_size=128",)
 
     def build(self, weights: str | None = None, class_counts: np.ndarray | None = None) -> TaskModel:
         """Build the model; see model.py for its inputs and outputs.
@@ -187,6 +201,42 @@ class Detection(Task):
     def draw(self, image: np.ndarray, prediction: Prediction, truth: Mapping[str, Any] | None = None) -> np.ndarray:
         """Draw the boxes on the image; see draw.py."""
         return draw.draw(image, prediction, self.classes, truth)
+
+    def result_writer(
+        self, class_ids: Sequence[int] = (), image_ids: Mapping[str, int | str] | None = None
+    ) -> BoxResultWriter:
+        """Write boxes with their labels and scores, also in COCO's format; see result_writer.py."""
+        return BoxResultWriter(dict(zip(self.classes, class_ids, strict=True)) if class_ids else None, image_ids)
+
+    def report_sections(self, scores: "Scores", worst_images: "Sequence[WorstImage]") -> "list[Section]":
+        """Make the sections of the report; see report.py."""
+        from retinue.tasks.detection import report  # imports matplotlib
+
+        return report.report_sections(scores, worst_images)
+
+    def metric_descriptions(self) -> Mapping[str, str]:
+        """Explain the metrics; see report.py."""
+        from retinue.tasks.detection import report
+
+        return report.METRICS
+
+    def explainer(self, name: str, model: TaskModel, compile_model: "CompileModel") -> DetectionExplainer:
+        """Make a `DetectionExplainer`."""
+        return DetectionExplainer(name, self, model, compile_model)
+
+    def synthetic_batch(self, batch_size: int) -> tuple[Any, Any] | None:
+        """Make gray images with a square in the color of its class, and its box."""
+        side = self.config.model.input_size
+        random, labels, noise = random_labels_and_noise(batch_size, side)
+        images, square = gray_images_with_square(labels, noise)
+        box = np.array([square.start, square.start, square.stop, square.stop], np.float32)
+        return {
+            "image": images,
+            "size": np.full((batch_size, 2), side, np.int32),
+            "boxes": np.tile(box, (batch_size, 1, 1)),
+            "labels": labels[:, None].astype(np.int32),
+            "seed": random.integers(0, 1000, (batch_size, 2)).astype(np.int32),
+        }, ()
 
     def _check_sizes(self) -> None:
         """Raise UsageError for a shorter side above the longest one, or below what the backbone takes."""

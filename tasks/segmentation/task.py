@@ -1,7 +1,7 @@
 """Segmentation: a class for every pixel, by FCN, dilated models or DeepLabV3 on a pretrained backbone."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -19,9 +19,18 @@ from retinue.data.decoding.resize import pad_to, size_of
 from retinue.data.void_label import VOID
 from retinue.tasks.model import TaskModel
 from retinue.tasks.segmentation import draw, model, postprocessing, scores, torchvision
+from retinue.tasks.segmentation.explainer import SegmentationExplainer
 from retinue.tasks.segmentation.ground_truth import read_ground_truth
+from retinue.tasks.segmentation.result_writer import MaskResultWriter
 from retinue.tasks.segmentation.tiling import tile_inference
+from retinue.tasks.synthetic_images import gray_images_with_square, random_labels_and_noise
 from retinue.tasks.task import Evaluator, Prediction, Record, Task
+
+if TYPE_CHECKING:
+    from retinue.tasks.explainer import CompileModel
+    from retinue.tasks.report_section import Section
+    from retinue.tasks.scores import Scores
+    from retinue.tasks.worst_images import WorstImage
 
 ROWS_PER_COUNT = 1024  # rows of a mask that are counted at a time: counting takes 8 bytes per pixel
 MAX_TIED_PIXELS = 0.001  # fraction of an image's pixels that may lie where two classes have the same score
@@ -236,6 +245,37 @@ class Segmentation(Task):
     def draw(self, image: np.ndarray, prediction: Prediction, truth: Any = None) -> np.ndarray:
         """Draw the image under its mask; see draw.py."""
         return draw.draw(image, prediction["mask"], self.classes, truth)
+
+    def result_writer(
+        self, class_ids: Sequence[int] = (), image_ids: Mapping[str, int | str] | None = None
+    ) -> MaskResultWriter:
+        """Write masks as PNG files, and the pixels of each class; see result_writer.py."""
+        return MaskResultWriter(self.classes)
+
+    def report_sections(self, scores: "Scores", worst_images: "Sequence[WorstImage]") -> "list[Section]":
+        """Make the sections of the report; see report.py."""
+        from retinue.tasks.segmentation import report  # imports matplotlib
+
+        return report.report_sections(scores, worst_images)
+
+    def metric_descriptions(self) -> Mapping[str, str]:
+        """Explain the metrics; see report.py."""
+        from retinue.tasks.segmentation import report
+
+        return report.METRICS
+
+    def explainer(self, name: str, model: TaskModel, compile_model: "CompileModel") -> SegmentationExplainer:
+        """Make a `SegmentationExplainer`."""
+        return SegmentationExplainer(name, self, model, compile_model)
+
+    def synthetic_batch(self, batch_size: int) -> tuple[Any, Any] | None:
+        """Make gray images with a square of their class; the gray pixels have the other class."""
+        side = self.config.model.input_size
+        _, labels, noise = random_labels_and_noise(batch_size, side)
+        images, square = gray_images_with_square(labels, noise)
+        masks = np.repeat(1 - labels, side * side).reshape(batch_size, side, side)
+        masks[:, square, square] = labels[:, None, None]
+        return images, masks.astype(np.uint8)
 
     def _check_settings(self) -> None:
         """Raise UsageError for settings that segmentation does not support."""

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -14,15 +14,24 @@ from retinue.data.dataset import Dataset
 from retinue.data.decoding.encoded_image import EncodedImage
 from retinue.data.split import split
 from retinue.tasks.classification.task import Classification
+from retinue.tasks.explainer import Explainer
 from retinue.tasks.feature_models import FeatureModels
 from retinue.tasks.model import TaskModel
+from retinue.tasks.synthetic_images import colored_images, random_labels_and_noise
 from retinue.tasks.task import Evaluator, Prediction, Record
 from retinue.tasks.video import draw, flow, fusion, model, scores
 from retinue.tasks.video.augment import augment_snippets, crop_snippets, dequantize_flow, quantize_flow
+from retinue.tasks.video.explainer import VideoExplainer
 from retinue.tasks.video.inference import stream_scores
 from retinue.tasks.video.model import fuse_streams
 from retinue.tasks.video.snippets import SEGMENT_CENTER, read_snippets, snippet_for, snippets_from_frames
 from retinue.tasks.video.stored_flow import open_flow
+
+if TYPE_CHECKING:
+    from retinue.tasks.explainer import CompileModel
+    from retinue.tasks.report_section import Section
+    from retinue.tasks.scores import Scores
+    from retinue.tasks.worst_images import WorstImage
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +43,9 @@ class Video(Classification):
 
     name = "video"
     is_video = True
+    record_noun = "clip"
+    has_class_maps = False
+    device_check_settings = ("model.input_size=64", "video.temporal_dropout=0")
 
     def build(self, weights: str | None = None, class_counts: np.ndarray | None = None) -> TaskModel:
         """Build the untrained `TaskModel`; see model.py.
@@ -244,6 +256,37 @@ class Video(Classification):
         """Make a `VideoEvaluator` of the fused scores, with those of each stream beside them."""
         resamples = self.config.evaluate.bootstrap_samples if interval else 0
         return scores.VideoEvaluator(self.classes, self.streams, resamples, self.config.seed)
+
+    def report_sections(self, scores: "Scores", worst_images: "Sequence[WorstImage]") -> "list[Section]":
+        """Make the sections of the report; see report.py."""
+        from retinue.tasks.video import report  # imports matplotlib
+
+        return report.report_sections(scores, worst_images, self.config.video.fusion)
+
+    def metric_descriptions(self) -> Mapping[str, str]:
+        """Explain the metrics; see report.py."""
+        from retinue.tasks.video import report
+
+        return report.METRICS
+
+    def explainer(self, name: str, model: TaskModel, compile_model: "CompileModel") -> Explainer | None:
+        """Make a `VideoExplainer`."""
+        return VideoExplainer(name, self, model, compile_model)
+
+    def black_box_explainer(
+        self, name: str, run: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+    ) -> Explainer | None:
+        """Return None: an export can't be explained."""
+        return None
+
+    def synthetic_batch(self, batch_size: int) -> tuple[Any, Any] | None:
+        """Make frames in the color of their class, and motion that differs by class."""
+        side = self.config.model.input_size
+        random, labels, noise = random_labels_and_noise(batch_size, side)
+        shape = (batch_size, 1, side, side, 2 * self.config.video.flow_length)
+        fields = random.normal(0, 1, shape) + 4 * labels[:, *[None] * 4]
+        frames = colored_images(labels, noise)[:, None]
+        return {"frames": frames, "flow": fields.astype(np.float32)}, np.eye(2, dtype=np.float32)[labels]
 
     def _inputs(self, frames: Any, fields: Any) -> dict[str, Any]:
         """Return {"frames", "flow"}, whichever of them the streams of the model take."""

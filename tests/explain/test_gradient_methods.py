@@ -10,7 +10,7 @@ from retinue.explain.grad_cam import grad_cam
 from retinue.explain.gradients import Gradient
 from retinue.explain.integrated_gradients import integrated_gradients
 from retinue.explain.saliency import saliency, smoothgrad
-from retinue.explain.targets import region_target
+from retinue.tasks.segmentation.region_target import region_target
 from retinue.tests.helpers.explain_models import linear_model, random_images, tiny_convnet
 
 IMAGES = np.random.default_rng(1).uniform(0, 255, (2, 2, 3, 2)).astype(np.float32)

@@ -93,8 +93,9 @@ def photos(tmp_path_factory):
 def exported(tiny_model, photos, tmp_path_factory):
     """The tiny model as a SavedModel."""
     from retinue.pipeline.exporting.export import export
+    from retinue.pipeline.exporting.options import ExportOptions
 
     out = tmp_path_factory.mktemp("exported") / "model"
     files = sorted(os.path.join(photos, name) for name in os.listdir(photos))
-    export(tiny_model, out, images=files)
+    export(tiny_model, out, ExportOptions(verify_images=files))
     return out

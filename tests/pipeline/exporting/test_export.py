@@ -9,7 +9,9 @@ import pytest
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config
-from retinue.pipeline.exporting.export import export, proof_records
+from retinue.pipeline.exporting.export import export
+from retinue.pipeline.exporting.options import ExportOptions
+from retinue.pipeline.exporting.verification_files import verification_records
 from retinue.tasks.classification.task import Classification
 
 # What someone who serves the export runs: TensorFlow and nothing of ours.
@@ -62,28 +64,28 @@ def test_the_saved_model_serves_without_retinue(tiny_model, exported, photos):
     assert told["names"] == "apple\nbean\ncherry\n"
 
 
-def test_the_folder_says_where_it_came_from_and_how_equal_it_is(tiny_model, exported):
+def test_export_json_holds_the_origin_and_the_verification(tiny_model, exported):
     described = json.loads((exported / "export.json").read_text())
     proof = described["formats"]["savedmodel"]
-    assert proof["largest_difference"] <= 1e-4 and proof["same"] == len(described["photos"]) == 8
+    assert proof["largest_difference"] <= 1e-4 and proof["same"] == len(described["verified_on"]) == 8
     assert described["run"] == str(tiny_model.folder) and "tensorflow" in described["versions"]
     assert (exported / "config.yaml").read_bytes() == (tiny_model.folder / "config.yaml").read_bytes()
     assert (exported / "classes.json").is_file()
 
 
-def test_the_proof_is_printed_and_takes_photos_of_the_run(tiny_model, photos, tmp_path, logged):
-    """As after a training with a test split and no val split."""
+def test_the_verification_is_logged_and_uses_files_of_the_run(tiny_model, photos, tmp_path, logged):
+    """As after training with a test set and without a validation set."""
     files = [str(photos / name) for name in sorted(os.listdir(photos))]
     rows = [f"{files[0]},train", f"{photos}/gone.jpg,test", f"{files[1]},test", f"{files[2]},test"]
     write_split(tiny_model, rows)
     logged.clear()
     try:
-        described = export(tiny_model, tmp_path / "out", to=("openvino",))
+        described = export(tiny_model, tmp_path / "out", ExportOptions(formats=("openvino",)))
     finally:
         (tiny_model.folder / "split.csv").unlink()
-    assert described["photos"] == [files[1], files[2], files[0]]
-    assert logged.messages[0].startswith("openvino: 3 photos, largest difference ") and logged.messages[0].endswith(
-        "same answer 3 of 3"
+    assert described["verified_on"] == [files[1], files[2], files[0]]
+    assert logged.messages[0].startswith("openvino: 3 images, largest difference ") and logged.messages[0].endswith(
+        "same prediction 3 of 3"
     )
     assert {"model.xml", "model.bin", "config.yaml"} <= set(os.listdir(tmp_path / "out"))
     assert (tmp_path / "out" / "split.csv").read_text() == "content_id,split\n000,train\n001,test\n002,test\n003,test\n"
@@ -96,7 +98,7 @@ def write_split(model, rows):
     (model.folder / "split.csv").write_text("\n".join(lines), encoding="utf-8")
 
 
-def test_which_photos_prove(tiny_model, photos, tmp_path):
+def test_which_files_verify_an_export(tiny_model, photos, tmp_path):
     files = [str(photos / name) for name in sorted(os.listdir(photos))] * 2  # 16 rows
     (tmp_path / "broken.jpg").write_text("words")
     splits = {
@@ -108,19 +110,23 @@ def test_which_photos_prove(tiny_model, photos, tmp_path):
         for name, (split, expected) in splits.items():
             rows = [f"{file},{part}" for file, part in zip(files, split, strict=True)]
             write_split(tiny_model, [f"{tmp_path}/broken.jpg,val", *rows])
-            assert [record["file"] for record in proof_records(tiny_model, None)] == expected, name
+            assert [record["file"] for record in verification_records(tiny_model, None)] == expected, name
         write_split(tiny_model, [f"{tmp_path}/gone.jpg,val", f"{tmp_path}/broken.jpg,train"])
-        with pytest.raises(UsageError, match="split.csv: none of its photos is left .* name some with --verify-images"):
-            proof_records(tiny_model, None)
-        (given,) = proof_records(tiny_model, [photos / "2.png"])
+        with pytest.raises(
+            UsageError, match="split.csv: none of its images exists any more .* give some with --verify-images"
+        ):
+            verification_records(tiny_model, None)
+        (given,) = verification_records(tiny_model, [photos / "2.png"])
         assert given["file"] == str(photos / "2.png")
-        with pytest.raises(UsageError, match="--verify-images .*gone.jpg: is no proof, no such file"):
-            proof_records(tiny_model, [photos / "2.png", tmp_path / "gone.jpg"])
+        with pytest.raises(
+            UsageError, match="--verify-images .*gone.jpg: can.t be used to verify the export: no such file"
+        ):
+            verification_records(tiny_model, [photos / "2.png", tmp_path / "gone.jpg"])
     finally:
         (tiny_model.folder / "split.csv").unlink()
 
 
-def test_a_near_tie_is_no_disagreement():
+def test_a_near_tie_counts_as_agreement():
     truth = np.array([[0.50004, 0.49996], [0.6, 0.4], [0.5001, 0.4999]])
     given = np.array([[0.49999, 0.50001], [0.6, 0.4], [0.49999, 0.50001]])
 
@@ -136,7 +142,7 @@ def test_a_near_tie_is_no_disagreement():
     assert (several["same"], several["near_ties"]) == (1, 1)
 
 
-def test_several_labels_a_file_have_a_threshold_and_no_best_label(tiny_model, photos, tmp_path):
+def test_an_export_with_several_labels_per_file_has_a_threshold_and_no_best_label(tiny_model, photos, tmp_path):
     import tensorflow as tf
 
     from retinue.data.decoding.decode import read_encoded_bytes
@@ -146,7 +152,7 @@ def test_several_labels_a_file_have_a_threshold_and_no_best_label(tiny_model, ph
     (tmp_path / "run" / "classes.json").write_text(json.dumps(described), encoding="utf-8")
     model = type(tiny_model)(tmp_path / "run")
     files = [str(photos / name) for name in ("1 photo.jpg", "2.png", "6.bmp")]
-    export(model, tmp_path / "out", images=files)
+    export(model, tmp_path / "out", ExportOptions(verify_images=files))
     served = tf.saved_model.load(str(tmp_path / "out")).signatures["serving_default"]
     answer = served(bytes=tf.constant([read_encoded_bytes(file) for file in files]))
     assert set(answer) == {"scores", "classes", "threshold"}
@@ -156,16 +162,16 @@ def test_several_labels_a_file_have_a_threshold_and_no_best_label(tiny_model, ph
     np.testing.assert_allclose(answer["scores"], tf.sigmoid(logits), atol=1e-5)
 
 
-def test_an_export_that_differs_leaves_nothing(tiny_model, photos, tmp_path, monkeypatch):
+def test_an_export_that_differs_leaves_nothing_behind(tiny_model, photos, tmp_path, monkeypatch):
     from retinue.pipeline.exporting import export as stage
 
     monkeypatch.setattr(stage, "TOLERANCE", -1.0)
-    with pytest.raises(RetinueError, match="differs from the Keras model by .* nothing was exported"):
-        export(tiny_model, tmp_path / "out", images=[photos / "2.png"])
+    with pytest.raises(RetinueError, match="differ from the Keras model.s by .* nothing was exported"):
+        export(tiny_model, tmp_path / "out", ExportOptions(verify_images=[photos / "2.png"]))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_not_a_number_is_no_proof(tiny_model, photos, tmp_path, monkeypatch):
+def test_outputs_that_are_not_numbers_are_refused(tiny_model, photos, tmp_path, monkeypatch):
     class Broken(type(tiny_model)):
         def build(self):
             model = super().build()
@@ -173,29 +179,32 @@ def test_not_a_number_is_no_proof(tiny_model, photos, tmp_path, monkeypatch):
             return model
 
     with pytest.raises(RetinueError, match="nothing was exported"):
-        export(Broken(tiny_model.folder), tmp_path / "out", images=[photos / "2.png"])
+        export(Broken(tiny_model.folder), tmp_path / "out", ExportOptions(verify_images=[photos / "2.png"]))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     "options, words",
     [
-        ({"to": ("pt",)}, "--to pt: is unknown; use one or more of savedmodel, openvino, onnx, litert"),
-        ({"to": ()}, "at least one"),
+        (
+            {"formats": ("pt",)},
+            "--to pt: there is no such format; use one or more of savedmodel, openvino, onnx, litert",
+        ),
+        ({"formats": ()}, "at least one"),
         ({"precision": "int8"}, "int8: is for OpenVINO alone"),
-        ({}, "nothing to prove the export with"),
+        ({}, "there is no image to verify the export with"),
     ],
 )
-def test_what_can_not_be_done_is_refused(tiny_model, tmp_path, options, words):
+def test_impossible_options_are_refused(tiny_model, tmp_path, options, words):
     with pytest.raises(UsageError, match=words):
-        export(tiny_model, tmp_path / "out", **options)
+        export(tiny_model, tmp_path / "out", ExportOptions(**options))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_with_something_in_it_is_refused(tiny_model, exported, photos, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(UsageError, match="exists already"):
-        export(tiny_model, tmp_path, images=[photos / "2.png"])
+        export(tiny_model, tmp_path, ExportOptions(verify_images=[photos / "2.png"]))
     assert os.listdir(tmp_path) == ["mine.txt"]
     with pytest.raises(UsageError, match="is an export already"):
-        export(exported, tmp_path / "out", images=[photos / "2.png"])
+        export(exported, tmp_path / "out", ExportOptions(verify_images=[photos / "2.png"]))

@@ -12,6 +12,7 @@ import pytest
 from retinue import tasks
 from retinue.configs.load import load_config, to_yaml
 from retinue.pipeline.exporting.export import TOLERANCE, export
+from retinue.pipeline.exporting.options import ExportOptions
 from retinue.pipeline.runs import run_records
 from retinue.pipeline.runs.run import Model
 from retinue.pipeline.runtimes import tensorflow_runtime
@@ -107,7 +108,7 @@ def test_each_format_agrees_with_keras_without_retinue(task, tmp_path):
     model = make_model(tmp_path / "run", task)
     files = [make_file(tmp_path, task, seed) for seed in range(3)]
     out = tmp_path / "exported" / "1"
-    described = export(model, out.parent, to=tuple(ELSEWHERE), images=files, versioned=True)
+    described = export(model, out.parent, ExportOptions(formats=tuple(ELSEWHERE), verify_images=files, versioned=True))
     assert list(described["formats"]) == list(ELSEWHERE)
     for proof in described["formats"].values():
         assert proof["largest_difference"] <= TOLERANCE and proof["same"] + proof["near_ties"] == 3

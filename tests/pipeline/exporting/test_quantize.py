@@ -10,6 +10,7 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.storage.content import content_id
 from retinue.pipeline.exporting import quantize
 from retinue.pipeline.exporting.export import export
+from retinue.pipeline.exporting.options import ExportOptions
 from retinue.pipeline.runs.run import open_model
 from retinue.pipeline.runtimes import runtimes
 
@@ -35,7 +36,7 @@ def run(own_model, tmp_path):
 def test_an_int8_export_says_what_it_costs(run, tmp_path, logged):
     pytest.importorskip("nncf")
     logged.clear()
-    described = export(run, tmp_path / "out", to=["openvino"], precision="int8", accept_loss=100)
+    described = export(run, tmp_path / "out", ExportOptions(formats=["openvino"], precision="int8", max_score_drop=100))
     found = described["int8"]
     assert found["score"] == "accuracy" and found["files"] == 16 and found["f32"] == 1.0
     assert any("100.00% in f32" in line and "on 16 held-out files" in line for line in logged.messages)
@@ -49,7 +50,7 @@ def test_an_int8_export_says_what_it_costs(run, tmp_path, logged):
         runtimes.load(one, "openvino", p)(images)["scores"] for one, p in ((exported, "int8"), (run, "f32"))
     )
     assert 0 < np.abs(scores - truth).max() < 0.05
-    export(run, tmp_path / "f32", to=["openvino"])
+    export(run, tmp_path / "f32", ExportOptions(formats=["openvino"]))
     small, large = ((tmp_path / name / "model.bin").stat().st_size for name in ("out", "f32"))
     assert small < 0.5 * large
 
@@ -58,15 +59,15 @@ def test_what_costs_too_much_is_not_exported(run, tmp_path, monkeypatch):
     pytest.importorskip("nncf")
     monkeypatch.setattr(quantize, "cost", lambda *_: {"score": "accuracy", "files": 200, "f32": 0.9, "int8": 0.89})
     with pytest.raises(RetinueError, match="int8 costs too much: accuracy 90.00% in f32, 89.*1.1 takes it"):
-        export(run, tmp_path / "out", to=["openvino"], precision="int8")
+        export(run, tmp_path / "out", ExportOptions(formats=["openvino"], precision="int8"))
     assert not (tmp_path / "out").exists()
 
 
 def test_wrong_use(run, tmp_path):
     with pytest.raises(UsageError, match="int8: is for OpenVINO alone; give --to openvino"):
-        export(run, tmp_path / "out", to=["savedmodel"], precision="int8")
+        export(run, tmp_path / "out", ExportOptions(formats=["savedmodel"], precision="int8"))
     with pytest.raises(UsageError, match="bf16 is chosen when"):
-        export(run, tmp_path / "out", precision="bf16")
+        export(run, tmp_path / "out", ExportOptions(precision="bf16"))
     with pytest.raises(UsageError, match="retinue export RUN --to openvino --precision int8"):
         runtimes.choose_for(run, precision="int8")
 

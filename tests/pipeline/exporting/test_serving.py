@@ -9,6 +9,7 @@ import pytest
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.pipeline.exporting import serving
 from retinue.pipeline.exporting.export import export
+from retinue.pipeline.exporting.options import ExportOptions
 from retinue.pipeline.prediction.predictor import Predictor
 
 # What a server does that knows nothing of ours.
@@ -29,7 +30,7 @@ def test_versions_follow_each_other_and_each_has_a_request_with_its_answer(tiny_
     files, out = [photos / "1 photo.jpg", photos / "6.bmp"], tmp_path / "apples"
     for _ in range(2):
         logged.clear()
-        export(tiny_model, out, to=("savedmodel", "onnx"), images=files, versioned=True)
+        export(tiny_model, out, ExportOptions(formats=("savedmodel", "onnx"), verify_images=files, versioned=True))
     assert sorted(os.listdir(out)) == ["1", "2"] and logged.messages[-1] == f"Exported to {out / '2'}"
     assert {"saved_model.pb", "model.onnx", "export.json"} <= set(os.listdir(out / "2"))
     asked = json.loads((out / "2" / "request.json").read_text("utf-8"))
@@ -47,7 +48,9 @@ def test_versions_follow_each_other_and_each_has_a_request_with_its_answer(tiny_
 
 
 def test_a_net_that_serves_no_signature_has_no_request(tiny_model, photos, tmp_path):
-    export(tiny_model, tmp_path / "out", to=("onnx",), images=[photos / "2.png"], versioned=True)
+    export(
+        tiny_model, tmp_path / "out", ExportOptions(formats=("onnx",), verify_images=[photos / "2.png"], versioned=True)
+    )
     assert "request.json" not in os.listdir(tmp_path / "out" / "1")
 
 
@@ -81,7 +84,7 @@ def test_what_holds_other_things_is_refused(tiny_model, exported, photos, tmp_pa
     (tmp_path / "file").write_text("")
     for out in (exported, tmp_path / "file"):
         with pytest.raises(UsageError, match="is no folder of numbered versions; give another --out"):
-            export(tiny_model, out, images=[photos / "2.png"], versioned=True)
+            export(tiny_model, out, ExportOptions(verify_images=[photos / "2.png"], versioned=True))
 
 
 def test_a_version_that_differs_leaves_nothing(tiny_model, photos, tmp_path, monkeypatch):
@@ -89,5 +92,5 @@ def test_a_version_that_differs_leaves_nothing(tiny_model, photos, tmp_path, mon
 
     monkeypatch.setattr(stage, "TOLERANCE", -1.0)
     with pytest.raises(RetinueError, match="nothing was exported"):
-        export(tiny_model, tmp_path / "out", images=[photos / "2.png"], versioned=True)
+        export(tiny_model, tmp_path / "out", ExportOptions(verify_images=[photos / "2.png"], versioned=True))
     assert list(tmp_path.iterdir()) == []

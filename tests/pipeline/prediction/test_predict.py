@@ -18,6 +18,7 @@ from retinue.configs.load import load_config, to_yaml
 from retinue.data.decoding.decode import read_encoded_bytes
 from retinue.data.decoding.image_file import image_size
 from retinue.pipeline.exporting.export import export
+from retinue.pipeline.exporting.options import ExportOptions
 from retinue.pipeline.prediction import overlays
 from retinue.pipeline.prediction.predict import predict
 from retinue.pipeline.prediction.predictor import Predictor
@@ -43,7 +44,7 @@ def exports(tiny_model, photos, tmp_path_factory):
     files = sorted(str(photos / name) for name in os.listdir(photos))
     formats = {"openvino": "openvino", "onnxruntime": "onnx", "litert": "litert"}
     for runtime, form in formats.items():
-        export(tiny_model, folder / runtime, to=(form,), images=files)
+        export(tiny_model, folder / runtime, ExportOptions(formats=(form,), verify_images=files))
     return {runtime: folder / runtime for runtime in formats}
 
 
@@ -276,7 +277,7 @@ def test_views_on_every_runtime_and_in_exports(tiny_model, photos, tmp_path, vie
         logits = net(np.stack(pictures).astype(np.float32), training=False).numpy()
         scores = np.exp(logits - logits.max(1, keepdims=True))
         expected.append((scores / scores.sum(1, keepdims=True)).mean(0))
-    export(model, tmp_path / "export", to=("savedmodel", "openvino"), images=files)
+    export(model, tmp_path / "export", ExportOptions(formats=("savedmodel", "openvino"), verify_images=files))
     for path in (model, tmp_path / "export"):
         for runtime in ("tensorflow", "openvino"):
             found = [result.prediction["scores"] for result in Predictor(path, runtime, "f32", batch=3)(files)]

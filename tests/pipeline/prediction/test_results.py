@@ -8,6 +8,7 @@ import pytest
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.pipeline.prediction.predictor import Result
 from retinue.pipeline.prediction.results import Results, as_line, read_lines
+from retinue.tasks.classification.result_writer import LabelResultWriter
 
 MADE_BY = {"model": "runs/a", "fingerprint": "f00d", "precision": "f32"}
 
@@ -18,7 +19,7 @@ def good(file, score=0.75):
 
 
 def write(folder, *results, formats=("jsonl",), **made_by):
-    opened = Results(folder, MADE_BY | made_by, formats, label_columns=2)
+    opened = Results(folder, MADE_BY | made_by, formats, LabelResultWriter(2))
     for result in results:
         opened.write(result)
     opened.close()
@@ -34,7 +35,7 @@ def table(folder):
 
 
 def test_a_line_has_file_size_and_labels_and_no_arrays():
-    line = as_line(good("ä b.jpg", 0.12345678))
+    line = as_line(good("ä b.jpg", 0.12345678), LabelResultWriter(2))
     assert line == {
         "file": "ä b.jpg",
         "width": 40,
@@ -44,7 +45,7 @@ def test_a_line_has_file_size_and_labels_and_no_arrays():
 
 
 def test_lines_are_on_disk_before_the_end(tmp_path):
-    opened = Results(tmp_path, MADE_BY, ("jsonl", "csv"))
+    opened = Results(tmp_path, MADE_BY, ("jsonl", "csv"), LabelResultWriter(5))
     opened.write(good("a.jpg"))
     opened.write(Result("b.jpg", reason="empty: 0 bytes"))
     assert [line["file"] for line in lines(tmp_path)] == ["a.jpg"]
@@ -63,7 +64,7 @@ def test_csv(tmp_path):
 
 def test_what_is_done_is_known_again(tmp_path):
     write(tmp_path, good("a.jpg"), good("b.jpg"), Result("c.jpg", reason="broken"))
-    opened = Results(tmp_path, MADE_BY)
+    opened = Results(tmp_path, MADE_BY, writer=LabelResultWriter(5))
     assert [name in opened for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg")] == [True, True, False, False]
     opened.close()
 
@@ -75,7 +76,7 @@ def test_a_torn_line_is_taken_off_and_done_again(tmp_path, torn):
         file.write(torn)
     with open(tmp_path / "predictions.csv", "a") as file:
         file.write("b.jp")
-    opened = Results(tmp_path, MADE_BY, ("jsonl", "csv"))
+    opened = Results(tmp_path, MADE_BY, ("jsonl", "csv"), LabelResultWriter(5))
     assert "a.jpg" in opened and "b.jpg" not in opened
     opened.write(good("b.jpg"))
     opened.close()
@@ -102,10 +103,10 @@ def test_a_damaged_line_before_the_last_costs_no_other(tmp_path):
     damaged = lines_before[0] + b'{"file": 7}\n' + lines_before[2]
     (tmp_path / "predictions.jsonl").write_bytes(damaged)
     with pytest.raises(RetinueError, match="predictions.jsonl: line 2 is damaged; delete that line"):
-        Results(tmp_path, MADE_BY)
+        Results(tmp_path, MADE_BY, writer=LabelResultWriter(5))
     assert (tmp_path / "predictions.jsonl").read_bytes() == damaged
     (tmp_path / "predictions.jsonl").write_bytes(lines_before[0] + lines_before[2])
-    opened = Results(tmp_path, MADE_BY)
+    opened = Results(tmp_path, MADE_BY, writer=LabelResultWriter(5))
     assert [name in opened for name in ("a.jpg", "b.jpg", "c.jpg")] == [True, False, True]
     opened.close()
 
@@ -115,11 +116,11 @@ def test_a_damaged_description_is_one_line(tmp_path, content):
     write(tmp_path, good("a.jpg"))
     (tmp_path / "predict.json").write_bytes(content)
     with pytest.raises(RetinueError, match="predict.json: is damaged.*give another --out"):
-        Results(tmp_path, MADE_BY)
+        Results(tmp_path, MADE_BY, writer=LabelResultWriter(5))
 
 
 def test_many_failures_are_not_held(tmp_path):
-    opened = Results(tmp_path, MADE_BY)
+    opened = Results(tmp_path, MADE_BY, writer=LabelResultWriter(5))
     tracemalloc.start()
     for number in range(20_000):
         opened.write(Result(f"/photos/a/path/{number}.jpg", reason="empty: 0 bytes"))
@@ -154,7 +155,7 @@ def test_names_that_are_not_utf8_come_back(tmp_path):
     write(tmp_path, good(name), formats=("jsonl", "csv"))
     assert lines(tmp_path)[0]["file"] == name
     assert b"caf\xe9.jpg" in (tmp_path / "predictions.csv").read_bytes()
-    opened = Results(tmp_path, MADE_BY)
+    opened = Results(tmp_path, MADE_BY, writer=LabelResultWriter(5))
     assert name in opened
     opened.close()
 
@@ -182,20 +183,20 @@ def test_a_model_that_could_not_be_read_leaves_its_folder_to_the_mended_one(tmp_
     write(tmp_path, good("a.jpg"), fingerprint="beef", precision="int8")
     assert json.loads((tmp_path / "predict.json").read_text())["fingerprint"] == "beef"
     with pytest.raises(UsageError, match="give another --out"):
-        Results(tmp_path, MADE_BY)
+        Results(tmp_path, MADE_BY, writer=LabelResultWriter(5))
 
 
 def test_foreign_lines_are_left_alone(tmp_path):
     (tmp_path / "predictions.jsonl").write_text("someone else's")
     with pytest.raises(UsageError, match="no predict.json"):
-        Results(tmp_path, MADE_BY)
+        Results(tmp_path, MADE_BY, writer=LabelResultWriter(5))
     assert (tmp_path / "predictions.jsonl").read_text() == "someone else's"
 
 
 def test_two_at_once_are_refused(tmp_path):
-    opened = Results(tmp_path, MADE_BY)
+    opened = Results(tmp_path, MADE_BY, writer=LabelResultWriter(5))
     with pytest.raises(UsageError, match="another process"):
-        Results(tmp_path, MADE_BY)
+        Results(tmp_path, MADE_BY, writer=LabelResultWriter(5))
     opened.close()
     write(tmp_path)
 
@@ -208,7 +209,7 @@ def test_unknown_formats(tmp_path, name, words):
 
 
 def test_a_full_disk_is_one_line(tmp_path):
-    opened = Results(tmp_path, MADE_BY)
+    opened = Results(tmp_path, MADE_BY, writer=LabelResultWriter(5))
     opened._open["predictions"] = open("/dev/full", "a", buffering=1)
     with pytest.raises(RetinueError, match="No space left.*run the same command again"):
         opened.write(good("a.jpg"))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from retinue.pipeline.reports.batch_images import write_batch_pictures
+from retinue.pipeline.reports.batch_images import write_batch_images
 from retinue.tasks.classification.draw import caption
 
 CLASSES = ("cat", "dog", "eel")
@@ -21,7 +21,7 @@ def test_caption_of_several_labels():
 
 
 def written(path, images, captions):
-    write_batch_pictures(path, images, captions)
+    write_batch_images(path, images, captions)
     return np.asarray(Image.open(path)).astype(int)
 
 

@@ -1,5 +1,6 @@
 import base64
 import csv
+import dataclasses
 import io
 import json
 from html.parser import HTMLParser
@@ -9,14 +10,14 @@ import pytest
 from PIL import Image
 
 from retinue.configs.load import load_config
-from retinue.configs.schema import Config
 from retinue.data.dataset import Dataset, Ragged
 from retinue.pipeline.reports import sections
-from retinue.pipeline.reports.batch_images import write_batch_pictures
-from retinue.pipeline.reports.report import write_report
+from retinue.pipeline.reports.batch_images import write_batch_images
+from retinue.pipeline.reports.report import ReportData, write_report
+from retinue.pipeline.reports.training_curves import training_section
 from retinue.tasks.classification.scores import ClassificationEvaluator
 from retinue.tasks.classification.task import Classification
-from retinue.tasks.scores import Scores
+from retinue.tasks.worst_images import WorstImage
 
 NASTY = "<b onclick=\"alert('x')\">&amp;猫</b>"
 CLASSES = (NASTY, "plain", "$dollar$")
@@ -44,7 +45,7 @@ class Page(HTMLParser):
         return " ".join(self.text.split())
 
 
-def picture(value, size=(40, 60)):
+def gray_image(value, size=(40, 60)):
     return np.full((*size, 3), value, np.uint8)
 
 
@@ -66,12 +67,12 @@ def single_label(count=12):
     evaluator.update([{"scores": row} for row in rows], scored)
     scores = evaluator.scores()
     worst = [
-        {
-            "file": scored.files[row],
-            "truth": [CLASSES[scored.columns["label"][row]]],
-            "said": [{"label": NASTY, "score": 0.8, "right": False}],
-            "image": picture(20 * row),
-        }
+        WorstImage(
+            file=scored.files[row],
+            truth=[CLASSES[scored.columns["label"][row]]],
+            predicted=[{"label": NASTY, "score": 0.8, "right": False}],
+            image=gray_image(20 * row),
+        )
         for row in scores.worst
     ]
     return dataset, scores, worst
@@ -93,10 +94,10 @@ RUN_INFO = {
 
 
 def write(folder, dataset, scores, worst, **changes):
-    given = {"history": HISTORY, "run_info": RUN_INFO, "check_summary": ["3 files were <unreadable>."]} | changes
-    path = write_report(
-        folder, title=f"Cells & {NASTY}", config=Config(), dataset=dataset, scores=scores, worst_images=worst, **given
-    )
+    fields = {"history": HISTORY, "run_info": RUN_INFO, "check_summary": ["3 files were <unreadable>."]} | changes
+    task = Classification(load_config(), dataset.classes, dataset.multi_label)
+    data = ReportData(f"Cells & {NASTY}", task, dataset, scores, worst, **fields)
+    path = write_report(folder, data)
     return Page(path.read_text(encoding="utf-8"))
 
 
@@ -107,7 +108,7 @@ def written(tmp_path_factory):
     return folder, write(folder, dataset, scores, worst), scores
 
 
-def test_the_page_needs_nothing_but_itself(written):
+def test_the_page_loads_no_other_file(written):
     _, page, _ = written
     sources = [image["src"] for image in page.all("img")]
     assert len(sources) == 5 + 4  # plots, then the four wrong pictures
@@ -117,7 +118,7 @@ def test_the_page_needs_nothing_but_itself(written):
     assert "url(" not in html and "http" not in html and "@import" not in html
 
 
-def test_names_are_text_never_markup(written):
+def test_names_are_never_markup(written):
     _, page, _ = written
     assert not any("onclick" in attributes for _, attributes in page.tags)
     assert f"Cells & {NASTY}" in page.text
@@ -125,7 +126,7 @@ def test_names_are_text_never_markup(written):
     assert "3 files were <unreadable>." in page.text
 
 
-def test_the_page_says_what_came_out_and_how(written):
+def test_the_page_describes_the_result_and_the_training(written):
     _, page, scores = written
     low, high = scores.interval
     for text in (
@@ -135,12 +136,12 @@ def test_the_page_says_what_came_out_and_how(written):
         "Fine-tuned in 2 epochs from efficientnet_lite0 (imagenet weights) on 6 files of /my photos in 4 min 31 s on "
         "2 CPU cores, at 80 files a second and 25% of the time waiting for files.",
         "retinue train '/my photos' --seed 3",
-        "The best epoch was chosen by these same validation files",
-        "The best epoch was 2 of 2, with 60.0% on the validation files.",
-        f"The most common mistake: 2 of 2 files of “plain” were taken for “{NASTY}”.",
-        "On average the model is 80.0% sure of a label, and 33.3% of these labels are true: it is surer than it should",
-        "All mistakes (4), as truth → the model's answer",
-        "From 6 labels this is only a rough picture.",
+        "The best epoch was chosen by the score on this validation set",
+        "The best epoch was 2 of 2, with 60.0% on the validation set.",
+        f"The most common confusion: 2 of 2 files of “plain” were predicted as “{NASTY}”.",
+        "The mean confidence of a predicted label is 80.0%, and 33.3% of these labels are right: it is overconfident",
+        "All mistakes (4), as truth → prediction",
+        "With only 6 labels this is a rough estimate.",
         "12 files in 3 classes from /photos (class folders): 6 train, 6 val.",
         "tensorflow: 2.21.0",
         "backbone: efficientnet_lite0",
@@ -148,12 +149,12 @@ def test_the_page_says_what_came_out_and_how(written):
         assert text in page.words, text
 
 
-def test_the_parts_come_in_order(written):
-    text = written[1].text
-    headings = ["How it learned", "What it mixes up", "Class by class", "Can its confidence be believed?"]
-    headings += ["The most wrong pictures", "The data", "All numbers", "Settings"]
-    places = [text.index(heading) for heading in headings]
-    assert places == sorted(places)
+def test_the_sections_come_in_order(written):
+    html = (written[0] / "report.html").read_text(encoding="utf-8")
+    headings = ["Training", "Confusion matrix", "Results by class", "Calibration of the confidence"]
+    headings += ["Worst predictions", "Data", "All metrics", "Settings"]
+    positions = [html.index(f"<h2>{heading}</h2>") for heading in headings]
+    assert positions == sorted(positions)
 
 
 def test_every_plot_has_its_numbers_beside_it(written):
@@ -173,24 +174,30 @@ def test_every_plot_has_its_numbers_beside_it(written):
     assert len((folder / "curves.csv").read_text().splitlines()) == 1 + 2
 
 
-def test_scores_json(written):
+def test_scores_json_holds_the_scores(written):
     folder, _, scores = written
     assert json.loads((folder / "scores.json").read_text()) == scores.as_json()
 
 
-def test_worst_pictures_are_named_and_captioned(written):
+def test_worst_images_are_named_and_captioned(written):
     worst = written[0] / "worst"
     names = sorted(path.name for path in worst.glob("*.jpg"))
-    assert len(names) == 4 and names[0].startswith("01_truth-plain_said-")
+    assert len(names) == 4 and names[0].startswith("01_truth-plain_predicted-")
     assert not set("".join(names)) & set("<>\"'&$ /")
     image = np.asarray(Image.open(worst / names[0]))
     assert image.shape[1] == 300 and image.shape[0] > 200  # 60 x 40, enlarged by 5, and a panel below
     with open(worst / "worst.csv", encoding="utf-8", newline="") as file:
         first = next(csv.DictReader(file))
-    assert first == {"picture": names[0], "file": "/photos/1.png", "truth": "plain", "said": NASTY, "score": "0.8000"}
+    assert first == {
+        "image": names[0],
+        "file": "/photos/1.png",
+        "truth": "plain",
+        "predicted": NASTY,
+        "score": "0.8000",
+    }
 
 
-def test_writing_again_gives_the_same_and_clears_old_pictures(tmp_path):
+def test_writing_again_gives_the_same_bytes_and_removes_old_images(tmp_path):
     dataset, scores, worst = single_label()
     write(tmp_path, dataset, scores, worst)
     first = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -206,93 +213,65 @@ def test_writing_again_gives_the_same_and_clears_old_pictures(tmp_path):
     assert "The 1 worst of 4 mistakes" in page.words
 
 
-def test_without_training_and_without_mistakes(tmp_path):
+def test_a_report_without_training_and_without_mistakes(tmp_path):
     dataset, _, _ = single_label()
     scored = dataset.split("val")
     evaluator = ClassificationEvaluator(CLASSES, bootstrap_samples=0)
     evaluator.update([{"scores": np.eye(3, dtype=np.float32)[label]} for label in scored.columns["label"]], scored)
     page = write(tmp_path, scored, evaluator.scores(), [], history=[], run_info={}, check_summary=None)
-    assert "How it learned" not in page.text and not (tmp_path / "curves.png").exists()
-    assert "There is no mistake to show." in page.text and not (tmp_path / "worst" / "worst.csv").exists()
-    assert "its confidence can be taken at its word" in page.words
-    assert "check of the files" not in page.text and "little kind" not in page.text
+    assert "The best epoch" not in page.text and not (tmp_path / "curves.png").exists()
+    assert "There is no wrong prediction to show." in page.text and not (tmp_path / "worst" / "worst.csv").exists()
+    assert "it is well calibrated" in page.words
+    assert "check of the files" not in page.text and "slightly optimistic" not in page.text
     assert "interval" not in page.text
 
 
-def test_without_held_out_files_there_is_no_score(tmp_path):
+def test_without_a_validation_set_there_is_no_score(tmp_path):
     dataset, _, _ = single_label()
-    learning = dataset.split("train")
+    training_set = dataset.split("train")
     history = [{key: value for key, value in row.items() if not key.startswith("val_")} for row in HISTORY[:1]]
     info = RUN_INFO | {"weights": "none", "split": None}
-    page = write(tmp_path, learning, None, [], history=history, run_info=info)
-    assert "No files were held out, so there is no score." in page.words
+    page = write(tmp_path, training_set, None, [], history=history, run_info=info)
+    assert "There is no validation set, so there is no score." in page.words
     assert "Trained in 1 epoch from efficientnet_lite0 (random weights) on 6 files of /my photos" in page.words
-    headings = [heading for heading in ("How it learned", "The data", "Settings") if heading in page.text]
-    assert len(headings) == 3 and "All numbers" not in page.text and "wrong pictures" not in page.text
+    headings = [heading for heading in ("Training", "Data", "Settings") if heading in page.text]
+    assert len(headings) == 3 and "All metrics" not in page.text and "Worst predictions" not in page.text
     assert len(page.all("img")) == 2 and "None" not in page.words
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"report.html", "curves.png", "curves.csv", "classes.png", "classes.csv"}
 
 
-def test_the_pictures_of_a_batch_are_shown_smaller(tmp_path):
+def test_the_images_of_a_batch_are_shown_smaller(tmp_path):
     dataset, scores, worst = single_label()
     sheets = {name: tmp_path / f"batch_{name}.jpg" for name in ("training", "validation")}
     for sheet in sheets.values():
-        write_batch_pictures(sheet, np.zeros((16, 300, 300, 3), np.uint8), ["cat"] * 16)
-    page = write(tmp_path, dataset, scores, worst, batch_pictures=sheets)
+        write_batch_images(sheet, np.zeros((16, 300, 300, 3), np.uint8), ["cat"] * 16)
+    page = write(tmp_path, dataset, scores, worst, batch_images=sheets)
     shown = [image for image in page.all("img") if "larger" in image["alt"]]
     assert [image["alt"] for image in shown] == [
         "Training (larger: batch_training.jpg)",
         "Validation (larger: batch_validation.jpg)",
     ]
     jpeg = base64.b64decode(shown[0]["src"].removeprefix("data:image/jpeg;base64,"))
-    assert max(Image.open(io.BytesIO(jpeg)).size) == sections.SHEET < max(Image.open(sheets["training"]).size)
-    assert page.text.index("The data") < page.text.index("What the net sees") < page.text.index("All numbers")
+    assert max(Image.open(io.BytesIO(jpeg)).size) == sections.SHEET_SIDE < max(Image.open(sheets["training"]).size)
+    assert page.text.index("Data") < page.text.index("Input images") < page.text.index("All metrics")
 
 
-@pytest.mark.parametrize(
-    "count, accuracy, text",
-    [
-        (1, 1.0, "It is more than 93% sure of 1 of 4 labels: it is true."),
-        (1, 0.0, "It is more than 93% sure of 1 of 4 labels: it is not true."),
-        (3, 1.0, "It is more than 93% sure of 3 of 4 labels: all of them are true."),
-        (3, 1 / 3, "It is more than 93% sure of 3 of 4 labels: 1 of these is true (33.3%)."),
-        (3, 0.0, "It is more than 93% sure of 3 of 4 labels: none of them is true."),
-    ],
-)
-def test_sure_labels_in_words(count, accuracy, text):
-    bins = [
-        {"low": 0.0, "high": 1 / 15, "count": 4 - count, "confidence": 0.05, "accuracy": 0.0},
-        {"low": 14 / 15, "high": 1.0, "count": count, "confidence": 0.99, "accuracy": accuracy},
-    ]
-    scores = Scores("accuracy", {"accuracy": 0.5, "calibration_error": 0.1}, tables={"calibration": bins})
-    assert text in sections.calibration(scores).text[0]
-
-
-def test_a_check_without_problems_is_said(tmp_path):
+def test_a_check_without_problems_is_reported(tmp_path):
     dataset, scores, worst = single_label()
     assert "The check of the files found no problems." in write(tmp_path, dataset, scores, worst, check_summary=[]).text
 
 
-def test_many_classes_without_a_mistake_have_no_list_of_mistakes():
-    names = tuple(f"c{index}" for index in range(31))
-    dataset = Dataset("classification", names, names, {"label": np.arange(31)})
-    evaluator = ClassificationEvaluator(names)
-    evaluator.update([{"scores": row} for row in np.eye(31, dtype=np.float32)], dataset)
-    section = sections.confusion(evaluator.scores())
-    assert (section.text, section.plots) == (["No class was taken for another."], [])
-
-
-def test_at_most_twenty_pictures_and_large_ones_shrunk(tmp_path):
+def test_at_most_twenty_images_are_shown_and_large_ones_are_shrunk(tmp_path):
     dataset, scores, worst = single_label()
-    many = [worst[0] | {"image": picture(9, (30, 30))}] * 24 + [worst[0]]
-    many[0] = worst[0] | {"image": picture(9, (1500, 3000))}
+    small, large = (dataclasses.replace(worst[0], image=gray_image(9, size)) for size in ((30, 30), (1500, 3000)))
+    many = [large, *[small] * 23, worst[0]]
     page = write(tmp_path, dataset, scores, many)
     assert len(page.all("figure")) == 20 and len(list((tmp_path / "worst").glob("*.jpg"))) == 20
     assert Image.open(sorted((tmp_path / "worst").glob("01_*.jpg"))[0]).width == 1024
 
 
-def test_several_labels_a_file(tmp_path):
+def test_files_with_several_labels(tmp_path):
     names = ("sky", "sea", "sand")
     truth = [[0], [1], []]
     dataset = Dataset(
@@ -306,24 +285,24 @@ def test_several_labels_a_file(tmp_path):
     predictions = task.postprocess({"scores": rows})
     worst = []
     for row in scores.worst:
-        true_names, said = task.summarize_errors(predictions[row], [names[label] for label in truth[row]])
-        worst.append({"file": dataset.files[row], "truth": true_names, "said": said, "image": picture(50)})
+        true_names, predicted = task.summarize_errors(predictions[row], [names[label] for label in truth[row]])
+        worst.append(WorstImage(dataset.files[row], true_names, predicted, gray_image(50)))
     page = write(tmp_path, dataset, scores, worst, history=[], run_info={})
-    captions = page.words[page.words.index("The most wrong pictures") :]
+    captions = page.words[page.words.index("Worst predictions") :]
     assert "no label → sand 70%, sky 60%" in captions
     assert "sea → no labelcaf\\udce9.png" in captions  # a file name that is not UTF-8
-    assert "What it mixes up" not in page.text and not (tmp_path / "confusion.csv").exists()
+    assert "Confusion matrix" not in page.text and not (tmp_path / "confusion.csv").exists()
     assert "3 files in 3 classes. 3 files were <unreadable>." in page.words
     assert sorted(path.name for path in (tmp_path / "worst").glob("*.jpg")) == [
-        "01_truth-none_said-sand+sky.jpg",
-        "02_truth-sea_said-none.jpg",
+        "01_truth-none_predicted-sand+sky.jpg",
+        "02_truth-sea_predicted-none.jpg",
     ]
 
 
-def test_no_score_is_drawn_where_none_was_taken_in_training():
-    """A run that is scored on a test split alone has curves of loss and rate, and no empty axes."""
+def test_no_metric_is_plotted_where_no_epoch_has_it():
+    """A run that is scored on a test set alone has curves of loss and learning rate, and no empty axes."""
     history = [{"epoch": 1, "stage": "all", "loss": 0.5, "learning_rate": 1e-3, "best": True}]
-    plain = sections.learning(history, None).plots[0]
-    assert sections.learning(history, "accuracy").plots[0].png == plain.png
+    plain = training_section(history, None).plots[0]
+    assert training_section(history, "accuracy").plots[0].png == plain.png
     validated = [history[0] | {"val_accuracy": 0.9, "val_loss": 0.4}]
-    assert sections.learning(validated, "accuracy").plots[0].png != plain.png
+    assert training_section(validated, "accuracy").plots[0].png != plain.png

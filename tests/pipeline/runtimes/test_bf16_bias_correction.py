@@ -11,6 +11,7 @@ from retinue.data.readers.read import read
 from retinue.pipeline.evaluation import bf16_proof
 from retinue.pipeline.evaluation.evaluate import score
 from retinue.pipeline.exporting.export import export
+from retinue.pipeline.exporting.options import ExportOptions
 from retinue.pipeline.runs.run import Run, open_model
 from retinue.pipeline.runtimes import bf16_bias_correction, openvino_runtime, runtimes, tensorflow_runtime
 
@@ -115,7 +116,7 @@ def test_a_run_measures_once_and_an_export_takes_it_along(own_model, photos, tmp
     first = runtimes.load(model, "openvino", "bf16")(batch)["scores"]
     kept = (model.folder / "bf16.npz").read_bytes()
     assert len(bf16_bias_correction._read(model.folder / "bf16.npz")) == 2
-    export(model, tmp_path / "exported", to=["savedmodel", "openvino"])
+    export(model, tmp_path / "exported", ExportOptions(formats=["savedmodel", "openvino"]))
     assert (tmp_path / "exported" / "bf16.npz").read_bytes() == kept
     shutil.rmtree(own)
     for other in (model, open_model(tmp_path / "exported")):

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from retinue.pipeline.training import gpu_check
+from retinue.tasks import TASKS
 
 LOSSES = np.array([1.0, 0.9, 0.8, 0.7, 0.6])
 
@@ -45,7 +46,7 @@ def test_tf32_is_off_meanwhile_and_back_afterwards(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", list(gpu_check.RECIPES))
+@pytest.mark.parametrize("name", list(TASKS))
 def test_every_task_learns_in_16_bits_what_it_learns_in_float32(name, logged):
     """The CPU against itself: the first steps of each task's small model, whose loss falls in each precision."""
     assert gpu_check.compare_devices("/CPU:0", "/CPU:0", [name]), logged.messages

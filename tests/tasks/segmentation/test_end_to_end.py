@@ -45,7 +45,7 @@ def run(dataset_folder, tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
     out = tmp_path_factory.mktemp("exported") / "model"
-    retinue.export(str(run[0].folder), out, to=("savedmodel", "openvino"))
+    retinue.export(str(run[0].folder), out, formats=("savedmodel", "openvino"))
     return out
 
 

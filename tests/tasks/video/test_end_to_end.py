@@ -112,13 +112,13 @@ def test_all_runtimes_predict_the_same(run, clips, tmp_path, logged):
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
     out = tmp_path_factory.mktemp("exported") / "model"
-    retinue.export(str(run[0].folder), out, to=("savedmodel", "openvino"))
+    retinue.export(str(run[0].folder), out, formats=("savedmodel", "openvino"))
     return out
 
 
 def test_the_export_predicts_the_same(run, exported, clips, tmp_path):
     described = json.loads((exported / "export.json").read_text("utf-8"))
-    assert len(described["clips"]) == 8 and all(proof["same"] == 8 for proof in described["formats"].values())
+    assert len(described["verified_on"]) == 8 and all(proof["same"] == 8 for proof in described["formats"].values())
     retinue.predict(str(run[0].folder), [str(clips / "red left")], tmp_path / "run", runtime="tensorflow")
     for runtime in ("tensorflow", "openvino"):
         retinue.predict(str(exported), [str(clips / "red left")], tmp_path / runtime, runtime=runtime)
@@ -204,7 +204,7 @@ def test_an_svm_is_fitted_on_reserved_clips(clips, tmp_path, logged):
     model = retinue.load(str(run.folder))
     assert model.get_layer("fusion").get_weights()[1].any()
     assert retinue.evaluate(str(run.folder), str(clips), split="val").value == scores.value
-    retinue.export(str(run.folder), tmp_path / "export", to=("savedmodel", "openvino"))
+    retinue.export(str(run.folder), tmp_path / "export", formats=("savedmodel", "openvino"))
 
 
 def test_one_stream_alone_and_stored_flow(clips, tmp_path):

@@ -13,6 +13,7 @@ import retinue
 from retinue import cli
 from retinue.configs.errors import UsageError
 from retinue.pipeline.explaining.explain import explain
+from retinue.pipeline.explaining.options import ExplainOptions
 from retinue.pipeline.runs.run import open_model
 from retinue.tests.helpers.clips import SMALL, make_clips
 
@@ -58,7 +59,7 @@ def test_saliency_of_each_stream_is_the_gradient_of_its_own_logit(run, clips, mo
     target = task.classes.index("red right")
     logged.clear()
     clip = str(clips / "red left" / "0.avi")
-    explain(str(run), [clip], tmp_path / "why", methods="saliency", class_name="Red right")
+    explain(str(run), [clip], tmp_path / "why", ExplainOptions(methods="saliency", class_name="Red right"))
     tensors = {name: tf.constant(array) for name, array in inputs.items()}
     for stream, name in (("spatial", "frames"), ("temporal", "flow")):
         with tf.GradientTape() as tape:
@@ -73,10 +74,10 @@ def test_saliency_of_each_stream_is_the_gradient_of_its_own_logit(run, clips, mo
         )
         assert not attribution[:, :TOP].any()
         assert not attribution[:, :, :LEFT].any() and not attribution[:, :, LEFT + 32 :].any()
-    (entry,) = json.loads((tmp_path / "why" / "explained.json").read_text())
+    (entry,) = json.loads((tmp_path / "why" / "explanations.json").read_text())
     retinue.predict(str(run), [clip], tmp_path / "predicted")
     prediction = json.loads((tmp_path / "predicted" / "predictions.jsonl").read_text())
-    assert entry["class"] == "red right" and entry["snippets"] == [1, 2] and entry["of"] == 2
+    assert entry["class"] == "red right" and entry["snippets"] == [1, 2] and entry["num_snippets"] == 2
     assert entry["score"] == pytest.approx(_score_of(prediction["labels"], "red right"), abs=1e-5)
     own = {name: _score_of(labels, "red right") for name, labels in prediction["streams"].items()}
     assert entry["streams"] == pytest.approx(own, abs=1e-5)
@@ -94,7 +95,7 @@ def _score_of(labels, name):
 def test_occlusion_fills_frames_with_their_mean_and_flow_with_zero(run, clips, model_inputs, tmp_path):
     task, model, inputs = model_inputs
     clip, target = clips / "red left" / "0.avi", task.classes.index("red left")
-    explain(str(run), [clip], tmp_path / "why", methods="occlusion", class_name="red left")
+    explain(str(run), [clip], tmp_path / "why", ExplainOptions(methods="occlusion", class_name="red left"))
     for stream, name in (("spatial", "frames"), ("temporal", "flow")):
         attribution = np.load(tmp_path / "why" / "0" / f"{stream}-occlusion.npy")
         one = {each: array[:, :1].copy() for each, array in inputs.items()}
@@ -117,12 +118,9 @@ def _probability(model, inputs, stream, target):
 
 
 def test_all_methods_for_clips(run, clips, tmp_path, logged):
-    explain(str(run), [str(clips / "blue right")], tmp_path / "why", methods="all")
-    assert (
-        logged.messages[0].startswith("left out ")
-        and "deep-dream" in logged.messages[0]
-        and "for photos, not for clips" in logged.messages[0]
-    )
+    explain(str(run), [str(clips / "blue right")], tmp_path / "why", ExplainOptions(methods="all"))
+    first = logged.messages[0]
+    assert first.startswith("skipped ") and "deep-dream" in first and "is a video model" in first
     names = {file.name for file in (tmp_path / "why" / "1").iterdir()}
     methods = ("occlusion", "saliency", "smoothgrad", "grad-cam", "integrated-gradients")
     assert names == {f"{stream}-{method}.npy" for stream in ("spatial", "temporal") for method in methods}
@@ -132,8 +130,8 @@ def test_all_methods_for_clips(run, clips, tmp_path, logged):
 
 def test_a_layer_of_one_stream(run, clips, tmp_path):
     clip = str(clips / "red left" / "0.avi")
-    explain(str(run), [clip], tmp_path / "why", methods="grad-cam", layer="temporal_conv1")
-    explain(str(run), [clip], tmp_path / "last", methods="grad-cam")
+    explain(str(run), [clip], tmp_path / "why", ExplainOptions(methods="grad-cam", layer="temporal_conv1"))
+    explain(str(run), [clip], tmp_path / "last", ExplainOptions(methods="grad-cam"))
     first, last = (
         {stream: np.load(tmp_path / name / "0" / f"{stream}-grad-cam.npy") for stream in ("spatial", "temporal")}
         for name in ("why", "last")
@@ -145,17 +143,17 @@ def test_a_layer_of_one_stream(run, clips, tmp_path):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"methods": "deep-dream"}, "deep-dream: is for photos, and .* is a video model; what can be: occlusion"),
-        ({"check": True}, "--sanity-checks: is for photos"),
-        ({"methods": "grad-cam", "channel": 1}, "--channel: is for photos"),
+        ({"methods": "deep-dream"}, "deep-dream: not possible, since .* is a video model; use occlusion"),
+        ({"sanity_checks": True}, "--sanity-checks: not possible, since .* is a video model"),
+        ({"methods": "grad-cam", "channel": 1}, "--channel: not possible, since .* is a video model"),
         ({"methods": "grad-cam", "layer": "temporal_conv9"}, "did you mean temporal_conv"),
         ({"class_name": "green"}, "has no such class"),
-        ({"box": 1}, "--box: is for detection models"),
+        ({"box": 1}, "--box: selects a box of a detection model"),
     ],
 )
 def test_options_that_video_does_not_support_are_rejected(run, clips, tmp_path, options, message):
     with pytest.raises(UsageError, match=message):
-        explain(str(run), [str(clips / "red left")], tmp_path / "why", **options)
+        explain(str(run), [str(clips / "red left")], tmp_path / "why", ExplainOptions(**options))
     assert not (tmp_path / "why").exists()
 
 

@@ -12,10 +12,11 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from retinue.configs.errors import UsageError
-from retinue.pipeline.prediction.coco_results import image_id
 from retinue.pipeline.prediction.crops import with_crops
 from retinue.pipeline.prediction.predictor import Result
 from retinue.pipeline.prediction.results import Results, as_line, read_lines
+from retinue.tasks.detection.coco_results import image_id
+from retinue.tasks.detection.result_writer import BoxResultWriter
 
 MADE_BY = {"model": "runs/a", "fingerprint": "f00d", "precision": "f32", "task": "detection"}
 
@@ -30,14 +31,14 @@ CAT, DOG = ("cat", 0.87654321, [1.006, 2.0, 11.0, 22.5]), ("dog", 0.5, [0.0, 0.0
 
 
 def write(folder, *results, **options):
-    opened = Results(folder, MADE_BY, ("jsonl", "csv", "coco"), **options)
+    opened = Results(folder, MADE_BY, ("jsonl", "csv", "coco"), BoxResultWriter(**options))
     for result in results:
         opened.write(result)
     opened.close()
 
 
 def test_a_line_has_rounded_boxes_and_no_arrays():
-    assert as_line(found("a.jpg", CAT)) == {
+    assert as_line(found("a.jpg", CAT), BoxResultWriter()) == {
         "file": "a.jpg",
         "width": 40,
         "height": 30,
@@ -85,7 +86,7 @@ def test_coco_results_without_ids_and_without_detections(tmp_path):
 
 
 def test_an_interrupted_run_writes_no_results_that_would_look_whole(tmp_path):
-    opened = Results(tmp_path, MADE_BY, ("coco",))
+    opened = Results(tmp_path, MADE_BY, ("coco",), BoxResultWriter())
     opened.write(found("a.jpg", CAT))
     opened.close("interrupted")
     assert not (tmp_path / "predictions.coco.json").exists()
@@ -93,7 +94,7 @@ def test_an_interrupted_run_writes_no_results_that_would_look_whole(tmp_path):
 
 def test_unknown_formats(tmp_path):
     with pytest.raises(UsageError, match="--format xml: use jsonl or csv or coco"):
-        Results(tmp_path / "out", MADE_BY, ("xml",))
+        Results(tmp_path / "out", MADE_BY, ("xml",), BoxResultWriter())
 
 
 def test_crops(tmp_path):

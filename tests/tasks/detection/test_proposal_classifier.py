@@ -7,9 +7,9 @@ import pytest
 from retinue.configs.errors import UsageError
 from retinue.explain.grad_cam import grad_cam
 from retinue.explain.layers import last_feature_map
-from retinue.explain.proposal_classifier import ProposalClassifier, find_proposal
 from retinue.explain.saliency import saliency
 from retinue.tasks.detection import model as detection
+from retinue.tasks.detection.proposal_classifier import ProposalClassifier, find_proposal
 from retinue.tests.helpers.small_detector import batch, detector
 
 

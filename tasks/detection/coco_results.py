@@ -1,0 +1,54 @@
+"""Detections in COCO's format for results: one JSON list, with the ids that the annotations have.
+
+https://cocodataset.org/#format-results
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from retinue.data.storage.atomic_files import atomic_path
+
+
+def write_coco_results(
+    path: Path,
+    read_lines: Callable[[], Iterable[Mapping[str, Any]]],
+    category_ids: Mapping[str, int] | None = None,
+    image_ids: Mapping[str, int | str] | None = None,
+) -> None:
+    """Write `[{"image_id", "category_id", "bbox": [x, y, width, height], "score"}, ...]`, one detection a line.
+
+    Args:
+        path: the file to write.
+        read_lines: function that reads the lines of `predictions.jsonl` again at each call.
+        category_ids: ids of the classes by name. By default 1, 2, ... in the order in which classes occur.
+        image_ids: ids of images by absolute path. Other images have the id of `image_id`, or their path where several
+            have the same.
+    """
+    category_ids, image_ids = category_ids or {}, image_ids or {}
+    numbered: dict[str, int] = {}
+    shared = Counter(image_id(line["file"]) for line in read_lines())
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as results:
+        results.write("[")
+        separator = "\n"
+        for line in read_lines():
+            by_name = image_id(line["file"])
+            default = by_name if shared[by_name] == 1 else line["file"]
+            image = image_ids.get(os.path.abspath(line["file"]), default)
+            for detection in line["detections"]:
+                name, (x1, y1, x2, y2) = detection["label"], detection["box"]
+                category = category_ids[name] if category_ids else numbered.setdefault(name, len(numbered) + 1)
+                box = [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)]
+                entry = {"image_id": image, "category_id": category, "bbox": box, "score": detection["score"]}
+                results.write(separator + json.dumps(entry))
+                separator = ",\n"
+        results.write("\n]\n")
+
+
+def image_id(file: str) -> int | str:
+    """Return the number that a file's name is, as COCO names its images (000000000139.jpg is 139), else the name."""
+    stem = os.path.splitext(os.path.basename(file))[0]
+    return int(stem) if stem.isascii() and stem.isdigit() else stem
