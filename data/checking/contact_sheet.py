@@ -23,6 +23,8 @@ def contact_sheet(dataset: Dataset, draw_tile: Callable[[int, int], Image.Image]
 
 
 def _labels_of(dataset: Dataset, row: int) -> list[int]:
+    if not dataset.classes:
+        return []
     return list(dataset.columns["labels"][row]) if dataset.multi_label else [dataset.columns["label"][row]]
 
 

@@ -24,8 +24,9 @@ from retinue.tasks.classification.result_writer import LabelResultWriter
 from retinue.tasks.explainer import Explainer
 from retinue.tasks.feature_models import FeatureModels
 from retinue.tasks.model import TaskModel
+from retinue.tasks.scores import Evaluator
 from retinue.tasks.synthetic_images import colored_images, random_labels_and_noise
-from retinue.tasks.task import Evaluator, Prediction, Record, Task
+from retinue.tasks.task import Prediction, Record, Task
 
 if TYPE_CHECKING:
     from retinue.tasks.explainer import CompileModel

@@ -18,13 +18,14 @@ from retinue.data.decoding.mask_file import read_mask
 from retinue.data.decoding.resize import pad_to, size_of
 from retinue.data.void_label import VOID
 from retinue.tasks.model import TaskModel
+from retinue.tasks.scores import Evaluator
 from retinue.tasks.segmentation import draw, model, postprocessing, scores, torchvision
 from retinue.tasks.segmentation.explainer import SegmentationExplainer
 from retinue.tasks.segmentation.ground_truth import read_ground_truth
 from retinue.tasks.segmentation.result_writer import MaskResultWriter
 from retinue.tasks.segmentation.tiling import tile_inference
 from retinue.tasks.synthetic_images import gray_images_with_square, random_labels_and_noise
-from retinue.tasks.task import Evaluator, Prediction, Record, Task
+from retinue.tasks.task import Prediction, Record, Task
 
 if TYPE_CHECKING:
     from retinue.tasks.explainer import CompileModel

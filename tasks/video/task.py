@@ -17,8 +17,9 @@ from retinue.tasks.classification.task import Classification
 from retinue.tasks.explainer import Explainer
 from retinue.tasks.feature_models import FeatureModels
 from retinue.tasks.model import TaskModel
+from retinue.tasks.scores import Evaluator
 from retinue.tasks.synthetic_images import colored_images, random_labels_and_noise
-from retinue.tasks.task import Evaluator, Prediction, Record
+from retinue.tasks.task import Prediction, Record
 from retinue.tasks.video import draw, flow, fusion, model, scores
 from retinue.tasks.video.augment import augment_snippets, crop_snippets, dequantize_flow, quantize_flow
 from retinue.tasks.video.explainer import VideoExplainer
