@@ -28,8 +28,8 @@ from retinue.configs.load import load_config
 from retinue.configs.logs import enable_console
 from retinue.data.storage.atomic_files import atomic_write
 from retinue.pipeline.demos.solar_cells import solar_cell_rows, solar_cells
-from retinue.pipeline.reports.plots import BLUE, GREY, ORANGE, STYLE
 from retinue.pipeline.training.train import train
+from retinue.tasks.plots import BLUE, GRAY, ORANGE, STYLE
 
 FOLDER = Path(__file__).parents[1] / "docs" / "claims"
 PERCENT = PercentFormatter(1.0, decimals=0)
@@ -152,7 +152,7 @@ def cifar_net(depth, shortcuts):
 
 def draw_degradation(figure, rows):
     for axes, net in zip(figure.subplots(1, 2, sharey=True), ("plain", "residual"), strict=True):
-        for depth, color in zip(DEPTHS, (GREY, BLUE), strict=True):
+        for depth, color in zip(DEPTHS, (GRAY, BLUE), strict=True):
             curve = [row for row in rows if row["net"] == net and row["layers"] == depth]
             steps = [row["step"] for row in curve]
             axes.plot(steps, [row["train_error"] for row in curve], "-", color=color, label=f"{depth} layers, training")
@@ -207,7 +207,7 @@ def draw_fine_tuning(figure, rows):
         axes.errorbar(
             counts, accuracy, [accuracy - low, high - accuracy], fmt="o-", color=color, capsize=3, label=label
         )
-    axes.axhline(0.5, color=GREY, ls=":", label="guessing")
+    axes.axhline(0.5, color=GRAY, ls=":", label="guessing")
     axes.set(title="Solar cells, sound or defective: EfficientNet-Lite0 at 128 px", ylim=(0.4, 1.0))
     axes.set(xlabel="training photos of each class", ylabel="test accuracy", xticks=PHOTOS)
     axes.yaxis.set_major_formatter(PERCENT)

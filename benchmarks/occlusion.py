@@ -12,6 +12,7 @@ which needs torch, torchvision and captum and nothing of retinue, and prints the
 
 import argparse
 import csv
+import functools
 import io
 import time
 from pathlib import Path
@@ -51,7 +52,8 @@ def measure(name, repeats):
 
     from retinue import backbones
     from retinue.explain.occlusion import occlusion, spans
-    from retinue.pipeline.explaining.probabilities import probabilities
+    from retinue.pipeline.explaining.compile_model import compile_model
+    from retinue.tasks.classification.explainer import probability_function
 
     keras.utils.set_random_seed(0)
     model = backbones.build(name, weights="none", classifier=True)
@@ -84,7 +86,7 @@ def measure(name, repeats):
         row(name, "Keras in a tf.function, one at a time", places, taken[1], slow, None),
     ]
     for precision in ("f32", "bf16"):
-        predict = probabilities(model, SIDE, precision=precision)
+        predict = probability_function(model, SIDE, "softmax", functools.partial(compile_model, precision=precision))
         predict(images)
         seconds = best_of(repeats, lambda predict=predict: occlusion(predict, images, stride=STEP, **options))
         difference = np.abs(occlusion(predict, images, stride=every, **options) - reference).max()

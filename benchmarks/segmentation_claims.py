@@ -20,7 +20,7 @@ import retinue
 from retinue.data.decoding.mask_file import read_mask
 from retinue.data.storage.atomic_files import atomic_path
 from retinue.pipeline.demos.nuclei import nuclei
-from retinue.pipeline.evaluation.evaluate import predictions
+from retinue.pipeline.evaluation.evaluate import predict_batches
 from retinue.pipeline.prediction.predictor import outputs_function
 from retinue.pipeline.runs.run import open_model
 
@@ -101,7 +101,7 @@ def trained(tiles, folder, net, seed, epochs):
 def region_masks(run, tiles):
     """The masks of the test region, put together: uint8 `[512, 128]`."""
     model, files = open_model(run.folder), sorted((tiles / "test" / "images").iterdir())
-    found = predictions(
+    found = predict_batches(
         model.task,
         outputs_function(model, "tensorflow"),
         {"file": np.array([str(file) for file in files], dtype=object)},

@@ -18,8 +18,8 @@ import base64, json, sys
 import tensorflow as tf
 sys.modules["retinue"] = None
 serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
-asked = json.load(open(sys.argv[1] + "/request.json"))
-photos = [base64.b64decode(row["bytes"]["b64"]) for row in asked["instances"]]
+request = json.load(open(sys.argv[1] + "/request.json"))
+photos = [base64.b64decode(row["bytes"]["b64"]) for row in request["instances"]]
 given = serve(bytes=tf.constant(photos))
 print(json.dumps({name: value[0].numpy().tolist() for name, value in given.items() if value.dtype != tf.string}))
 print(json.dumps([given["label"][0].numpy().decode(), [name.decode() for name in given["classes"][0].numpy()]]))
@@ -33,9 +33,9 @@ def test_versions_follow_each_other_and_each_has_a_request_with_its_answer(tiny_
         export(tiny_model, out, ExportOptions(formats=("savedmodel", "onnx"), verify_images=files, versioned=True))
     assert sorted(os.listdir(out)) == ["1", "2"] and logged.messages[-1] == f"Exported to {out / '2'}"
     assert {"saved_model.pb", "model.onnx", "export.json"} <= set(os.listdir(out / "2"))
-    asked = json.loads((out / "2" / "request.json").read_text("utf-8"))
+    request = json.loads((out / "2" / "request.json").read_text("utf-8"))
     (row,) = json.loads((out / "2" / "response.json").read_text("utf-8"))["predictions"]
-    assert asked["signature_name"] == "serving_default" and len(asked["instances"]) == 1
+    assert request["signature_name"] == "serving_default" and len(request["instances"]) == 1
     done = subprocess.run([sys.executable, "-c", SERVER, out / "2"], capture_output=True, text=True, cwd="/")
     assert done.returncode == 0, done.stderr
     numbers, (label, classes) = map(json.loads, done.stdout.splitlines())
@@ -47,22 +47,22 @@ def test_versions_follow_each_other_and_each_has_a_request_with_its_answer(tiny_
     np.testing.assert_allclose(row["scores"], first.prediction["scores"], atol=1e-4)
 
 
-def test_a_net_that_serves_no_signature_has_no_request(tiny_model, photos, tmp_path):
+def test_an_export_without_a_savedmodel_has_no_request(tiny_model, photos, tmp_path):
     export(
         tiny_model, tmp_path / "out", ExportOptions(formats=("onnx",), verify_images=[photos / "2.png"], versioned=True)
     )
     assert "request.json" not in os.listdir(tmp_path / "out" / "1")
 
 
-def test_several_photos_are_rows_and_strings_are_text():
+def test_several_images_are_rows_and_strings_are_text():
     import tensorflow as tf
 
     def serve(bytes):
         return {"name": tf.strings.join([bytes, "ü"]), "sizes": tf.constant([[1, 2], [3, 4]])}
 
-    asked = serving.request([b"a", b"b"])
-    assert [row["bytes"]["b64"] for row in asked["instances"]] == ["YQ==", "Yg=="]
-    assert serving.answer(serve, asked) == {
+    request = serving.make_request([b"a", b"b"])
+    assert [row["bytes"]["b64"] for row in request["instances"]] == ["YQ==", "Yg=="]
+    assert serving.make_response(serve, request) == {
         "predictions": [{"name": "aü", "sizes": [1, 2]}, {"name": "bü", "sizes": [3, 4]}]
     }
 
