@@ -55,7 +55,7 @@ def _open_folder(opened: Model, name: str) -> Explainer:
         if explainer is None:
             raise UsageError(f"{name}: models of the task {task.name} can't be explained")
         return explainer
-    runtime, precision, _ = runtimes.choose(offered=runtimes.offered(opened))
+    runtime, precision, _ = runtimes.choose(available=runtimes.available_runtimes(opened))
     explainer = task.black_box_explainer(name, runtimes.load(opened, runtime, precision))
     if explainer is None:
         raise UsageError(
