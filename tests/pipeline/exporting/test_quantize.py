@@ -17,7 +17,7 @@ from retinue.pipeline.runtimes import runtimes
 
 @pytest.fixture
 def run(own_model, tmp_path):
-    """The tiny model as a run on 24 images, a third of them for training, with the model's own predictions as labels."""
+    """The tiny model as a run on 24 images, a third of them for training, labeled by the model's own predictions."""
     random, predict = np.random.default_rng(0), runtimes.load(own_model, "tensorflow", "f32")
     rows, root = ["file,split,content_id"], tmp_path / "data"
     for name in own_model.classes:
