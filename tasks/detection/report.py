@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from retinue.tasks.confusion_matrix import most_confused, plot_confusion_matrix
 from retinue.tasks.detection.precision_recall import plot_precision_recall
-from retinue.tasks.detection.scores import FALSE_NEGATIVE, FALSE_POSITIVE
+from retinue.tasks.detection.scores import FALSE_NEGATIVES, FALSE_POSITIVES
 from retinue.tasks.per_class import per_class_section
 from retinue.tasks.report_section import Section
 from retinue.tasks.scores import counted
@@ -69,7 +69,9 @@ def confusion_section(scores: "Scores") -> Section:
     """Make the section with the confusion matrix, including false negatives and false positives."""
     table = scores.tables["confusion"]
     confused = [
-        pair for pair in most_confused(table) if pair["truth"] != FALSE_POSITIVE and pair["predicted"] != FALSE_NEGATIVE
+        pair
+        for pair in most_confused(table)
+        if pair["truth"] != FALSE_POSITIVES and pair["predicted"] != FALSE_NEGATIVES
     ]
     text = [
         "Each row is a true class, each column a predicted class. The diagonal holds the correct predictions. The last "
