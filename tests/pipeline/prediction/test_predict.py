@@ -138,8 +138,8 @@ def bad(tmp_path, photos, huge):
     return folder, {
         "01 empty.jpg": "empty: 0 bytes",
         "02 text.jpg": "not an image: text instead of an image",
-        "03 half.jpg": "truncated: the file ends before the picture does",
-        "04 half.png": "truncated: the file ends before the picture does",
+        "03 half.jpg": "truncated: the file ends before the image does",
+        "04 half.png": "truncated: the file ends before the image does",
         "05 nowhere.jpg": "missing: the target of the link does not exist",
         "07 huge.png": "too large: 20,000 x 20,000 pixels, more than data.max_pixels (200,000,000)",
         "08 loop.jpg": "unreadable: the file cannot be read (too many levels of symbolic links)",
@@ -409,7 +409,7 @@ def test_a_killed_run_is_gone_on_with(exported, photos, tmp_path):
 
 def test_a_run_that_did_not_come_to_its_end_is_told(tiny_model, photos, tmp_path, logged):
     run = shutil.copytree(tiny_model.folder, tmp_path / "run")
-    for status, words in (("interrupted", "was interrupted"), ("running", "is under way, or was killed")):
+    for status, words in (("interrupted", "was interrupted"), ("running", "is still running, or was killed")):
         (run / "run.json").write_text(json.dumps({"status": status}))
         logged.clear()
         predict(type(tiny_model)(run), [photos / "2.png"], tmp_path / status, runtime="tensorflow")
