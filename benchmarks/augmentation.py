@@ -2,7 +2,7 @@
 
     python benchmarks/augmentation.py [--cores 2] [--runs 5] [--seconds 2]
 
-Every row is a tf.data pipeline over decoded images in memory that ends in batches of 32 images of 256 px. "photo"
+Every row is a tf.data pipeline over decoded images in memory that ends in batches of 32 images of 256 px. "image"
 rows start from 500x375 px, crop and resize (Keras has no random resized crop: it resizes and zooms); the others start
 from 256 px. Keras's layers run both an image and a batch at a time. All rows are gone through `runs` times; the median
 rate is given, with the slowest and the fastest. Writes benchmarks/results/augmentation.csv.
@@ -32,7 +32,7 @@ def parse():
     return parser.parse_args()
 
 
-def photos(height, width, count=32):
+def image_files(height, width, count=32):
     """Smooth images with some noise, uint8 `[count, height, width, 3]`."""
     import cv2
     import numpy as np
@@ -44,7 +44,7 @@ def photos(height, width, count=32):
 
 
 def our_rows(tf):
-    """(name, "retinue", "image" or "batch", starts from a photo, function of image(s) and number(s))."""
+    """(name, "retinue", "image" or "batch", starts from a image, function of image(s) and number(s))."""
     from retinue.data.augmentation.geometry import augment_image
     from retinue.data.augmentation.mix import mix
     from retinue.data.seeds import example_seed
@@ -66,9 +66,9 @@ def our_rows(tf):
         return lambda images, numbers: mix(images, targets, example_seed(0, 0, numbers), **alphas)[0]
 
     return [
-        ("photo: crop + flip + jitter (the default)", "retinue", "image", True, images(**crop, **flip, **jitter)),
-        ("photo: crop + flip", "retinue", "image", True, images(**crop, **flip)),
-        ("photo: default + RandAugment 2, 9", "retinue", "image", True,
+        ("image_file: crop + flip + jitter (the default)", "retinue", "image", True, images(**crop, **flip, **jitter)),
+        ("image_file: crop + flip", "retinue", "image", True, images(**crop, **flip)),
+        ("image_file: default + RandAugment 2, 9", "retinue", "image", True,
          images(**crop, **flip, **jitter, randaugment_num_ops=2)),
         ("flip", "retinue", "image", False, images(**flip)),
         ("flip + jitter", "retinue", "image", False, images(**flip, **jitter)),
@@ -104,24 +104,24 @@ def keras_rows(tf, keras):
         return layers.RandomColorJitter(limits, 0.2, 0.2, 0.2, hue)
 
     rows = [
-        ("photo: crop + flip + jitter (the default)", True,
+        ("image_file: crop + flip + jitter (the default)", True,
          lambda: run(layers.Resizing(SIZE, SIZE), layers.RandomZoom(0.2), layers.RandomFlip("horizontal"), jitter())),
         ("flip", False, lambda: run(layers.RandomFlip("horizontal"))),
         ("flip + jitter", False, lambda: run(layers.RandomFlip("horizontal"), jitter())),
         ("flip + jitter with hue", False, lambda: run(layers.RandomFlip("horizontal"), jitter(0.05))),
         ("RandAugment 2, 9", False, lambda: run(layers.RandAugment(limits, num_ops=2, factor=0.9))),
     ]  # fmt: skip
-    each = [(name, "keras", by, photo, make()) for name, photo, make in rows for by in ("image", "batch")]
+    each = [(name, "keras", by, image_file, make()) for name, image_file, make in rows for by in ("image", "batch")]
     return each + [
         ("mixup", "keras", "batch", False, mixed(layers.MixUp(0.2))),
         ("cutmix", "keras", "batch", False, mixed(layers.CutMix(1.0))),
     ]
 
 
-def rate(tf, pictures, row, cores, seconds):
+def rate(tf, sample_images, row, cores, seconds):
     """Images a second through one row's pipeline, its first two batches left out."""
     _, _, by, _, function = row
-    data = tf.data.Dataset.from_tensor_slices(pictures).repeat()
+    data = tf.data.Dataset.from_tensor_slices(sample_images).repeat()
     data = tf.data.Dataset.zip((data, tf.data.Dataset.range(1 << 40)))
     if by == "image":
         data = data.map(function, num_parallel_calls=cores).batch(BATCH, drop_remainder=True)
@@ -146,7 +146,7 @@ def main():
 
     from retinue.data.storage.atomic_files import atomic_write
 
-    large, small = photos(375, 500), photos(SIZE, SIZE)
+    large, small = image_files(375, 500), image_files(SIZE, SIZE)
     rows = our_rows(tf) + keras_rows(tf, keras)
     rates = [[] for _ in rows]
     for _ in range(options.runs):

@@ -59,7 +59,7 @@ def main():
         data = read(arguments.read)
         seconds = time.perf_counter() - start
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-        counts = f"{len(data):,} pictures, {len(data.columns['labels'].values):,} boxes"
+        counts = f"{len(data):,} images, {len(data.columns['labels'].values):,} boxes"
         print(f"{counts}: {seconds:.1f} s, {memory:.2f} GiB at most")
         return
     with tempfile.TemporaryDirectory() as folder:

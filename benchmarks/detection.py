@@ -48,7 +48,7 @@ def torch_predict(folder):
     from PIL import Image
 
     model = torch_model(folder / "weights.pth").eval()
-    files = sorted((folder / "photos").glob("*.jpg"))
+    files = sorted((folder / "images").glob("*.jpg"))
 
     def detect(file):
         pixels = torch.from_numpy(np.array(Image.open(file).convert("RGB"))).permute(2, 0, 1).float() / 255
@@ -106,7 +106,7 @@ def retinue_predict(folder, runtime, precision):
     with tempfile.TemporaryDirectory() as out:
         predict(
             folder / "run",
-            [folder / "photos"],
+            [folder / "images"],
             out,
             runtime=runtime,
             precision=precision,
@@ -212,13 +212,13 @@ def main():
     options = parser.parse_args()
     if options.work:
         return work(options.work[0], Path(options.work[1]))
-    from predict import make_photos
+    from predict import make_images
 
     version = "import torch, torchvision; print(torch.__version__, torchvision.__version__)"
     torch_version = subprocess.run([options.torch, "-c", version], capture_output=True, text=True, check=True).stdout
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        make_photos(folder / "photos", options.count, WIDTH, HEIGHT)
+        make_images(folder / "images", options.count, WIDTH, HEIGHT)
         for side in ("prepare torch", "prepare retinue"):
             measure(side, folder, options.torch)
         from retinue.pipeline.runtimes import bf16_bias_correction

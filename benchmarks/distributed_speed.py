@@ -3,7 +3,7 @@
     python benchmarks/distributed_speed.py [--repeats 3] [--out FILE]
 
 "workers": `retinue launch` with one worker on all cores of the machine, and with two that have half of them each, on
-the same photos in the same batches of 32 (EfficientNet-Lite0 at 96 px, all layers learn): images a second of the last
+the same images in the same batches of 32 (EfficientNet-Lite0 at 96 px, all layers learn): images a second of the last
 epoch, from `metrics.csv`. "fit": `TaskModel.fit` and `keras.Model.fit` on the same layers, loss, optimizer and tensors
 in memory, in turn, in one process: steps a second. The middle of so many repeats. Writes
 benchmarks/results/distributed_speed.csv, or `--out`.
@@ -31,7 +31,7 @@ SETTINGS = [
     "train.stages={all: {epochs: 3, learning_rate: 0.001}}",
     "evaluate.bootstrap_samples=0",
 ]
-NETS = (("lenet5", 32, 32, 600), ("resnet18", 64, 16, 40))  # backbone, pixels, batch, steps
+MODELS = (("lenet5", 32, 32, 600), ("resnet18", 64, 16, 40))  # backbone, pixels, batch, steps
 
 
 def workers_speed(data, workers, out):
@@ -72,7 +72,7 @@ def fit_speeds(backbone, size, batch, steps, repeats):
     return {name: statistics.median(found) for name, found in speeds.items()}
 
 
-def make_photos(folder, count=480):
+def make_images(folder, count=480):
     import numpy as np
     from PIL import Image
 
@@ -93,7 +93,7 @@ def main():
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        data, found = make_photos(Path(folder) / "photos"), {1: [], 2: []}
+        data, found = make_images(Path(folder) / "images"), {1: [], 2: []}
         for repeat in range(options.repeats):
             for workers, speeds in found.items():
                 speeds.append(workers_speed(data, workers, Path(folder) / f"{repeat}-{workers}"))
@@ -101,7 +101,7 @@ def main():
             what = f"{workers} worker{'s' if workers > 1 else ''}, {os.cpu_count() // workers} cores each"
             rows.append({"what": what, "unit": "images/s", "speed": f"{statistics.median(speeds):.1f}"})
             print(rows[-1], flush=True)
-    for backbone, size, batch, steps in NETS:
+    for backbone, size, batch, steps in MODELS:
         for name, speed in fit_speeds(backbone, size, batch, steps, 2 * options.repeats).items():
             what = f"{name} fit, {backbone} at {size} px, batch {batch}"
             rows.append({"what": what, "unit": "steps/s", "speed": f"{speed:.2f}"})

@@ -50,9 +50,9 @@ def main():
                 subprocess.run([*command, scratch / form], check=True, capture_output=True, cwd="/")
                 given = dict(np.load(scratch / f"{form}.npz"))
                 found[form].append(model.task.compare_outputs(given, truth, TOLERANCE))
-        for form, told in found.items():
-            same, ties = (sum(one[name] for one in told) for name in ("same", "near_ties"))
-            largest = max(one["largest_difference"] for one in told)
+        for form, reported in found.items():
+            same, ties = (sum(one[name] for one in reported) for name in ("same", "near_ties"))
+            largest = max(one["largest_difference"] for one in reported)
             agreed &= same + ties == len(records) and largest <= TOLERANCE
             words = f"largest difference {largest:.1e}, same answer {same} of {len(records)}, {ties} near ties"
             print(f"without retinue, {form}: {words}")

@@ -5,8 +5,8 @@
 
 The solar cells of `retinue demo`, 1,970 to learn from and 654 held out, EfficientNet-Lite0 with ImageNet weights,
 batches of 32, dropout 0.2, AdamW, one cosine with the same warm-up, label smoothing, validation after every epoch;
-photos are mirrored both ways, by Keras's `RandomFlip` in `Dataset.map` and by retinue's own operations. Competitors:
-"keras": `image_dataset_from_directory` and `Model.fit`, as in Keras's guide to transfer learning; "photos": retinue's
+images are mirrored both ways, by Keras's `RandomFlip` in `Dataset.map` and by retinue's own operations. Competitors:
+"keras": `image_dataset_from_directory` and `Model.fit`, as in Keras's guide to transfer learning; "images": retinue's
 head stage with train.cached_feature_views=0; "features": the same with so many views, nothing of them in the cache.
 Each runs
 in a process of its own, and all again `--repeats` times. The seconds are those of the stage, from the first file to the
@@ -28,7 +28,7 @@ from competitor_process import run_competitor
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
-COMPETITORS = ("keras", "photos", "features")
+COMPETITORS = ("keras", "images", "features")
 RATE, BATCH, DROPOUT, SMOOTHING, DECAY, WARMUP = 1e-3, 32, 0.2, 0.1, 1e-4, 0.5
 RESULTS = Path(__file__).parent / "results" / "features.csv"
 
@@ -46,7 +46,7 @@ def parse():
 
 
 def make_folders(folder):
-    """Links to the photos as folder/train/CLASS/NAME and folder/val/CLASS/NAME."""
+    """Links to the images as folder/train/CLASS/NAME and folder/val/CLASS/NAME."""
     from retinue.pipeline.demos.solar_cells import solar_cell_rows, solar_cells
 
     for row in solar_cell_rows(solar_cells()):

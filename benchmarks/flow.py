@@ -116,8 +116,8 @@ def compare(first, second):
             "mean_difference_from_" + ("tvl1" if "tvl1" in fields else "dis"): round(
                 float(np.hypot(*np.moveaxis(field - reference, -1, 0)).mean()), 4
             ),
-            "grey_levels_apart_before": round(float(before), 3),
-            "grey_levels_apart_after": round(
+            "gray_levels_apart_before": round(float(before), 3),
+            "gray_levels_apart_after": round(
                 float(np.abs(np.float32(flow.warp(grays[1], field)) - grays[0]).mean()), 3
             ),
             "mean_error_of_8_bits": round(

@@ -2,7 +2,7 @@
 
     python benchmarks/kill_training.py [--workers 1 2] [--kills 20] [--each 5] [--seed 0] [--out FILE]
 
-`retinue launch --max-restarts` trains a small classifier (LeNet-5 with dropout, 61 drawn photos, batches of 8, saved
+`retinue launch --max-restarts` trains a small classifier (LeNet-5 with dropout, 61 drawn images, batches of 8, saved
 after every step); a worker drawn at random gets kill -9 at a moment drawn between the start of its process and 0.6 of
 a whole job's time, `--each` times a job, until `--kills` have been made. The job that ends is compared with one that
 nobody killed: every array of its last checkpoint and every number of its metrics but the times, bit for bit with one
@@ -41,7 +41,7 @@ SETTINGS = [
 
 
 class Job:
-    """A `retinue launch` of so many workers in `folder`/run, on the photos in `data`."""
+    """A `retinue launch` of so many workers in `folder`/run, on the images in `data`."""
 
     def __init__(self, folder, data, workers, restarts=0, largest_file=None):
         self.folder, self.out, self.log = folder, folder / "run", folder / "log"
@@ -220,7 +220,7 @@ def main():
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        data = make_images(folder / "photos")
+        data = make_images(folder / "images")
         for workers in options.workers:
             if options.kills:
                 rows += kill_jobs(folder, data, workers, options.kills, options.each, options.seed)

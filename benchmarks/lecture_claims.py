@@ -41,9 +41,9 @@ LAST = 5  # the mean over so many points at the end says which rate is the best
 SLOW = 0.99  # momentum of the moving statistics: in batches of 60, those of the last ten are too uncertain to test with
 
 DEPTHS = (20, 56)
-DEGRADATION_PICTURES, DEGRADATION_STEPS, WARM_UP = {"train": 5_000, "test": 2_000}, 1_600, 100
+DEGRADATION_IMAGES, DEGRADATION_STEPS, WARM_UP = {"train": 5_000, "test": 2_000}, 1_600, 100
 
-PHOTOS, TEST_PHOTOS = (20, 50, 120), 204  # of each class; there are 204 defective cells held out
+IMAGES, TEST_IMAGES = (20, 50, 120), 204  # of each class; there are 204 defective cells held out
 EPOCHS = {"none": 20, "imagenet": 10}
 
 
@@ -55,13 +55,13 @@ def batch_norm(source):
     """
     data = read_fashion_mnist(source)
     rows = []
-    for net, build in (("mlp", perceptron), ("lenet5", lenet5)):
+    for network, build in (("mlp", perceptron), ("lenet5", lenet5)):
         for normalized in (False, True):
-            for rate in BATCH_NORM_RATES[net]:
-                steps = BATCH_NORM_STEPS[net]
+            for rate in BATCH_NORM_RATES[network]:
+                steps = BATCH_NORM_STEPS[network]
                 keras.utils.set_random_seed(0)
                 model, optimizer = build(normalized), keras.optimizers.SGD(rate)
-                about = {"net": net, "batch_norm": normalized, "rate": rate}
+                about = {"network": network, "batch_norm": normalized, "rate": rate}
                 rows += [about | row for row in learn(model, optimizer, data, 60, steps, every=steps // 30)]
                 print(rows[-1], flush=True)
     write("batch_norm", rows, draw_batch_norm)
@@ -91,23 +91,23 @@ def lenet5(normalized):
 
 
 def draw_batch_norm(figure, rows):
-    for axes, net, title in zip(
+    for axes, network, title in zip(
         figure.subplots(1, 2),
         ("mlp", "lenet5"),
         ("3 sigmoid layers of 100 units", "LeNet-5"),
         strict=True,
     ):
         for normalized, color, name in ((True, BLUE, "with"), (False, ORANGE, "without")):
-            of_net = [row for row in rows if row["net"] == net and row["batch_norm"] == normalized]
-            curves = {row["rate"]: ([0], [0.1]) for row in of_net}  # before the first step: one in ten classes
-            for row in of_net:
+            of_model = [row for row in rows if row["network"] == network and row["batch_norm"] == normalized]
+            curves = {row["rate"]: ([0], [0.1]) for row in of_model}  # before the first step: one in ten classes
+            for row in of_model:
                 curves[row["rate"]][0].append(row["step"])
                 curves[row["rate"]][1].append(row["test_accuracy"])
             best = max(curves, key=lambda rate: np.mean(curves[rate][1][-LAST:]))
             for rate, (steps, accuracy) in curves.items():
-                shown = {"lw": 1.8, "label": f"{name} batch normalisation, rate {rate:g}"}
+                shown = {"lw": 1.8, "label": f"{name} batch normalization, rate {rate:g}"}
                 axes.plot(steps, accuracy, color=color, **(shown if rate == best else {"lw": 0.7, "alpha": 0.5}))
-        axes.set(title=title, xlabel="steps of 60 pictures", ylabel="test accuracy", ylim=(0.4, 0.92))
+        axes.set(title=title, xlabel="steps of 60 sample_images", ylabel="test accuracy", ylim=(0.4, 0.92))
         axes.yaxis.set_major_formatter(PERCENT)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15))
 
@@ -120,23 +120,23 @@ def degradation(source):
     three tenths of theirs, reached after a warm-up, since there are few steps to make up for a poor start.
     """
     data = read_fashion_mnist(source)
-    data = {split: tuple(part[: DEGRADATION_PICTURES[split]] for part in parts) for split, parts in data.items()}
+    data = {split: tuple(part[: DEGRADATION_IMAGES[split]] for part in parts) for split, parts in data.items()}
     rows = []
     for shortcuts in (True, False):
         for depth in DEPTHS:
             drops = [WARM_UP, int(0.6 * DEGRADATION_STEPS), int(0.85 * DEGRADATION_STEPS)]
             rates = keras.optimizers.schedules.PiecewiseConstantDecay(drops, [0.003, 0.03, 0.003, 0.0003])
             optimizer = keras.optimizers.SGD(rates, momentum=0.9)
-            about = {"net": "residual" if shortcuts else "plain", "layers": depth}
+            about = {"network": "residual" if shortcuts else "plain", "layers": depth}
             every = DEGRADATION_STEPS // 20
             keras.utils.set_random_seed(0)
-            model = cifar_net(depth, shortcuts)
+            model = cifar_model(depth, shortcuts)
             rows += [about | row for row in learn(model, optimizer, data, 64, DEGRADATION_STEPS, every)]
             print(rows[-1], flush=True)
     write("degradation", rows, draw_degradation)
 
 
-def cifar_net(depth, shortcuts):
+def cifar_model(depth, shortcuts):
     """6n + 2 layers (He et al. 2015, section 4.2) of 16, 32 and 64 filters; projections where a stage begins."""
     image = keras.Input((28, 28, 1))
     x = blocks.conv_bn(image, 16, 3, "stem", stride=2)
@@ -151,36 +151,36 @@ def cifar_net(depth, shortcuts):
 
 
 def draw_degradation(figure, rows):
-    for axes, net in zip(figure.subplots(1, 2, sharey=True), ("plain", "residual"), strict=True):
+    for axes, network in zip(figure.subplots(1, 2, sharey=True), ("plain", "residual"), strict=True):
         for depth, color in zip(DEPTHS, (GRAY, BLUE), strict=True):
-            curve = [row for row in rows if row["net"] == net and row["layers"] == depth]
+            curve = [row for row in rows if row["network"] == network and row["layers"] == depth]
             steps = [row["step"] for row in curve]
             axes.plot(steps, [row["train_error"] for row in curve], "-", color=color, label=f"{depth} layers, training")
             test = [1 - row["test_accuracy"] for row in curve]
             axes.plot(steps, test, ":", color=color, label=f"{depth} layers, test")
-        axes.set(title=f"{net} nets", xlabel="steps of 64 pictures", ylabel="error", ylim=(0, 0.9))
+        axes.set(title=f"{network} networks", xlabel="steps of 64 sample_images", ylabel="error", ylim=(0, 0.9))
         axes.yaxis.set_major_formatter(PERCENT)
         axes.legend(loc="upper right")
 
 
 def fine_tuning(_):
-    """Fine-tuning beats training from scratch on few photos: solar cells, EfficientNet-Lite0, by `retinue train`.
+    """Fine-tuning beats training from scratch on few images: solar cells, EfficientNet-Lite0, by `retinue train`.
 
     What starts from random weights is given twice the epochs.
     """
     table = solar_cell_rows(solar_cells())
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        for count in PHOTOS:
+        for count in IMAGES:
             few = Path(scratch) / f"{count}.csv"
-            atomic_write(few, as_csv(few_of_each_class(table, {"train": count, "test": TEST_PHOTOS})))
+            atomic_write(few, as_csv(few_of_each_class(table, {"train": count, "test": TEST_IMAGES})))
             for weights, epochs in EPOCHS.items():
                 settings = {"model.weights": weights, "train.stages.all.epochs": epochs}
                 config = load_config("few-solar-cells", options=settings)
                 _, scores = train(few, config, Path(scratch) / f"{weights}-{count}", command="lecture_claims.py")
                 low, high = scores.interval
                 found = {"test_accuracy": round(scores.value, 4), "low": round(low, 4), "high": round(high, 4)}
-                rows.append({"weights": weights, "epochs": epochs, "photos_of_each_class": count} | found)
+                rows.append({"weights": weights, "epochs": epochs, "images_of_each_class": count} | found)
                 print(rows[-1], flush=True)
     write("fine_tuning", rows, draw_fine_tuning)
 
@@ -201,7 +201,7 @@ def draw_fine_tuning(figure, rows):
     for weights, color, name in (("imagenet", BLUE, "fine-tuned from ImageNet"), ("none", ORANGE, "from scratch")):
         curve = [row for row in rows if row["weights"] == weights]
         counts, accuracy, low, high = (
-            np.array([row[key] for row in curve]) for key in ("photos_of_each_class", "test_accuracy", "low", "high")
+            np.array([row[key] for row in curve]) for key in ("images_of_each_class", "test_accuracy", "low", "high")
         )
         label = f"{name}, {EPOCHS[weights]} epochs"
         axes.errorbar(
@@ -209,7 +209,7 @@ def draw_fine_tuning(figure, rows):
         )
     axes.axhline(0.5, color=GRAY, ls=":", label="guessing")
     axes.set(title="Solar cells, sound or defective: EfficientNet-Lite0 at 128 px", ylim=(0.4, 1.0))
-    axes.set(xlabel="training photos of each class", ylabel="test accuracy", xticks=PHOTOS)
+    axes.set(xlabel="training image_files of each class", ylabel="test accuracy", xticks=IMAGES)
     axes.yaxis.set_major_formatter(PERCENT)
     axes.legend(loc="upper left", ncols=3)
 

@@ -2,7 +2,7 @@
 
     python benchmarks/memory.py [TASK...] [--count 50000] [--runtime auto]
 
-Few distinct files (500 JPEG photos for classification; the 61 drawn records of equal_training.py, and a model trained
+Few distinct files (500 JPEG images for classification; the 61 drawn records of equal_training.py, and a model trained
 on them, for the others) under many names, and small models: what could grow is what the pipeline keeps of each file.
 Each task is run in a process of its own, with JSON lines, CSV and, of segmentation, masks. A row every 1,000 files goes
 into benchmarks/results/memory.csv, where those of other tasks stay. Ends with 1 when memory grew by more than 5% from
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from competitor_process import run_competitor
 from equal_training import make_data, train
-from predict import make_photos, make_run
+from predict import make_images, make_run
 
 RESULTS = Path(__file__).parent / "results" / "memory.csv"
 TASKS = ("classification", "detection", "segmentation", "video")
@@ -30,7 +30,7 @@ FLAT = 1.05
 def make_task(task, scratch):
     """(run folder, distinct files) of a task."""
     if task == "classification":
-        make_photos(scratch / "distinct", 500, 160, 120)
+        make_images(scratch / "distinct", 500, 160, 120)
         return make_run(scratch / "run", input_size=32).folder, sorted((scratch / "distinct").iterdir())
     from retinue.pipeline.runs.split_file import read_split_file
 

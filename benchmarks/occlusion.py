@@ -101,9 +101,9 @@ def print_captum(name, repeats):
     import torchvision
     from captum.attr import Occlusion
 
-    net = torchvision.models.get_model(name, weights=None).eval().to(memory_format=torch.channels_last)
+    network = torchvision.models.get_model(name, weights=None).eval().to(memory_format=torch.channels_last)
     x = torch.from_numpy(image()).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last) / 255
-    occlude, window = Occlusion(torch.nn.Sequential(net, torch.nn.Softmax(1))), (3, SQUARE, SQUARE)
+    occlude, window = Occlusion(torch.nn.Sequential(network, torch.nn.Softmax(1))), (3, SQUARE, SQUARE)
     places = (-(-(SIDE - SQUARE) // STEP) + 1) ** 2
     rows = []
     with torch.no_grad():

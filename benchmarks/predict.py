@@ -1,11 +1,11 @@
 """Compare `retinue predict` with plain Keras in images per second, from JPEG files to results, with one model.
 
-    python benchmarks/predict.py [--count 1500] [--repeats 3] [--photos FOLDER]
+    python benchmarks/predict.py [--count 1500] [--repeats 3] [--images FOLDER]
 
 Each competitor runs in a process of its own, one after the other, and all of them again `--repeats` times. A run counts
 from the first file to the last line on disk, with the model loaded (and, for Keras, one batch done) before; loading is
 in a column of its own. The median goes into benchmarks/results/predict.csv. EfficientNet-Lite0 at 224 px with random
-weights: speed does not depend on them. Without `--photos`, 500 x 375 images of photo-like size are made.
+weights: speed does not depend on them. Without `--images`, 500 x 375 images of image-like size are made.
 """
 
 import argparse
@@ -24,8 +24,8 @@ BATCH = 32
 RESULTS = Path(__file__).parent / "results" / "predict.csv"
 
 
-def make_photos(folder, count, width=500, height=375):
-    """JPEG files of about 55 kB, as photos of this size have: shapes, edges and some grain."""
+def make_images(folder, count, width=500, height=375):
+    """JPEG files of about 55 kB, as images of this size have: shapes, edges and some grain."""
     import cv2
     import numpy as np
 
@@ -56,7 +56,7 @@ def make_run(folder, input_size=224):
     return run
 
 
-def run_keras(run, photos, out):
+def run_keras(run, image_files, out):
     """What a reader of the Keras guides would write."""
     import keras
 
@@ -67,10 +67,10 @@ def run_keras(run, photos, out):
     model = keras.Model(trained.input, keras.layers.Softmax()(trained.output))
     size = (opened.config.model.input_size,) * 2
     options = {"labels": None, "image_size": size, "batch_size": BATCH, "shuffle": False, "verbose": False}
-    warm = keras.utils.image_dataset_from_directory(photos, **options)
+    warm = keras.utils.image_dataset_from_directory(image_files, **options)
     model.predict(warm.take(1), verbose=0)
     started = time.perf_counter()
-    data = keras.utils.image_dataset_from_directory(photos, **options)
+    data = keras.utils.image_dataset_from_directory(image_files, **options)
     scores = model.predict(data, verbose=0)
     with open(out / "predictions.csv", "w", newline="") as file:
         writer = csv.writer(file)
@@ -79,22 +79,22 @@ def run_keras(run, photos, out):
     return time.perf_counter() - started, len(scores)
 
 
-def run_retinue(run, photos, out, runtime, precision):
+def run_retinue(run, image_files, out, runtime, precision):
     """`predict` as the command line calls it; its clock starts when the model is loaded."""
     from retinue.pipeline.prediction.predict import predict
 
-    summary = predict(run, [photos], out / "results", runtime=runtime, precision=precision)
+    summary = predict(run, [image_files], out / "results", runtime=runtime, precision=precision)
     assert not summary.failures
     return summary.seconds, summary.images
 
 
-def work(competitor, run, photos):
+def work(competitor, run, image_files):
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as out:
         if competitor == "keras":
-            seconds, images = run_keras(run, photos, Path(out))
+            seconds, images = run_keras(run, image_files, Path(out))
         else:
-            seconds, images = run_retinue(run, photos, Path(out), *competitor.split())
+            seconds, images = run_retinue(run, image_files, Path(out), *competitor.split())
     whole = time.perf_counter() - started
     print(json.dumps({"images": images, "seconds": seconds, "loading": whole - seconds}))
 
@@ -103,28 +103,28 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1500, help="images that are made")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--photos", help="a folder of JPEG files instead")
+    parser.add_argument("--image_files", help="a folder of JPEG files instead")
     parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
         return work(*options.work)
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
-        photos = Path(options.photos) if options.photos else scratch / "photos"
-        if not options.photos:
-            make_photos(photos, options.count)
+        image_files = Path(options.image_files) if options.image_files else scratch / "image_files"
+        if not options.image_files:
+            make_images(image_files, options.count)
         make_run(scratch / "run")
         measured = {competitor: [] for competitor in COMPETITORS}
         for repeat in range(options.repeats):
             for competitor in COMPETITORS:
-                measured[competitor].append(measure(competitor, scratch / "run", photos))
+                measured[competitor].append(measure(competitor, scratch / "run", image_files))
                 print(f"repeat {repeat + 1}: {competitor}: {measured[competitor][-1]['rate']:.1f} images/s", flush=True)
     write_table(measured)
 
 
-def measure(competitor, run, photos):
+def measure(competitor, run, image_files):
     """One run in a process of its own."""
-    command = [sys.executable, __file__, "--work", competitor, run, photos]
+    command = [sys.executable, __file__, "--work", competitor, run, image_files]
     found = run_competitor(competitor, command)
     return found | {"rate": found["images"] / found["seconds"]}
 

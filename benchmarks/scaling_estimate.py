@@ -12,7 +12,7 @@ import math
 from retinue import backbones
 from retinue.backbones.multiply_adds import MULTIPLY_ADDS
 
-NETS = {"ResNet-50": "resnet50", "VGG-16": "vgg16"}
+MODELS = {"ResNet-50": "resnet50", "VGG-16": "vgg16"}
 WITHOUT_FC = "VGG-16 without fc6 to fc8"
 BATCH = 128  # images a worker and step
 RATE = 60e12  # operations a second that an accelerator sustains: 2,500 images a second of ResNet-50
@@ -25,9 +25,9 @@ MESSAGE = 20e-6  # seconds that a message takes, whatever its size
 WORKERS = (8, 64, 512)
 
 
-def nets():
+def models():
     """{name: (gradients, multiply-adds of a image)}."""
-    found = {name: (_trainable(backbone), MULTIPLY_ADDS[backbone]) for name, backbone in NETS.items()}
+    found = {name: (_trainable(backbone), MULTIPLY_ADDS[backbone]) for name, backbone in MODELS.items()}
     gradients, multiply_adds = found["VGG-16"]
     # fc6, fc7 and fc8 on 7 x 7 x 512 places; no weight of theirs is used twice. In their place: a mean over the places
     # and one layer from 512 channels to 1,000 classes.
@@ -57,13 +57,13 @@ def tables():
     """The lines of both tables, in Markdown."""
     yield "| Model | Gradients | Bytes a step | Computing a step |"
     yield "|---|---|---|---|"
-    for name, (gradients, multiply_adds) in nets().items():
+    for name, (gradients, multiply_adds) in models().items():
         computing, _ = step(gradients, multiply_adds, 8, "10 Gbit/s")
         yield f"| {name} | {gradients:,} | {gradients * BYTES / 1e6:.0f} MB | {computing * 1e3:.0f} ms |"
     yield ""
     yield "| Model | Network | " + " | ".join(f"{workers} workers" for workers in WORKERS) + " |"
     yield "|---|---|" + "---|" * len(WORKERS)
-    for name, (gradients, multiply_adds) in nets().items():
+    for name, (gradients, multiply_adds) in models().items():
         for network in NETWORKS:
             fractions = [efficiency(*step(gradients, multiply_adds, workers, network)) for workers in WORKERS]
             yield f"| {name} | {network} | " + " | ".join(f"{low:.0%} to {high:.0%}" for low, high in fractions) + " |"

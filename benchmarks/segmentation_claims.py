@@ -1,8 +1,8 @@
 """The lecture's claims about segmentation, on the nuclei of the demo: skips, dilation, fine-tuning the whole model.
 
     python benchmarks/segmentation_claims.py [--epochs 30] [--seeds 2] [--out docs/segmentation]
-writes claims.csv, a row a model and seed, and claims.png, the masks of one held-out region, into the folder. Every
-model learns as long from the same tiles, in twice the photo's size; scores are those of the region that took no part.
+writes claims.csv, a row a model and seed, and claims.png, the masks of one validation region, into the folder. Every
+model learns as long from the same tiles, in twice the image's size; scores are those of the region that took no part.
 The trunks are EfficientNet-Lite0 with ImageNet's weights, and HED's VGG-16, which is what the papers took.
 """
 
@@ -25,7 +25,7 @@ from retinue.pipeline.prediction.predictor import outputs_function
 from retinue.pipeline.runs.run import open_model
 
 # name: (backbone, head, share of the rate that the backbone learns at)
-NETS = {
+MODELS = {
     "FCN-32s": ("efficientnet_lite0", "fcn32s", 0.5),
     "FCN-16s": ("efficientnet_lite0", "fcn16s", 0.5),
     "FCN-8s": ("efficientnet_lite0", "fcn8s", 0.5),
@@ -45,20 +45,25 @@ def main():
     options.add_argument("--seeds", type=int, default=2)
     options.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "segmentation")
     options.add_argument(
-        "--net", choices=list(NETS), help="run this model alone; rows of others in claims.csv are kept"
+        "--network", choices=list(MODELS), help="run this model alone; rows of others in claims.csv are kept"
     )
     given = options.parse_args()
     retinue.enable_logging()
     given.out.mkdir(parents=True, exist_ok=True)
-    rows, masks = kept_rows(given.out / "claims.csv", given.net), {}
-    nets = {given.net: NETS[given.net]} if given.net else NETS
+    rows, masks = kept_rows(given.out / "claims.csv", given.network), {}
+    networks = {given.network: MODELS[given.network]} if given.network else MODELS
     with tempfile.TemporaryDirectory() as scratch:
         tiles = nuclei(Path(scratch) / "tiles")
         for seed in range(given.seeds):
-            for name, net in nets.items():
+            for name, network in networks.items():
                 began = time.perf_counter()
-                run, scores = trained(tiles, Path(scratch) / f"{name}-{seed}", net, seed, given.epochs)
-                row = {"net": name, "seed": seed, "epochs": given.epochs, "seconds": round(time.perf_counter() - began)}
+                run, scores = trained(tiles, Path(scratch) / f"{name}-{seed}", network, seed, given.epochs)
+                row = {
+                    "network": name,
+                    "seed": seed,
+                    "epochs": given.epochs,
+                    "seconds": round(time.perf_counter() - began),
+                }
                 low, high = scores.interval
                 row |= {"parameters": open_model(run.folder).build().count_params()}
                 row |= {number: round(scores.numbers[number], 4) for number in NUMBERS}
@@ -66,22 +71,22 @@ def main():
                 rows.append(row | {"low": round(low, 4), "high": round(high, 4)} | wrong_by_place(mask, tiles))
                 print(rows[-1], flush=True)
                 write(given.out / "claims.csv", rows)
-                if not seed and not given.net:
+                if not seed and not given.network:
                     masks[name] = mask
                     image(given.out / "claims.png", tiles, masks)
 
 
-def kept_rows(path, net):
+def kept_rows(path, network):
     """The rows of earlier calls that this one does not make anew."""
-    if not net or not path.is_file():
+    if not network or not path.is_file():
         return []
     with open(path, newline="") as table:
-        return [row for row in csv.DictReader(table) if row["net"] != net]
+        return [row for row in csv.DictReader(table) if row["network"] != network]
 
 
-def trained(tiles, folder, net, seed, epochs):
+def trained(tiles, folder, network, seed, epochs):
     """(run, scores of the test region) of one model."""
-    backbone, head, rate = net
+    backbone, head, rate = network
     return retinue.train(
         str(tiles),
         str(folder),
@@ -125,11 +130,11 @@ def together(parts):
 
 
 def image(path, tiles, masks):
-    """The upper half of the test region: photo, truth, and each model's mask with its mistakes in red."""
-    photos = [np.asarray(Image.open(file)) for file in sorted((tiles / "test" / "images").iterdir())]
-    photo, truth = together(photos), region_truth(tiles)
-    bright = np.clip(photo.astype(int) * 3, 0, 255).astype(np.uint8)
-    parts = {"photo": bright, "truth": np.repeat(truth[:, :, None] * 255, 3, axis=2)}
+    """The upper half of the test region: image, truth, and each model's mask with its mistakes in red."""
+    image_files = [np.asarray(Image.open(file)) for file in sorted((tiles / "test" / "images").iterdir())]
+    image_file, truth = together(image_files), region_truth(tiles)
+    bright = np.clip(image_file.astype(int) * 3, 0, 255).astype(np.uint8)
+    parts = {"image_file": bright, "truth": np.repeat(truth[:, :, None] * 255, 3, axis=2)}
     for name, mask in masks.items():
         shown = np.repeat(mask[:, :, None] * 255, 3, axis=2)
         shown[(mask == 1) & (truth == 0)] = (230, 80, 60)

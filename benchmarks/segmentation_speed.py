@@ -87,7 +87,7 @@ def compare_precisions(run, data):
     dataset = inspect(data, model.config, task="segmentation", training=False).usable()[0].split("test")
     for runtime, precision in (("tensorflow", "f32"), ("openvino", "f32"), ("openvino", "bf16")):
         numbers = score(model.task, outputs_function(model, runtime, precision), dataset, interval=False).numbers
-        print(f"{runtime} {precision}: mean IoU {numbers['mean_iou']:.4f}, {len(dataset)} pictures", flush=True)
+        print(f"{runtime} {precision}: mean IoU {numbers['mean_iou']:.4f}, {len(dataset)} images", flush=True)
     return None
 
 
@@ -121,7 +121,7 @@ def ours():
     ways = {"retinue, tensorflow": timed(tensorflow_runtime.TensorFlowRuntime(function, inference))}
     for precision in ("f32", "bf16"):
         runtime = openvino_runtime.OpenVINORuntime(openvino_runtime.convert(function), precision)
-        ways[f"retinue, openvino {precision}, 1 picture"] = timed(runtime)
+        ways[f"retinue, openvino {precision}, 1 image"] = timed(runtime)
         ways[f"retinue, openvino {precision}, stream"] = streamed(runtime, inputs)
     return ways
 

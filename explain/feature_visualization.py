@@ -28,11 +28,11 @@ from retinue.explain.layers import before_relu, feature_map_output
 from retinue.explain.targets import Target, classifier_scores, resolve_target, target_scores
 
 REGULARIZERS = {"l2": 100, "blur": 200, "jitter": 250, "fourier": 250}  # and the default number of steps of each
-MEAN_GRAY = 117.0  # the mean gray level of photos, 0..255
+MEAN_GRAY = 117.0  # the mean gray level of images, 0..255
 WEIGHT_DECAY = 0.004  # per step of "l2" and "blur": 2 * lambda
 CANVAS_SCALE = 1.25  # of "jitter": each step shows the model another window of an image that is larger by this factor
 COPIES = 2  # of "fourier": copies of the image per step, each with its own part of the image and its own rotation
-# Correlation of the colors of photos: a square root of their covariance over ImageNet (Olah et al. 2017).
+# Correlation of the colors of images: a square root of their covariance over ImageNet (Olah et al. 2017).
 COLOR_CORRELATION = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], np.float32)
 
 Score = Callable[[Any], Any]  # from the outputs of the model to a float tensor [m]
@@ -184,7 +184,7 @@ def _ascend_frequencies(
     """Ascend on the Fourier coefficients of the image in decorrelated colors."""
     height, width, channels = shape
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
-    # In photos the low frequencies are the strong ones: the amplitude is inversely proportional to the frequency.
+    # In images the low frequencies are the strong ones: the amplitude is inversely proportional to the frequency.
     amplitude = 1 / np.maximum(np.hypot(rows, columns), 1 / max(height, width)) * math.sqrt(height * width)
     amplitude = tf.constant(amplitude[None], tf.complex64)
     random = np.random.default_rng(seed)

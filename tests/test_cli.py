@@ -192,7 +192,7 @@ def test_summary_shows_layers(retinue):
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "reported"),
     [
         (("predict", "RUN", "IMAGES", "--out", "OUT", "--runtime", "openvno"), "'openvno' is not one of 'auto', "),
         (("predict", "RUN", "IMAGES", "--out", "OUT", "--engine", "rya"), "'rya' is not one of 'local', 'ray'"),
@@ -200,12 +200,12 @@ def test_summary_shows_layers(retinue):
         (("export", "RUN", "--out", "OUT", "--to", "onnx,pt"), "pt: unknown; use one or more of savedmodel, "),
     ],
 )
-def test_a_mistaken_choice_is_told_before_tensorflow_is_loaded(command, said):
+def test_a_mistaken_choice_is_reported_before_tensorflow_is_loaded(command, reported):
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "retinue.cli", *command], capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert said in " ".join(done.stderr.replace("│", " ").split())
+    assert reported in " ".join(done.stderr.replace("│", " ").split())
     assert "| tensorflow" not in done.stderr
 
 

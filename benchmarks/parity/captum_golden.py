@@ -36,9 +36,9 @@ class VggWithAverage(nn.Module):
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     resnet = torchvision.models.resnet18(weights=None)
-    for name, net, layer in (("resnet18", resnet, "layer4"), ("vgg16", VggWithAverage(), "features")):
-        net = filled(net)
-        target, found_by = maps(net, getattr(net, layer))
+    for name, model, layer in (("resnet18", resnet, "layer4"), ("vgg16", VggWithAverage(), "features")):
+        model = filled(model)
+        target, found_by = maps(model, getattr(model, layer))
         record = {
             "target": target,
             "peer": f"captum {captum.__version__}, torchvision {torchvision.__version__}",
@@ -52,30 +52,30 @@ def main():
         (FOLDER / f"{name}.json").write_text(json.dumps(record) + "\n")
 
 
-def filled(net):
+def filled(model):
     """The model in double precision with seeded weights; captum's hooks can't see ReLUs that work in place."""
-    net.double().eval()
-    for key, value in net.state_dict().items():
+    model.double().eval()
+    for key, value in model.state_dict().items():
         if not key.endswith("num_batches_tracked"):
             value.copy_(torch.from_numpy(fill.tensor(key, tuple(value.shape))))
-    for module in net.modules():
+    for module in model.modules():
         if isinstance(module, nn.ReLU):
             module.inplace = False
-    return net
+    return model
 
 
-def maps(net, layer):
+def maps(model, layer):
     """(the class of the largest score, {method: attributions `[1, channels, 64, 64]` for it})."""
     x = torch.from_numpy(fill.image(SIZE)).permute(0, 3, 1, 2).double().requires_grad_()
-    target = int(net(x).argmax())
-    cam = attr.LayerGradCam(net, layer).attribute(x, target, relu_attributions=True)
+    target = int(model(x).argmax())
+    cam = attr.LayerGradCam(model, layer).attribute(x, target, relu_attributions=True)
     window = {"sliding_window_shapes": (3, 16, 16), "strides": (3, 8, 8), "perturbations_per_eval": 16}
     return target, {
-        "saliency": attr.Saliency(net).attribute(x, target, abs=True),
-        "occlusion": attr.Occlusion(net).attribute(x, target=target, baselines=0, **window),
-        "guided": attr.GuidedBackprop(net).attribute(x, target),
-        "deconvnet": attr.Deconvolution(net).attribute(x, target),
-        "integrated-gradients": attr.IntegratedGradients(net).attribute(x, 0, target, n_steps=64),
+        "saliency": attr.Saliency(model).attribute(x, target, abs=True),
+        "occlusion": attr.Occlusion(model).attribute(x, target=target, baselines=0, **window),
+        "guided": attr.GuidedBackprop(model).attribute(x, target),
+        "deconvnet": attr.Deconvolution(model).attribute(x, target),
+        "integrated-gradients": attr.IntegratedGradients(model).attribute(x, 0, target, n_steps=64),
         "grad-cam": attr.LayerAttribution.interpolate(cam, (SIZE, SIZE), "bilinear"),
     }
 

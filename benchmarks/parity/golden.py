@@ -47,13 +47,13 @@ def main(names):
     for name in names or MODELS:
         package, theirs, sizes = MODELS[name]
         version = importlib.import_module(package).__version__
-        net = made(package, theirs)
-        record = {"peer": f"{package} {version} {theirs}", "tensors": filled(net), "logits": {}}
+        model = made(package, theirs)
+        record = {"peer": f"{package} {version} {theirs}", "tensors": filled(model), "logits": {}}
         for size in sizes:
-            record["logits"][str(size)] = kept(answer(net, size))
+            record["logits"][str(size)] = kept(answer(model, size))
         if name in AUXILIARY:
             parts, size = AUXILIARY[name]
-            record["auxiliary"] = {"size": size} | {part: kept(auxiliary(net, part, size)) for part in parts}
+            record["auxiliary"] = {"size": size} | {part: kept(auxiliary(model, part, size)) for part in parts}
         (FOLDER / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
         print(name, record["logits"])
 
@@ -66,44 +66,46 @@ def made(package, name):
     if package == "pretrainedmodels":
         import pretrainedmodels
 
-        net = pretrainedmodels.bninception(pretrained=None).eval()
-        net.logits = lambda features: net.last_linear(features.mean((2, 3)))  # its own pools 7x7, for 224 pixels only
-        return net
+        model = pretrainedmodels.bninception(pretrained=None).eval()
+        model.logits = lambda features: model.last_linear(
+            features.mean((2, 3))
+        )  # its own pools 7x7, for 224 pixels only
+        return model
     import torchvision
 
     extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     return torchvision.models.get_model(name, weights=None, **extra).eval()
 
 
-def filled(net):
+def filled(model):
     """Fill a torch model in double precision, and give how many tensors it has, auxiliary classifiers aside."""
     import torch
 
-    net.double()
-    state = {key: value for key, value in net.state_dict().items() if not key.endswith("num_batches_tracked")}
+    model.double()
+    state = {key: value for key, value in model.state_dict().items() if not key.endswith("num_batches_tracked")}
     for key, value in state.items():
         value.copy_(torch.from_numpy(fill.tensor(key, tuple(value.shape))))
     return sum(not key.lower().startswith("aux") for key in state)
 
 
-def answer(net, size):
+def answer(model, size):
     import torch
 
     with torch.no_grad():
-        return net(torch.from_numpy(fill.image(size)).permute(0, 3, 1, 2).double())[0].numpy()
+        return model(torch.from_numpy(fill.image(size)).permute(0, 3, 1, 2).double())[0].numpy()
 
 
-def auxiliary(net, part, size):
+def auxiliary(model, part, size):
     """What an auxiliary classifier answers in inference: torchvision itself calls it in training only."""
     import torch
 
     before = {"AuxLogits": "Mixed_6e", "aux1": "inception4a", "aux2": "inception4d"}[part]
     maps = []
-    hook = getattr(net, before).register_forward_hook(lambda module, given, made: maps.append(made))
-    answer(net, size)
+    hook = getattr(model, before).register_forward_hook(lambda module, given, made: maps.append(made))
+    answer(model, size)
     hook.remove()
     with torch.no_grad():
-        return getattr(net, part)(maps[0])[0].numpy()
+        return getattr(model, part)(maps[0])[0].numpy()
 
 
 def kept(logits):

@@ -37,16 +37,16 @@ def main(names):
 
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in names or NAMES:
-        net = torchvision.models.get_model(name, weights=None, weights_backbone=None, num_classes=CLASSES)
-        net = net.double().eval()
-        for key, value in net.state_dict().items():
+        model = torchvision.models.get_model(name, weights=None, weights_backbone=None, num_classes=CLASSES)
+        model = model.double().eval()
+        for key, value in model.state_dict().items():
             if not key.endswith("num_batches_tracked"):
                 value.copy_(torch.from_numpy(tensor(key, tuple(value.shape))))
         record = {"peer": f"torchvision {torchvision.__version__} {name}", "logits": {}, "tensors": 0}
-        record["tensors"] = sum(not key.endswith("num_batches_tracked") for key in net.state_dict())
+        record["tensors"] = sum(not key.endswith("num_batches_tracked") for key in model.state_dict())
         for height, width in SIZES:
             with torch.no_grad():
-                out = net(torch.from_numpy(image(height, width)).permute(0, 3, 1, 2).double())["out"]
+                out = model(torch.from_numpy(image(height, width)).permute(0, 3, 1, 2).double())["out"]
             out = out[0].permute(1, 2, 0).numpy()
             values = [float(f"{value:.7g}") for value in out.ravel()[::KEPT]]
             record["logits"][f"{height}x{width}"] = {"largest": float(np.abs(out).max()), "values": values}

@@ -1,6 +1,6 @@
-"""Whether another device learns what the CPU learns: the small recipes' nets, a few steps in each precision.
+"""Whether another device learns what the CPU learns: the small recipes' models, a few steps in each precision.
 
-The pictures are drawn, the weights random, and both devices begin with the same; what is compared is the loss of each
+The images are drawn, the weights random, and both devices begin with the same; what is compared is the loss of each
 step. `retinue doctor --gpu`.
 """
 
@@ -18,7 +18,7 @@ from retinue.pipeline.training.optimizer import make_optimizer
 
 logger = logging.getLogger(__name__)
 
-# ResNet-18 with frozen batch norms, since random weights serve there: EfficientNet's pictures vanish on their way with
+# ResNet-18 with frozen batch norms, since random weights serve there: EfficientNet's images vanish on their way with
 # frozen ones, and with others small differences grow to large ones within few steps.
 SETTINGS = (
     "model.backbone=resnet18",
@@ -49,7 +49,7 @@ def compare_devices(device, reference, names=None, settings=()):
     """Whether `device` has the losses of `reference` in float32, in each precision and task; a line each is logged.
 
     device, reference: as TensorFlow names them; names: of tasks, by default all that have a
-    `synthetic_batch`; settings: more `key=value` for the nets. TF32, which
+    `synthetic_batch`; settings: more `key=value` for the models. TF32, which
     rounds products of float32 to 10 bits, is off meanwhile.
     """
     rounds = tf.config.experimental.tensor_float_32_execution_enabled()
@@ -77,7 +77,7 @@ def compare_devices(device, reference, names=None, settings=()):
 
 
 def losses_on(device, name, precision, settings=(), weights=None):
-    """(the weights before training, the loss before each of `STEPS` steps, float64) of a task's small net on a device.
+    """(the weights before training, the loss before each of `STEPS` steps, float64) of a small model on a device.
 
     weights: list of arrays to begin with, by default random ones. None for a task without a `synthetic_batch`.
     """
@@ -91,18 +91,18 @@ def losses_on(device, name, precision, settings=(), weights=None):
     train = config.train.model_copy(update={"warmup_epochs": 0.0, "schedule": "constant"})
     with tf.device(device):
         keras.utils.set_random_seed(0)
-        net = task.build()
+        model = task.build()
         if weights:
-            net.set_weights(weights)
-        weights = net.get_weights()
-        apply_stage(net, stage, train)
-        net.precision, net.batch_size = precision, BATCH
-        net.compile(optimizer=make_optimizer(train, stage, net, STEPS))
-        net.optimizer.build(net.trainable_variables)
+            model.set_weights(weights)
+        weights = model.get_weights()
+        apply_stage(model, stage, train)
+        model.precision, model.batch_size = precision, BATCH
+        model.compile(optimizer=make_optimizer(train, stage, model, STEPS))
+        model.optimizer.build(model.trainable_variables)
         if precision == "mixed_float16":  # not the search of the scale is compared, which leaves the first steps out
-            net.optimizer.dynamic_scale.assign(SCALE)
+            model.optimizer.dynamic_scale.assign(SCALE)
         batches = tf.data.Dataset.from_tensors(batch).repeat()
-        history = net.fit(batches, epochs=STEPS, steps_per_epoch=1, shuffle=False, verbose=0).history
+        history = model.fit(batches, epochs=STEPS, steps_per_epoch=1, shuffle=False, verbose=0).history
     return weights, np.array(history["loss"])
 
 

@@ -1,4 +1,4 @@
-"""Real weights: backbones classify photos of Debian's opencv-doc (`apt-get install opencv-doc`), and HED's trunk draws
+"""Real weights: backbones classify images of Debian's opencv-doc (`apt-get install opencv-doc`), and HED's trunk draws
 edges. Tests whose weights are not installed are skipped.
 """
 
@@ -15,7 +15,7 @@ from retinue import backbones
 from retinue.backbones.weights import _locate
 from retinue.configs.errors import RetinueError
 
-PHOTOS = Path(os.environ.get("RETINUE_PHOTOS", "/usr/share/doc/opencv-doc/examples/data"))
+IMAGES = Path(os.environ.get("RETINUE_IMAGES", "/usr/share/doc/opencv-doc/examples/data"))
 # Class names of ImageNet that count as correct: the orange may be a lemon, and ImageNet has six butterflies.
 BUTTERFLIES = ("admiral", "ringlet", "monarch", "cabbage butterfly", "sulphur butterfly", "lycaenid")
 EXPECTED = {
@@ -29,14 +29,14 @@ EXPECTED = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"])
-def test_efficientnet_lite_classifies_photos(name):
-    if not PHOTOS.is_dir():
+def test_efficientnet_lite_classifies_images(name):
+    if not IMAGES.is_dir():
         pytest.skip("opencv-doc is not installed")
-    classes = (PHOTOS / "dnn" / "classification_classes_ILSVRC2012.txt").read_text().splitlines()
+    classes = (IMAGES / "dnn" / "classification_classes_ILSVRC2012.txt").read_text().splitlines()
     model = backbones.build(name, classifier=True)
     side = backbones.preprocessing(name).input_size
     for file, expected in EXPECTED.items():
-        image = cv2.resize(cv2.imread(str(PHOTOS / file))[..., ::-1], (side, side), interpolation=cv2.INTER_CUBIC)
+        image = cv2.resize(cv2.imread(str(IMAGES / file))[..., ::-1], (side, side), interpolation=cv2.INTER_CUBIC)
         logits = model(image[None].astype("float32"))["logits"][0]
         assert classes[int(np.argmax(logits))].split(",")[0] in expected, file
 

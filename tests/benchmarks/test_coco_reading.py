@@ -24,7 +24,7 @@ def test_a_file_of_the_size_of_train2017(tmp_path):
     write(tmp_path / "instances.json", polygons=True)
     Image.new("RGB", (8, 8)).save(tmp_path / f"{0:012d}.jpg")
     done = subprocess.run([sys.executable, "-c", READ, tmp_path / "instances.json"], capture_output=True, text=True)
-    told = json.loads(done.stdout)
-    assert (told["images"], told["boxes"], told["findings"]) == (IMAGES, BOXES, 0)
-    assert told["memory"] < 1.5  # GiB
-    assert told["seconds"] < 15  # of the processor, so that a busy machine changes nothing
+    reported = json.loads(done.stdout)
+    assert (reported["images"], reported["boxes"], reported["findings"]) == (IMAGES, BOXES, 0)
+    assert reported["memory"] < 1.5  # GiB
+    assert reported["seconds"] < 15  # of the processor, so that a busy machine changes nothing

@@ -10,7 +10,7 @@ from retinue.configs.errors import RetinueError, UsageError
 
 @pytest.fixture
 def source(tmp_path):
-    """The four files with three pictures each: labels 0, 9, 9."""
+    """The four files with three images each: labels 0, 9, 9."""
     for stem, first in (("train", 0), ("t10k", 100)):
         images = np.arange(first, first + 3, dtype=np.uint8)[:, None, None] * np.ones((1, 28, 28), np.uint8)
         head = bytes([0, 0, 8, 3]) + np.array([3, 28, 28], ">i4").tobytes()
@@ -20,7 +20,7 @@ def source(tmp_path):
     return tmp_path
 
 
-def test_class_folders_hold_the_pictures_under_their_labels(source):
+def test_class_folders_hold_the_images_under_their_labels(source):
     write_class_folders(read_fashion_mnist(source), source / "out")
     files = {str(path.relative_to(source / "out")) for path in (source / "out").rglob("*.png")}
     names = ("t-shirt/00000.png", "ankle boot/00001.png", "ankle boot/00002.png")

@@ -80,10 +80,10 @@ def make_trainer(folder, image_folder, settings=(), resume=False):
     keras.utils.set_random_seed(config.seed)
     task = Tiny(config, dataset.classes)
     model = task.build()
-    held_out = dataset.take(np.arange(0, len(dataset), 4))
+    validation = dataset.take(np.arange(0, len(dataset), 4))
     learning = dataset.take(np.setdiff1d(np.arange(len(dataset)), np.arange(0, len(dataset), 4)))
     run = Run(folder) if resume else Run.create(folder, task, "test")
-    return Trainer(run, task, model, learning, Evaluation(task, model, held_out), Progress())
+    return Trainer(run, task, model, learning, Evaluation(task, model, validation), Progress())
 
 
 def run_with_stops(folder, image_folder, stops, settings=()):

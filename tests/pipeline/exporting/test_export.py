@@ -49,19 +49,19 @@ def test_the_saved_model_serves_without_retinue(tiny_model, exported, photos):
     files = files[:1] + files  # eight
     done = subprocess.run([sys.executable, "-c", ELSEWHERE, exported, *files], capture_output=True, text=True, cwd="/")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    reported = json.loads(done.stdout)
     inference = tiny_model.task.inference(tiny_model.build())
     rows = [tiny_model.task.read(tf.constant(read_encoded_bytes(file)))["image"] for file in files]
     truth = inference({"image": tf.stack(rows)}, training=False)["scores"].numpy()
     assert len({row.tobytes() for row in truth.round(3)}) >= 6  # the pictures differ, so a mix-up would show
     for batch in ("1", "3", "8"):
-        answer = told["answers"][batch]
+        answer = reported["answers"][batch]
         np.testing.assert_allclose(answer["scores"], truth, atol=1e-5)
         np.testing.assert_allclose(answer["score"], truth.max(1), atol=1e-5)
         assert answer["label"] == [str(tiny_model.classes[best].encode()) for best in truth.argmax(1)]
         assert answer["classes"] == [str([name.encode() for name in tiny_model.classes])] * len(files)
-    np.testing.assert_allclose(told["image"], truth[[-1, -1]], atol=1e-5)
-    assert told["names"] == "apple\nbean\ncherry\n"
+    np.testing.assert_allclose(reported["image"], truth[[-1, -1]], atol=1e-5)
+    assert reported["names"] == "apple\nbean\ncherry\n"
 
 
 def test_export_json_holds_the_origin_and_the_verification(tiny_model, exported):

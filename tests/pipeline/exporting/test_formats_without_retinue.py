@@ -123,8 +123,11 @@ def test_each_format_agrees_with_keras_without_retinue(task, tmp_path):
         assert done.returncode == 0, f"{form}: {done.stderr[-2000:]}"
         given = dict(np.load(tmp_path / f"{form}.npz"))
         assert set(given) == set(truth), form
-        told = model.task.compare_outputs(given, truth, TOLERANCE)
-        assert told["largest_difference"] <= TOLERANCE and told["same"] + told["near_ties"] == 3, (form, told)
+        reported = model.task.compare_outputs(given, truth, TOLERANCE)
+        assert reported["largest_difference"] <= TOLERANCE and reported["same"] + reported["near_ties"] == 3, (
+            form,
+            reported,
+        )
     if task == "video":  # whose request would be too large to be an example
         assert not (out / "request.json").exists()
         return

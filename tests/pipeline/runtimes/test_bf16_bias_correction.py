@@ -102,9 +102,9 @@ def test_what_is_kept_is_what_was_measured(net, tmp_path):
 
 
 def test_a_run_measures_once_and_an_export_takes_it_along(own_model, photos, tmp_path, monkeypatch):
-    """Without what was measured, and without the photos to do it again, bf16 is as it is, and that is said."""
-    said = []
-    monkeypatch.setattr(bf16_bias_correction.logger, "warning", lambda text, *values: said.append(text % values))
+    """Without what was measured, and without the photos to do it again, bf16 is as it is, and that is reported."""
+    reported = []
+    monkeypatch.setattr(bf16_bias_correction.logger, "warning", lambda text, *values: reported.append(text % values))
     model, own = own_model, shutil.copytree(photos, tmp_path / "photos")
     rows = [f"{path},{'val' if path.name[0] == '1' else 'train'}\n" for path in sorted(own.iterdir())]
     (model.folder / "split.csv").write_text("".join(["file,split\n", *rows]), encoding="utf-8")
@@ -122,10 +122,10 @@ def test_a_run_measures_once_and_an_export_takes_it_along(own_model, photos, tmp
     for other in (model, open_model(tmp_path / "exported")):
         found = runtimes.load(other, "openvino", "bf16")(batch)["scores"]
         np.testing.assert_allclose(found, first, atol=1e-6)
-    assert not said
+    assert not reported
     (model.folder / "bf16.npz").unlink()
     runtimes.load(model, "openvino", "bf16")
-    assert "bf16 bias correction skipped: the training files" in said[0]
+    assert "bf16 bias correction skipped: the training files" in reported[0]
 
 
 def test_what_was_measured_before_training_went_on_is_measured_anew(own_model, photos, tmp_path):

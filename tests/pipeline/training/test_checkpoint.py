@@ -118,12 +118,12 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("damage", ["directory cut short", "said to be encrypted"])
+@pytest.mark.parametrize("damage", ["directory cut short", "reported to be encrypted"])
 def test_a_damaged_directory_of_the_zip_falls_back_too(tmp_path, damage, logged):
     before, path = save(tmp_path, 3), save(tmp_path, 4)
     content = bytearray(path.read_bytes())
     last = content.rindex(b"PK\x01\x02")  # the directory's last entry, which is that of the progress
-    if damage == "said to be encrypted":
+    if damage == "reported to be encrypted":
         content[last + 8] |= 1
     else:
         end = content.rindex(b"PK\x05\x06")

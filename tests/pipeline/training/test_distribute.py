@@ -1,4 +1,4 @@
-"""How a batch is shared, who the workers are, and what is said when one is gone."""
+"""How a batch is shared, who the workers are, and what is reported when one is gone."""
 
 import json
 
@@ -37,7 +37,7 @@ def test_fewer_images_than_replicas_are_refused():
         Distribution(Fake(3), 0, 3).replica_slices(2)
 
 
-def test_unequal_shares_are_said():
+def test_unequal_shares_are_reported():
     (line,) = Distribution(Fake(3), 0, 3).describe(8)
     assert "a batch of 8 is divided, 2 + 3 + 3" in line and "learning rate is that of one process" in line
     assert Distribution().describe(8) == []
@@ -112,7 +112,7 @@ def test_workers_of_tf_config(monkeypatch, text, expected):
         (tf_config("worker", 2, worker=["a:1", "b:1"]), "names 2 workers, but this one has the index 2"),
     ],
 )
-def test_a_wrong_tf_config_is_said(monkeypatch, text, message):
+def test_a_wrong_tf_config_is_reported(monkeypatch, text, message):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UsageError, match=message):
         distribute.has_several_workers("auto")
@@ -141,7 +141,7 @@ def test_workers_of_slurm(monkeypatch):
         distribute.has_several_workers("auto")
 
 
-def test_wrong_strategies_are_said(monkeypatch):
+def test_wrong_strategies_are_reported(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     with pytest.raises(UsageError, match="retinue launch"):
         distribute.start("multi_worker")
@@ -155,7 +155,7 @@ def test_wrong_strategies_are_said(monkeypatch):
     assert distribute.start("multi_worker").replicas == 1
 
 
-def test_a_lost_worker_is_told_from_other_errors():
+def test_a_lost_worker_is_distinguished_from_other_errors():
     several = Distribution(Fake(2), 0, 2)
     heard = "Collective ops is aborted by: ... unhealthy (stopped sending heartbeats):\n/job:worker/replica:0/task:1"
     with (

@@ -1,4 +1,4 @@
-"""Shards of features: whole or not there, in their order, never for ever, and a full disk is told."""
+"""Shards of features: whole or not there, in their order, never for ever, and a full disk is reported."""
 
 import os
 import signal
@@ -69,12 +69,12 @@ def test_what_a_week_has_not_used_is_deleted(cache):
     assert not old.folder.exists() and new.folder.exists()
 
 
-def test_a_disk_without_room_is_told_before(cache):
+def test_a_disk_without_room_is_reported_before(cache):
     with pytest.raises(RetinueError, match=r"features need 512,000.0 GB, but .* are free; free disk space"):
         FeatureCache({}, 10**12, (128,), 1).refuse_full_disk()
 
 
-def test_a_full_disk_is_told_and_keeps_what_there_is(cache):
+def test_a_full_disk_is_reported_and_keeps_what_there_is(cache):
     """A limit on the size of files makes the write fail halfway, as a full disk does."""
     resource = pytest.importorskip("resource")
     features = FeatureCache({}, 20, (1000,), 1)

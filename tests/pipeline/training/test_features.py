@@ -41,8 +41,8 @@ def make_features(folder, image_folder, settings=(), first_epoch=0):
 
 def stage_features(trainer, first_epoch=0):
     models, _ = find_feature_models(trainer.task, trainer.model, 0)
-    stage, held_out = trainer.config.train.stages["head"], trainer.evaluation.dataset
-    return StageFeatures(trainer.task, models, stage, first_epoch, trainer.train, held_out, trainer.order)
+    stage, validation = trainer.config.train.stages["head"], trainer.evaluation.dataset
+    return StageFeatures(trainer.task, models, stage, first_epoch, trainer.train, validation, trainer.order)
 
 
 def pooled(trainer, images):
@@ -70,7 +70,7 @@ def test_features_are_those_of_the_images_that_training_would_see(image_folder, 
 
 
 @pytest.mark.parametrize("views", ["none", "dihedral"])
-def test_scores_of_held_out_files_are_those_of_the_whole_model(image_folder, tmp_path, views):
+def test_scores_of_validation_files_are_those_of_the_whole_model(image_folder, tmp_path, views):
     trainer, features = make_features(tmp_path / "run", image_folder, [f"evaluate.tta={views}"])
     plain, found = trainer.evaluation(), features.scores()
     assert found.value == plain.value and found.count == plain.count
@@ -146,7 +146,7 @@ def test_stopped_while_computing_keeps_whole_shards(image_folder, tmp_path, cach
 
 def test_the_cache_is_that_of_weights_data_and_augmentation(image_folder, tmp_path):
     _, features = make_features(tmp_path / "first", image_folder)
-    mine, held_out = features.train_work.cache.folder, features.validation_work.cache.folder
+    mine, validation = features.train_work.cache.folder, features.validation_work.cache.folder
 
     def folder_of(name, image_folder=image_folder, settings=(), shift=0.0, first_epoch=0):
         trainer = tiny.make_trainer(tmp_path / name, image_folder, [*HEAD, *settings])
@@ -154,7 +154,9 @@ def test_the_cache_is_that_of_weights_data_and_augmentation(image_folder, tmp_pa
         kernel.assign(kernel.numpy() + shift)
         features = stage_features(trainer, first_epoch)
         assert (features.train_work.cache.num_missing == 0) == (features.train_work.cache.folder == mine)
-        assert (features.validation_work.cache.num_missing == 0) == (features.validation_work.cache.folder == held_out)
+        assert (features.validation_work.cache.num_missing == 0) == (
+            features.validation_work.cache.folder == validation
+        )
         return features.train_work.cache.folder
 
     for name, setting in (("rate", "train.stages.head.learning_rate=1"), ("dropout", "model.dropout=0.7")):

@@ -21,7 +21,7 @@ def rows(*shares):
         (rows(0.3), 9.0, True),
         (rows(0.0, 0.11), 9.0, True),
         (rows(0.0, 0.1), 9.0, False),
-        (rows(0.2, 0.2), 9.0, False),  # it was said before
+        (rows(0.2, 0.2), 9.0, False),  # it was reported before
         (rows(0.3), 1.0, False),
     ],
 )
@@ -46,7 +46,7 @@ def test_each_cause_has_its_cure():
 
 
 def test_times_are_those_of_the_files(tmp_path):
-    """Large images take longer to decode than to read, and that is what is told, for boxes of any number too."""
+    """Large images take longer to decode than to read, and that is what is reported, for boxes of any number too."""
     files = [str(save_image(tmp_path / f"{number}.jpg", size=(1200, 1000))) for number in range(3)]
     task = task_of("classification")
     dataset = Dataset("classification", files, ("cat", "dog"), {"label": np.array([0, 1, 0])})
@@ -55,7 +55,7 @@ def test_times_are_those_of_the_files(tmp_path):
     assert "smaller images: their shorter side has 1000 pixels, and 64 are ample for an input of 32 pixels" in line
 
 
-def test_it_is_said_after_the_epoch_in_which_it_happened(tmp_path, monkeypatch, logged):
+def test_it_is_reported_after_the_epoch_in_which_it_happened(tmp_path, monkeypatch, logged):
     images = make_images(tmp_path / "images", 6)
     logged.clear()
     monkeypatch.setattr("retinue.pipeline.training.input_bottleneck.is_due", lambda history, seconds: len(history) == 1)

@@ -1,4 +1,4 @@
-"""`retinue launch`: what goes wrong with workers, and what is said; the training itself in real processes."""
+"""`retinue launch`: what goes wrong with workers, and what is reported; the training itself in real processes."""
 
 import signal
 import sys
@@ -21,7 +21,7 @@ from retinue.pipeline.training import launch
         ([1, 138, 138], 0, 0),
     ],
 )
-def test_the_worker_that_failed_is_told_from_those_that_missed_it(codes, first, cause):
+def test_the_worker_that_failed_is_distinguished_from_those_that_missed_it(codes, first, cause):
     assert launch._first_cause(codes, first) == cause
 
 
@@ -78,8 +78,8 @@ def test_two_workers_of_which_one_is_killed_end_as_if_it_had_not_been(images, tm
     job.wait_for_checkpoint()
     launch.os.kill(job.workers[1], signal.SIGKILL)
     assert job.end() == 0
-    said = job.log.read_text()
-    assert "worker 1 was ended by SIGKILL" in said and "restart 1 of 1" in said
+    reported = job.log.read_text()
+    assert "worker 1 was ended by SIGKILL" in reported and "restart 1 of 1" in reported
     assert difference(state(job), state(unbroken)) < 1e-5
     assert not job.half_written()
 

@@ -1,4 +1,4 @@
-"""Training in 16 bits and with accumulation: resumed bit for bit, the scale of the loss kept, skipped steps told."""
+"""Training in 16 bits and with accumulation: resume, the scale of the loss, skipped steps."""
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ def test_the_scale_of_the_loss_is_in_the_checkpoint(image_folder, tmp_path):
     assert int(again.trained_model.optimizer.step_counter.numpy()) == 3
 
 
-def test_steps_that_are_left_out_are_counted_and_told(image_folder, tmp_path, logged):
+def test_steps_that_are_left_out_are_counted_and_reported(image_folder, tmp_path, logged):
     settings = ["train.precision=mixed_float16", "train.stages.all.epochs=0"]
     trainer = tiny.make_trainer(tmp_path / "run", image_folder, settings)
     step = trainer.progress.step
@@ -122,7 +122,7 @@ def _nothing():
     return keras.callbacks.Callback()
 
 
-def test_memory_that_is_too_small_is_told_with_what_to_try(image_folder, tmp_path):
+def test_memory_that_is_too_small_is_reported_with_what_to_try(image_folder, tmp_path):
     trainer = tiny.make_trainer(tmp_path / "run", image_folder)
     kept = trainer.model._loss_by_name
 
@@ -179,7 +179,7 @@ class Two:
 
 
 @pytest.mark.parametrize(
-    ("settings", "distribution", "said"),
+    ("settings", "distribution", "reported"),
     [
         (
             ["train.batch_size=3", "train.gradient_accumulation_steps=4"],
@@ -199,6 +199,6 @@ class Two:
         (["train.precision=mixed_float16"], Distribution(Two(), 0, 2), "one device.*; take bfloat16$"),
     ],
 )
-def test_steps_that_can_not_be_are_refused(settings, distribution, said):
-    with pytest.raises(UsageError, match=said):
+def test_steps_that_can_not_be_are_refused(settings, distribution, reported):
+    with pytest.raises(UsageError, match=reported):
         refuse_impossible_step(load_config(settings=settings).train, distribution, 100)

@@ -88,8 +88,8 @@ def test_tfjob_pods_are_started_again_and_go_on(images, environment, tmp_path):
         chief, worker = (f"127.0.0.1:{port}" for port in _free_ports(2))
         cluster = {"chief": [chief], "worker": [worker]}
         for kind in cluster:
-            told = {"cluster": cluster, "task": {"type": kind, "index": 0}, "environment": "cloud"}
-            yield subprocess.Popen(command, env=environment | {"TF_CONFIG": json.dumps(told)})
+            reported = {"cluster": cluster, "task": {"type": kind, "index": 0}, "environment": "cloud"}
+            yield subprocess.Popen(command, env=environment | {"TF_CONFIG": json.dumps(reported)})
 
     first = list(pods())
     wait_for_checkpoint(out, first)
