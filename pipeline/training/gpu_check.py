@@ -1,10 +1,11 @@
-"""Whether another device learns what the CPU learns: the small recipes' models, a few steps in each precision.
+"""The check whether training on a GPU gives the results of the CPU: `retinue doctor --gpu`.
 
-The images are drawn, the weights random, and both devices begin with the same; what is compared is the loss of each
-step. `retinue doctor --gpu`.
+It trains the model of each task for a few steps in each precision, on images that are drawn, from random weights that
+are equal on both devices, and compares the loss of each step.
 """
 
 import logging
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
@@ -18,8 +19,8 @@ from retinue.pipeline.training.optimizer import make_optimizer
 
 logger = logging.getLogger(__name__)
 
-# ResNet-18 with frozen batch norms, since random weights serve there: EfficientNet's images vanish on their way with
-# frozen ones, and with others small differences grow to large ones within few steps.
+# ResNet-18 with frozen batch norms works with random weights. Images vanish in EfficientNet with frozen batch norms, and
+# with updating ones small differences grow to large ones within a few steps.
 SETTINGS = (
     "model.backbone=resnet18",
     "model.weights=none",
@@ -27,84 +28,110 @@ SETTINGS = (
     "train.optimizer=sgd",
     "train.batch_norm=frozen",
 )
-BATCH, STEPS, RATE = 4, 5, 0.002
-# How far a step's loss may be from the CPU's in float32, relative: other sums, and what five steps make of them.
+BATCH_SIZE, STEPS, LEARNING_RATE = 4, 5, 0.002
+# The largest relative difference of a loss from the CPU's in float32. Sums are computed in another order, and five steps
+# amplify that.
 TOLERANCE = {"float32": 0.005, "mixed_bfloat16": 0.05, "mixed_float16": 0.05}
-SCALE = 256.0  # of the loss in float16
+LOSS_SCALE = 256.0  # in float16
 
 
-def gpu_check():
-    """Compare the first GPU with the CPU. Gives whether all is well; True, with a reason, where there is no GPU."""
+def gpu_check() -> bool:
+    """Compare the first GPU with the CPU.
+
+    Returns:
+        Whether they agree. Without a GPU, True, and a warning says why nothing was compared.
+    """
     gpus = tf.config.list_logical_devices("GPU")
     if not gpus:
-        build = "is built for GPUs" if tf.test.is_built_with_gpu_support() else "is built for the CPU alone"
-        logger.warning(
-            f"skipped: TensorFlow sees no GPU here, and so there is nothing to compare (this TensorFlow {build})"
-        )
+        build = "is built for GPUs" if tf.test.is_built_with_gpu_support() else "is built for the CPU only"
+        logger.warning(f"skipped: TensorFlow sees no GPU, so there is nothing to compare (this TensorFlow {build})")
         return True
     return compare_devices(gpus[0].name, "/CPU:0")
 
 
-def compare_devices(device, reference, names=None, settings=()):
-    """Whether `device` has the losses of `reference` in float32, in each precision and task; a line each is logged.
+def compare_devices(
+    device: str, reference: str, names: Iterable[str] | None = None, settings: Sequence[str] = ()
+) -> bool:
+    """Return whether a device has the losses of another one in float32, in each precision and for each task.
 
-    device, reference: as TensorFlow names them; names: of tasks, by default all that have a
-    `synthetic_batch`; settings: more `key=value` for the models. TF32, which
-    rounds products of float32 to 10 bits, is off meanwhile.
+    A line is logged for each comparison. TF32, which rounds products of float32 to 10 bits, is off meanwhile.
+
+    Args:
+        device: the device to check, as TensorFlow names it.
+        reference: the device to compare with.
+        names: the names of the tasks; by default all that have a `synthetic_batch`.
+        settings: more `key=value` settings for the models.
     """
-    rounds = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf32 = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    good = True
+    all_agree = True
     try:
         for name in tasks.TASKS if names is None else names:
-            reference_losses = losses_on(reference, name, "float32", settings)
-            if reference_losses is None:
+            result = losses_on(reference, name, "float32", settings)
+            if result is None:
                 continue
-            weights, expected = reference_losses
+            weights, expected = result
             for precision, tolerance in TOLERANCE.items():
-                _, found = losses_on(device, name, precision, settings, weights)
-                difference = float(np.max(np.abs(found - expected) / np.abs(expected)))
-                well = difference <= tolerance  # not so for what is not a number
-                good &= well
+                result = losses_on(device, name, precision, settings, weights)
+                assert result is not None
+                _, losses = result
+                difference = float(np.max(np.abs(losses - expected) / np.abs(expected)))
+                agrees = difference <= tolerance  # False for a difference that is not a number
+                all_agree &= agrees
                 logger.log(
-                    logging.INFO if well else logging.WARNING,
-                    f"{name:<15} {precision:<9} {_shown(found)} on {device}, {_shown(expected)} in float32 on "
-                    f"{reference}: {difference:.2%} apart, {'ok' if well else f'MORE THAN {tolerance:.1%}'}",
+                    logging.INFO if agrees else logging.WARNING,
+                    f"{name:<15} {precision:<9} {_format(losses)} on {device}, {_format(expected)} in float32 on "
+                    f"{reference}: {difference:.2%} apart, {'ok' if agrees else f'MORE THAN {tolerance:.1%}'}",
                 )
     finally:
-        tf.config.experimental.enable_tensor_float_32_execution(rounds)
-    return good
+        tf.config.experimental.enable_tensor_float_32_execution(tf32)
+    return all_agree
 
 
-def losses_on(device, name, precision, settings=(), weights=None):
-    """(the weights before training, the loss before each of `STEPS` steps, float64) of a small model on a device.
+def losses_on(
+    device: str,
+    name: str,
+    precision: str,
+    settings: Sequence[str] = (),
+    weights: Sequence[np.ndarray] | None = None,
+) -> tuple[list[np.ndarray], np.ndarray] | None:
+    """Train the small model of a task for `STEPS` steps on a device.
 
-    weights: list of arrays to begin with, by default random ones. None for a task without a `synthetic_batch`.
+    Args:
+        device: the device, as TensorFlow names it.
+        name: the name of the task.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        settings: more `key=value` settings.
+        weights: the weights to start from; by default random ones.
+
+    Returns:
+        The weights before training and the loss before each step, float64; None for a task without a
+        `synthetic_batch`.
     """
     task_settings = tasks.task_class(name).device_check_settings
     config = load_config(tasks.default_recipe(name), [f"task={name}", *SETTINGS, *task_settings, *settings])
     task = tasks.create(config, ("red", "blue"))
-    batch = task.synthetic_batch(BATCH)
+    batch = task.synthetic_batch(BATCH_SIZE)
     if batch is None:
         return None
-    stage = Stage(epochs=1, learning_rate=RATE, backbone_lr_multiplier=1.0)
+    stage = Stage(epochs=1, learning_rate=LEARNING_RATE, backbone_lr_multiplier=1.0)
     train = config.train.model_copy(update={"warmup_epochs": 0.0, "schedule": "constant"})
     with tf.device(device):
         keras.utils.set_random_seed(0)
         model = task.build()
         if weights:
             model.set_weights(weights)
-        weights = model.get_weights()
+        initial_weights = model.get_weights()
         apply_stage(model, stage, train)
-        model.precision, model.batch_size = precision, BATCH
+        model.precision, model.batch_size = precision, BATCH_SIZE
         model.compile(optimizer=make_optimizer(train, stage, model, STEPS))
         model.optimizer.build(model.trainable_variables)
-        if precision == "mixed_float16":  # not the search of the scale is compared, which leaves the first steps out
-            model.optimizer.dynamic_scale.assign(SCALE)
+        if precision == "mixed_float16":  # the search for the scale, which skips the first steps, is not compared
+            model.optimizer.dynamic_scale.assign(LOSS_SCALE)
         batches = tf.data.Dataset.from_tensors(batch).repeat()
         history = model.fit(batches, epochs=STEPS, steps_per_epoch=1, shuffle=False, verbose=0).history
-    return weights, np.array(history["loss"])
+    return initial_weights, np.array(history["loss"])
 
 
-def _shown(losses):
+def _format(losses: np.ndarray) -> str:
     return f"{losses[0]:.4f} to {losses[-1]:.4f}"
