@@ -5,7 +5,7 @@ To add a task, add its folder and one line to `TASKS`, and its name to `Config.t
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from retinue.configs.errors import UsageError
 from retinue.configs.quiet import import_tensorflow
@@ -56,7 +56,7 @@ def create(config: "Config", classes: Sequence[str], multi_label: bool = False) 
 def task_class(name: str) -> "type[Task]":
     """Return the class of a task. This imports TensorFlow. Raises UsageError for an unknown name."""
     import_tensorflow()
-    task: type[Task] = _load(_entry(name).task_class)
+    task: Any = _load(_entry(name).task_class)
     return task
 
 

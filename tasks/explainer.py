@@ -113,6 +113,13 @@ class Explainer:
         self.name, self.task_name, self.model = name, task_name, model
         self.classes = None if classes is None else tuple(classes)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The class names of a model that has some."""
+        if self.classes is None:
+            raise ValueError(f"{self.name} has no classes")
+        return self.classes
+
     def check(self, selection: TargetSelection) -> None:
         """Check a selection before anything is computed.
 

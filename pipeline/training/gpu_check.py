@@ -19,8 +19,8 @@ from retinue.pipeline.training.optimizer import make_optimizer
 
 logger = logging.getLogger(__name__)
 
-# ResNet-18 with frozen batch norms works with random weights. Images vanish in EfficientNet with frozen batch norms, and
-# with updating ones small differences grow to large ones within a few steps.
+# ResNet-18 with frozen batch norms works with random weights. In EfficientNet images vanish with frozen batch norms,
+# and with updating ones small differences grow to large ones within a few steps.
 SETTINGS = (
     "model.backbone=resnet18",
     "model.weights=none",
@@ -29,8 +29,8 @@ SETTINGS = (
     "train.batch_norm=frozen",
 )
 BATCH_SIZE, STEPS, LEARNING_RATE = 4, 5, 0.002
-# The largest relative difference of a loss from the CPU's in float32. Sums are computed in another order, and five steps
-# amplify that.
+# The largest relative difference of a loss from the CPU's in float32. Sums are computed in another order, and five
+# steps amplify that.
 TOLERANCE = {"float32": 0.005, "mixed_bfloat16": 0.05, "mixed_float16": 0.05}
 LOSS_SCALE = 256.0  # in float16
 

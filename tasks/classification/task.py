@@ -280,7 +280,7 @@ class Classification(Task):
         """Make a `ClassifierExplainer` without a Keras model, which occlusion can explain."""
 
         def predict(images: np.ndarray) -> np.ndarray:
-            return run({"image": np.uint8(np.clip(images, 0, 255) + 0.5)})["scores"]
+            return run({"image": np.asarray(np.clip(images, 0, 255) + 0.5, np.uint8)})["scores"]
 
         # With ten_crop an export makes its own crops. The image that it takes is the larger one that they are cut from.
         side = self.prepare(np.zeros((8, 8, 3), np.uint8))["image"].shape[0]

@@ -71,7 +71,7 @@ class DetectionExplainer(ImageExplainer):
         ratio = np.array([original.shape[1] / width, original.shape[0] / height] * 2)
         original_box = [round(float(side), 1) for side in box * ratio]
         left, top, right, bottom = original_box
-        name = self.classes[label]
+        name = self.class_names[label]
         return ExplanationRequest(
             label=name,
             score=score,

@@ -94,7 +94,7 @@ def copy_with_masked_padding(model: keras.Model, image: Any, size: Any, size_div
         input_id = input_ids[operation.name]
         averages = isinstance(operation, keras.layers.GlobalAveragePooling2D)
         if averages or _reads_padding(operation, input_id in padded):
-            mask = MaskPadding(strides[input_id][0], size_divisor, averages, name=f"{operation.name}_mask")
+            mask = MaskPadding(int(strides[input_id][0]), size_divisor, averages, name=f"{operation.name}_mask")
             args = (mask(args[0], size), *args[1:])
         output = operation(*args, **kwargs)
         if operation.name == "preprocess":  # the image itself is padded with the color that becomes zero

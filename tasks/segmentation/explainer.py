@@ -81,21 +81,21 @@ class SegmentationExplainer(ImageExplainer):
         everywhere = np.ones((1, *image.shape[:2], 1), np.float32)
         scores = self._scores({"image": image[None], "region": everywhere})["each"][0]
         predicted = scores.argmax(axis=-1)
-        counts = np.bincount(predicted.ravel(), minlength=len(self.classes))
+        counts = np.bincount(predicted.ravel(), minlength=len(self.class_names))
         if selection.point is not None:
             mask = self._region_around(selection.point, predicted, original.shape)
             label = int(predicted[mask][0])
         else:
-            objects = [index for index, name in enumerate(self.classes) if name.strip("_").lower() != BACKGROUND]
+            objects = [index for index, name in enumerate(self.class_names) if name.strip("_").lower() != BACKGROUND]
             label = max(objects, key=lambda index: counts[index]) if counts[objects].any() else int(counts.argmax())
         if selection.class_name is not None:
             label = self.class_index(selection.class_name)
         if selection.point is None:
             mask = predicted == label
-        name = self.classes[label]
+        name = self.class_names[label]
         if not mask.any():
             fractions = ", ".join(
-                f"{self.classes[index]} {counts[index] / predicted.size:.1%}"
+                f"{self.class_names[index]} {counts[index] / predicted.size:.1%}"
                 for index in np.argsort(-counts)
                 if counts[index]
             )
@@ -103,7 +103,7 @@ class SegmentationExplainer(ImageExplainer):
         score, region_label = float(scores[..., label][mask].mean()), int(predicted[mask][0])
         description = f"{name}, {score:.1%} on average over {mask.mean():.1%} of the image"
         if region_label != label:
-            description += f", which is predicted as {self.classes[region_label]}"
+            description += f", which is predicted as {self.class_names[region_label]}"
         original_mask = cv2.resize(mask.astype(np.uint8), original.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         return ExplanationRequest(
             label=name,
@@ -144,6 +144,7 @@ class SegmentationExplainer(ImageExplainer):
         image, inside = keras.Input((None, None, 3), name="image"), keras.Input((None, None, 1), name="region")
         each = ops.softmax(ops.cast(self.model(image, training=False), "float32"), axis=-1)
         mean = ops.sum(each * inside, axis=(1, 2)) / ops.sum(inside, axis=(1, 2))
+        assert self._compile_model is not None
         return self._compile_model(keras.Model({"image": image, "region": inside}, {"each": each, "mean": mean}))
 
 

@@ -127,9 +127,9 @@ class VideoExplainer(Explainer):
         scores = np.asarray(fuse_streams(self.model, tensors, self.task.config.video))[0]
         best = int(scores.argmax())
         target = best if selection.class_name is None else self.class_index(selection.class_name)
-        description = f"{self.classes[target]}, {scores[target]:.1%}"
+        description = f"{self.class_names[target]}, {scores[target]:.1%}"
         if target != best:
-            description += f"; its prediction is {self.classes[best]}, {scores[best]:.1%}"
+            description += f"; its prediction is {self.class_names[best]}, {scores[best]:.1%}"
         if len(means) > 1:
             description += "; " + ", ".join(self._describe_stream(name, mean, target) for name, mean in means.items())
         count = len(snippet_scores[self.task.streams[0]])
@@ -153,7 +153,7 @@ class VideoExplainer(Explainer):
         stream_scores = {name: round(float(mean[target]), 6) for name, mean in means.items()}
         numbers = (indices + 1).tolist()
         return ClipRequest(
-            self.classes[target], float(scores[target]), description, stream_scores, numbers, count, requests
+            self.class_names[target], float(scores[target]), description, stream_scores, numbers, count, requests
         )
 
     def to_original(self, array: np.ndarray) -> np.ndarray:
@@ -173,7 +173,7 @@ class VideoExplainer(Explainer):
 
     def _describe_stream(self, name: str, mean: np.ndarray, target: int) -> str:
         text, best = f"{INPUT_LABELS[name]} alone {mean[target]:.1%}", int(mean.argmax())
-        return text if best == target else f"{text} (for {self.classes[best]} {mean[best]:.1%})"
+        return text if best == target else f"{text} (for {self.class_names[best]} {mean[best]:.1%})"
 
     def _images(self, name: str, record: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return all snippets as a stream takes them, before they are cropped: float32 `[K, H, W, c]`."""
@@ -190,7 +190,7 @@ class VideoExplainer(Explainer):
             return array[..., :3]
         bound = self.task.config.video.flow_bound
         fields = flow.dequantize(array[..., :2], bound)
-        return np.stack([flow.flow_to_image(np.float32(field), bound / 4) for field in fields])
+        return np.stack([flow.flow_to_image(np.asarray(field, np.float32), bound / 4) for field in fields])
 
     def _crop(self, images: np.ndarray) -> np.ndarray:
         size = self.task.config.model.input_size

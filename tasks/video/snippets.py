@@ -123,7 +123,7 @@ def read_snippets(
     Raises:
         RetinueError: the file can't be read, or has no frame in that part.
     """
-    snippet, size = snippet_for(settings), tuple(settings.frame_size)
+    snippet, size = snippet_for(settings), (settings.frame_size[0], settings.frame_size[1])
     with Clip(path) as clip:
         first, frame_count = frame_range(clip, start, end)
     if not frame_count:
@@ -164,7 +164,7 @@ def snippets_from_frames(
     starts = snippet_starts(len(frames), snippet, positions)
     frame_rows, fields = frame_and_field_indices(len(frames), snippet, starts)
     by_index = dict(enumerate(frames))
-    stacks = _stack_frames(frame_rows, by_index, tuple(settings.frame_size))
+    stacks = _stack_frames(frame_rows, by_index, (settings.frame_size[0], settings.frame_size[1]))
     return stacks, _flow_levels(fields, by_index, settings, None, 0)
 
 
@@ -198,7 +198,7 @@ def _flow_levels(
         stored: stored flow of the file, or None to compute it.
         first: first frame of the clip in the file.
     """
-    size = tuple(settings.frame_size)
+    size = (settings.frame_size[0], settings.frame_size[1])
     bound = settings.flow_bound
     levels: dict[int, np.ndarray] = {}
     gray: dict[int, np.ndarray] = {}

@@ -35,7 +35,7 @@ def write_flow(
     path: str | os.PathLike[str],
     method: str = "dis",
     bound: float = 20.0,
-    size: Sequence[int] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> int:
     """Compute the flow of a whole clip and write it atomically. Two frames are in memory at a time.
 
