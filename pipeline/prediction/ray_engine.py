@@ -45,7 +45,7 @@ class RayPredictor:
     """
 
     def __init__(self, model, runtime, precision, batch=None, address=None, workers=None):
-        self.task, self._say = model.task
+        self.task = model.task
         self.decode_seconds = self.model_seconds = 0.0
         self._cluster = Cluster(address)
         try:
