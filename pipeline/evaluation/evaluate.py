@@ -82,7 +82,7 @@ def score(task: "Task", run: Inference, dataset: "Dataset", interval: bool = Tru
     return evaluator.scores()
 
 
-def predict_batches(task: "Task", run: Inference, columns: Mapping[str, Any]) -> "Iterator[list[Prediction]]":
+def predict_batches(task: "Task", run: Inference, columns: dict[str, Any]) -> "Iterator[list[Prediction]]":
     """Predict records in batches.
 
     Args:
@@ -274,6 +274,7 @@ def choose_files(model: "Model", source: "str | os.PathLike[str]", split: str | 
 def _choose_split(model: "Model", dataset: "Dataset", split: str | None) -> "tuple[Dataset, str]":
     """Return the part of the dataset to score, and a description of it."""
     known = _splits_of_run(model)
+    assert dataset.content_ids is not None, "the check computes the content ids"
     pairs = zip(dataset.content_ids, dataset.splits, strict=True)
     splits = np.array([known.get(content_id, own) for content_id, own in pairs], dtype=object)
     dataset = dataset.with_splits(splits)

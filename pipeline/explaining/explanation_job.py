@@ -214,6 +214,7 @@ class ExplanationJob:
 
     def _check(self, image: np.ndarray, request: ExplanationRequest, maps: dict[str, np.ndarray]) -> Checks:
         """Test the maps, and a map in random order, by deletion, insertion and randomized layers."""
+        assert request.predict is not None, "sanity checks need a classifier"
         height, width = image.shape[:2]
         shuffled = np.random.default_rng(0).permutation(height * width).reshape(height, width)
         curves, correlations = {}, {}

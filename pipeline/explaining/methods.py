@@ -125,6 +125,7 @@ class Methods:
         if method in RULES:
             gradient = self._neuron_gradient(method, layer)
             channel = self.channel
+            assert gradient.layer is not None, "_neuron_gradient names the layer"
             if channel is None:
                 _, channel, _ = neuron_gradient.strongest_units(model, images, gradient.layer)[0]
             return gradient(images, self.channel)[0], f"back from {gradient.layer}, channel {channel}"
@@ -264,7 +265,8 @@ def visualize_features(
         Cells of a contact sheet, and the images by name, float32 `[h, w, 3]`.
     """
     cells, arrays = [], {}
-    model, target = explainer.model, label
+    model: keras.Model | None = explainer.model
+    target: Any = label
     if channel is not None:
         model, target = feature_visualization.channel_target(explainer.model, layer, channel)
     for regularizer in feature_visualization.REGULARIZERS:

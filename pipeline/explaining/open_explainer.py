@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -69,7 +70,7 @@ def _open_backbone(name: str, weights: str) -> ClassifierExplainer:
     row = backbones.find(name)
     size = None if row.any_size else row.input_size
     model = backbones.build(name, weights="none", input_size=size, classifier=True)
-    missing = ()
+    missing: Sequence[str] = ()
     if weights != "none":
         report = backbones.load_weights(model, weights, name)
         logger.info("%s", report)

@@ -48,7 +48,7 @@ from retinue.pipeline.runtimes.batching import stack_inputs
 if TYPE_CHECKING:
     import keras
 
-    from retinue.tasks.task import Record, Task
+    from retinue.tasks.task import Task
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ def _check_options(options: ExportOptions) -> None:
 
 
 def _write_formats(
-    run: Model, inference: "keras.Model", folder: Path, formats: Sequence[str], records: "Sequence[Record]"
+    run: Model, inference: "keras.Model", folder: Path, formats: Sequence[str], records: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
     """Write everything into `folder`, and verify each format. Returns the content of `export.json`."""
     for name in ("config.yaml", "classes.json"):
@@ -182,7 +182,7 @@ def _write_formats(
     }
 
 
-def _make_batches(task: "Task", records: "Sequence[Record]") -> tuple[list[Batch], list[list[str]]]:
+def _make_batches(task: "Task", records: Sequence[dict[str, Any]]) -> tuple[list[Batch], list[list[str]]]:
     """Read the records into batches. Returns them, and the paths of their files."""
     tensors = [run_records.read_record(task, record) for record in records]
     rows = [[row] for row in range(len(records))] if task.variable_size else [list(range(len(records)))]

@@ -30,6 +30,7 @@ class DetectionExplainer(ImageExplainer):
     """Explains one predicted box, by `ProposalClassifier`."""
 
     selections = ("box",)
+    classes: tuple[str, ...]
 
     def __init__(self, name: str, task: "Detection", model: "TaskModel", compile_model: CompileModel) -> None:
         """Prepare the detector.

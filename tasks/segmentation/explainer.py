@@ -37,6 +37,8 @@ class SegmentationExplainer(ImageExplainer):
     """
 
     selections = ("point",)
+    classes: tuple[str, ...]
+    model: keras.Model
 
     def __init__(self, name: str, task: "Segmentation", model: "TaskModel", compile_model: CompileModel) -> None:
         """Prepare the model.

@@ -91,6 +91,7 @@ class VideoExplainer(Explainer):
     """
 
     is_video = True
+    classes: tuple[str, ...]
     methods = ("occlusion", "saliency", "smoothgrad", "grad-cam", "integrated-gradients")
 
     def __init__(self, name: str, task: "Video", model: "TaskModel", compile_model: CompileModel) -> None:
