@@ -15,7 +15,7 @@ class DtypeRecorder(keras.layers.Layer):
     """Returns its input, and records its dtype."""
 
     def call(self, x):
-        self.input_dtype = x.dtype.name
+        self.recorded_dtype = x.dtype.name
         return x
 
 
@@ -47,11 +47,11 @@ def test_only_a_training_step_computes_in_16_bits(precision):
     model.compile(keras.optimizers.SGD(0.1))
     x, y = np.full((2, 4, 4, 3), 200, np.float32), np.eye(2, dtype=np.float32)
     model.fit(tf.data.Dataset.from_tensors((x, y)).repeat(), steps_per_epoch=2, verbose=0)
-    assert model.get_layer("after_conv").input_dtype == precision.removeprefix("mixed_")
+    assert model.get_layer("after_conv").recorded_dtype == precision.removeprefix("mixed_")
     assert set(dtypes) == {"float32"}
     assert {weight.dtype for weight in model.weights} == {"float32"}
     assert model(x, training=False).dtype == tf.float32
-    assert model.get_layer("after_conv").input_dtype == "float32"  # outside of the step
+    assert model.get_layer("after_conv").recorded_dtype == "float32"  # outside of the step
 
 
 def test_policies_are_restored_after_an_error():
