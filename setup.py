@@ -54,7 +54,7 @@ setup(
     packages=["retinue", *(f"retinue.{package}" for package in PACKAGES)],
     package_data={
         "retinue": ["py.typed"],
-        "retinue.configs": ["*.yaml"],
+        "retinue.configs": ["recipes/*.yaml"],
         "retinue.pipeline.reports": ["*.html.j2"],
         "retinue.pipeline.explaining": ["*.html.j2"],
     },

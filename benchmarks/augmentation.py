@@ -46,7 +46,7 @@ def image_files(height, width, count=32):
 def our_rows(tf):
     """(name, "retinue", "image" or "batch", starts from a image, function of image(s) and number(s))."""
     from retinue.data.augmentation.geometry import augment_image
-    from retinue.data.augmentation.mix import mix
+    from retinue.data.augmentation.mixup_cutmix import mix
     from retinue.data.seeds import example_seed
 
     off = dict(

@@ -23,12 +23,12 @@ from retinue.configs.keys import (
     suggest_key,
     to_yaml_line,
 )
-from retinue.configs.renamed import has_renamed_key, new_name, new_value
+from retinue.configs.renamed_keys import has_renamed_key, new_name, new_value
 from retinue.configs.schema import Config
 from retinue.configs.suggestions import did_you_mean
 from retinue.configs.yaml_reader import Origin, parse_value, read_yaml, shorten
 
-RECIPE_FOLDER = Path(__file__).parent
+RECIPE_FOLDER = Path(__file__).parent / "recipes"
 AFTER_FILE = 10**9  # sort key of options and --set, whose errors follow those of the lines of the file
 
 

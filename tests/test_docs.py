@@ -9,7 +9,7 @@ import pytest
 
 from retinue.cli.main import commands
 from retinue.configs.load import describe_keys
-from retinue.configs.renamed import RENAMED_KEYS
+from retinue.configs.renamed_keys import RENAMED_KEYS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from retinue.configs.load import describe_keys
-from retinue.configs.renamed import RENAMED_KEYS
+from retinue.configs.renamed_keys import RENAMED_KEYS
 
 ROOT = Path(__file__).parents[1]
 # What each pattern is called now. Patterns ignore case and match within identifiers, whose parts `_` separates.
@@ -38,12 +38,14 @@ EXCEPTIONS = {
     ("data/readers/mask_folders.py", "photos?"): "a usual name of a folder of images",
     ("data/readers/table.py", "photos?"): "a usual name of the column of files",
 }
-SOURCES = [path for pattern in ("*.md", "*.py", "docs/**/*.md", "configs/*.yaml") for path in ROOT.glob(pattern)] + [
+SOURCES = [
+    path for pattern in ("*.md", "*.py", "docs/**/*.md", "configs/recipes/*.yaml") for path in ROOT.glob(pattern)
+] + [
     path
     for package in ("backbones", "cli", "configs", "data", "explain", "pipeline", "tasks", "tests", "benchmarks")
     for path in (ROOT / package).rglob("*.py")
 ]
-OWN = {"tests/test_words.py", "configs/renamed.py", "explain/imagenet_classes.py"}  # they quote words of others
+OWN = {"tests/test_words.py", "configs/renamed_keys.py", "explain/imagenet_classes.py"}  # they quote words of others
 
 
 def retired_words(text: str) -> list[tuple[str, int, str]]:

@@ -12,7 +12,7 @@ from keras import layers, ops
 from retinue import backbones
 from retinue.backbones.dropout import Dropout
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.data.augmentation import geometry, mix
+from retinue.data.augmentation import geometry, mixup_cutmix
 from retinue.data.dataset import Dataset, Ragged
 from retinue.data.decoding import decode, resize
 from retinue.data.decoding.encoded_image import EncodedImage
@@ -108,7 +108,7 @@ class Classification(Task):
         mixup, cutmix = self.config.augment.mixup, self.config.augment.cutmix
         if not mixup and not cutmix:
             return None
-        return lambda images, targets, seeds: mix.mix(images, targets, seeds, mixup=mixup, cutmix=cutmix)
+        return lambda images, targets, seeds: mixup_cutmix.mix(images, targets, seeds, mixup=mixup, cutmix=cutmix)
 
     def read(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         """Decode and resize one image file to {"image": uint8 [s, s, 3]}."""

@@ -4,7 +4,7 @@ import pytest
 
 from retinue.configs.errors import UsageError
 from retinue.configs.load import describe_keys, load_config, load_saved_config, recipes, to_yaml
-from retinue.configs.renamed import RENAMED_KEYS, RENAMED_VALUES
+from retinue.configs.renamed_keys import RENAMED_KEYS, RENAMED_VALUES
 from retinue.configs.schema import Config
 
 

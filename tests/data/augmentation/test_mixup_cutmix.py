@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from retinue.data.augmentation.mix import blend, draw_boxes, draw_partners, draw_weights, mix, paste
+from retinue.data.augmentation.mixup_cutmix import blend, draw_boxes, draw_partners, draw_weights, mix, paste
 from retinue.data.seeds import example_seed
 
 TARGETS = tf.one_hot([0, 1, 2, 3], 4)
