@@ -254,4 +254,4 @@ def test_a_malformed_point_on_the_command_line_is_an_error(tiny_model, scene, tm
     result = CliRunner().invoke(
         cli.commands, ["explain", "lenet5", str(scene), "--out", str(tmp_path / "why"), "--point", "3;4"]
     )
-    assert result.exit_code == 2 and "3;4: is no X,Y, such as 120,80" in result.output
+    assert result.exit_code == 2 and "3;4: write it as X,Y, for example 120,80" in result.output
