@@ -176,7 +176,7 @@ def compare(first, second):
         for name, value in first[3].items()
         if value.dtype.kind == "f"
     ]
-    numbers, others = first[2].get("numbers", first[2]), second[2].get("numbers", second[2])
+    numbers, others = first[2].get("metrics", first[2]), second[2].get("metrics", second[2])
     continuous = [name for name in numbers if "loss" in name or name in ("calibration_error", "best_threshold")]
     differ = [name for name, value in numbers.items() if others[name] != value and name not in continuous]
     return {

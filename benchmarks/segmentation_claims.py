@@ -66,7 +66,7 @@ def main():
                 }
                 low, high = scores.interval
                 row |= {"parameters": open_model(run.folder).build().count_params()}
-                row |= {number: round(scores.numbers[number], 4) for number in NUMBERS}
+                row |= {number: round(scores.metrics[number], 4) for number in NUMBERS}
                 mask = region_masks(run, tiles)
                 rows.append(row | {"low": round(low, 4), "high": round(high, 4)} | wrong_by_place(mask, tiles))
                 print(rows[-1], flush=True)

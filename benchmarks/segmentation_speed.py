@@ -86,7 +86,7 @@ def compare_precisions(run, data):
     model = open_model(run)
     dataset = inspect(data, model.config, task="segmentation", training=False).usable()[0].split("test")
     for runtime, precision in (("tensorflow", "f32"), ("openvino", "f32"), ("openvino", "bf16")):
-        numbers = score(model.task, outputs_function(model, runtime, precision), dataset, interval=False).numbers
+        numbers = score(model.task, outputs_function(model, runtime, precision), dataset, interval=False).metrics
         print(f"{runtime} {precision}: mean IoU {numbers['mean_iou']:.4f}, {len(dataset)} images", flush=True)
     return None
 

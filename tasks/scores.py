@@ -35,8 +35,8 @@ class Scores:
     """The result of an evaluation.
 
     Attributes:
-        primary_metric: name of the number that training maximizes and the command line prints, a key of `numbers`.
-        numbers: all metrics by name, None where one is undefined. They go into `scores.json`.
+        primary_metric: name of the number that training maximizes and the command line prints, a key of `metrics`.
+        metrics: all metrics by name, None where one is undefined. They go into `scores.json`.
         interval: (low, high), the 95% confidence interval of the primary metric by bootstrap over files, or None.
         count: number of files that were scored.
         per_class: one row for each class, a dict whose first key is "class". It goes into `per_class.csv`.
@@ -51,7 +51,7 @@ class Scores:
     """
 
     primary_metric: str
-    numbers: dict[str, Any]
+    metrics: dict[str, Any]
     interval: tuple[float, float] | None = None
     count: int = 0
     per_class: list[dict[str, Any]] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Scores:
     @property
     def value(self) -> float:
         """The value of the primary metric."""
-        return self.numbers[self.primary_metric]
+        return self.metrics[self.primary_metric]
 
     def as_json(self) -> dict[str, Any]:
         """Return the contents of `scores.json`: plain types only, None where a number is undefined."""
@@ -75,7 +75,7 @@ class Scores:
             "value": self.value,
             "interval": None if self.interval is None else list(self.interval),
             "count": self.count,
-            "numbers": self.numbers,
+            "metrics": self.metrics,
             "verdict": self.verdict,
             "notes": self.notes,
         }

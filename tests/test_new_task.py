@@ -157,7 +157,7 @@ def test_training_and_its_report(trained):
     assert scores.primary_metric == "r2" and scores.value > 0.8 and scores.count == 6
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert f"{scores.value:.1%}" in page and scores.verdict in page
-    assert f"{scores.numbers['mean_absolute_error']:.3f}" in page and "mean absolute error" in page
+    assert f"{scores.metrics['mean_absolute_error']:.3f}" in page and "mean absolute error" in page
     for heading in ("Training", "Worst predictions", "Data", "Input images", "All metrics", "Settings"):
         assert f"<h2>{heading}</h2>" in page, heading
     assert len(list((run.folder / "worst").glob("*.jpg"))) == 6

@@ -208,7 +208,7 @@ def primary_metric_line(scores: "Scores") -> str:
         low, high = (text(name, bound) for bound in scores.interval)
         interval = f", 95% interval {low} to {high}"
     more = "".join(
-        f", {other.replace('_', ' ')} {text(other, scores.numbers[other])}" for other in scores.monitored_metrics[:1]
+        f", {other.replace('_', ' ')} {text(other, scores.metrics[other])}" for other in scores.monitored_metrics[:1]
     )
     return f"{name.replace('_', ' ')} {text(name, scores.value)}{interval}{more}, {scores.count} files"
 

@@ -77,7 +77,7 @@ def metrics_section(task: "Task", scores: "Scores") -> Section:
             {"text": text}
             for text in (metric_label(name), metric_text(name, value, scores.plain_metrics), descriptions.get(name, ""))
         ]
-        for name, value in scores.numbers.items()
+        for name, value in scores.metrics.items()
     ]
     return Section("All metrics", table=Table([("metric", False), ("value", True), ("meaning", False)], rows))
 

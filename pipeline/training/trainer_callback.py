@@ -182,9 +182,9 @@ class TrainerCallback(keras.callbacks.Callback):
             value = None
             if scores := trainer.score():
                 value = scores.value
-                row["val_loss"] = scores.numbers.get("log_loss")
+                row["val_loss"] = scores.metrics.get("log_loss")
                 row |= {
-                    f"val_{name}": scores.numbers.get(name)
+                    f"val_{name}": scores.metrics.get(name)
                     for name in (scores.primary_metric, *scores.monitored_metrics)
                 }
             # Without validation data the last epoch counts as the best.

@@ -31,7 +31,7 @@ def calibration_section(scores: "Scores") -> Section:
     total = sum(row["count"] for row in filled)
     confidence = sum(row["count"] * row["confidence"] for row in filled) / total
     accuracy = sum(row["count"] * row["accuracy"] for row in filled) / total
-    error = scores.numbers["calibration_error"]
+    error = scores.metrics["calibration_error"]
     if error < 0.03:
         verdict = "it is well calibrated"
     elif abs(confidence - accuracy) < 0.02:

@@ -128,7 +128,7 @@ class ClassificationEvaluator:
             notes.append(_zero_width_note("The model made no correct prediction", claim, bound, count))
         return Scores(
             primary_metric="accuracy",
-            numbers=numbers,
+            metrics=numbers,
             interval=interval,
             count=count,
             per_class=per_class,
@@ -199,7 +199,7 @@ class ClassificationEvaluator:
         )
         return Scores(
             primary_metric="mean_average_precision",
-            numbers=numbers,
+            metrics=numbers,
             interval=interval,
             count=len(scores),
             per_class=per_class,

@@ -48,14 +48,14 @@ class CocoScores:
     """The result of COCO's evaluation.
 
     Attributes:
-        numbers: the twelve metrics by name, None where one is undefined.
+        metrics: the twelve metrics by name, None where one is undefined.
         ap: the AP of each class, None for a class without objects.
         ap50: the AP of each class at an IoU of 0.5.
         precision: float64 `[101, classes]`, at an IoU of 0.5 over RECALLS, -1 for a class without objects.
         matches: the matches of each class.
     """
 
-    numbers: dict[str, float | None]
+    metrics: dict[str, float | None]
     ap: list[float | None]
     ap50: list[float | None]
     precision: np.ndarray
@@ -87,7 +87,7 @@ def coco_scores(
         evaluation.summarize()
     precision = evaluation.eval["precision"][:, :, :, 0, -1]  # IoU, recall, class; all areas, 100 detections
     return CocoScores(
-        numbers={name: _or_none(value) for name, value in zip(METRICS, evaluation.stats, strict=True)},
+        metrics={name: _or_none(value) for name, value in zip(METRICS, evaluation.stats, strict=True)},
         ap=[_or_none(precision[:, :, label].mean()) for label in categories],
         ap50=[_or_none(precision[0, :, label].mean()) for label in categories],
         precision=precision[0],

@@ -53,7 +53,7 @@ def report_sections(scores: "Scores", worst_images: Sequence[WorstImage]) -> lis
 
 def precision_recall_section(scores: "Scores") -> Section:
     """Make the section with the precision-recall curves and the best balance of the two."""
-    metrics = scores.numbers
+    metrics = scores.metrics
     text = (
         "Boxes are taken by falling score: further to the right more objects are detected, further down fewer boxes "
         "are right. A box is right when its IoU (intersection over union) with an object of its class is at least "

@@ -88,7 +88,7 @@ class DetectionEvaluator:
         threshold = best_threshold(coco.matches)
         matrix, mistakes = self._confusion_matrix(threshold)
         per_class = self._per_class(coco, matrix)
-        numbers: dict[str, Any] = coco.numbers | {"voc07_ap50": _mean(voc2007), "voc10_ap50": _mean(voc2010)}
+        numbers: dict[str, Any] = coco.metrics | {"voc07_ap50": _mean(voc2007), "voc10_ap50": _mean(voc2010)}
         numbers |= self._counts(matrix) | {"best_threshold": threshold}
         tables = {"precision_recall": self._curves(coco), "confusion": self._confusion_rows(matrix)}
         if self._proposals:
@@ -103,7 +103,7 @@ class DetectionEvaluator:
         order = np.lexsort((-mistakes[:, 1], -mistakes[:, 0]))
         return Scores(
             primary_metric="ap",
-            numbers=numbers,
+            metrics=numbers,
             interval=interval,
             count=len(self._truths),
             per_class=per_class,

@@ -82,7 +82,7 @@ class SegmentationEvaluator:
             )
         return Scores(
             primary_metric="mean_iou",
-            numbers=numbers,
+            metrics=numbers,
             interval=self._interval(correct, actual, predicted),
             count=len(image_iou),
             per_class=per_class,

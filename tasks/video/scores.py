@@ -50,10 +50,10 @@ class VideoEvaluator:
         if not self._streams:
             return fused
         alone = {name: evaluator.scores() for name, evaluator in self._streams.items()}
-        fused.numbers |= {f"{name}_accuracy": scores.numbers["accuracy"] for name, scores in alone.items()}
+        fused.metrics |= {f"{name}_accuracy": scores.metrics["accuracy"] for name, scores in alone.items()}
         fused.monitored_metrics = tuple(f"{name}_accuracy" for name in alone)
         fused.tables["streams"] = [
-            {"stream": name} | {metric: scores.numbers.get(metric) for metric in STREAM_METRICS}
+            {"stream": name} | {metric: scores.metrics.get(metric) for metric in STREAM_METRICS}
             for name, scores in (*alone.items(), ("both", fused))
         ]
         fused.tables |= {f"confusion_{name}": scores.tables["confusion"] for name, scores in alone.items()}

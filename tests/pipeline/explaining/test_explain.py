@@ -19,15 +19,15 @@ from retinue.tasks.classification.explainer import ClassifierExplainer
 
 
 @pytest.fixture
-def wide(tmp_path, picture):
+def wide(tmp_path, random_image):
     path = tmp_path / "photos" / "wide one.jpg"
     path.parent.mkdir()
-    Image.fromarray(picture(3, 12, 40)).save(path, quality=95)
+    Image.fromarray(random_image(3, 12, 40)).save(path, quality=95)
     return path
 
 
 @pytest.fixture(scope="session")
-def picture():
+def random_image():
     def make(seed, height, width):
         return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
@@ -44,10 +44,10 @@ def test_maps_have_the_size_of_the_image_and_come_with_class_and_score(tiny_mode
     (entry,) = json.loads((out / "explanations.json").read_text())
     assert entry["class"] == best["label"] and abs(entry["score"] - best["score"]) < 1e-5
     for method in ("grad-cam", "occlusion", "saliency"):
-        found = np.load(out / "wide-one" / f"{method}.npy")
-        assert found.shape == (12, 40) and found.dtype == np.float32 and np.abs(found).max() > 0, method
+        array = np.load(out / "wide-one" / f"{method}.npy")
+        assert array.shape == (12, 40) and array.dtype == np.float32 and np.abs(array).max() > 0, method
     with Image.open(out / entry["sheet"]) as sheet:
-        assert sheet.size[0] > 1400  # the photo and three maps in a row
+        assert sheet.size[0] > 1400  # the image and three maps in a row
     assert "wide-one.png" in (out / "index.html").read_text()
     assert sorted(os.listdir(wide.parent)) == ["wide one.jpg"] and wide.read_bytes() == before
 
@@ -172,7 +172,7 @@ def test_a_backbone_without_a_classifier_is_explained_by_its_layers(wide, tmp_pa
 def test_a_broken_file_is_reported_and_the_others_are_explained(tiny_model, wide, tmp_path, logged):
     broken = wide.parent / "broken.jpg"
     logged.clear()
-    broken.write_bytes(b"no photo")
+    broken.write_bytes(b"no image")
     assert explain(tiny_model, [wide.parent], tmp_path / "why", ExplainOptions(methods="saliency")) == 1
     assert any("broken.jpg: it can't be read" in line for line in logged.messages)
     assert (tmp_path / "why" / "wide-one.png").is_file()
@@ -180,7 +180,7 @@ def test_a_broken_file_is_reported_and_the_others_are_explained(tiny_model, wide
         explain(tiny_model, [broken], tmp_path / "none", ExplainOptions(methods="saliency"))
 
 
-def test_photos_of_one_name_and_an_out_that_exists(tiny_model, wide, tmp_path):
+def test_images_of_one_name_get_different_files_and_an_existing_folder_is_refused(tiny_model, wide, tmp_path):
     other = tmp_path / "more" / "wide one.jpg"
     other.parent.mkdir()
     other.write_bytes(wide.read_bytes())
@@ -188,7 +188,7 @@ def test_photos_of_one_name_and_an_out_that_exists(tiny_model, wide, tmp_path):
     assert sorted(path.name for path in (tmp_path / "why").glob("*.png")) == ["wide-one-2.png", "wide-one.png"]
     with pytest.raises(UsageError, match="exists already"):
         explain(tiny_model, [wide], tmp_path / "why")
-    with pytest.raises(UsageError, match="exists already"):  # or a photo could be written over
+    with pytest.raises(UsageError, match="exists already"):  # or an image could be overwritten
         explain(tiny_model, [wide], wide.parent)
 
 
@@ -222,6 +222,6 @@ def test_the_command(tiny_model, exported, wide, tmp_path):
 def test_the_explainer_predicts_what_the_run_predicts(tiny_model, wide):
     explainer = open_explainer(tiny_model)
     (result,) = Predictor(tiny_model)([wide])
-    photo = np.asarray(Image.open(wide))
-    scores = explainer.predict(explainer.prepare(photo)[None])[0]
+    original = np.asarray(Image.open(wide))
+    scores = explainer.predict(explainer.prepare(original)[None])[0]
     np.testing.assert_allclose(scores, result.prediction["scores"], atol=0.02)  # Pillow decodes a little differently

@@ -38,7 +38,7 @@ class TinySegmentation(Segmentation):
 
 
 class Kept(Model):
-    """What `open_model` gives, with a net that needs no file of weights."""
+    """What `open_model` gives, with a model that needs no file of weights."""
 
     def __init__(self, folder, task, built):
         super().__init__(folder, "run")
@@ -101,9 +101,9 @@ def test_a_region_is_all_pixels_of_the_selected_class(segmenter, scene, tmp_path
     maps = {name: np.load(out / "scene" / f"{name}.npy") for name in ("saliency", "grad-cam", "occlusion")}
     inside = np.zeros((36, 60), bool)
     inside[20:28, 30:38] = True
-    for name, found in maps.items():
-        assert found.shape == (36, 60) and found.dtype == np.float32
-        assert found[inside].mean() > 10 * np.abs(found[~inside]).mean(), name
+    for name, array in maps.items():
+        assert array.shape == (36, 60) and array.dtype == np.float32
+        assert array[inside].mean() > 10 * np.abs(array[~inside]).mean(), name
     # one pixel of the region is one of 64 (256 at twice the size) in the mean, each moves its logit by 1 / 25
     assert maps["saliency"][22:26, 32:36] == pytest.approx(1 / 25 / 256, rel=1e-4)
 
@@ -118,8 +118,8 @@ def test_a_point_selects_the_region_around_it(segmenter, scene, tmp_path, logged
     explain(segmenter, [scene], tmp_path / "one", ExplainOptions(methods="saliency", point=(51, 27)))
     (entry,) = json.loads((tmp_path / "one" / "explanations.json").read_text())
     assert entry["class"] == "red" and entry["pixels"] == 16
-    found = np.load(tmp_path / "one" / "scene" / "saliency.npy")
-    assert found[27, 51] > 0 and found[:20].max() == 0
+    array = np.load(tmp_path / "one" / "scene" / "saliency.npy")
+    assert array[27, 51] > 0 and array[:20].max() == 0
     logged.clear()
     explain(
         segmenter, [scene], tmp_path / "other", ExplainOptions(methods="saliency", point=(51, 27), class_name="blue")

@@ -22,17 +22,17 @@ folder, files = sys.argv[1], sys.argv[2:]
 model = tf.saved_model.load(folder)
 serve = model.signatures["serving_default"]
 contents = [open(file, "rb").read() for file in files]
-answers = {}
+outputs = {}
 for batch in (1, 3, 8):
     rows = [serve(bytes=tf.constant(contents[start : start + batch])) for start in range(0, len(contents), batch)]
-    answers[batch] = {key: tf.concat([row[key] for row in rows], 0).numpy().tolist() for key in rows[0]}
+    outputs[batch] = {key: tf.concat([row[key] for row in rows], 0).numpy().tolist() for key in rows[0]}
     for key in ("classes", "label"):
-        answers[batch][key] = [str(value) for value in answers[batch][key]]
+        outputs[batch][key] = [str(value) for value in outputs[batch][key]]
 images = tf.stack([tf.io.decode_image(contents[-1], channels=3)] * 2)
 by_image = model.signatures["image"](image=images)
 assert not any(name.startswith("retinue") for name in sys.modules)
 assets = os.path.join(folder, "assets", "classes.txt")
-print(json.dumps({"answers": answers, "image": by_image["scores"].numpy().tolist(), "names": open(assets).read()}))
+print(json.dumps({"outputs": outputs, "image": by_image["scores"].numpy().tolist(), "names": open(assets).read()}))
 """
 
 
@@ -53,13 +53,13 @@ def test_the_saved_model_serves_without_retinue(tiny_model, exported, photos):
     inference = tiny_model.task.inference(tiny_model.build())
     rows = [tiny_model.task.read(tf.constant(read_encoded_bytes(file)))["image"] for file in files]
     truth = inference({"image": tf.stack(rows)}, training=False)["scores"].numpy()
-    assert len({row.tobytes() for row in truth.round(3)}) >= 6  # the pictures differ, so a mix-up would show
+    assert len({row.tobytes() for row in truth.round(3)}) >= 6  # the images differ, so a confusion would be noticed
     for batch in ("1", "3", "8"):
-        answer = reported["answers"][batch]
-        np.testing.assert_allclose(answer["scores"], truth, atol=1e-5)
-        np.testing.assert_allclose(answer["score"], truth.max(1), atol=1e-5)
-        assert answer["label"] == [str(tiny_model.classes[best].encode()) for best in truth.argmax(1)]
-        assert answer["classes"] == [str([name.encode() for name in tiny_model.classes])] * len(files)
+        output = reported["outputs"][batch]
+        np.testing.assert_allclose(output["scores"], truth, atol=1e-5)
+        np.testing.assert_allclose(output["score"], truth.max(1), atol=1e-5)
+        assert output["label"] == [str(tiny_model.classes[best].encode()) for best in truth.argmax(1)]
+        assert output["classes"] == [str([name.encode() for name in tiny_model.classes])] * len(files)
     np.testing.assert_allclose(reported["image"], truth[[-1, -1]], atol=1e-5)
     assert reported["names"] == "apple\nbean\ncherry\n"
 
@@ -116,8 +116,8 @@ def test_which_files_verify_an_export(tiny_model, photos, tmp_path):
             UsageError, match="split.csv: none of its images exists any more .* give some with --verify-images"
         ):
             verification_records(tiny_model, None)
-        (given,) = verification_records(tiny_model, [photos / "2.png"])
-        assert given["file"] == str(photos / "2.png")
+        (record,) = verification_records(tiny_model, [photos / "2.png"])
+        assert record["file"] == str(photos / "2.png")
         with pytest.raises(
             UsageError, match="--verify-images .*gone.jpg: can.t be used to verify the export: no such file"
         ):
@@ -154,12 +154,12 @@ def test_an_export_with_several_labels_per_file_has_a_threshold_and_no_best_labe
     files = [str(photos / name) for name in ("1 photo.jpg", "2.png", "6.bmp")]
     export(model, tmp_path / "out", ExportOptions(verify_images=files))
     served = tf.saved_model.load(str(tmp_path / "out")).signatures["serving_default"]
-    answer = served(bytes=tf.constant([read_encoded_bytes(file) for file in files]))
-    assert set(answer) == {"scores", "classes", "threshold"}
-    assert answer["threshold"].numpy().tolist() == [0.5] * 3 and answer["threshold"].dtype == tf.float32
+    output = served(bytes=tf.constant([read_encoded_bytes(file) for file in files]))
+    assert set(output) == {"scores", "classes", "threshold"}
+    assert output["threshold"].numpy().tolist() == [0.5] * 3 and output["threshold"].dtype == tf.float32
     images = tf.stack([model.task.read(tf.constant(read_encoded_bytes(file)))["image"] for file in files])
     logits = model.build()(tf.cast(images, tf.float32), training=False)
-    np.testing.assert_allclose(answer["scores"], tf.sigmoid(logits), atol=1e-5)
+    np.testing.assert_allclose(output["scores"], tf.sigmoid(logits), atol=1e-5)
 
 
 def test_an_export_that_differs_leaves_nothing_behind(tiny_model, photos, tmp_path, monkeypatch):
@@ -201,7 +201,7 @@ def test_impossible_options_are_refused(tiny_model, tmp_path, options, words):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_with_something_in_it_is_refused(tiny_model, exported, photos, tmp_path):
+def test_a_folder_that_is_not_empty_is_refused(tiny_model, exported, photos, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(UsageError, match="exists already"):
         export(tiny_model, tmp_path, ExportOptions(verify_images=[photos / "2.png"]))

@@ -1,4 +1,4 @@
-"""Every format of a net of every task, run by those who have the format's own runtime and nothing of ours."""
+"""Every format of a model of every task, run with the format's own runtime alone and without retinue."""
 
 import json
 import subprocess
@@ -53,8 +53,8 @@ ELSEWHERE = {
     ),
     "openvino": (
         "import openvino; model = openvino.Core().compile_model(sys.argv[1] + '/model.xml', 'CPU', "
-        "{'INFERENCE_PRECISION_HINT': 'f32'}); found = model(inputs); "
-        "outputs = {out.get_any_name(): found[out] for out in model.outputs}"
+        "{'INFERENCE_PRECISION_HINT': 'f32'}); results = model(inputs); "
+        "outputs = {out.get_any_name(): results[out] for out in model.outputs}"
     ),
     "onnx": (
         "import onnxruntime; model = onnxruntime.InferenceSession(sys.argv[1] + '/model.onnx'); "
@@ -77,7 +77,7 @@ SERVED = (
 
 
 def make_model(folder, task):
-    """A `Model` whose net has learned nothing."""
+    """A `Model` with random weights."""
     folder.mkdir()
     config = load_config(settings=[f"task={task}", "model.weights=none", *SETTINGS[task]])
     (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
@@ -88,7 +88,7 @@ def make_model(folder, task):
 
 
 def make_file(folder, task, seed):
-    """A photo, or a clip, with something coarse in it."""
+    """Make an image, or a clip, with coarse shapes."""
     random = np.random.default_rng(seed)
     frames = [cv2.resize(random.integers(0, 256, (4, 5, 3), np.uint8), (90, 70)) for _ in range(8)]
     if task != "video":

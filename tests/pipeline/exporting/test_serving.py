@@ -19,14 +19,14 @@ import tensorflow as tf
 sys.modules["retinue"] = None
 serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
 request = json.load(open(sys.argv[1] + "/request.json"))
-photos = [base64.b64decode(row["bytes"]["b64"]) for row in request["instances"]]
-given = serve(bytes=tf.constant(photos))
+images = [base64.b64decode(row["bytes"]["b64"]) for row in request["instances"]]
+given = serve(bytes=tf.constant(images))
 print(json.dumps({name: value[0].numpy().tolist() for name, value in given.items() if value.dtype != tf.string}))
 print(json.dumps([given["label"][0].numpy().decode(), [name.decode() for name in given["classes"][0].numpy()]]))
 """
 
 
-def test_versions_follow_each_other_and_each_has_a_request_with_its_answer(tiny_model, photos, tmp_path, logged):
+def test_versions_are_numbered_and_each_has_a_request_with_its_response(tiny_model, photos, tmp_path, logged):
     files, out = [photos / "1 photo.jpg", photos / "6.bmp"], tmp_path / "apples"
     for _ in range(2):
         logged.clear()
@@ -80,14 +80,14 @@ def test_what_a_killed_export_left_is_no_hindrance(tmp_path):
     assert serving.next_version(tmp_path) == tmp_path / "1"
 
 
-def test_what_holds_other_things_is_refused(tiny_model, exported, photos, tmp_path):
+def test_a_folder_without_versions_is_refused(tiny_model, exported, photos, tmp_path):
     (tmp_path / "file").write_text("")
     for out in (exported, tmp_path / "file"):
         with pytest.raises(UsageError, match="is no folder of numbered versions; give another --out"):
             export(tiny_model, out, ExportOptions(verify_images=[photos / "2.png"], versioned=True))
 
 
-def test_a_version_that_differs_leaves_nothing(tiny_model, photos, tmp_path, monkeypatch):
+def test_a_version_that_differs_leaves_nothing_behind(tiny_model, photos, tmp_path, monkeypatch):
     from retinue.pipeline.exporting import export as stage
 
     monkeypatch.setattr(stage, "TOLERANCE", -1.0)

@@ -26,13 +26,13 @@ def written(path, images, captions):
 
 
 def colored(sheet, color):
-    """(height, width) in pixels of what has this colour."""
-    found = np.abs(sheet - color).max(axis=2) < 20
-    return found.any(axis=1).sum(), found.any(axis=0).sum()
+    """Height and width in pixels of the part with this color."""
+    matches = np.abs(sheet - color).max(axis=2) < 20
+    return matches.any(axis=1).sum(), matches.any(axis=0).sum()
 
 
 @pytest.mark.parametrize("side, shown", [(32, 256), (160, 160), (224, 224), (300, 256)])
-def test_pictures_are_shown_pixel_for_pixel_where_they_fit(tmp_path, side, shown):
+def test_images_are_shown_pixel_for_pixel_where_they_fit(tmp_path, side, shown):
     sheet = written(tmp_path / "batch.jpg", np.full((1, side, side, 3), (200, 40, 40), np.uint8), ["a" * 300])
     assert sheet.shape[1] == 256 + 2 * 8 and sheet.shape[0] > shown
     assert np.abs(np.array(colored(sheet, (200, 40, 40))) - shown).max() <= 2  # JPEG blurs edges

@@ -111,7 +111,7 @@ def written(tmp_path_factory):
 def test_the_page_loads_no_other_file(written):
     _, page, _ = written
     sources = [image["src"] for image in page.all("img")]
-    assert len(sources) == 5 + 4  # plots, then the four wrong pictures
+    assert len(sources) == 5 + 4  # plots, then the four wrong images
     assert all(source.startswith(("data:image/png;base64,", "data:image/jpeg;base64,")) for source in sources)
     assert not page.all("script") and not page.all("link") and not page.all("iframe")
     html = (written[0] / "report.html").read_text(encoding="utf-8")

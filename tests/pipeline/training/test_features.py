@@ -74,7 +74,7 @@ def test_scores_of_validation_files_are_those_of_the_whole_model(image_folder, t
     trainer, features = make_features(tmp_path / "run", image_folder, [f"evaluate.tta={views}"])
     plain, found = trainer.evaluation(), features.scores()
     assert found.value == plain.value and found.count == plain.count
-    assert found.numbers["log_loss"] == pytest.approx(plain.numbers["log_loss"], abs=1e-5)
+    assert found.metrics["log_loss"] == pytest.approx(plain.metrics["log_loss"], abs=1e-5)
 
 
 @pytest.mark.parametrize("settings", [[], ["train.optimizer=sgd", "train.early_stopping_patience=1"]])

@@ -38,6 +38,6 @@ def test_eight_real_tiles_are_learned_by_heart(tmp_path):
     history = Trainer(run, task, model, tiles, None, Progress()).run_all()
     assert history[-1]["loss"] < 0.5 * history[10]["loss"]
     scores = Evaluation(task, model, tiles)()
-    assert scores.numbers["ap50"] > 0.95
+    assert scores.metrics["ap50"] > 0.95
     recalls = {row["proposals"]: row["recall"] for row in scores.tables["proposal_recall"]}
     assert recalls[100] > 0.9

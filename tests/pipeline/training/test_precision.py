@@ -112,7 +112,7 @@ def test_scores_do_not_hang_on_the_precision_of_training(image_folder, tmp_path)
     answers = [trainer.model(image, training=False).numpy() for trainer in fittings]
     assert answers[0].dtype == np.float32
     np.testing.assert_array_equal(answers[0], answers[1])
-    assert fittings[0].score().numbers == fittings[1].score().numbers
+    assert fittings[0].score().metrics == fittings[1].score().metrics
     assert all(layer.dtype_policy.name == "float32" for layer in fittings[1].model.layers)
 
 

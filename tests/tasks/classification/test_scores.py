@@ -40,7 +40,7 @@ TRUTH = [0, 0, 1, 2]
 def test_single_label_numbers_by_hand():
     scores = evaluate(SCORES, single_label(TRUTH))
     assert (scores.primary_metric, scores.value, scores.count) == ("accuracy", 0.5, 4)
-    numbers = scores.numbers
+    numbers = scores.metrics
     assert "top5" not in numbers  # of three classes it is meaningless
     assert numbers["balanced_accuracy"] == pytest.approx((1 / 2 + 1 + 0) / 3)
     assert numbers["macro_recall"] == numbers["balanced_accuracy"]
@@ -76,8 +76,8 @@ def test_single_label_tables_by_hand():
 def test_predicting_always_the_same_class_has_a_low_mean_precision():
     scores = evaluate([[0.8, 0.1, 0.1]] * 3, single_label([0, 1, 2]))
     # scikit-learn's macro average with zero_division=0: (1/3 + 0 + 0) / 3.
-    assert scores.numbers["macro_precision"] == pytest.approx(1 / 9)
-    assert scores.numbers["macro_f1"] == pytest.approx(0.5 / 3)
+    assert scores.metrics["macro_precision"] == pytest.approx(1 / 9)
+    assert scores.metrics["macro_f1"] == pytest.approx(0.5 / 3)
     assert [row["precision"] for row in scores.per_class] == [pytest.approx(1 / 3), None, None]
     assert scores.notes == []
 
@@ -87,8 +87,8 @@ def test_a_class_without_files_is_undefined_and_omitted_from_means():
     cat = scores.per_class[2]
     assert (cat["count"], cat["predicted"], cat["precision"], cat["recall"]) == (0, 1, 0.0, None)
     assert cat["confidence"] is None
-    assert scores.numbers["balanced_accuracy"] == 0.5
-    assert scores.numbers["macro_f1"] == 0.5  # of ant 1 and bee 0; cat is no class of this split
+    assert scores.metrics["balanced_accuracy"] == 0.5
+    assert scores.metrics["macro_f1"] == 0.5  # of ant 1 and bee 0; cat is no class of this split
     assert scores.notes == ["The class “cat” has no scored file; the means over classes omit it."]
 
 
@@ -103,8 +103,8 @@ def test_top5_ranks_ties_like_argmax():
     classes = tuple("abcdef")
     equal = [[1 / 6] * 6] * 2
     scores = evaluate(equal, single_label([4, 5], classes))
-    assert scores.numbers["top5"] == 0.5  # of equal scores the first five classes count as the best
-    assert evaluate(equal, single_label([0, 0], classes)).numbers["accuracy"] == 1.0
+    assert scores.metrics["top5"] == 0.5  # of equal scores the first five classes count as the best
+    assert evaluate(equal, single_label([0, 0], classes)).metrics["accuracy"] == 1.0
 
 
 def test_calibration_error_by_hand():
@@ -128,7 +128,7 @@ def test_scores_do_not_depend_on_the_order_and_number_of_updates():
     order = np.random.default_rng(0).permutation(len(dataset))
     reordered = evaluate(scores[order], dataset.take(order))
     assert reordered.interval == expected_scores.interval
-    assert reordered.numbers == pytest.approx(expected_scores.numbers)
+    assert reordered.metrics == pytest.approx(expected_scores.metrics)
     assert reordered.tables["confusion"] == expected_scores.tables["confusion"]
     assert [order[row] for row in reordered.worst] == expected_scores.worst
 
@@ -136,8 +136,8 @@ def test_scores_do_not_depend_on_the_order_and_number_of_updates():
     for rows in (np.arange(25), np.arange(0), np.arange(25, 60)):
         evaluator.update([{"scores": scores[row].astype(np.float32)} for row in rows], dataset.take(rows))
     in_steps = evaluator.scores()
-    assert (in_steps.numbers, in_steps.worst, in_steps.per_class) == (
-        expected_scores.numbers,
+    assert (in_steps.metrics, in_steps.worst, in_steps.per_class) == (
+        expected_scores.metrics,
         expected_scores.worst,
         expected_scores.per_class,
     )
@@ -146,17 +146,17 @@ def test_scores_do_not_depend_on_the_order_and_number_of_updates():
 def test_scores_of_perfect_and_of_all_wrong_predictions():
     labels = np.arange(40) % 3
     perfect = evaluate(np.eye(3)[labels], single_label(labels))
-    assert perfect.value == perfect.numbers["macro_f1"] == perfect.numbers["balanced_accuracy"] == 1.0
-    assert perfect.numbers["log_loss"] == perfect.numbers["calibration_error"] == 0.0
+    assert perfect.value == perfect.metrics["macro_f1"] == perfect.metrics["balanced_accuracy"] == 1.0
+    assert perfect.metrics["log_loss"] == perfect.metrics["calibration_error"] == 0.0
     assert (perfect.interval, perfect.worst) == ((1.0, 1.0), [])
     assert (
         "40 files prove" in perfect.notes[0] and "at least 92.8% of such files" in perfect.notes[0]
     )  # 0.05 ** (1 / 40)
 
     wrong = evaluate(np.eye(3)[(labels + 1) % 3], single_label(labels))
-    assert wrong.value == wrong.numbers["macro_f1"] == wrong.numbers["macro_precision"] == 0.0
-    assert wrong.numbers["calibration_error"] == 1.0
-    assert np.isfinite(wrong.numbers["log_loss"])  # although the truth had a score of 0
+    assert wrong.value == wrong.metrics["macro_f1"] == wrong.metrics["macro_precision"] == 0.0
+    assert wrong.metrics["calibration_error"] == 1.0
+    assert np.isfinite(wrong.metrics["log_loss"])  # although the truth had a score of 0
     assert wrong.worst == list(range(40))
     assert wrong.interval == (0.0, 0.0) and "at most 7.2% of such files" in wrong.notes[0]
 
@@ -229,7 +229,7 @@ MULTI_TRUTH = [[0], [1], []]
 
 def test_multi_label_numbers_by_hand():
     scores = evaluate(MULTI, multi_label(MULTI_TRUTH))
-    numbers = scores.numbers
+    numbers = scores.metrics
     assert (scores.primary_metric, scores.value) == (
         "mean_average_precision",
         1.0,
@@ -255,9 +255,9 @@ def test_multi_label_numbers_by_hand():
 
 def test_a_score_equal_to_the_threshold_assigns_the_label():
     assigned = evaluate([[0.25, 0.1, 0.1]], multi_label([[0]]), threshold=0.25)
-    assert (assigned.numbers["micro_recall"], assigned.numbers["threshold"]) == (1.0, 0.25)
+    assert (assigned.metrics["micro_recall"], assigned.metrics["threshold"]) == (1.0, 0.25)
     not_assigned = evaluate([[0.25, 0.1, 0.1]], multi_label([[0]]))
-    assert (not_assigned.numbers["micro_precision"], not_assigned.numbers["micro_recall"]) == (None, 0.0)
+    assert (not_assigned.metrics["micro_precision"], not_assigned.metrics["micro_recall"]) == (None, 0.0)
     assert not_assigned.verdict.startswith("The model predicts no label, and 0.0% of the true labels are predicted")
 
 
@@ -272,7 +272,7 @@ def test_multi_label_interval_does_not_depend_on_the_order_of_the_files():
     order = generator.permutation(80)
     reordered = evaluate(scores[order], dataset.take(order), bootstrap_samples=200)
     assert reordered.interval == expected_scores.interval
-    assert reordered.numbers == pytest.approx(expected_scores.numbers)
+    assert reordered.metrics == pytest.approx(expected_scores.metrics)
 
 
 def test_multi_label_interval_equals_resampling_one_by_one():

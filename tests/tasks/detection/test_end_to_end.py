@@ -86,8 +86,8 @@ def exported(run, tmp_path_factory):
 
 def test_the_run_folder_has_scores_tables_and_images(run):
     folder, scores = run[0].folder, run[1]
-    assert scores.primary_metric == "ap" and scores.count == 4 and scores.numbers["ap50"] > 0.2
-    numbers = json.loads((folder / "scores.json").read_text())["numbers"]
+    assert scores.primary_metric == "ap" and scores.count == 4 and scores.metrics["ap50"] > 0.2
+    numbers = json.loads((folder / "scores.json").read_text())["metrics"]
     assert {"ap", "ap50", "ap75", "ap_small", "voc07_ap50", "voc10_ap50", "f1"} <= numbers.keys()
     assert [row["class"] for row in csv.DictReader(open(folder / "per_class.csv"))] == ["red", "blue"]
     rows = list(csv.DictReader(open(folder / "proposal_recall.csv")))

@@ -93,7 +93,7 @@ def test_the_sections_speak_of_objects(written):
 
 def test_all_numbers_are_in_files(written):
     folder, _, scores = written
-    assert json.loads((folder / "scores.json").read_text())["numbers"]["ap50"] == scores.numbers["ap50"]
+    assert json.loads((folder / "scores.json").read_text())["metrics"]["ap50"] == scores.metrics["ap50"]
     for name in ("precision_recall", "confusion", "per_class", "classes"):
         with Image.open(folder / f"{name}.png") as image:
             assert image.width > 500

@@ -21,7 +21,7 @@ from retinue.tasks.detection.result_writer import BoxResultWriter
 MADE_BY = {"model": "runs/a", "fingerprint": "f00d", "precision": "f32", "task": "detection"}
 
 
-def found(file, *entries):
+def result_of(file, *entries):
     entries = [{"label": label, "score": score, "box": box} for label, score, box in entries]
     arrays = {"boxes": np.zeros((len(entries), 4)), "scores": np.zeros(len(entries)), "labels": np.zeros(len(entries))}
     return Result(file, 40, 30, {"detections": entries} | arrays)
@@ -38,7 +38,7 @@ def write(folder, *results, **options):
 
 
 def test_a_line_has_rounded_boxes_and_no_arrays():
-    assert as_line(found("a.jpg", CAT), BoxResultWriter()) == {
+    assert as_line(result_of("a.jpg", CAT), BoxResultWriter()) == {
         "file": "a.jpg",
         "width": 40,
         "height": 30,
@@ -46,9 +46,9 @@ def test_a_line_has_rounded_boxes_and_no_arrays():
     }
 
 
-def test_the_table_has_a_row_a_box_and_can_be_gone_on_with(tmp_path):
-    write(tmp_path, found("a.jpg", CAT, DOG), found("b.jpg"))
-    write(tmp_path, found("c.jpg", DOG))
+def test_the_table_has_a_row_for_each_box_and_can_be_resumed(tmp_path):
+    write(tmp_path, result_of("a.jpg", CAT, DOG), result_of("b.jpg"))
+    write(tmp_path, result_of("c.jpg", DOG))
     with open(tmp_path / "predictions.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [
@@ -63,7 +63,7 @@ def test_the_table_has_a_row_a_box_and_can_be_gone_on_with(tmp_path):
 
 def test_coco_results_have_the_ids_of_the_annotations(tmp_path):
     ids = {"category_ids": {"cat": 17, "dog": 90}, "image_ids": {os.path.abspath("x/a.jpg"): 5}}
-    write(tmp_path, found("x/a.jpg", CAT), found("x/000139.jpg", DOG), found("x/c.jpg"), **ids)
+    write(tmp_path, result_of("x/a.jpg", CAT), result_of("x/000139.jpg", DOG), result_of("x/c.jpg"), **ids)
     content = json.loads((tmp_path / "predictions.coco.json").read_text())
     assert content == [
         {"image_id": 5, "category_id": 17, "bbox": [1.01, 2.0, 9.99, 20.5], "score": 0.876543},
@@ -77,36 +77,36 @@ def test_coco_results_have_the_ids_of_the_annotations(tmp_path):
 
 
 def test_coco_results_without_ids_and_without_detections(tmp_path):
-    write(tmp_path / "some", found("b/tree.jpg", DOG, CAT))
+    write(tmp_path / "some", result_of("b/tree.jpg", DOG, CAT))
     content = json.loads((tmp_path / "some/predictions.coco.json").read_text())
     assert [(entry["image_id"], entry["category_id"]) for entry in content] == [("tree", 1), ("tree", 2)]
-    write(tmp_path / "none", found("a.jpg"))
+    write(tmp_path / "none", result_of("a.jpg"))
     assert json.loads((tmp_path / "none/predictions.coco.json").read_text()) == []
     assert [image_id(name) for name in ("a/007.png", "x7.png", "²")] == [7, "x7", "²"]
 
 
-def test_an_interrupted_run_writes_no_results_that_would_look_whole(tmp_path):
+def test_an_interrupted_run_writes_no_results_that_would_look_complete(tmp_path):
     opened = Results(tmp_path, MADE_BY, ("coco",), BoxResultWriter())
-    opened.write(found("a.jpg", CAT))
+    opened.write(result_of("a.jpg", CAT))
     opened.close("interrupted")
     assert not (tmp_path / "predictions.coco.json").exists()
 
 
-def test_unknown_formats(tmp_path):
+def test_an_unknown_format_is_refused(tmp_path):
     with pytest.raises(UsageError, match="--format xml: use jsonl or csv or coco"):
         Results(tmp_path / "out", MADE_BY, ("xml",), BoxResultWriter())
 
 
-def test_crops(tmp_path):
+def test_crops_are_written_by_class(tmp_path):
     pixels = np.zeros((30, 40, 3), np.uint8)
     pixels[2:22, 1:11] = (200, 0, 0)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     results = [
-        found(
+        result_of(
             str(tmp_path / "a.png"), ("dog", 0.5, [0, 0, 90, 90]), ("a/b", 0.9, [1.2, 2, 11, 22]), ("dog", 0.1, [0] * 4)
         ),
         Result("b.png", reason="broken"),
-        found("gone.png", CAT),
+        result_of("gone.png", CAT),
     ]
     assert list(with_crops(iter(results), tmp_path / "out")) == results
     written = sorted(path.relative_to(tmp_path / "out").parts for path in (tmp_path / "out").rglob("*.jpg"))
@@ -118,7 +118,13 @@ def test_crops(tmp_path):
         assert whole.size == (40, 30)
 
 
-def test_pictures_of_one_name_keep_apart(tmp_path):
-    write(tmp_path, found("a/p.jpg", CAT), found("b/p.jpg", DOG), found("b/q.jpg", DOG), found("b/0012.jpg", CAT))
+def test_images_of_one_name_keep_different_ids(tmp_path):
+    write(
+        tmp_path,
+        result_of("a/p.jpg", CAT),
+        result_of("b/p.jpg", DOG),
+        result_of("b/q.jpg", DOG),
+        result_of("b/0012.jpg", CAT),
+    )
     results = json.loads((tmp_path / "predictions.coco.json").read_text())
     assert [entry["image_id"] for entry in results] == ["a/p.jpg", "b/p.jpg", "q", 12]

@@ -129,7 +129,7 @@ def test_the_twelve_metrics_are_those_of_pycocotools_on_200_random_cases():
             continue
         scores, scored_cases = evaluator.scores(), scored_cases + 1
         for name, value in zip(METRICS, expected, strict=True):
-            assert (-1 if scores.numbers[name] is None else scores.numbers[name]) == pytest.approx(value, abs=1e-6), (
+            assert (-1 if scores.metrics[name] is None else scores.metrics[name]) == pytest.approx(value, abs=1e-6), (
                 seed
             )
         for row, value in zip(scores.per_class, per_class, strict=True):
@@ -154,16 +154,16 @@ def test_perfect_predictions_and_no_predictions():
     truths = [{"boxes": [BOX, FAR], "labels": [0, 1]}, {"boxes": [], "labels": []}]
     perfect = evaluate(truths, [prediction([BOX, FAR], [0.9, 0.8], [0, 1]), prediction()])
     assert perfect.primary_metric == "ap" and perfect.value == pytest.approx(1)
-    assert [perfect.numbers[name] for name in ("voc07_ap50", "voc10_ap50", "precision", "recall", "f1")] == [1] * 5
-    assert perfect.numbers["ap_small"] is None and perfect.count == 2 and perfect.worst == []
-    assert perfect.numbers["best_threshold"] == pytest.approx(0.8)
+    assert [perfect.metrics[name] for name in ("voc07_ap50", "voc10_ap50", "precision", "recall", "f1")] == [1] * 5
+    assert perfect.metrics["ap_small"] is None and perfect.count == 2 and perfect.worst == []
+    assert perfect.metrics["best_threshold"] == pytest.approx(0.8)
     assert perfect.verdict.startswith("Detects 2 of 2 objects, and 2 of its 2 boxes are right (boxes with a score of")
     assert perfect.notes == ["1 class has no object in these files and has no part in the means: “elk”."]
     first = {"recall": 0, "all classes": 1, "cat": 1, "dog": 1}
     assert perfect.tables["precision_recall"][0] == pytest.approx(first)
     nothing = evaluate(truths, [prediction(), prediction()])
     assert nothing.value == 0 and nothing.verdict == "Detects none of 2 objects."
-    assert nothing.worst == [0] and nothing.numbers["precision"] == 0
+    assert nothing.worst == [0] and nothing.metrics["precision"] == 0
     unknown = dict.fromkeys(("ap", "ap50", "precision", "recall", "f1"))
     assert nothing.per_class[2] == {"class": "elk", "count": 0, "predicted": 0} | unknown
 
@@ -180,7 +180,7 @@ def test_confusion_matrix_and_the_images_with_the_most_mistakes():
         prediction([[50, 50, 60, 60], FAR], [0.9, 0.01], [0, 2]),  # in a crowd; below the best threshold
     ]
     scores = evaluate(truths, predictions)
-    assert scores.numbers["best_threshold"] == pytest.approx(0.8)
+    assert scores.metrics["best_threshold"] == pytest.approx(0.8)
     assert scores.tables["confusion"] == [
         {"truth/predicted": "cat", "cat": 1, "dog": 0, "elk": 0, "false negative": 0},
         {"truth/predicted": "dog", "cat": 1, "dog": 1, "elk": 0, "false negative": 0},
@@ -188,7 +188,7 @@ def test_confusion_matrix_and_the_images_with_the_most_mistakes():
         {"truth/predicted": "false positive", "cat": 1, "dog": 1, "elk": 0, "false negative": 0},
     ]
     assert scores.worst == [1, 0, 2]
-    assert (scores.numbers["precision"], scores.numbers["recall"]) == (2 / 5, 2 / 4)
+    assert (scores.metrics["precision"], scores.metrics["recall"]) == (2 / 5, 2 / 4)
     cat = scores.per_class[0]
     assert (cat["count"], cat["predicted"], cat["precision"], cat["recall"]) == (1, 3, 1 / 3, 1)
     assert "2 of its 5 boxes are right; 1 has the wrong class" in scores.verdict
@@ -202,8 +202,8 @@ def test_confusion_matrix_and_the_images_with_the_most_mistakes():
 def test_difficult_objects_count_for_coco_only():
     truths = [{"boxes": [BOX, FAR], "labels": [0, 0], "difficult": [False, True]}]
     scores = evaluate(truths, [prediction([BOX], [0.9], [0])])
-    assert scores.numbers["ap50"] == pytest.approx(51 / 101)  # recall ends at 0.5
-    assert scores.numbers["voc07_ap50"] == scores.numbers["recall"] == 1
+    assert scores.metrics["ap50"] == pytest.approx(51 / 101)  # recall ends at 0.5
+    assert scores.metrics["voc07_ap50"] == scores.metrics["recall"] == 1
     assert scores.notes[-1].startswith("1 object is marked as difficult: COCO's metrics")
 
 

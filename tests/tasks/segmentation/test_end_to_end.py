@@ -56,7 +56,7 @@ def lines(folder):
 def test_the_run_folder_holds_scores_and_report(run):
     folder, scores = run[0].folder, run[1]
     assert scores.primary_metric == "mean_iou" and scores.count == 4
-    numbers = json.loads((folder / "scores.json").read_text())["numbers"]
+    numbers = json.loads((folder / "scores.json").read_text())["metrics"]
     expected = {"mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou", "boundary_f"}
     assert set(numbers) == expected
     assert [row["class"] for row in csv.DictReader(open(folder / "per_class.csv"))] == list(CLASSES)

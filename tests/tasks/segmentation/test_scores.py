@@ -83,7 +83,7 @@ def test_evaluator_with_two_updates(scored):
         evaluator.update([{"mask": predicted[row]} for row in rows], dataset.take(rows))
     scores = evaluator.scores()
     for name, value in metrics_by_sets(truth, predicted).items():
-        assert scores.numbers[name] == pytest.approx(value, abs=1e-12)
+        assert scores.metrics[name] == pytest.approx(value, abs=1e-12)
     low, high = scores.interval
     assert low < scores.value < high and high - low < 0.5
     image_ious = [mean_iou_of_image(truth[row], predicted[row]) for row in range(6)]
@@ -111,7 +111,7 @@ def test_without_bootstrap_there_is_no_interval_and_no_boundary_score(scored):
     evaluator = SegmentationEvaluator(NAMES, bootstrap_samples=0)
     evaluator.update([{"mask": ids} for ids in predicted], dataset)
     scores = evaluator.scores()
-    assert scores.interval is None and "boundary_f" not in scores.numbers
+    assert scores.interval is None and "boundary_f" not in scores.metrics
 
 
 def test_classes_are_matched_by_name(scored):
