@@ -1,4 +1,4 @@
-"""BN-Inception, the lecture's "Inception Net v2" (Ioffe and Szegedy 2015, arXiv 1502.03167, table 5).
+"""BN-Inception, which the lecture calls Inception v2 (Ioffe and Szegedy 2015, arXiv 1502.03167, table 5).
 
 The table contradicts itself in 4c and 4d: its projections of 128 channels would give 608 channels, where it says 576,
 and then 1056 after 4e, where it says 1024. With projections of 96, as in Google's TF-slim (inception_v2), every

@@ -2,7 +2,7 @@
 
     python benchmarks/equal_training.py [--tasks NAME...] [--ways NAME...] [--kernels eigen onednn] [--out FILE]
 
-Each task learns from 61 drawn records (a prime, so that nothing divides), less those held out, in batches of 8, shared
+Each task learns from 61 drawn records (a prime, so that nothing divides), less the validation records, in batches of 8, shared
 4 + 4 by two and 2 + 3 + 3 by three; tiny models, random weights, the tasks' own augmentation; SGD. What is compared
 with one process: the largest difference of a loss of `metrics.csv`; of a weight, as a fraction of the largest weight of
 its array (the last checkpoint's); and whether the score of each epoch and the last one, over all 61 records, are the
@@ -97,8 +97,8 @@ def make_data(task, folder):
     random = np.random.default_rng(0)
     if task == "classification":
         for number in range(COUNT):
-            name, colour = (("blue", (80, 80, 150)), ("red", (150, 80, 80)), ("green", (80, 150, 80)))[number % 3]
-            pixels = np.clip(random.normal(colour, 60, (36, 30 + number % 7, 3)), 0, 255).astype(np.uint8)
+            name, rgb = (("blue", (80, 80, 150)), ("red", (150, 80, 80)), ("green", (80, 150, 80)))[number % 3]
+            pixels = np.clip(random.normal(rgb, 60, (36, 30 + number % 7, 3)), 0, 255).astype(np.uint8)
             (folder / name).mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(folder / name / f"{number}.png")
     elif task.startswith("detection"):
@@ -126,9 +126,9 @@ def make_data(task, folder):
         from retinue.tests.helpers import clips
 
         for number in range(COUNT):
-            colour, step = ((60, 90, 190), (190, 90, 60))[number % 2], (-2, 2)[number // 2 % 2]
+            rgb, step = ((60, 90, 190), (190, 90, 60))[number % 2], (-2, 2)[number // 2 % 2]
             name = f"{'blue red'.split()[number % 2]} {step}"
-            clips.write_video(folder / name / f"{number}.avi", clips.moving_frames(number, step, color=colour))
+            clips.write_video(folder / name / f"{number}.avi", clips.moving_frames(number, step, color=rgb))
     return str(folder)
 
 

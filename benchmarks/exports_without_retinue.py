@@ -2,7 +2,7 @@
 
     python benchmarks/exports_without_retinue.py RUN [--files 8]
 
-Exports RUN in all four formats, gives the models the run's own held-out files, decoded here, and compares the answers
+Exports RUN in all four formats, gives the models the run's own validation files, decoded here, and compares the answers
 of a process for each format, in which `import retinue` fails, with the Keras model's. Prints a line a format, and ends
 with 1 where one does not agree.
 """
@@ -30,10 +30,10 @@ def main():
     from retinue.tests.pipeline.exporting.test_formats_without_retinue import AFTER, BEFORE, ELSEWHERE
 
     model = open_model(options.run)
-    held_out = [
+    validation = [
         record for split in ("test", "val") for record in run_records.sample_records(model, split, options.files)
     ]
-    records = held_out[: options.files]
+    records = validation[: options.files]
     inference = model.task.inference(model.build())
     keras_model = tensorflow_runtime.TensorFlowRuntime(tensorflow_runtime.trace(inference), inference)
     agreed = True

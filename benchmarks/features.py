@@ -3,7 +3,7 @@
     python benchmarks/features.py [--epochs 20] [--size 160] [--views 4] [--repeats 1] [--competitors NAME...]
                                   [--out FILE]
 
-The solar cells of `retinue demo`, 1,970 to learn from and 654 held out, EfficientNet-Lite0 with ImageNet weights,
+The solar cells of `retinue demo`, 1,970 to learn from and 654 for validation, EfficientNet-Lite0 with ImageNet weights,
 batches of 32, dropout 0.2, AdamW, one cosine with the same warm-up, label smoothing, validation after every epoch;
 images are mirrored both ways, by Keras's `RandomFlip` in `Dataset.map` and by retinue's own operations. Competitors:
 "keras": `image_dataset_from_directory` and `Model.fit`, as in Keras's guide to transfer learning; "images": retinue's
@@ -121,10 +121,10 @@ def run_retinue(folder, options, views):
     data = read(str(folder))
     task = tasks.create(config, data.classes)
     model = task.build()
-    held_out = data.split("val")
+    validation = data.split("val")
     with tempfile.TemporaryDirectory() as scratch:
         run = Run.create(Path(scratch) / "run", task, "benchmarks/features.py")
-        trainer = Trainer(run, task, model, data.split("train"), Evaluation(task, model, held_out), Progress())
+        trainer = Trainer(run, task, model, data.split("train"), Evaluation(task, model, validation), Progress())
         started = time.perf_counter()
         history = trainer.run_all()
         return time.perf_counter() - started, [row["val_accuracy"] for row in history]

@@ -43,7 +43,7 @@ SLOW = 0.99  # momentum of the moving statistics: in batches of 60, those of the
 DEPTHS = (20, 56)
 DEGRADATION_IMAGES, DEGRADATION_STEPS, WARM_UP = {"train": 5_000, "test": 2_000}, 1_600, 100
 
-IMAGES, TEST_IMAGES = (20, 50, 120), 204  # of each class; there are 204 defective cells held out
+IMAGES, TEST_IMAGES = (20, 50, 120), 204  # of each class; there are 204 defective cells for validation
 EPOCHS = {"none": 20, "imagenet": 10}
 
 

@@ -48,7 +48,7 @@ def step(gradients, multiply_adds, workers, network):
 
 
 def efficiency(computing, travelling):
-    """Share of the time that computes: (gradients travel after the backward pass, while it runs)."""
+    """Fraction of the time that computes: (gradients travel after the backward pass, while it runs)."""
     apart = computing / (computing + travelling)
     return apart, computing / (computing + max(0.0, travelling - BACKWARD * computing))
 

@@ -24,7 +24,7 @@ from retinue.pipeline.evaluation.evaluate import predict_batches
 from retinue.pipeline.prediction.predictor import outputs_function
 from retinue.pipeline.runs.run import open_model
 
-# name: (backbone, head, share of the rate that the backbone learns at)
+# name: (backbone, head, fraction of the rate that the backbone learns at)
 MODELS = {
     "FCN-32s": ("efficientnet_lite0", "fcn32s", 0.5),
     "FCN-16s": ("efficientnet_lite0", "fcn16s", 0.5),

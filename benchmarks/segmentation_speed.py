@@ -127,7 +127,7 @@ def ours():
 
 
 def streamed(runtime, inputs):
-    """Seconds a image with as many requests under way as `predict` has."""
+    """Seconds a image with as many requests in flight as `predict` has."""
 
     def best():
         began = time.perf_counter()

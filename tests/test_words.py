@@ -9,6 +9,10 @@ from retinue.configs.load import describe_keys
 from retinue.configs.renamed_keys import RENAMED_KEYS
 
 ROOT = Path(__file__).parents[1]
+SPELLING = (
+    r"(normal|initial|factor|quant|regular|recogn|visual|summar|serial|optim|randomn?|raster|discret|general)is(e|es|ed|er|"
+    r"ers|ing|ation|ations)"
+)
 # What each pattern is called now. Patterns ignore case and match within identifiers, whose parts `_` separates.
 RETIRED = {
     r"pictures?": "image",
@@ -29,14 +33,15 @@ RETIRED = {
     r"droppings?": "OS metadata files",
     r"colour\w*": "color",
     r"(grey|centre|centres|centred|neighbours?|neighbouring|behaviours?|favour\w*|licen[c]es?|catalogues?)": "American",
-    r"(normal|initial|factor|quant|regular|recogn|visual|summar|serial|optim|randomn?|raster|discret|general)is(e|es|ed|er|"
-    r"ers|ing|ation|ations)": "American spelling: -ize",
+    SPELLING: "American spelling: -ize",
 }
 # Files in which a retired word has its right meaning, and why.
 EXCEPTIONS = {
     ("README.md", "photos?"): "a camera's files: your photos",
     ("data/readers/mask_folders.py", "photos?"): "a usual name of a folder of images",
     ("data/readers/table.py", "photos?"): "a usual name of the column of files",
+    ("tests/helpers/disks.py", "photos?"): "file names, by which the split is drawn",
+    ("tests/test_cli.py", SPELLING): "a mistyped key",
 }
 SOURCES = [
     path for pattern in ("*.md", "*.py", "docs/**/*.md", "configs/recipes/*.yaml") for path in ROOT.glob(pattern)

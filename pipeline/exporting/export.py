@@ -120,7 +120,9 @@ def export(
             raise UsageError(f"{out}: another process is exporting to it; give another --out") from None
         if not isinstance(error, OSError):
             raise
-        raise RetinueError(f"{out}: can't be written ({error.strerror}); make room, or give another --out") from error
+        raise RetinueError(
+            f"{out}: can't be written ({error.strerror}); free disk space, or give another --out"
+        ) from error
     logger.info(f"Exported to {out}")
     return description
 

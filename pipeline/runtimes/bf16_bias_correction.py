@@ -32,7 +32,7 @@ FILE = "bf16.npz"
 NUM_IMAGES = 12  # four gave the same score to a hundredth of a point
 KINDS = ("Convolution", "GroupConvolution", "MatMul")
 CHUNK = 1 << 22  # weights that are rounded at a time
-MIN_FILES = 50  # on fewer, half a point can't be told from chance
+MIN_FILES = 50  # on fewer, half a point can't be distinguished from chance
 MAX_SCORE_DROP = 0.005
 TOLERANCE = 1e-4  # relative difference of the sums of the weights of one layer after two conversions
 

@@ -30,8 +30,8 @@ def detector(num_images=12, seed=0):
     labels, rows = np.arange(3 * num_images) % 2, np.repeat(np.arange(num_images), 3)
     columns = object_columns(rows, boxes, labels, np.arange(len(rows)), range(num_images))
     splits = np.array(["val"] * num_images, object)
-    files = [f"/photos/{row}.png" for row in range(num_images)]
-    data = Dataset("detection", files, CLASSES, columns, splits=splits, source="/photos", format="coco")
+    files = [f"/images/{row}.png" for row in range(num_images)]
+    data = Dataset("detection", files, CLASSES, columns, splits=splits, source="/images", format="coco")
     predictions = []
     for record in data:
         detected = random.uniform(size=3) < 0.8
