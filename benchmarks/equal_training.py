@@ -3,7 +3,8 @@
     python benchmarks/equal_training.py [--tasks NAME...] [--ways NAME...] [--kernels eigen onednn] [--out FILE]
 
 Each task learns from 61 drawn records (a prime, so that nothing divides), less the validation records, in batches of 8,
-shared 4 + 4 by two and 2 + 3 + 3 by three; tiny models, random weights, the tasks' own augmentation; SGD. What is compared
+shared 4 + 4 by two and 2 + 3 + 3 by three; tiny models, random weights, the tasks' own augmentation; SGD. What is
+compared
 with one process: the largest difference of a loss of `metrics.csv`; of a weight, as a fraction of the largest weight of
 its array (the last checkpoint's); and whether the score of each epoch and the last one, over all 61 records, are the
 same number (of what is made of probabilities, log loss, calibration error, best threshold, the difference instead).
