@@ -1,12 +1,13 @@
-"""retinue: pretrained Keras backbones in task heads, from a folder of photos to a model that works.
+"""retinue: pretrained Keras backbones with heads for several tasks, from a folder of photos to a deployed model.
 
-Everything here is imported when it is first used, so that `import retinue` is quick and needs no TensorFlow.
+Every name is imported at its first use, so that `import retinue` is fast and needs no TensorFlow.
 """
 
 import logging
 from importlib import import_module
+from typing import Any
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())  # it prints nothing unless it is asked to
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library prints nothing by itself
 
 _PUBLIC = {
     "check": ("retinue.pipeline.api", "check"),
@@ -15,7 +16,7 @@ _PUBLIC = {
     "predict": ("retinue.pipeline.api", "predict"),
     "export": ("retinue.pipeline.api", "export"),
     "flow": ("retinue.pipeline.api", "flow"),
-    "explain_photos": ("retinue.pipeline.api", "explain_photos"),  # `retinue.explain` is the room of the methods
+    "explain_images": ("retinue.pipeline.api", "explain_images"),  # `retinue.explain` is the package of the methods
     "backbone": ("retinue.backbones", "build"),
     "build": ("retinue.pipeline.api", "build"),
     "load": ("retinue.pipeline.api", "load"),
@@ -27,12 +28,12 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'retinue' has no attribute '{name}'")
     module, attribute = _PUBLIC[name]
     return getattr(import_module(module), attribute)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return __all__

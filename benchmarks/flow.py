@@ -26,7 +26,7 @@ from retinue.configs.logs import enable_console
 from retinue.data.decoding.clip_file import Clip
 from retinue.pipeline.demos.assets import download_package_data
 from retinue.pipeline.demos.virtual_camera import TAKES
-from retinue.pipeline.flow import extract
+from retinue.pipeline.flow import extract_flow
 from retinue.pipeline.inputs.sources import find_files
 from retinue.tasks.video import flow, stored_flow
 from retinue.tasks.video.snippets import read_snippets
@@ -59,7 +59,7 @@ def loop(files, out):
 
 
 def ours(files, out):
-    return extract(files, out, bound=BOUND, size=SIZE).fields
+    return extract_flow(files, out, bound=BOUND, size=SIZE).fields
 
 
 def whole_clip(files):

@@ -21,7 +21,7 @@ from retinue.data.decoding.mask_file import read_mask
 from retinue.data.storage.atomic_files import atomic_path
 from retinue.pipeline.demos.nuclei import nuclei
 from retinue.pipeline.evaluation.evaluate import predict_batches
-from retinue.pipeline.prediction.predictor import outputs_function
+from retinue.pipeline.prediction.predictor import load_runtime
 from retinue.pipeline.runs.run import open_model
 
 # name: (backbone, head, fraction of the rate that the backbone learns at)
@@ -108,7 +108,7 @@ def region_masks(run, tiles):
     model, files = open_model(run.folder), sorted((tiles / "test" / "images").iterdir())
     found = predict_batches(
         model.task,
-        outputs_function(model, "tensorflow"),
+        load_runtime(model, "tensorflow"),
         {"file": np.array([str(file) for file in files], dtype=object)},
     )
     return together([prediction["mask"] for batch in found for prediction in batch])

@@ -79,14 +79,14 @@ def main():
 def compare_precisions(run, data):
     """Print the scores of a run by each runtime and precision."""
     from retinue.pipeline.evaluation.evaluate import score
-    from retinue.pipeline.inputs.prepare import inspect
-    from retinue.pipeline.prediction.predictor import outputs_function
+    from retinue.pipeline.inputs.prepare import read_and_check
+    from retinue.pipeline.prediction.predictor import load_runtime
     from retinue.pipeline.runs.run import open_model
 
     model = open_model(run)
-    dataset = inspect(data, model.config, task="segmentation", training=False).usable()[0].split("test")
+    dataset = read_and_check(data, model.config, task="segmentation", training=False).usable()[0].split("test")
     for runtime, precision in (("tensorflow", "f32"), ("openvino", "f32"), ("openvino", "bf16")):
-        numbers = score(model.task, outputs_function(model, runtime, precision), dataset, interval=False).metrics
+        numbers = score(model.task, load_runtime(model, runtime, precision), dataset, interval=False).metrics
         print(f"{runtime} {precision}: mean IoU {numbers['mean_iou']:.4f}, {len(dataset)} images", flush=True)
     return None
 

@@ -23,12 +23,12 @@ def check(data: str, task: str, out: str | None, settings: tuple[str, ...], as_j
     Exit code 1 says that training would fail.
     """
     from retinue.data.checking.summary import summary_lines
-    from retinue.pipeline.inputs.prepare import config_for, inspect
+    from retinue.pipeline.inputs.prepare import config_for, read_and_check
 
     config = config_for(data, None if task == "auto" else task, settings=settings)
     if as_json:
         logs.use_stderr()
-    report = inspect(data, config, task=task)
+    report = read_and_check(data, config, task=task)
     if out or not as_json:
         report.write(out or "check")
     if as_json:
@@ -59,7 +59,7 @@ def flow(sources: tuple[str, ...], out: str, method: str, bound: float, size: st
     Method, bound and size must equal those of the training: video.flow_method, video.flow_bound and video.frame_size.
     The defaults are those of the recipe that `train` uses by default.
     """
-    from retinue.pipeline.flow import extract
+    from retinue.pipeline.flow import extract_flow
 
-    summary = extract(list(sources), out, method=method, bound=bound, size=parse_size(size))
+    summary = extract_flow(list(sources), out, method=method, bound=bound, size=parse_size(size))
     sys.exit(summary.exit_code)

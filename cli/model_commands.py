@@ -106,11 +106,10 @@ def predict(model: str, sources: tuple[str, ...], out: str, **options: Any) -> N
     The results are the same. SOURCE may then also be an address that fsspec reads, such as s3://bucket/images.
     """
     import_tensorflow()
+    from retinue.pipeline.prediction.options import PredictOptions
     from retinue.pipeline.prediction.predict import predict
 
-    renamed = {"batch_size": "batch", "stride": "step", "num_workers": "workers"}
-    options = {renamed.get(name, name): value for name, value in options.items()}
-    summary = predict(model, list(sources), out, **options)
+    summary = predict(model, list(sources), out, PredictOptions(**options))
     sys.exit(summary.exit_code)
 
 
@@ -271,7 +270,7 @@ def benchmark(model: str, sources: tuple[str, ...], limit: int, as_json: bool) -
 
     if as_json:
         logs.use_stderr()
-    rows = benchmark.benchmark(model, list(sources), count=limit)
+    rows = benchmark.benchmark(model, list(sources), limit=limit)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:

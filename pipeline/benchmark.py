@@ -3,9 +3,14 @@
 import itertools
 import logging
 import multiprocessing
+import os
 import resource
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,75 +19,103 @@ from retinue.configs.quiet import import_tensorflow
 from retinue.pipeline.exporting.export import TOLERANCE
 from retinue.pipeline.inputs.sources import find_files
 from retinue.pipeline.prediction.predict import predict
-from retinue.pipeline.prediction.predictor import Predictor
-from retinue.pipeline.runs.run import open_model
+from retinue.pipeline.prediction.predictor import Outputs, Predictor
+from retinue.pipeline.runs.run import Model, open_model
 from retinue.pipeline.runtimes import runtimes
 from retinue.pipeline.runtimes.concurrent_requests import in_turn
 from retinue.tasks.scores import counted
 
 logger = logging.getLogger(__name__)
 
-FILES = 200  # that the end-to-end speed is taken over
-COMPARED = 16  # files whose answers are compared
-CALLS = 50  # of one file each, for the latency
-SECONDS = 5.0  # that the model alone is run for
+MAX_FILES = 200  # for the speed from files to results
+COMPARED_FILES = 16  # whose outputs are compared
+LATENCY_CALLS = 50  # with one file each
+MODEL_SECONDS = 5.0  # for the speed of the model alone
+
+Row = dict[str, Any]
+Configuration = tuple[Path, str, str]  # folder of the model, runtime, precision
 
 
-def benchmark(model_path, sources, *, count=FILES):
+def benchmark(
+    model_path: str | os.PathLike[str], sources: Sequence[str | os.PathLike[str]], *, limit: int = MAX_FILES
+) -> list[Row]:
     """Measure each runtime and precision, one after the other, each in a process of its own.
 
-    model_path: a run folder or an export. sources: see `sources.find_files`; the first `count` files are taken.
-    Returns a list of dicts, a row a way: runtime, precision; images_per_second from files to results on disk, and
-    model_per_second, of the model alone with as many calls under way as it takes; latency_p50_ms and latency_p99_ms of
-    one file, decoded before; memory_mb, the most that the process held; and how its answers to the first 16 files
-    agree with f32 (of TensorFlow where that is offered): same_answers, a share, and largest_difference of a score.
-    Of an int8 export the run that it came from is measured, too, to compare with; where that is gone, both are None.
-    Raises UsageError as `predict` does, and RetinueError when a way fails or no file can be read.
+    For an int8 export, the run that it was made from is measured, too, to compare with. If that run is gone,
+    `same_predictions` and `largest_difference` are None.
+
+    Args:
+        model_path: a run folder or an export.
+        sources: files, folders, patterns and lists; see `sources.find_files`.
+        limit: the largest number of files to use.
+
+    Returns:
+        A row for each runtime and precision:
+
+        * runtime, precision;
+        * images_per_second: the speed from files to results on the disk;
+        * model_per_second: the images per second of the model alone, with as many requests in flight as it takes;
+        * latency_p50_ms, latency_p99_ms: milliseconds from the decoded file to the outputs;
+        * memory_mb: the largest memory of the process;
+        * same_predictions: the fraction of the first 16 files with the same prediction as f32 (of TensorFlow, if it
+          can run the model);
+        * largest_difference: the largest difference of a score from f32 in these files.
+
+    Raises:
+        UsageError: as for `predict`.
+        RetinueError: a runtime fails, or no file can be read.
     """
     model = open_model(model_path)
-    found = find_files(sources, clips=model.task.is_video)
-    files = list(itertools.islice(found, count))
-    ways = [(model.folder, *way) for way in runtimes.runtimes_and_precisions(model)]
+    files = list(itertools.islice(find_files(sources, clips=model.task.is_video), limit))
+    configurations: list[Configuration] = [(model.folder, *pair) for pair in runtimes.runtimes_and_precisions(model)]
     if model.precision == "int8":
-        ways = _ways_of_its_run(model) + ways
+        configurations = _configurations_of_run(model) + configurations
     noun = "clip" if model.task.is_video else "file"
     logger.info(
-        f"{model_path}: {counted(len(ways), 'way')} over {counted(len(files), noun)}, each in a process of its own"
+        f"{model_path}: {counted(len(configurations), 'configuration')} with {counted(len(files), noun)}, each in a "
+        "process of its own"
     )
-    rows, truths = [], None
-    for folder, runtime, precision in ways:
+    rows: list[Row] = []
+    expected: list[Outputs] | None = None
+    for folder, runtime, precision in configurations:
         row, outputs = _in_own_process(str(folder), files, runtime, precision)
         rows.append(row)
-        truths = outputs if truths is None and precision != "int8" else truths
-        if truths is None:
-            row["same_answers"] = row["largest_difference"] = None
+        if expected is None and precision != "int8":
+            expected = outputs
+        if expected is None:
+            row["same_predictions"] = row["largest_difference"] = None
             continue
-        agreed = [model.task.compare_outputs(one, truth, TOLERANCE) for one, truth in zip(outputs, truths, strict=True)]
-        row["same_answers"] = sum(one["same"] + one["near_ties"] for one in agreed) / len(agreed)
-        row["largest_difference"] = max(one["largest_difference"] for one in agreed)
+        comparisons = [model.task.compare_outputs(*pair, TOLERANCE) for pair in zip(outputs, expected, strict=True)]
+        same = sum(comparison["same"] + comparison["near_ties"] for comparison in comparisons)
+        row["same_predictions"] = same / len(comparisons)
+        row["largest_difference"] = max(comparison["largest_difference"] for comparison in comparisons)
     return rows
 
 
-def _ways_of_its_run(model):
-    """(folder, runtime, precision) for the run that an export came from, none where that is not there as it was."""
+def _configurations_of_run(model: Model) -> list[Configuration]:
+    """Return the configurations of the run that an export was made from; none if it is gone or has changed."""
     try:
         run = open_model(model.exported_from)
-        usable = run.kind == "run" and run.classes == model.classes
+        is_usable = run.kind == "run" and run.classes == model.classes
     except RetinueError:
-        usable = False
-    if not usable:
+        is_usable = False
+    if not is_usable:
         logger.warning(
-            f"{model.folder}: the run it came from is not at {model.exported_from}, so there is no f32 to compare with"
+            f"{model.folder}: the run that it was made from is not in {model.exported_from}, so there is no f32 to "
+            "compare with"
         )
         return []
-    logger.info(f"f32 and bf16: of {run.folder}, which it came from")
-    return [(run.folder, *way) for way in runtimes.runtimes_and_precisions(run)]
+    logger.info(f"f32 and bf16 are those of {run.folder}, the run that it was made from")
+    return [(run.folder, *pair) for pair in runtimes.runtimes_and_precisions(run)]
 
 
-def table(rows):
-    """The rows as lines for the screen."""
-    heads = ("runtime", "", "files/s", "model/s", "p50 ms", "p99 ms", "memory", "same answers", "largest difference")
-    lines = [heads]
+def table(rows: Sequence[Row]) -> list[str]:
+    """Return the rows as lines for the screen."""
+    header = (
+        *("runtime", "", "files/s", "model/s", "p50 ms", "p99 ms", "memory"),
+        *("same predictions", "largest difference"),
+    )
+    lines = [header]
     for row in rows:
         lines.append(
             (
@@ -93,11 +126,11 @@ def table(rows):
                 f"{row['latency_p50_ms']:,.1f}",
                 f"{row['latency_p99_ms']:,.1f}",
                 f"{row['memory_mb']:,.0f} MB",
-                "-" if row["same_answers"] is None else f"{row['same_answers']:.1%}",
+                "-" if row["same_predictions"] is None else f"{row['same_predictions']:.1%}",
                 "-" if row["largest_difference"] is None else f"{row['largest_difference']:.1e}",
             )
         )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return [
         "  ".join(
             cell.ljust(width) if column < 2 else cell.rjust(width)
@@ -107,53 +140,56 @@ def table(rows):
     ]
 
 
-def _in_own_process(model_path, files, runtime, precision):
-    """What `_measure` gives. What one way holds in memory is not counted in the next."""
+def _in_own_process(model_path: str, files: list[str], runtime: str, precision: str) -> tuple[Row, list[Outputs]]:
+    """Return what `_measure` returns. The memory of one configuration is then not counted in that of the next."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1, initializer=import_tensorflow) as pool:
-        given = pool.apply(_measure, (model_path, files, runtime, precision))
-    if isinstance(given, str):
-        raise RetinueError(f"{runtime} {precision}: {given}")
-    return given
+        result = pool.apply(_measure, (model_path, files, runtime, precision))
+    if isinstance(result, str):
+        raise RetinueError(f"{runtime} {precision}: {result}")
+    return result
 
 
-def _measure(model_path, files, runtime, precision):
-    """(row, outputs of the first files), or the reason why not. Runs in a process of its own."""
+def _measure(model_path: str, files: list[str], runtime: str, precision: str) -> tuple[Row, list[Outputs]] | str:
+    """Return a row and the outputs for the first files, or the reason why not. It runs in a process of its own."""
     try:
         with tempfile.TemporaryDirectory() as out:
-            done = predict(model_path, files, out, runtime=runtime, precision=precision)
-        row = {"runtime": runtime, "precision": precision, "images_per_second": done.rate}
+            summary = predict(model_path, files, out, runtime=runtime, precision=precision)
+        row: Row = {"runtime": runtime, "precision": precision, "images_per_second": summary.files_per_second}
         row["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         predictor = Predictor(model_path, runtime, precision)
-        tensors = [one for one in map(predictor.read, files[:COMPARED]) if one]
-        if not tensors:
-            return "none of the first files can be read"
-        row |= _model_alone(predictor, tensors[0]) | _latency(predictor, tensors)
-        return row, [predictor.outputs([one]) for one in tensors]
+        inputs = [read for read in map(predictor.read, files[:COMPARED_FILES]) if read]
+        if not inputs:
+            return "none of the first files can be read; use other files"
+        row |= _measure_model(predictor, inputs[0]) | _measure_latency(predictor, inputs)
+        return row, [predictor.run([one]) for one in inputs]
     except RetinueError as error:
         return str(error)
 
 
-def _model_alone(predictor, tensors):
-    """How many files a second the model would answer if they were decoded already."""
-    batch, count = [tensors] * predictor.batch, 0
-    predictor.outputs(batch)
+def _measure_model(predictor: Predictor, inputs: Outputs) -> dict[str, float]:
+    """Measure how many files per second the model predicts if they are decoded already."""
+    batch, count = [inputs] * predictor.batch_size, 0
+    predictor.run(batch)
     started = time.perf_counter()
 
-    def asked():
-        while time.perf_counter() - started < SECONDS:
+    def requests() -> "Iterator[Future[Outputs]]":
+        while time.perf_counter() - started < MODEL_SECONDS:
             yield predictor.submit(batch)
 
-    for _ in in_turn(asked(), predictor.runtime.num_requests):
+    for _ in in_turn(requests(), predictor.runtime.num_requests):
         count += len(batch)
     return {"model_per_second": count / (time.perf_counter() - started)}
 
 
-def _latency(predictor, tensors):
-    """Milliseconds from one file's tensors to its outputs: the median, and what one in a hundred takes longer than."""
-    taken = []
-    for call in range(CALLS):
+def _measure_latency(predictor: Predictor, inputs: Sequence[Outputs]) -> dict[str, float]:
+    """Measure the milliseconds from the inputs of one file to its outputs: the median and the 99th percentile."""
+    milliseconds = []
+    for call in range(LATENCY_CALLS):
         started = time.perf_counter()
-        predictor.outputs([tensors[call % len(tensors)]])
-        taken.append(1000 * (time.perf_counter() - started))
-    return {"latency_p50_ms": float(np.percentile(taken, 50)), "latency_p99_ms": float(np.percentile(taken, 99))}
+        predictor.run([inputs[call % len(inputs)]])
+        milliseconds.append(1000 * (time.perf_counter() - started))
+    return {
+        "latency_p50_ms": float(np.percentile(milliseconds, 50)),
+        "latency_p99_ms": float(np.percentile(milliseconds, 99)),
+    }

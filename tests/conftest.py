@@ -1,13 +1,33 @@
-"""What all tests share: TensorFlow kept quiet, with the kernels that retinue chooses, and what retinue logs."""
+"""Fixtures of all tests: a quiet TensorFlow with the kernels of retinue, a cache folder, and logged messages."""
 
 import logging
 import os
+from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # some tests import TensorFlow before retinue does
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+
+DOWNLOADS = ("weights", "packages")  # kinds of files in the cache that come from elsewhere
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Give the tests a cache folder of their own, so that they neither use nor change what the user has computed.
+
+    It links to the user's downloads, so that slow tests don't repeat them.
+    """
+    users = Path(os.environ.get("RETINUE_CACHE", "~/.cache/retinue")).expanduser()
+    folder = tmp_path_factory.mktemp("cache")
+    for kind in DOWNLOADS:
+        if (users / kind).is_dir():
+            (folder / kind).symlink_to(users / kind)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RETINUE_CACHE", str(folder))
+        yield folder
 
 
 class Logged:

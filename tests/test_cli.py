@@ -184,7 +184,7 @@ def test_models_and_recipes(retinue):
 
 def test_summary_shows_layers(retinue):
     code, out, _ = retinue("summary", "lenet5", "--size", "32")
-    assert code == 0 and "28 x 28 x 6" in out and "whole image" in out and "one in (px)" in out
+    assert code == 0 and "28 x 28 x 6" in out and "whole image" in out and "effective stride (px)" in out
     code, out, _ = retinue("summary", "lenet5", "--size", "32", "--csv")
     assert out.splitlines()[0].startswith("name,kind,output") and ",28x28x6," in out
     code, _, err = retinue("summary", "lenet6")

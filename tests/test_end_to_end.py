@@ -1,4 +1,4 @@
-"""A user's whole way on a small net: train, evaluate, predict by each runtime, export; one answer everywhere."""
+"""All steps of a user with a small model: train, evaluate, predict with each runtime, and export, with equal scores."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from PIL import Image
 import retinue
 from retinue.data.decoding.decode import read_encoded_bytes
 
-COLOURS = {"blåbær & co": (60, 60, 190), "red": (190, 60, 60), "green": (60, 190, 60)}
+COLORS = {"blåbær & co": (60, 60, 190), "red": (190, 60, 60), "green": (60, 190, 60)}
 SMALL = {
     "model__weights": "none",
     "model__backbone": "lenet5",
@@ -25,11 +25,11 @@ SMALL = {
 
 
 def make_photos(folder, count=10):
-    """Noisy squares of three colours in class folders, with a name of spaces and letters, and two bad files."""
+    """Write noisy images of three colors into class folders, with unusual letters in the names, and two bad files."""
     random = np.random.default_rng(0)
-    for label, colour in COLOURS.items():
+    for label, color in COLORS.items():
         for number in range(count):
-            pixels = np.clip(random.normal(colour, 40, (36, 30 + number, 3)), 0, 255).astype(np.uint8)
+            pixels = np.clip(random.normal(color, 40, (36, 30 + number, 3)), 0, 255).astype(np.uint8)
             path = folder / label / f"photo {number} ü.{'png' if number % 2 else 'jpg'}"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(path)
@@ -69,7 +69,7 @@ def test_run_folder_is_complete(run):
     assert "blåbær &amp; co" in page and "http://" not in page
 
 
-def test_the_same_answers_from_everything(run, photos, tmp_path):
+def test_all_runtimes_and_exports_predict_the_same(run, photos, tmp_path):
     folder = run[0].folder
     retinue.predict(str(folder), [str(photos)], tmp_path / "tf", runtime="tensorflow")
     summary = retinue.predict(str(folder), [str(photos)], tmp_path / "ov", runtime="openvino")
@@ -79,24 +79,24 @@ def test_the_same_answers_from_everything(run, photos, tmp_path):
     first = predictions(tmp_path / "tf")
     assert len(first) == 30
     served = tf.saved_model.load(str(tmp_path / "export")).signatures["serving_default"]
-    answer = served(tf.constant([read_encoded_bytes(name) for name in first]))
-    names = [name.decode() for name in answer["classes"].numpy()[0]]
+    outputs = served(tf.constant([read_encoded_bytes(name) for name in first]))
+    names = [name.decode() for name in outputs["classes"].numpy()[0]]
     by_bytes = {
-        file: dict(zip(names, row, strict=True)) for file, row in zip(first, answer["scores"].numpy(), strict=True)
+        file: dict(zip(names, row, strict=True)) for file, row in zip(first, outputs["scores"].numpy(), strict=True)
     }
     for other in (predictions(tmp_path / "ov"), predictions(tmp_path / "ex"), by_bytes):
         for file, scores in first.items():
             assert max(abs(scores[name] - other[file][name]) for name in scores) < 1e-4
             assert max(scores, key=scores.get) == max(other[file], key=other[file].get)
-    # evaluate scores the held-out files by the very same predictions
+    # `evaluate` scores the validation set by the same predictions.
     with open(folder / "split.csv", encoding="utf-8", newline="") as file:
-        held_out = [row for row in csv.DictReader(file) if row["split"] == "val"]
-    right = [max(first[row["file"]], key=first[row["file"]].get) == row["label"] for row in held_out]
+        validation = [row for row in csv.DictReader(file) if row["split"] == "val"]
+    is_correct = [max(first[row["file"]], key=first[row["file"]].get) == row["label"] for row in validation]
     for model in (folder, tmp_path / "export"):
-        assert retinue.evaluate(str(model), str(photos)).value == pytest.approx(np.mean(right)) == run[1].value
+        assert retinue.evaluate(str(model), str(photos)).value == pytest.approx(np.mean(is_correct)) == run[1].value
 
 
-def test_several_labels_a_file(photos, tmp_path):
+def test_several_labels_per_file(photos, tmp_path):
     table = tmp_path / "labels.csv"
     files = sorted(path for path in photos.rglob("photo*"))
     with open(table, "w", encoding="utf-8", newline="") as file:
@@ -108,10 +108,10 @@ def test_several_labels_a_file(photos, tmp_path):
     assert scores.primary_metric == "mean_average_precision" and 0 <= scores.value <= 1
     retinue.predict(str(run.folder), [str(files[0])], tmp_path / "out")
     scores = predictions(tmp_path / "out")[str(files[0])]
-    assert set(scores) == {*COLOURS, "odd"}
+    assert set(scores) == {*COLORS, "odd"}
 
 
-def test_resume_of_a_finished_run_only_reports_again(run, photos, tmp_path):
+def test_resuming_a_finished_run_only_writes_the_report_again(run, photos, tmp_path):
     before = (run[0].folder / "best.weights.h5").read_bytes()
     _, scores = retinue.train(str(photos), str(run[0].folder), resume=True)
     assert scores.value == run[1].value
@@ -124,8 +124,8 @@ def test_resume_refuses_other_data(run, photos, tmp_path):
         retinue.train(str(fewer), str(run[0].folder), resume=True)
 
 
-def test_a_photo_is_known_again_wherever_it_lies(run, photos, tmp_path):
-    """A copied folder must not turn the photos that the model learned from into new ones."""
+def test_files_are_recognized_in_a_copied_folder(run, photos, tmp_path):
+    """Files that the model was trained on stay training files in a copy of their folder."""
     moved = tmp_path / "elsewhere"
     shutil.copytree(photos, moved)
     assert retinue.evaluate(str(run[0].folder), str(moved)).count == 6
@@ -158,7 +158,7 @@ def test_evaluation_refuses_labels_of_another_kind(run, photos, tmp_path):
         ),
     ],
 )
-def test_a_start_that_fails_leaves_no_folder(photos, tmp_path, settings, message):
+def test_a_failed_start_leaves_no_folder(photos, tmp_path, settings, message):
     with pytest.raises(retinue.RetinueError, match=message):
         retinue.train(str(photos), str(tmp_path / "run"), **SMALL | settings)
     assert list(tmp_path.iterdir()) == []
@@ -169,8 +169,8 @@ def test_resume_refuses_settings(run, photos):
         retinue.train(str(photos), str(run[0].folder), resume=True, train__batch_size=3)
 
 
-def test_without_held_out_files_there_is_a_report_and_no_score(photos, tmp_path):
+def test_without_validation_files_there_is_a_report_and_no_score(photos, tmp_path):
     settings = SMALL | {"model__backbone": "lenet5", "data__val_fraction": 0.0}
     run, scores = retinue.train(str(photos), str(tmp_path / "run"), **settings)
     assert scores is None and (run.folder / "report.html").exists() and not (run.folder / "scores.json").exists()
-    retinue.export(str(run.folder), tmp_path / "export")  # proven on files it learned from
+    retinue.export(str(run.folder), tmp_path / "export")  # it is verified with training files

@@ -198,7 +198,7 @@ def test_the_export_is_verified_and_gives_the_predictions_of_the_run(trained, im
 def test_a_task_without_an_explainer_can_not_be_explained(trained, images, tmp_path):
     run, _ = trained
     with pytest.raises(retinue.UsageError, match="models of the task brightness can't be explained"):
-        retinue.explain_photos(str(run.folder), [str(images / "3.png")], str(tmp_path / "why"))
+        retinue.explain_images(str(run.folder), [str(images / "3.png")], str(tmp_path / "why"))
 
 
 def test_the_table_of_tasks_and_the_schema_name_the_same_tasks():

@@ -11,7 +11,7 @@ from retinue.pipeline.demos.training import train_and_score
 from retinue.pipeline.demos.virtual_camera import MOVES, VIEWS, camera_clips
 from retinue.pipeline.exporting.export import export
 from retinue.pipeline.exporting.options import ExportOptions
-from retinue.pipeline.flow import extract
+from retinue.pipeline.flow import extract_flow
 from retinue.pipeline.prediction.predict import predict
 from retinue.pipeline.runs.run import next_folder, to_csv
 from retinue.tasks.scores import Scores
@@ -40,7 +40,7 @@ def demo(out: str | os.PathLike[str] | None = None) -> Scores:
     )
     config = load_config("camera-moves", options={"video.flow_folder": str((folder / "flow").resolve())})
     video = config.video
-    extract([clips], folder / "flow", method=video.flow_method, bound=video.flow_bound, size=video.frame_size)
+    extract_flow([clips], folder / "flow", method=video.flow_method, bound=video.flow_bound, size=video.frame_size)
     run, scores = train_and_score(clips, config, folder / "run", "retinue demo video")
     logger.info(f"\n{(time.perf_counter() - start) / 60:.1f} minutes for download and training")
     logger.info("  stream      class       view       move   view if move correct   move if view correct")

@@ -9,7 +9,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.checking.summary import log_problems
-from retinue.pipeline.inputs.prepare import inspect, refuse_unfit
+from retinue.pipeline.inputs.prepare import read_and_check, require_usable
 from retinue.pipeline.runs.run import open_model
 from retinue.pipeline.runs.split_file import read_split_file
 from retinue.tasks.scores import metric_text
@@ -262,8 +262,8 @@ def choose_files(model: "Model", source: "str | os.PathLike[str]", split: str | 
     Raises:
         RetinueError, UsageError: as for `evaluate`.
     """
-    report = inspect(source, model.config, task=model.config.task, training=False)
-    refuse_unfit(source, report)
+    report = read_and_check(source, model.config, task=model.config.task, training=False)
+    require_usable(source, report)
     log_problems(report)
     dataset, chosen = _choose_split(model, report.usable()[0], split)
     if not len(dataset):

@@ -25,7 +25,7 @@ from retinue.pipeline.explaining.methods import (
     visualize_filters,
 )
 from retinue.pipeline.explaining.options import ExplainOptions
-from retinue.pipeline.prediction.reader import ClipReader, reason_of
+from retinue.pipeline.prediction.reader import ClipReader, failure_reason
 from retinue.tasks.classification.explainer import ClassifierExplainer
 from retinue.tasks.explainer import Explainer, ExplanationRequest, ImageExplainer, NothingToExplain
 from retinue.tasks.fonts import printable
@@ -151,8 +151,8 @@ class ExplanationJob:
     def _explain_clip(self, file: str) -> None:
         explainer = cast("VideoExplainer", self.explainer)
         record, _, reason = self._read_clip(file)
-        if reason is not None:
-            raise NothingToExplain(reason)
+        if record is None:
+            raise NothingToExplain(str(reason))
         clip = explainer.request(record, self.options.selection)
         logger.info(f"{file}: explaining {clip.description}")
         cells: list[Cell] = []
@@ -245,4 +245,4 @@ def _read_image(file: str) -> np.ndarray:
     try:
         return decode_image(tf.constant(read_encoded_bytes(file))).numpy()
     except (OSError, tf.errors.OpError) as error:
-        raise NothingToExplain(f"it can't be read ({reason_of(file, MAX_PIXELS, str(error))})") from None
+        raise NothingToExplain(f"it can't be read ({failure_reason(file, MAX_PIXELS, str(error))})") from None

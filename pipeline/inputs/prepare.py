@@ -1,48 +1,79 @@
-"""From a data source to a checked and split `Dataset`: the part that `check` and `train` share. No TensorFlow."""
+"""From a data source to a checked and split `Dataset`, for `check` and `train`. Imports no TensorFlow."""
 
 import logging
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from retinue import tasks
 from retinue.configs.errors import RetinueError
 from retinue.configs.load import load_config
+from retinue.configs.schema import Config
 from retinue.data.checking.anchor_iou import AnchorLayout
 from retinue.data.checking.check import check
+from retinue.data.checking.check_report import CheckReport
+from retinue.data.dataset import Dataset
 from retinue.data.readers.read import read, tasks_of
 from retinue.data.split import split
 from retinue.pipeline.runs.progress import count_files
 
 logger = logging.getLogger(__name__)
 
-WORTH_A_LINE = 5000  # checking fewer files takes no time to speak of
+MIN_LOGGED_FILES = 5000  # the check of fewer files takes so little time that it is not announced
 
 
-def config_for(source, task=None, recipe=None, settings=(), options=None):
-    """The `Config` of a job on `source`. Without a recipe, that of the task, or of what the data is made for.
+def config_for(
+    source: str | os.PathLike[str],
+    task: str | None = None,
+    recipe: str | None = None,
+    settings: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Config:
+    """Return the configuration of a job on a data source.
 
-    task: name, or None to go by the recipe or the data; the others as for `load_config`.
+    Args:
+        source: the data source.
+        task: the name of the task. None takes that of the recipe or, without a recipe, that of the data.
+        recipe: a name or a path. None takes the default recipe of the task.
+        settings: "key=value" texts; see `load_config`.
+        options: values by dotted key; see `load_config`.
     """
     if task is None and recipe is None:
-        task = tasks_of(source)[0]
-    recipe = recipe or tasks.default_recipe(task)
-    return load_config(recipe, settings, (options or {}) | ({"task": task} if task else {}))
+        task = tasks_of(os.fspath(source))[0]
+    if recipe is None and task is not None:
+        recipe = tasks.default_recipe(task)
+    return load_config(recipe, settings, {**(options or {}), **({"task": task} if task else {})})
 
 
-def inspect(source, config, *, task="auto", training=True):
-    """Read and check `source`. Returns the `CheckReport`, which holds the `Dataset`."""
-    return look_at(read_data(source, config, task=task), config, training=training)
+def read_and_check(
+    source: str | os.PathLike[str], config: Config, *, task: str = "auto", training: bool = True
+) -> CheckReport:
+    """Read and check a data source.
+
+    Args:
+        source: the data source.
+        config: the configuration.
+        task: the name of the task, or "auto".
+        training: whether the data is checked for training, and not only for evaluation.
+
+    Returns:
+        The report, which holds the `Dataset`.
+    """
+    return check_dataset(read_dataset(source, config, task=task), config, training=training)
 
 
-def read_data(source, config, *, task="auto"):
-    """The `Dataset` at `source`, not checked yet."""
+def read_dataset(source: str | os.PathLike[str], config: Config, *, task: str = "auto") -> Dataset:
+    """Read a data source without checking it. The arguments are those of `read_and_check`."""
     reader = tasks.dataset_reader(task)
+    source = os.fspath(source)
     dataset = reader(source) if reader else read(source, task, config.data.fold)
-    if len(dataset) >= WORTH_A_LINE:
+    if len(dataset) >= MIN_LOGGED_FILES:
         logger.info(f"checking {len(dataset):,} files")
     return dataset
 
 
-def look_at(dataset, config, *, training=True):
-    """Check `dataset` as the configuration says. Returns the `CheckReport`."""
+def check_dataset(dataset: Dataset, config: Config, *, training: bool = True) -> CheckReport:
+    """Check a dataset by the settings of the configuration. The arguments are those of `read_and_check`."""
     return check(
         dataset,
         on_invalid=config.data.on_invalid,
@@ -50,35 +81,50 @@ def look_at(dataset, config, *, training=True):
         max_pixels=config.data.max_pixels,
         progress=count_files,
         training=training,
-        anchors=_anchor_grid(config) if "boxes" in dataset.columns else None,
+        anchors=_anchor_layout(config) if "boxes" in dataset.columns else None,
     )
 
 
-def prepare(source, config):
-    """Read, check and split `source` for training.
+def prepare(source: str | os.PathLike[str], config: Config) -> tuple[Dataset, CheckReport]:
+    """Read, check and split a data source for training.
 
-    Returns (`Dataset` of usable files, all with a split, `CheckReport`).
-    Raises RetinueError, with all reasons, when training would fail.
+    Args:
+        source: the data source.
+        config: the configuration.
+
+    Returns:
+        The usable files, all of which have a split, and the report of the check.
+
+    Raises:
+        RetinueError: training would fail. The message has all reasons.
     """
-    report = inspect(source, config, task=config.task)
-    refuse_unfit(source, report)
+    report = read_and_check(source, config, task=config.task)
+    require_usable(source, report)
     usable, duplicate_groups = report.usable()
-    shares = {"val_fraction": config.data.val_fraction, "test_fraction": config.data.test_fraction}
-    return split(usable, **shares, seed=config.seed, duplicate_groups=duplicate_groups), report
+    dataset = split(
+        usable,
+        val_fraction=config.data.val_fraction,
+        test_fraction=config.data.test_fraction,
+        seed=config.seed,
+        duplicate_groups=duplicate_groups,
+    )
+    return dataset, report
 
 
-def _anchor_grid(config):
-    """The anchors that a detector of this configuration has."""
+def require_usable(source: str | os.PathLike[str], report: CheckReport) -> None:
+    """Raise RetinueError with all reasons why the data can't be used, if there are any."""
+    if report.would_fail:
+        raise RetinueError(f"{source}: {'; '.join(report.would_fail)}. `retinue check {source}` lists every file")
+
+
+def _anchor_layout(config: Config) -> AnchorLayout:
+    """Return the anchors that a detector of this configuration has."""
     settings = config.detection
+    sizes: tuple[tuple[float, ...], ...]
+    strides: tuple[int, ...]
     if settings.architecture == "c4":
         sizes, strides = (tuple(settings.anchor_sizes),), (16,)
     else:
         sizes = tuple((size,) for size in settings.anchor_sizes)
         strides = tuple(4 * 2**level for level in range(len(sizes)))
     return AnchorLayout(sizes, strides, settings.anchor_ratios, config.model.input_size, settings.max_size)
-
-
-def refuse_unfit(source, report):
-    """Raise RetinueError with all reasons why the data can't be used as it is."""
-    if report.would_fail:
-        raise RetinueError(f"{source}: {'; '.join(report.would_fail)}. `retinue check {source}` lists every file")

@@ -1,116 +1,141 @@
-"""Files in object stores: found and fetched by fsspec, under addresses such as s3://bucket/photos/1.jpg."""
+"""Files in object stores, which fsspec finds and downloads, at addresses such as s3://bucket/images/1.jpg."""
 
 import os
+from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 from retinue.configs.errors import UsageError
 from retinue.data.storage.scratch import scratch_folder
-from retinue.pipeline.inputs.path_names import natural
+from retinue.pipeline.inputs.path_names import natural_sort_key
 
-LONGEST_ENDING = 8  # of a name; what is longer says nothing about the content
+MAX_EXTENSION = 8  # characters; a longer end of a name is not the extension of a format
 
 
-def is_remote(path):
-    """Whether a path is the address of a file that is not in a file system of this machine."""
+def is_remote(path: str) -> bool:
+    """Return whether a path is the address of a file that is not in a file system of this machine."""
     return "://" in path
 
 
-def refuse_missing(source):
-    """Raise UsageError where nothing is at an address, or its store can't be asked; patterns are not looked up."""
+def require_existing(source: str) -> None:
+    """Check that something exists at an address. Patterns are not looked up.
+
+    Raises:
+        UsageError: nothing exists there, or the store can't be asked.
+    """
     try:
-        store, path = _store(source)
+        store, path = _open_store(source)
         if "*" in path or store.exists(path):
             return
-    except Exception as error:  # each store has its own
-        raise UsageError(f"{source}: can't be looked up ({_line(error)})") from None
+    except Exception as error:  # each store has its own errors
+        raise UsageError(f"{source}: the address can't be looked up ({_one_line(error)})") from None
     raise UsageError(f"{source}: no such file or folder")
 
 
-def find_remote(source, wanted):
-    """Yield the addresses that one stands for: of a file, of those below a folder, or of those that match a pattern
-    with * or **, in the order of `sources.find_files`.
+def find_remote_files(source: str, matches: Callable[[str], bool]) -> Iterator[str]:
+    """Yield the addresses of a file, of the files below a folder, or of those that match a pattern with * or **.
 
-    wanted: function of a name -> whether it is taken from a folder or by a pattern. An address with such a name is
-    taken for a file without asking. Raises UsageError for a store that can't be read, or whose package is missing.
+    The order is that of `sources.find_files`.
+
+    Args:
+        source: the address. If its name matches, it is taken for a file without asking the store.
+        matches: function from a name to whether to take it from a folder or by a pattern.
+
+    Raises:
+        UsageError: the store can't be read, or the package for it is not installed.
     """
     try:
-        if "*" not in source and wanted(urlsplit(source.split("::")[0]).path):
+        if "*" not in source and matches(urlsplit(source.split("::")[0]).path):
             yield source
             return
-        store, path = _store(source)
+        store, path = _open_store(source)
+        names: Iterator[str]
         if "*" in path:
-            fixed = path[: path.index("*")].count("/")  # what is hidden is passed over, unless it is named
-            found = (name for name in sorted(store.glob(path), key=_key) if wanted(name) and not _hidden(name, fixed))
+            depth = path[: path.index("*")].count("/")  # hidden names are skipped, unless they are part of the pattern
+            found = sorted(store.glob(path), key=_sort_key)
+            names = (name for name in found if matches(name) and not _is_hidden(name, depth))
         elif store.isdir(path):
-            found = _below(store, path, wanted)
+            names = _files_below(store, path, matches)
         else:
             yield source
             return
-        behind = source.split("::")[1:]  # of a chain, zip://*.jpg::s3://bucket/photos.zip
-        for name in found:
-            yield "::".join([store.unstrip_protocol(name), *behind])
+        containers = source.split("::")[1:]  # of a chain such as zip://*.jpg::s3://bucket/images.zip
+        for name in names:
+            yield "::".join([store.unstrip_protocol(name), *containers])
     except Exception as error:
-        raise UsageError(f"{source}: can't be listed ({_line(error)})") from None
+        raise UsageError(f"{source}: the address can't be listed ({_one_line(error)})") from None
 
 
-def fetch(address, folder):
-    """Copy the file at an address into `folder`: (its path there, None), or (None, why not)."""
-    ending = os.path.splitext(urlsplit(address.split("::")[0]).path)[1]
-    local = os.path.join(folder, "file" + (ending if len(ending) <= LONGEST_ENDING else ""))
+def fetch(address: str, folder: str | os.PathLike[str]) -> tuple[str, None] | tuple[None, str]:
+    """Copy the file at an address into a folder.
+
+    Args:
+        address: the address.
+        folder: the folder.
+
+    Returns:
+        (the path of the copy, None), or (None, the reason why there is none).
+    """
+    extension = os.path.splitext(urlsplit(address.split("::")[0]).path)[1]
+    local = os.path.join(folder, "file" + (extension if len(extension) <= MAX_EXTENSION else ""))
     try:
-        store, name = _store(address)
+        store, name = _open_store(address)
         store.get_file(name, local)
-    except Exception as error:  # each store has its own
-        return None, f"can't be fetched: {_line(error)}"
+    except Exception as error:  # each store has its own errors
+        return None, f"can't be fetched: {_one_line(error)}"
     return local, None
 
 
-def picture_bytes(file):
-    """The bytes of a picture's file, here or at an address, as `read_encoded_bytes` gives them. Raises OSError."""
-    from retinue.data.decoding.decode import (
-        read_encoded_bytes,  # imports TensorFlow, which looking for files does without
-    )
+def read_image_bytes(file: str) -> bytes:
+    """Return the bytes of an image file at a path or an address, as `read_encoded_bytes` returns them.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    # This import needs TensorFlow, which the search for files does without.
+    from retinue.data.decoding.decode import read_encoded_bytes
 
     if not is_remote(file):
         return read_encoded_bytes(file)
     with scratch_folder() as folder:
         local, reason = fetch(file, folder)
-        if reason:
+        if local is None:
             raise OSError(reason)
         return read_encoded_bytes(local)
 
 
-def _below(store, folder, wanted):
-    """The files at any depth, a listing a folder, hidden ones passed over."""
+def _files_below(store: Any, folder: str, matches: Callable[[str], bool]) -> Iterator[str]:
+    """Yield the files at any depth, without hidden ones. Each folder is listed once."""
     entries = [entry for entry in store.ls(folder, detail=True) if not _name(entry).startswith(".")]
-    for entry in sorted(entries, key=lambda entry: _key(_name(entry))):
+    for entry in sorted(entries, key=lambda entry: _sort_key(_name(entry))):
         if entry["name"].rstrip("/") == folder.rstrip("/"):  # some stores list a folder in itself
             continue
         if entry["type"] == "directory":
-            yield from _below(store, entry["name"], wanted)
-        elif wanted(_name(entry)):
+            yield from _files_below(store, entry["name"], matches)
+        elif matches(_name(entry)):
             yield entry["name"]
 
 
-def _name(entry):
+def _name(entry: dict[str, Any]) -> str:
     return entry["name"].rstrip("/").rsplit("/", 1)[-1]
 
 
-def _hidden(name, fixed):
-    return any(part.startswith(".") for part in name.split("/")[fixed:])
+def _is_hidden(name: str, depth: int) -> bool:
+    """Return whether a part of a name, from the part with the index `depth` on, is hidden."""
+    return any(part.startswith(".") for part in name.split("/")[depth:])
 
 
-def _key(name):
-    return natural(name), name
+def _sort_key(name: str) -> tuple[str, str]:
+    return natural_sort_key(name), name
 
 
-def _store(address):
-    """(fsspec's file system, the path in it)."""
+def _open_store(address: str) -> tuple[Any, str]:
+    """Return fsspec's file system of an address, and the path in it."""
     import fsspec
 
     return fsspec.core.url_to_fs(address)
 
 
-def _line(error):
+def _one_line(error: Exception) -> str:
     text = (str(error).strip().splitlines() or [""])[0]
     return text if isinstance(error, ImportError) and text else f"{type(error).__name__}: {text}".rstrip(": ")

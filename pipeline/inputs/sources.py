@@ -7,65 +7,98 @@ import io
 import logging
 import os
 import re
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from retinue.configs.errors import UsageError
 from retinue.data.storage.file_names import looks_like_image, looks_like_video
 from retinue.pipeline.inputs import remote_files
-from retinue.pipeline.inputs.path_names import natural
+from retinue.pipeline.inputs.path_names import natural_sort_key
 from retinue.pipeline.inputs.remote_files import is_remote
 
 logger = logging.getLogger(__name__)
 
 WILDCARDS = re.compile(r"[*?[]")
-UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # Windows writes such lists
-RECENT = 4096  # paths that `Paths` holds as Python integers before it packs them
+UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # Windows writes lists with such a mark
+MIN_UNPACKED = 4096  # hashes that a `PathSet` holds as Python integers before it packs them
+
+Shard = tuple[int, int]
 
 
-def find_files(sources, shard=None, skip=None, clips=False, remote=False):
-    r"""Yield the paths (str) that `sources` name, each once, one after the other, without holding them all.
+def find_files(
+    sources: Sequence[str | os.PathLike[str]],
+    shard: Shard | None = None,
+    exclude: str | os.PathLike[str] | None = None,
+    clips: bool = False,
+    remote: bool = False,
+) -> Iterator[str]:
+    r"""Find the files of several sources. Each file is yielded once, and the paths are not held in memory.
 
-    sources: paths, each of them
-      a file: always taken, whatever its name;
-      a folder: the images at any depth below it (by extension), hidden files and folders passed over;
-      a pattern with * ? [...] or **: matching images, and the images below matching folders; a name that is there
-      as it is written is taken as that name;
-      @list.txt: a file, folder or pattern a line, as seen from the current folder (not from the list's). Empty lines
-      and lines with # first are skipped, spaces around a path and a byte order mark too, and `\` is read as `/` where
-      only that is there. What is not there is yielded, so that its failure is recorded. It may be a pipe.
-    Paths come without needless parts: `./a.jpg` and `b/../a.jpg` are both `a.jpg`. Relative ones stay relative.
-    Order: as given; within a folder by name, numbers by their value, so that img9 comes before img10.
-    shard: (number, count) from `parse_shard`, keeps the files whose path hashes to it. The shards are disjoint and
-    complete, and a file stays in its shard when others come or go.
-    skip: a folder that is not looked into (where the results go).
-    clips: look for videos instead of images, and take a folder in which there are images, but no videos, for a clip
-    whose frames they are.
-    remote: sources and lines of lists may be addresses, as s3://bucket/photos, of what `remote_files` can look into.
-    Raises UsageError for a source that does not exist, at once, for a list that can't be read, and when no source has
-    a file, at the end.
+    A source is one of the following:
+
+    * a file, which is always taken, whatever its name;
+    * a folder: the images at any depth below it (by extension), without hidden files and folders;
+    * a pattern with `*`, `?`, `[...]` or `**`: the matching images, and the images below matching folders. If a file
+      has exactly this name, it is taken instead;
+    * `@list.txt`: a text file with a file, folder or pattern in each line, relative to the working directory. Empty
+      lines and lines that start with `#` are skipped, spaces around a path and a byte order mark, too. `\` is read as
+      `/` if only that exists. A path that does not exist is yielded, so that it is recorded as a failure. The list may
+      be a pipe.
+
+    Paths are normalized: `./a.jpg` and `b/../a.jpg` are both `a.jpg`. Relative paths stay relative. The sources keep
+    their order. Files in a folder are sorted by name, and numbers by their values, so that img9 precedes img10.
+
+    Args:
+        sources: the sources.
+        shard: (number, count) from `parse_shard`. Only the files whose path hashes to this shard are yielded. The
+            shards are disjoint and complete, and a file stays in its shard when other files are added or removed.
+        exclude: a folder that is not searched, for example that of the results.
+        clips: search for videos instead of images. A folder with images but without videos is then one clip, whose
+            frames are the images.
+        remote: whether sources and lines of lists may be addresses, such as s3://bucket/images; see `remote_files`.
+
+    Returns:
+        An iterator over the paths.
+
+    Raises:
+        UsageError: a source does not exist (at the call), a list can't be read, or no source has a file (both during
+            the iteration).
     """
-    sources = [os.fspath(source) for source in sources]
-    for source in sources:
-        if remote and is_remote(source) and not source.startswith("@"):
-            remote_files.refuse_missing(source)
+    paths = [os.fspath(source) for source in sources]
+    for path in paths:
+        if remote and is_remote(path) and not path.startswith("@"):
+            remote_files.require_existing(path)
         else:
-            _refuse_missing(source)
-    look = Look(None if skip is None else os.path.realpath(skip), clips, remote)
-    return _kept(sources, shard, look)
+            _require_existing(path)
+    excluded = None if exclude is None else os.path.realpath(exclude)
+    return _unique_files(paths, shard, FileSearch(excluded, clips, remote))
 
 
-class Look:
-    """What is looked for below folders. skip: the real path of a folder that is not looked into, or None; remote:
-    whether addresses are looked up."""
+class FileSearch:
+    """What is searched for.
 
-    def __init__(self, skip, clips, remote=False):
-        self.skip, self.clips, self.remote = skip, clips, remote
-        self.noun, self.wants = ("clips", looks_like_video) if clips else ("images", looks_like_image)
+    Args:
+        excluded: the real path of a folder that is not searched, or None.
+        clips: whether videos are searched for instead of images.
+        remote: whether a source may be an address.
+
+    Attributes:
+        noun: "clips" or "images".
+        matches: function from a name to whether it looks like what is searched for.
+    """
+
+    def __init__(self, excluded: str | None, clips: bool, remote: bool = False) -> None:
+        self.excluded, self.clips, self.remote = excluded, clips, remote
+        self.noun, self.matches = ("clips", looks_like_video) if clips else ("images", looks_like_image)
 
 
-def parse_shard(text):
-    """ "2/8" -> (2, 8), the second of eight shards; None for None. Raises UsageError."""
+def parse_shard(text: str | None) -> Shard | None:
+    """Return the number and the count of shards: "2/8" becomes (2, 8), and None stays None.
+
+    Raises:
+        UsageError: the text has another form.
+    """
     if text is None:
         return None
     matched = re.fullmatch(r"(\d+)/(\d+)", text)
@@ -75,96 +108,103 @@ def parse_shard(text):
     return number, count
 
 
-def path_hash(path):
-    """A 64-bit integer that stands for a path: the same on every machine, and in every run."""
+def path_hash(path: str) -> int:
+    """Return a 64-bit integer that identifies a path. It is the same on every machine and in every run."""
     name = path.encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
 
 
-class Paths:
-    """A set of paths that takes 8 bytes a path, by their hashes. hashes: uint64 array of what is in it at first."""
+class PathSet:
+    """A set of paths that uses 8 bytes for each path, because it holds only their hashes.
 
-    def __init__(self, hashes=()):
-        self._sorted, self._recent = np.sort(np.asarray(hashes, np.uint64)), set()
+    Args:
+        hashes: uint64 `[n]`, the hashes of the first paths.
+    """
 
-    def __contains__(self, path):
-        mark = path_hash(path)
-        if mark in self._recent:
+    def __init__(self, hashes: np.ndarray | Sequence[int] = ()) -> None:
+        self._packed = np.sort(np.asarray(hashes, np.uint64))
+        self._unpacked: set[int] = set()
+
+    def __contains__(self, path: str) -> bool:
+        """Return whether the path was added."""
+        key = path_hash(path)
+        if key in self._unpacked:
             return True
-        place = np.searchsorted(self._sorted, np.uint64(mark))
-        return bool(place < len(self._sorted) and self._sorted[place] == mark)
+        index = np.searchsorted(self._packed, np.uint64(key))
+        return bool(index < len(self._packed) and self._packed[index] == key)
 
-    def add(self, path):
-        self._recent.add(path_hash(path))
-        if len(self._recent) >= max(RECENT, len(self._sorted) // 8):
-            recent = np.fromiter(self._recent, np.uint64, len(self._recent))
-            self._sorted, self._recent = np.union1d(self._sorted, recent), set()
+    def add(self, path: str) -> None:
+        """Add a path."""
+        self._unpacked.add(path_hash(path))
+        if len(self._unpacked) >= max(MIN_UNPACKED, len(self._packed) // 8):
+            hashes = np.fromiter(self._unpacked, np.uint64, len(self._unpacked))
+            self._packed, self._unpacked = np.union1d(self._packed, hashes), set()
 
 
-def _refuse_missing(source):
+def _require_existing(source: str) -> None:
     if source.startswith("@"):
         if not os.path.exists(source[1:]) or os.path.isdir(source[1:]):
-            raise UsageError(f"{source}: there is no list {source[1:]}")
+            raise UsageError(f"{source}: there is no list {source[1:]}; use a text file with a path in each line")
     elif not os.path.lexists(source) and not WILDCARDS.search(source):
-        hint = "; files at an address are for --engine ray" if is_remote(source) else ""
+        hint = "; files at an address need --engine ray" if is_remote(source) else ""
         raise UsageError(f"{source}: no such file or folder{hint}")
 
 
-def _kept(sources, shard, look):
-    empty, seen = [], Paths()
+def _unique_files(sources: Sequence[str], shard: Shard | None, search: FileSearch) -> Iterator[str]:
+    empty, seen = [], PathSet()
     for source in sources:
         path = None
-        for path in map(_tidy, _expand(source, look)):
-            if look.clips and path == _tidy(source) and os.path.isdir(path):
-                logger.info(f"{path}: has pictures and no videos, so it is taken for one clip, whose frames they are")
+        for path in map(_normalize, _expand(source, search)):
+            if search.clips and path == _normalize(source) and os.path.isdir(path):
+                logger.info(f"{path}: the folder has images and no videos, so it is read as one clip with these frames")
             if (shard is None or path_hash(path) % shard[1] == shard[0] - 1) and path not in seen:
                 seen.add(path)
                 yield path
         if path is None:
             empty.append(source)
     if len(empty) == len(sources):
-        named = ", ".join(sources)
-        kinds = ".mp4, .avi, ..." if look.clips else ".jpg, .png, ..."
-        raise UsageError(f"{named}: no {look.noun} found; in folders, files are taken by extension ({kinds})")
+        names = ", ".join(sources)
+        extensions = ".mp4, .avi, ..." if search.clips else ".jpg, .png, ..."
+        raise UsageError(f"{names}: no {search.noun} found; in folders, files are taken by extension ({extensions})")
     for source in empty:
-        logger.warning(f"{source}: no {look.noun} found")
+        logger.warning(f"{source}: no {search.noun} found")
 
 
-def _tidy(path):
-    """The path without needless parts, unless a link before a ".." makes that another file."""
+def _normalize(path: str) -> str:
+    """Return the path without needless parts, unless a link before a ".." makes that another file."""
     if is_remote(path):
         return path
-    tidy = os.path.normpath(path)
-    if tidy != path and ".." in path and os.path.realpath(tidy) != os.path.realpath(path):
+    normalized = os.path.normpath(path)
+    if normalized != path and ".." in path and os.path.realpath(normalized) != os.path.realpath(path):
         return path
-    return tidy
+    return normalized
 
 
-def _expand(source, look):
+def _expand(source: str, search: FileSearch) -> Iterator[str]:
     if source.startswith("@"):
-        for path in _listed(source[1:]):
+        for path in _read_list(source[1:]):
             found = None
-            for found in _expand_path(path, look):
+            for found in _expand_path(path, search):
                 yield found
             if found is None and not os.path.lexists(path):
                 yield path
     else:
-        yield from _expand_path(source, look)
+        yield from _expand_path(source, search)
 
 
-def _expand_path(path, look):
-    if look.remote and is_remote(path):
-        yield from remote_files.find_remote(path, look.wants)
+def _expand_path(path: str, search: FileSearch) -> Iterator[str]:
+    if search.remote and is_remote(path):
+        yield from remote_files.find_remote_files(path, search.matches)
     elif os.path.isdir(path):
-        yield from _files_below(path, look)
+        yield from _files_below(path, search)
     elif os.path.lexists(path):
         yield path
     elif WILDCARDS.search(path):
-        yield from _matching(path, look)
+        yield from _matching(path, search)
 
 
-def _listed(name):
-    """The paths in a list, each as it is there: as written, or repaired."""
+def _read_list(name: str) -> Iterator[str]:
+    """Yield the paths of a list, each in the spelling that exists: as written, stripped, or with slashes."""
     try:
         with open(name, "rb") as opened:
             encoding = "utf-16" if opened.peek(2)[:2] in UTF16_MARKS else "utf-8-sig"
@@ -174,70 +214,71 @@ def _listed(name):
                     spellings = (line.rstrip("\r\n"), path, path.replace("\\", "/"))
                     yield next((spelling for spelling in spellings if os.path.lexists(spelling)), path)
     except (OSError, UnicodeError) as error:
-        raise UsageError(f"@{name}: can't be read ({getattr(error, 'strerror', None) or error})") from None
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"@{name}: the list can't be read ({reason}); use a UTF-8 or UTF-16 text file") from None
 
 
-def _files_below(folder, look, above=()):
-    """What is looked for, at any depth. A folder that can't be listed is yielded, so that its failure is recorded."""
+def _files_below(folder: str, search: FileSearch, parents: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the files at any depth. A folder that can't be listed is yielded, so that it is recorded as a failure."""
     real = os.path.realpath(folder)
-    if real == look.skip or real in above:  # `above`: links may lead round in a circle
+    if real == search.excluded or real in parents:  # links may form a cycle
         return
-    names = _names(folder)
+    names = _list_folder(folder)
     if names is None:
         yield folder
         return
-    if look.clips and any(map(looks_like_image, names)) and not any(map(looks_like_video, names)):
+    if search.clips and any(map(looks_like_image, names)) and not any(map(looks_like_video, names)):
         yield folder
         return
     for name in names:
         path = os.path.join(folder, name)
         if os.path.isdir(path):
-            yield from _files_below(path, look, (*above, real))
-        elif look.wants(name):
+            yield from _files_below(path, search, (*parents, real))
+        elif search.matches(name):
             yield path
 
 
-def _matching(pattern, look):
-    """Files that match, and those below matching folders (but for `**`, which reaches them by itself)."""
+def _matching(pattern: str, search: FileSearch) -> Iterator[str]:
+    """Yield the matching files, and those below matching folders (except with `**`, which finds them by itself)."""
     drive, rest = os.path.splitdrive(pattern)
     root = drive + os.sep if rest.startswith(os.sep) else drive
     parts = [part for part in rest.split(os.sep) if part]
-    for path in _descend(root, parts, look.skip):
+    for path in _match_parts(root, parts, search.excluded):
         if not os.path.isdir(path):
-            if look.wants(path):
+            if search.matches(path):
                 yield path
         elif "**" not in parts:
-            yield from _files_below(path, look)
+            yield from _files_below(path, search)
 
 
-def _descend(folder, parts, skip):
-    """Paths below `folder` whose components match `parts`; "**" stands for any number of folders."""
+def _match_parts(folder: str, parts: list[str], excluded: str | None) -> Iterator[str]:
+    """Yield the paths below `folder` whose components match `parts`. "**" matches any number of folders."""
     if not parts:
         yield folder
         return
     part, rest = parts[0], parts[1:]
     if part == "**":
-        if os.path.realpath(folder or ".") == skip:
+        if os.path.realpath(folder or ".") == excluded:
             return
-        yield from _descend(folder, rest or ["*"], skip)
-        for name in _names(folder) or ():
+        yield from _match_parts(folder, rest or ["*"], excluded)
+        for name in _list_folder(folder) or ():
             path = os.path.join(folder, name)
             if os.path.isdir(path) and not os.path.islink(path):
-                yield from _descend(path, parts, skip)
+                yield from _match_parts(path, parts, excluded)
     elif WILDCARDS.search(part) and not os.path.lexists(os.path.join(folder, part)):
-        for name in _names(folder, hidden=part.startswith(".")) or ():
+        for name in _list_folder(folder, hidden=part.startswith(".")) or ():
             if fnmatch.fnmatchcase(name, part):
-                yield from _descend(os.path.join(folder, name), rest, skip)
+                yield from _match_parts(os.path.join(folder, name), rest, excluded)
     elif os.path.lexists(os.path.join(folder, part)):
-        yield from _descend(os.path.join(folder, part), rest, skip)
+        yield from _match_parts(os.path.join(folder, part), rest, excluded)
 
 
-def _names(folder, hidden=False):
-    """The names in a folder in natural order, None where it can't be listed."""
+def _list_folder(folder: str, hidden: bool = False) -> list[str] | None:
+    """Return the names in a folder in natural order, or None if it can't be listed."""
     try:
         names = [name for name in os.listdir(folder or ".") if hidden or not name.startswith(".")]
     except OSError:
         return None
     names.sort()
-    names.sort(key=natural)
+    names.sort(key=natural_sort_key)
     return names

@@ -1,72 +1,108 @@
-"""What lives in each worker process of Ray: a predictor, which is loaded once."""
+"""The actor in each worker process of Ray: a predictor, which is loaded once."""
 
 import contextlib
 import dataclasses
 import os
 import socket
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from retinue.configs.quiet import import_tensorflow
 from retinue.data.storage.scratch import scratch_folder
 from retinue.pipeline.inputs.remote_files import fetch, is_remote
 from retinue.pipeline.runs.model_files import model_folder
 
+if TYPE_CHECKING:
+    from retinue.pipeline.prediction.predictor import Predictor, Result
+
 
 class Worker:
     """A `Predictor` in a process of its own.
 
-    cores, gpus: how many it may keep busy; folder: what relative paths start from; scratch: a folder for what is needed
-    for a while, or None for the system's.
+    Args:
+        cores: the number of cores that it may use.
+        gpus: the number of GPUs that it may use, possibly a fraction of one.
+        folder: the folder that relative paths start from.
+        scratch: the folder for temporary files, or None for that of the machine.
     """
 
-    def __init__(self, cores, gpus, folder, scratch):
+    def __init__(self, cores: int, gpus: float, folder: str, scratch: str | None) -> None:
         os.environ["RETINUE_CORES"] = str(cores)
         if not gpus:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # or TensorFlow would take all memory of one that is not its own
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # TensorFlow would take all memory of a GPU of another process
         import_tensorflow(start_devices=False)
         import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(cores)
         if os.path.isdir(folder):
             os.chdir(folder)
-        self._scratch, self._predictor = scratch, None
+        self._scratch = scratch
+        self._predictor: Predictor | None = None
 
-    def load(self, model, mark, content, runtime, precision, batch):
-        """Load the model: (the machine's name, pictures under way at a time, versions of what can change a number).
+    def load(
+        self,
+        model: str,
+        fingerprint: str,
+        content: Sequence[Any],
+        runtime: str,
+        precision: str,
+        batch_size: int | None,
+    ) -> tuple[str, int, dict[str, str]]:
+        """Load the model.
 
-        model, mark: its folder and fingerprint; content: a list of the reference of what `model_bytes` gave, which is
-        fetched where that model is not in that folder. The others are as for `Predictor`.
+        Args:
+            model: the folder of the model.
+            fingerprint: the fingerprint of the model.
+            content: one reference to what `model_bytes` returned. It is fetched if the folder has another model here.
+            runtime: as for `Predictor`.
+            precision: as for `Predictor`.
+            batch_size: as for `Predictor`.
+
+        Returns:
+            The name of the machine, the number of images that are in flight at a time, and the versions of the packages
+            that can change a result.
         """
         import ray
 
         from retinue.pipeline.prediction.predictor import Predictor
         from retinue.pipeline.runs.run import versions
 
-        with model_folder(model, mark, lambda: ray.get(content[0]), self._scratch) as folder:
-            self._predictor = Predictor(folder, runtime, precision, batch)
-        return socket.gethostname(), self._predictor.batch * self._predictor.runtime.num_requests, versions()
+        with model_folder(model, fingerprint, lambda: ray.get(content[0]), self._scratch) as folder:
+            predictor = self._predictor = Predictor(folder, runtime, precision, batch_size)
+        return socket.gethostname(), predictor.batch_size * predictor.runtime.num_requests, versions()
 
-    def predict(self, files):
-        """A list of paths or addresses -> (a list of `Result`, seconds that waited for decoding, and for the model)."""
+    def predict(self, files: Sequence[str]) -> "tuple[list[Result], float, float]":
+        """Predict files.
+
+        Args:
+            files: paths or addresses.
+
+        Returns:
+            A result for each file, the seconds spent waiting for decoded files, and those spent waiting for the model.
+        """
         predictor = self._predictor
+        assert predictor is not None  # `load` was called before
         before = predictor.decode_seconds, predictor.model_seconds
-        with contextlib.ExitStack() as kept:
-            there = [self._fetched(file, kept) if is_remote(file) else (file, None) for file in files]
-            readable = predictor([path for path, reason in there if not reason])
+        with contextlib.ExitStack() as copies:
+            paths = [self._fetch(file, copies) if is_remote(file) else (file, None) for file in files]
+            predicted = predictor([path for path, _ in paths if path is not None])
             results = [
-                _named(file, path, reason, None if reason else next(readable))
-                for file, (path, reason) in zip(files, there, strict=True)
+                _failure(file, reason) if path is None else _rename(next(predicted), path, file)
+                for file, (path, reason) in zip(files, paths, strict=True)
             ]
         return results, predictor.decode_seconds - before[0], predictor.model_seconds - before[1]
 
-    def _fetched(self, file, kept):
-        return fetch(file, kept.enter_context(scratch_folder(self._scratch)))
+    def _fetch(self, file: str, copies: contextlib.ExitStack) -> tuple[str | None, str | None]:
+        return fetch(file, copies.enter_context(scratch_folder(self._scratch)))
 
 
-def _named(file, path, reason, result):
-    """The result of `path`, where a file was for the moment, as that of `file`."""
+def _failure(file: str, reason: str | None) -> "Result":
     from retinue.pipeline.prediction.predictor import Result
 
-    if reason:
-        return Result(file, reason=reason)
+    return Result(file, reason=reason)
+
+
+def _rename(result: "Result", path: str, file: str) -> "Result":
+    """Return the result of `path`, the temporary copy of a file, as that of `file`."""
     reason = result.reason.replace(path, file) if result.reason else None
     return dataclasses.replace(result, file=file, reason=reason)

@@ -1,6 +1,6 @@
-"""A net for clips over long videos, cameras and streams: window after window, each with its times.
+"""A video model over long videos, cameras and streams: one prediction for each window of time.
 
-Memory holds one window's frames, at the net's frame size, and the few windows that are read ahead.
+The memory holds the frames of one window, at the frame size of the model, and the few windows that are read ahead.
 """
 
 import collections
@@ -8,134 +8,187 @@ import dataclasses
 import queue
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.decoding.clip_file import FOLDER_FPS, Clip, is_stream
-from retinue.pipeline.prediction.predictor import Result
+from retinue.pipeline.prediction.predictor import Predictor, Result
 
-AHEAD = 2  # windows that are read while the model works
+WINDOWS_AHEAD = 2  # windows that are read while the model works
+
+Item = TypeVar("Item")
 
 
 class SlidingPredictor:
-    """Called with sources, it yields a `Result` a window, or one with a reason for a source that can't be read.
+    """Predicts windows of videos.
 
-    predictor: `Predictor` of a net for clips. seconds: of a window; step: seconds from one window's start to the next
-    one's, by default as long as a window. done: function from a `Result` without prediction to whether it is known
-    already; such windows are passed over.
+    Args:
+        predictor: the predictor of a video model.
+        window: the seconds of a window.
+        stride: the seconds from the start of one window to the start of the next; by default `window`.
+        is_predicted: function from a result without a prediction to whether to skip its window.
+
+    Attributes:
+        task: the task.
+        decode_seconds: the time that was spent waiting for frames.
+        model_seconds: the time that was spent waiting for the model.
     """
 
-    def __init__(self, predictor, seconds, step=None, done=lambda result: False):
-        self._predictor, self._seconds, self._step, self._done = predictor, seconds, step or seconds, done
+    def __init__(
+        self,
+        predictor: Predictor,
+        window: float,
+        stride: float | None = None,
+        is_predicted: Callable[[Result], bool] = lambda result: False,
+    ) -> None:
+        self._predictor, self._window, self._stride = predictor, window, stride or window
+        self._is_predicted = is_predicted
         self.task = predictor.task
         self.decode_seconds = self.model_seconds = 0.0
 
-    def __call__(self, sources):
-        for source in sources:
-            live = is_stream(source)
-            yield from self._batches(source, 1 if live else self._predictor.batch)
+    def __call__(self, sources: Iterable[str], /) -> Iterator[Result]:
+        """Yield a result for each window, or one with a reason for a source that can't be read.
 
-    def _batches(self, source, most):
-        pending, started = [], time.perf_counter()
+        Args:
+            sources: paths of videos, numbers of cameras, and addresses of streams.
+        """
+        for source in sources:
+            yield from self._results(source, 1 if is_stream(source) else self._predictor.batch_size)
+
+    def _results(self, source: str, batch_size: int) -> Iterator[Result]:
+        batch: list[tuple[Result, Any]] = []
+        started = time.perf_counter()
         try:
-            for result, tensors in ahead(self._windows(source), AHEAD):
-                pending.append((result, tensors))
-                if len(pending) == most:
+            for item in prefetch(self._inputs(source), WINDOWS_AHEAD):
+                batch.append(item)
+                if len(batch) == batch_size:
                     self.decode_seconds += time.perf_counter() - started
-                    yield from self._answer(pending)
-                    pending, started = [], time.perf_counter()
+                    yield from self._predict(batch)
+                    batch, started = [], time.perf_counter()
         except RetinueError as error:
-            yield from self._answer(pending)
+            yield from self._predict(batch)
             yield Result(source, reason=str(error).removeprefix(f"{source}: "))
             return
-        yield from self._answer(pending)
+        yield from self._predict(batch)
 
-    def _windows(self, source):
-        settings = self.task.config.video
-        for window in sliding_windows(source, settings.frame_size, self._seconds, self._step):
+    def _inputs(self, source: str) -> Iterator[tuple[Result, Any]]:
+        """Yield (result without a prediction, what the model takes) for each window that is not skipped."""
+        frame_size, task = self.task.config.video.frame_size, self.task
+        for window in sliding_windows(source, frame_size, self._window, self._stride):
             result = Result(source, window.width, window.height, start=window.start, end=window.end)
-            if not self._done(result):
-                yield result, self.task.read_frames(window.frames)
+            if not self._is_predicted(result):
+                yield result, task.read_frames(window.frames)  # type: ignore[attr-defined]  # tasks for video have it
 
-    def _answer(self, pending):
-        if not pending:
+    def _predict(self, batch: list[tuple[Result, Any]]) -> Iterator[Result]:
+        if not batch:
             return
         started = time.perf_counter()
-        predictions = self._predictor.predict_tensors([tensors for _, tensors in pending])
+        predictions = self._predictor.predict([inputs for _, inputs in batch])
         self.model_seconds += time.perf_counter() - started
-        for (result, _), prediction in zip(pending, predictions, strict=True):
+        for (result, _), prediction in zip(batch, predictions, strict=True):
             yield dataclasses.replace(result, prediction=prediction)
 
 
+@dataclasses.dataclass(frozen=True)
 class Window:
-    """Frames of a clip, RGB uint8 `[H, W, 3]` each, from `start` to `end` seconds; width and height are the clip's."""
+    """A window of a clip.
 
-    def __init__(self, frames, start, end, width, height):
-        self.frames, self.start, self.end, self.width, self.height = frames, start, end, width, height
+    Attributes:
+        frames: uint8 `[h, w, 3]` each, RGB.
+        start: the second at which the window starts.
+        end: the second at which the window ends.
+        width: the width of the clip in pixels.
+        height: the height of the clip in pixels.
+    """
+
+    frames: Sequence[np.ndarray]
+    start: float
+    end: float
+    width: int
+    height: int
 
 
-def sliding_windows(source, size, seconds, step):
-    """Yield the `Window`s of a clip, a camera or a stream, one after the other; the last may be shorter.
+def sliding_windows(source: str, size: tuple[int, int], window: float, stride: float) -> Iterator[Window]:
+    """Yield the windows of a clip, a camera or a stream. The last window may be shorter.
 
-    size: (height, width) that the frames are resized to. seconds, step: of a window, and from start to start. Every
-    frame is in a window, unless `step` is longer. Raises RetinueError when it can't be opened or gives no frame.
+    Every frame is in a window, unless `stride` is longer than `window`.
+
+    Args:
+        source: the path, number or address.
+        size: (height, width) in pixels to which the frames are resized.
+        window: the seconds of a window.
+        stride: the seconds from the start of one window to the start of the next.
+
+    Raises:
+        RetinueError: the source can't be opened or has no frame.
     """
     with Clip(source) as clip:
-        rate = clip.fps or FOLDER_FPS
-        length, stride = max(1, round(seconds * rate)), max(1, round(step * rate))
-        frames, number, first = collections.deque(maxlen=length), 0, 0  # first: of the window that is not yet full
+        fps = clip.fps or FOLDER_FPS
+        window_frames, stride_frames = max(1, round(window * fps)), max(1, round(stride * fps))
+        frames: collections.deque[tuple[np.ndarray, float]] = collections.deque(maxlen=window_frames)
+        count, first = 0, 0  # first: the index of the first frame of the window that is not yet complete
         while (frame := clip.read(size)) is not None:
             frames.append((frame, clip.time()))
-            number += 1
-            if number == first + length:
-                yield _window(frames, rate, clip)
-                first += stride
-        if not number:
-            raise RetinueError(f"{source}: gives no frame")
-        covered = first - stride + length if first else 0
-        if number > max(first, covered):
-            yield _window(list(frames)[first - number :], rate, clip)
+            count += 1
+            if count == first + window_frames:
+                yield _make_window(list(frames), fps, clip)
+                first += stride_frames
+        if not count:
+            raise RetinueError(f"{source}: the source has no frame; check that it is a video and not empty")
+        covered = first - stride_frames + window_frames if first else 0
+        if count > max(first, covered):
+            yield _make_window(list(frames)[first - count :], fps, clip)
 
 
-def _window(frames, rate, clip):
-    pictures, times = zip(*frames, strict=True)
-    return Window(list(pictures), round(times[0], 3), round(times[-1] + 1 / rate, 3), clip.width, clip.height)
+def _make_window(frames: list[tuple[np.ndarray, float]], fps: float, clip: Clip) -> Window:
+    images, times = zip(*frames, strict=True)
+    return Window(list(images), round(times[0], 3), round(times[-1] + 1 / fps, 3), clip.width, clip.height)
 
 
-def check_window(window, step):
-    """Raise UsageError for lengths that are no lengths."""
-    for name, value in (("--window", window), ("--stride", step)):
+def check_window(window: float | None, stride: float | None) -> None:
+    """Raise UsageError unless the seconds of a window and the stride are positive, and a stride has a window."""
+    for name, value in (("--window", window), ("--stride", stride)):
         if value is not None and value <= 0:
-            raise UsageError(f"{name} {value:g}: give a number of seconds above 0")
-    if step is not None and window is None:
-        raise UsageError("--stride: says how far windows are apart, so it needs --window")
+            raise UsageError(f"{name} {value:g}: use a number of seconds above 0")
+    if stride is not None and window is None:
+        raise UsageError("--stride: it is the time between the starts of windows, so it needs --window")
 
 
-def ahead(items, count):
-    """Yield `items`, up to `count` of which a thread of its own makes before they are asked for."""
-    made, wanted = queue.Queue(count), threading.Event()
+def prefetch(items: Iterable[Item], count: int) -> Iterator[Item]:
+    """Yield `items`, up to `count` of which a thread makes before they are requested.
+
+    Args:
+        items: the items. An error that they raise is raised where the item is requested.
+        count: the largest number of items that wait.
+    """
+    waiting: queue.Queue[tuple[str, Any]] = queue.Queue(count)
+    wanted = threading.Event()
     wanted.set()
 
-    def put(kind, value):
+    def put(kind: str, value: Any) -> None:
         while wanted.is_set():
             try:
-                return made.put((kind, value), timeout=0.1)
+                return waiting.put((kind, value), timeout=0.1)
             except queue.Full:
                 continue
 
-    def work():
+    def work() -> None:
         try:
             for item in items:
                 put("item", item)
                 if not wanted.is_set():
                     return
             put("end", None)
-        except BaseException as error:  # raised again where the items are asked for
+        except BaseException as error:  # it is raised again where the item is requested
             put("error", error)
 
-    threading.Thread(target=work, daemon=True, name="read ahead").start()
+    threading.Thread(target=work, daemon=True, name="prefetch").start()
     try:
         while True:
-            kind, value = made.get()
+            kind, value = waiting.get()
             if kind == "item":
                 yield value
             elif kind == "end":

@@ -1,4 +1,4 @@
-"""A real small model and a few real files for the tests of prediction and export."""
+"""Fixtures for the tests of prediction and export: a small real model, and a few real files."""
 
 import json
 import os
@@ -19,7 +19,7 @@ SIZE = 16
 
 
 class TinyClassification(Classification):
-    """The real task, with two layers for a backbone."""
+    """The real task, with two layers as the backbone."""
 
     def build(self, weights=None, class_counts=None):
         image = keras.Input((SIZE, SIZE, 3), name="image")
@@ -31,7 +31,7 @@ class TinyClassification(Classification):
 
 
 class TinyModel(Model):
-    """What `open_model` gives, with the tiny net."""
+    """What `open_model` returns, with the tiny model."""
 
     def __init__(self, folder):
         super().__init__(folder, "run")
@@ -39,6 +39,7 @@ class TinyModel(Model):
 
 
 def make_tiny_model(folder, seed=0):
+    """Write a run folder with random weights, and return its `TinyModel`."""
     folder.mkdir(parents=True)
     config = load_config(settings=[f"model.input_size={SIZE}", "evaluate.batch_size=4"])
     (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
@@ -49,8 +50,8 @@ def make_tiny_model(folder, seed=0):
     return model
 
 
-def picture(seed, height, width, channels=3):
-    """A picture with coarse shapes, so that its label does not hang on the last bit: uint8 `[h, w, channels]`."""
+def coarse_image(seed, height, width, channels=3):
+    """Make an image with coarse shapes, so that rounding does not change its label: uint8 `[h, w, channels]`."""
     coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, channels), np.uint8)
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, channels)
 
@@ -62,7 +63,7 @@ def tiny_model(tmp_path_factory):
 
 @pytest.fixture
 def own_model(tmp_path):
-    """The tiny model in a folder that a test may change."""
+    """The tiny model in a folder that the test may change."""
     return make_tiny_model(tmp_path / "run")
 
 
@@ -73,19 +74,19 @@ def other_model(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory):
-    """Eight good files of every kind that has to be equal everywhere."""
+    """A folder of eight valid files, one for each kind that all runtimes must predict equally."""
     folder = tmp_path_factory.mktemp("photos files") / "ünter"
     folder.mkdir()
-    Image.fromarray(picture(0, 30, 40)).save(folder / "1 photo.jpg", quality=95)
-    Image.fromarray(picture(1, 40, 30)).save(folder / "2.png")
-    Image.fromarray(picture(2, 20, 20, 1)[..., 0]).save(folder / "3 grey.jpg")
-    Image.fromarray(picture(3, 33, 17, 4), "RGBA").save(folder / "4 alpha.png")
+    Image.fromarray(coarse_image(0, 30, 40)).save(folder / "1 photo.jpg", quality=95)
+    Image.fromarray(coarse_image(1, 40, 30)).save(folder / "2.png")
+    Image.fromarray(coarse_image(2, 20, 20, 1)[..., 0]).save(folder / "3 grey.jpg")
+    Image.fromarray(coarse_image(3, 33, 17, 4), "RGBA").save(folder / "4 alpha.png")
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(picture(4, 24, 48)).save(folder / "5 turned.jpg", exif=exif, quality=95)
-    Image.fromarray(picture(5, 16, 16)).save(folder / "6.bmp")
-    Image.fromarray(picture(6, 100, 80)).save(folder / "7.webp", lossless=True)
-    Image.fromarray(picture(7, 9, 11)).save(folder / "10.tif")
+    Image.fromarray(coarse_image(4, 24, 48)).save(folder / "5 turned.jpg", exif=exif, quality=95)
+    Image.fromarray(coarse_image(5, 16, 16)).save(folder / "6.bmp")
+    Image.fromarray(coarse_image(6, 100, 80)).save(folder / "7.webp", lossless=True)
+    Image.fromarray(coarse_image(7, 9, 11)).save(folder / "10.tif")
     return folder
 
 

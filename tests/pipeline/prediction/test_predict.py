@@ -1,3 +1,5 @@
+"""Tests of `predict` with a tiny model: results, failures, overlays, resuming, and equal predictions everywhere."""
+
 import csv
 import json
 import os
@@ -6,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,7 +20,6 @@ from retinue.data.decoding.decode import read_encoded_bytes
 from retinue.data.decoding.image_file import image_size
 from retinue.pipeline.exporting.export import export
 from retinue.pipeline.exporting.options import ExportOptions
-from retinue.pipeline.prediction import overlays
 from retinue.pipeline.prediction.predict import predict
 from retinue.pipeline.prediction.predictor import Predictor
 from retinue.pipeline.prediction.results import read_lines
@@ -29,7 +29,7 @@ def lines(folder, name="predictions.jsonl"):
     return list(read_lines(folder / name))
 
 
-def with_settings(model, folder, *settings):
+def copy_with_settings(model, folder, *settings):
     """A copy of a tiny model with other settings."""
     shutil.copytree(model.folder, folder)
     config = load_config(str(folder / "config.yaml"), settings=list(settings))
@@ -48,7 +48,7 @@ def exports(tiny_model, photos, tmp_path_factory):
     return {runtime: folder / runtime for runtime in formats}
 
 
-def test_the_same_everywhere(tiny_model, exported, exports, photos):
+def test_all_runtimes_and_exports_predict_the_same(tiny_model, exported, exports, photos):
     """predict on both runtimes, evaluate's own path, and all exports give the same labels and scores."""
     import tensorflow as tf
 
@@ -63,14 +63,14 @@ def test_the_same_everywhere(tiny_model, exported, exports, photos):
         predictor = Predictor(folder)
         assert predictor.runtime.name == runtime
         found[f"{runtime} export"] = list(predictor(files))
-    found["memory"] = list(Predictor.of(tiny_model.task, tiny_model.build())(files))
+    found["memory"] = list(Predictor.from_keras(tiny_model.task, tiny_model.build())(files))
     scores = {name: np.stack([result.prediction["scores"] for result in results]) for name, results in found.items()}
     labels = {name: [r.prediction["labels"][0]["label"] for r in results] for name, results in found.items()}
     serve = tf.saved_model.load(str(exported)).signatures["serving_default"]
     served = serve(bytes=tf.constant([read_encoded_bytes(file) for file in files]))
     scores["served bytes"] = served["scores"].numpy()
     labels["served bytes"] = [label.decode() for label in served["label"].numpy()]
-    scored = evaluate.predictions(
+    scored = evaluate.predict_batches(
         tiny_model.task,
         evaluate.Evaluation(tiny_model.task, tiny_model.build(), None).run,
         {"file": np.array(files, dtype=object)},
@@ -120,7 +120,7 @@ def huge(tmp_path_factory):
 
 @pytest.fixture
 def bad(tmp_path, photos, huge):
-    """Bad files between good ones, and what is said of them."""
+    """Return a folder of bad files between good ones, and the start of the reason of each."""
     folder = tmp_path / "bad"
     folder.mkdir()
     jpeg = (photos / "1 photo.jpg").read_bytes()
@@ -147,9 +147,9 @@ def bad(tmp_path, photos, huge):
     }
 
 
-def test_a_bad_file_costs_no_other(tiny_model, bad, tmp_path):
+def test_a_bad_file_affects_no_other(tiny_model, bad, tmp_path):
     folder, expected = bad
-    summary = predict(tiny_model, [folder], tmp_path / "out", batch=4)
+    summary = predict(tiny_model, [folder], tmp_path / "out", batch_size=4)
     assert (summary.images, summary.failures, summary.exit_code) == (3, len(expected), 3)
     failures = {os.path.basename(line["file"]): line["reason"] for line in lines(tmp_path / "out", "failures.jsonl")}
     assert set(failures) == set(expected)
@@ -160,7 +160,7 @@ def test_a_bad_file_costs_no_other(tiny_model, bad, tmp_path):
     assert good[0]["labels"] == good[1]["labels"]
 
 
-def test_what_is_no_file_is_a_failure_and_does_not_hang(tiny_model, tmp_path):
+def test_a_path_that_is_not_a_file_is_a_failure(tiny_model, tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     results = list(Predictor(tiny_model, "tensorflow")([tmp_path / "pipe.jpg", tmp_path, tmp_path / "gone.jpg"]))
     assert [result.reason.split(";")[0] for result in results] == [
@@ -183,7 +183,7 @@ def test_a_file_without_permission(tiny_model, photos, tmp_path):
     assert result.reason.startswith("unreadable: the file cannot be read (permission denied)")
 
 
-def test_a_repaired_file_is_done_by_the_next_run(tiny_model, bad, photos, tmp_path):
+def test_a_repaired_file_is_predicted_by_the_next_run(tiny_model, bad, photos, tmp_path):
     folder, expected = bad
     predict(tiny_model, [folder], tmp_path / "out", runtime="tensorflow")
     (folder / "02 text.jpg").write_bytes((photos / "1 photo.jpg").read_bytes())
@@ -193,7 +193,7 @@ def test_a_repaired_file_is_done_by_the_next_run(tiny_model, bad, photos, tmp_pa
     assert len(lines(tmp_path / "out", "failures.jsonl")) == len(expected) - 1
 
 
-def test_nothing_left_to_do(tiny_model, photos, tmp_path, logged):
+def test_a_run_with_all_files_predicted_does_not_load_the_model(tiny_model, photos, tmp_path, logged):
     predict(tiny_model, [photos], tmp_path / "out", runtime="tensorflow")
     before = (tmp_path / "out" / "predictions.jsonl").read_bytes()
     logged.clear()
@@ -203,7 +203,7 @@ def test_nothing_left_to_do(tiny_model, photos, tmp_path, logged):
     assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == before
 
 
-def test_shards_together_are_everything(tiny_model, photos, tmp_path):
+def test_shards_are_complete(tiny_model, photos, tmp_path):
     done = []
     for number in (1, 2):
         out = tmp_path / str(number)
@@ -216,10 +216,10 @@ def test_overlays(tiny_model, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(photos)
     summary = predict(tiny_model, ["2.png", "5 turned.jpg"], tmp_path / "out", overlay=True, runtime="tensorflow")
     assert summary.images == 2
-    drawn = {name: cv2.imread(str(tmp_path / "out/overlays" / name)) for name in ("2.png.jpg", "5 turned.jpg")}
-    height, width = drawn["5 turned.jpg"].shape[:2]
+    drawn = {name: cv2.imread(str(tmp_path / "out/overlays" / name)) for name in ("2.png.jpg", "5 turned.jpg.jpg")}
+    height, width = drawn["5 turned.jpg.jpg"].shape[:2]
     assert all(picture is not None for picture in drawn.values()) and height > width  # upright
-    assert sorted(os.listdir(tmp_path / "out/overlays")) == ["2.png.jpg", "5 turned.jpg"]
+    assert sorted(os.listdir(tmp_path / "out/overlays")) == ["2.png.jpg", "5 turned.jpg.jpg"]
 
 
 def test_overlays_of_files_with_one_name_stay_apart(tiny_model, photos, tmp_path):
@@ -228,23 +228,16 @@ def test_overlays_of_files_with_one_name_stay_apart(tiny_model, photos, tmp_path
         (tmp_path / folder / "x.jpg").write_bytes((photos / "1 photo.jpg").read_bytes())
     predict(tiny_model, [tmp_path], tmp_path / "out", overlay=True, runtime="tensorflow")
     below = tmp_path / "out" / "overlays" / "_root" / tmp_path.relative_to("/")
-    assert (below / "a" / "x.jpg").is_file() and (below / "b" / "x.jpg").is_file()
+    assert (below / "a" / "x.jpg.jpg").is_file() and (below / "b" / "x.jpg.jpg").is_file()
 
 
-def test_every_file_has_an_overlay_of_its_own():
-    names = ["x/a.jpg", "../x/a.jpg", "../../x/a.jpg", "/x/a.jpg", "x/a.png", "x/a.png.jpg"]
-    found = [overlays._name(Path(name)) for name in names]
-    assert found[:4] == ["x/a.jpg", "_parent/x/a.jpg", "_parent/_parent/x/a.jpg", "_root/x/a.jpg"]
-    assert found[4:] == ["x/a.png.jpg", "x/a.png.jpg.jpg"]
-
-
-def test_overlays_of_what_was_done_before_are_not_promised(tiny_model, photos, tmp_path, logged):
+def test_a_warning_says_that_files_of_earlier_runs_are_not_drawn(tiny_model, photos, tmp_path, logged):
     predict(tiny_model, [photos / "2.png"], tmp_path / "out", runtime="tensorflow")
     logged.clear()
     sources = [photos / "2.png", photos / "6.bmp"]
     predict(tiny_model, sources, tmp_path / "out", runtime="tensorflow", overlay=True)
     assert logged.messages[-1].startswith(
-        "--overlay draws the files of this run; the 1 that were done before are not drawn"
+        "--overlay draws only the files of this run. The 1 files that were predicted before are not drawn"
     )
     assert [path.name for path in (tmp_path / "out" / "overlays").rglob("*.jpg")] == ["6.bmp.jpg"]
 
@@ -252,35 +245,35 @@ def test_overlays_of_what_was_done_before_are_not_promised(tiny_model, photos, t
 def test_a_file_has_one_line_however_it_is_named(tiny_model, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(photos.parent)
     folder = photos.name
-    summary = predict(tiny_model, [f"{folder}/2.png", f"./{folder}", f"{folder}/*"], tmp_path / "out", batch=3)
+    summary = predict(tiny_model, [f"{folder}/2.png", f"./{folder}", f"{folder}/*"], tmp_path / "out", batch_size=3)
     assert (summary.images, summary.skipped) == (8, 0)
     summary = predict(tiny_model, [f"./{folder}/../{folder}"], tmp_path / "out")
     assert (summary.images, summary.skipped) == (0, 8)
     assert len({line["file"] for line in lines(tmp_path / "out")}) == len(lines(tmp_path / "out")) == 8
 
 
-@pytest.mark.parametrize("views", ["dihedral", "ten_crop"])
-def test_views_on_every_runtime_and_in_exports(tiny_model, photos, tmp_path, views):
-    """Right answers from the trained net on views that are cut here by hand."""
-    model = with_settings(tiny_model, tmp_path / "run", f"evaluate.tta={views}")
+@pytest.mark.parametrize("tta", ["dihedral", "ten_crop"])
+def test_tta_on_every_runtime_and_in_exports(tiny_model, photos, tmp_path, tta):
+    """The expected scores are those of the model on augmented copies that are made here."""
+    model = copy_with_settings(tiny_model, tmp_path / "run", f"evaluate.tta={tta}")
     files = sorted(str(photos / name) for name in os.listdir(photos))
-    net = model.build()
+    trained = model.build()
     expected = []
     for file in files:
         image = model.task.read(read_encoded_bytes(file))["image"].numpy()
-        if views == "dihedral":
-            pictures = [np.rot90(turned, k) for turned in (image, image[:, ::-1]) for k in range(4)]
+        if tta == "dihedral":
+            images = [np.rot90(turned, k) for turned in (image, image[:, ::-1]) for k in range(4)]
         else:
-            cuts = [(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]  # 18 pixels a side, 16 the net
-            pictures = [image[top : top + 16, left : left + 16] for top, left in cuts]
-            pictures += [picture[:, ::-1] for picture in pictures]
-        logits = net(np.stack(pictures).astype(np.float32), training=False).numpy()
+            cuts = [(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]  # 18 pixels a side, 16 of the model
+            images = [image[top : top + 16, left : left + 16] for top, left in cuts]
+            images += [image[:, ::-1] for image in images]
+        logits = trained(np.stack(images).astype(np.float32), training=False).numpy()
         scores = np.exp(logits - logits.max(1, keepdims=True))
         expected.append((scores / scores.sum(1, keepdims=True)).mean(0))
     export(model, tmp_path / "export", ExportOptions(formats=("savedmodel", "openvino"), verify_images=files))
     for path in (model, tmp_path / "export"):
         for runtime in ("tensorflow", "openvino"):
-            found = [result.prediction["scores"] for result in Predictor(path, runtime, "f32", batch=3)(files)]
+            found = [result.prediction["scores"] for result in Predictor(path, runtime, "f32", batch_size=3)(files)]
             np.testing.assert_allclose(found, expected, atol=1e-4, err_msg=f"{path} {runtime}")
 
 
@@ -314,7 +307,7 @@ def test_a_damaged_export_is_one_line(exported, exports, photos, tmp_path, name,
     assert "\n" not in str(raised.value)
 
 
-def test_an_overlay_that_can_not_be_written_is_one_line(tiny_model, photos, tmp_path):
+def test_an_overlay_that_cannot_be_written_is_reported(tiny_model, photos, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "overlays").write_text("in the way")
     with pytest.raises(RetinueError, match="overlays.*can't be written"):
@@ -323,7 +316,7 @@ def test_an_overlay_that_can_not_be_written_is_one_line(tiny_model, photos, tmp_
     assert lines(tmp_path / "out") == []  # it is not done, so the next run makes line and overlay
 
 
-def test_results_inside_the_photos_are_not_predicted(tiny_model, photos, tmp_path):
+def test_results_inside_the_source_are_not_predicted(tiny_model, photos, tmp_path):
     (tmp_path / "a.png").write_bytes((photos / "2.png").read_bytes())
     for _ in range(2):
         predict(tiny_model, [tmp_path], tmp_path / "out", overlay=True, runtime="tensorflow")
@@ -333,7 +326,7 @@ def test_results_inside_the_photos_are_not_predicted(tiny_model, photos, tmp_pat
 def test_another_model_is_refused_before_anything_is_changed(tiny_model, other_model, photos, tmp_path):
     predict(tiny_model, [photos / "2.png"], tmp_path / "out", runtime="tensorflow")
     before = (tmp_path / "out" / "predictions.jsonl").read_bytes()
-    with pytest.raises(UsageError, match="holds predictions of .* give another --out"):
+    with pytest.raises(UsageError, match="holds predictions of .* use another --out"):
         predict(other_model, [photos], tmp_path / "out", runtime="tensorflow")
     assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == before
 
@@ -349,7 +342,7 @@ def test_no_files_leave_no_folder(tiny_model, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_files_are_taken_as_they_are_needed(tiny_model, photos):
+def test_files_are_read_as_they_are_needed(tiny_model, photos):
     taken = []
 
     def endless():
@@ -357,22 +350,22 @@ def test_files_are_taken_as_they_are_needed(tiny_model, photos):
             taken.append(1)
             yield photos / "2.png"
 
-    results = Predictor(tiny_model, "tensorflow", batch=4)(endless())
+    results = Predictor(tiny_model, "tensorflow", batch_size=4)(endless())
     for _ in range(40):
         next(results)
     results.close()
     assert len(taken) <= 40 + 3 * 4
 
 
-def test_an_interrupt_leaves_what_is_done(tiny_model, photos, tmp_path, logged):
+def test_an_interrupted_run_continues(tiny_model, photos, tmp_path, logged):
     def interrupt(summary):
         if summary.images == 3:
             raise KeyboardInterrupt
 
     logged.clear()
     with pytest.raises(KeyboardInterrupt):
-        predict(tiny_model, [photos], tmp_path / "out", runtime="tensorflow", batch=2, progress=interrupt)
-    assert logged.messages[-1] == "interrupted after 3 images; run the same command again to go on"
+        predict(tiny_model, [photos], tmp_path / "out", runtime="tensorflow", batch_size=2, progress=interrupt)
+    assert logged.messages[-1] == "interrupted after 3 images; run the same command again to continue"
     assert len(lines(tmp_path / "out")) == 3
     assert json.loads((tmp_path / "out" / "predict.json").read_text())["status"] == "interrupted"
     summary = predict(tiny_model, [photos], tmp_path / "out", runtime="tensorflow")
@@ -382,11 +375,11 @@ def test_an_interrupt_leaves_what_is_done(tiny_model, photos, tmp_path, logged):
 KILLED = """
 import sys
 from retinue.pipeline.prediction.predict import predict
-predict(sys.argv[1], ["@" + sys.argv[2]], sys.argv[3], runtime="tensorflow", batch=4, formats=("jsonl", "csv"))
+predict(sys.argv[1], ["@" + sys.argv[2]], sys.argv[3], runtime="tensorflow", batch_size=4, formats=("jsonl", "csv"))
 """
 
 
-def test_a_killed_run_is_gone_on_with(exported, photos, tmp_path):
+def test_a_killed_run_continues(exported, photos, tmp_path):
     for number in range(1000):
         (tmp_path / f"{number}.png").symlink_to(photos / "2.png")
     listed, out = tmp_path / "list.txt", tmp_path / "out"
@@ -407,7 +400,7 @@ def test_a_killed_run_is_gone_on_with(exported, photos, tmp_path):
     assert sum(1 for _ in open(out / "predictions.csv")) == 1001
 
 
-def test_a_run_that_did_not_come_to_its_end_is_told(tiny_model, photos, tmp_path, logged):
+def test_an_unfinished_training_is_a_warning(tiny_model, photos, tmp_path, logged):
     run = shutil.copytree(tiny_model.folder, tmp_path / "run")
     for status, words in (("interrupted", "was interrupted"), ("running", "is still running, or was killed")):
         (run / "run.json").write_text(json.dumps({"status": status}))

@@ -1,4 +1,4 @@
-"""`predict --engine ray`: the pool, what survives the death of a worker or of the command, files at addresses."""
+"""Tests of `predict --engine ray`: the pool, the death of workers and of the command, files at addresses."""
 
 import http.server
 import json
@@ -20,17 +20,17 @@ from retinue.benchmarks.kill_predict import Job, compare, kill_until_done
 from retinue.configs.errors import UsageError
 from retinue.data.storage.file_names import looks_like_image
 from retinue.data.storage.scratch import scratch_folder
-from retinue.pipeline.inputs.remote_files import fetch, find_remote
+from retinue.pipeline.inputs.remote_files import fetch, find_remote_files
 from retinue.pipeline.inputs.sources import find_files
 from retinue.pipeline.prediction.predict import predict
-from retinue.pipeline.prediction.ray_engine import _Chunk, share_out
+from retinue.pipeline.prediction.ray_engine import _Chunk, divide_machines
 from retinue.pipeline.runs.model_files import fingerprint, model_bytes, model_folder
 
 COMPARED = ("predictions.jsonl", "predictions.csv", "failures.jsonl")
 
 
 @pytest.mark.parametrize(
-    ("machines", "workers", "uses_gpus", "shares"),
+    ("machines", "workers", "uses_gpus", "expected"),
     [
         ([(2, 0)], None, True, (1, 2, 0)),  # as the local engine
         ([(2, 0)], 2, True, (2, 1, 0)),
@@ -42,27 +42,31 @@ COMPARED = ("predictions.jsonl", "predictions.csv", "failures.jsonl")
         ([(8, 1)], 2, True, (2, 4, 0.5)),
     ],
 )
-def test_workers_share_the_machines(machines, workers, uses_gpus, shares):
-    assert share_out(machines, workers, uses_gpus) == shares
+def test_workers_divide_the_machines(machines, workers, uses_gpus, expected):
+    assert divide_machines(machines, workers, uses_gpus) == expected
 
 
 def test_more_workers_than_cores_are_refused():
     with pytest.raises(UsageError, match="--num-workers 3: there are 2 cores only"):
-        share_out([(2, 0)], 3, False)
+        divide_machines([(2, 0)], 3, False)
 
 
-def test_a_chunk_is_tried_again_then_file_by_file_and_a_deadly_file_is_given_up():
+def test_a_chunk_is_tried_again_then_file_by_file_and_a_deadly_file_becomes_a_failure():
     chunk = _Chunk(["a", "b"])
-    chunk.give_again()
-    assert chunk.parts == [chunk] and chunk.results is None
-    chunk.give_again()
-    assert [part.files for part in chunk.parts] == [["a"], ["b"]]
-    deadly = chunk.parts[0]
+    chunk.retry()
+    assert chunk.replacements == [chunk] and chunk.results is None
+    chunk.retry()
+    assert [part.files for part in chunk.replacements] == [["a"], ["b"]]
+    deadly = chunk.replacements[0]
     for _ in range(2):
-        deadly.give_again()
-        assert deadly.parts == [deadly] and deadly.results is None
-    deadly.give_again()
-    assert deadly.parts == [] and deadly.results[0].file == "a" and "each of the 3 times" in deadly.results[0].reason
+        deadly.retry()
+        assert deadly.replacements == [deadly] and deadly.results is None
+    deadly.retry()
+    assert (
+        deadly.replacements == []
+        and deadly.results[0].file == "a"
+        and "each of the 3 times" in deadly.results[0].reason
+    )
 
 
 HOLDS = """
@@ -75,7 +79,7 @@ with scratch_folder(sys.argv[1]) as folder:
 """
 
 
-def test_what_a_killed_process_left_is_deleted_by_the_next(tmp_path):
+def test_temporary_files_of_a_killed_process_are_deleted_by_the_next(tmp_path):
     holding = [
         subprocess.Popen([sys.executable, "-c", HOLDS, tmp_path], stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
@@ -92,13 +96,13 @@ def test_what_a_killed_process_left_is_deleted_by_the_next(tmp_path):
         holding[1].wait()
 
 
-def test_a_model_travels_and_another_one_in_its_place_is_not_taken_for_it(tiny_model, other_model, tmp_path):
-    mark, content = fingerprint(tiny_model.folder), model_bytes(tiny_model.folder)
-    with model_folder(tiny_model.folder, mark, None) as folder:
+def test_a_model_is_copied_unless_the_folder_holds_the_same_model(tiny_model, other_model, tmp_path):
+    key, content = fingerprint(tiny_model.folder), model_bytes(tiny_model.folder)
+    with model_folder(tiny_model.folder, key, None) as folder:
         assert folder == tiny_model.folder
-    for place in (other_model.folder, tmp_path / "nothing"):
-        with model_folder(place, mark, lambda: content, tmp_path) as folder:
-            assert folder != place and fingerprint(folder) == mark
+    for path in (other_model.folder, tmp_path / "nothing"):
+        with model_folder(path, key, lambda: content, tmp_path) as folder:
+            assert folder != path and fingerprint(folder) == key
         assert not folder.exists()
 
 
@@ -115,15 +119,15 @@ def test_files_at_addresses_come_in_the_order_of_local_ones(tree):
     local = list(find_files([tree]))
     assert [os.path.relpath(path, tree) for path in local] == ["a9.png", "a10.png", "b/1.png"]
     assert list(find_files([f"file://{tree}"], remote=True)) == [f"file://{path}" for path in local]
-    assert list(find_remote(f"file://{tree}/**/*.png", looks_like_image)) == [f"file://{path}" for path in local]
+    assert list(find_remote_files(f"file://{tree}/**/*.png", looks_like_image)) == [f"file://{path}" for path in local]
     assert list(find_files([f"file://{tree}/notes.txt"], remote=True)) == [f"file://{tree}/notes.txt"]
 
 
-def test_what_is_not_at_an_address_is_told_at_once(tree):
+def test_a_missing_address_is_reported_at_once(tree):
     for source, words in ((f"file://{tree}/no", "no such file"), ("nostore://a/b", "can't be looked up .*nostore")):
         with pytest.raises(UsageError, match=words):
             find_files([source], remote=True)
-    with pytest.raises(UsageError, match="at an address are for --engine ray"):
+    with pytest.raises(UsageError, match="at an address need --engine ray"):
         find_files([f"file://{tree}"])
 
 
@@ -138,7 +142,7 @@ def test_files_are_fetched_from_a_server_and_out_of_an_archive(tree, tmp_path):
         base = f"http://127.0.0.1:{server.server_port}"
         addresses = [
             f"{base}/a9.png?signed=a/b",
-            *find_remote(f"zip://*/*.png::file://{tree}/all.zip", looks_like_image),
+            *find_remote_files(f"zip://*/*.png::file://{tree}/all.zip", looks_like_image),
         ]
         assert addresses[1] == f"zip://in/a9.png::file://{tree}/all.zip"
         for address in addresses:
@@ -154,9 +158,9 @@ def test_files_are_fetched_from_a_server_and_out_of_an_archive(tree, tmp_path):
     ("options", "words"),
     [
         ({"engine": "rya"}, "--engine rya: unknown; use one of local, ray"),
-        ({"address": "auto"}, "--address auto: is for --engine ray"),
-        ({"workers": 2}, "--num-workers 2: is for --engine ray"),
-        ({"engine": "ray", "window": 2.0}, "--window is for --engine local"),
+        ({"address": "auto"}, "--address auto: this option needs --engine ray"),
+        ({"num_workers": 2}, "--num-workers 2: this option needs --engine ray"),
+        ({"engine": "ray", "window": 2.0}, "--window needs --engine local"),
     ],
 )
 def test_options_that_do_not_go_together(tiny_model, photos, tmp_path, options, words):
@@ -182,7 +186,7 @@ def contents(out):
 
 
 @pytest.mark.slow
-def test_ray_answers_as_the_local_engine_and_leaves_nothing(exported, photos, tmp_path):
+def test_ray_predicts_as_the_local_engine_and_leaves_nothing(exported, photos, tmp_path):
     pytest.importorskip("ray")
     listed = tmp_path / "list.txt"
     (tmp_path / "text.jpg").write_text("words")
@@ -196,10 +200,10 @@ def test_ray_answers_as_the_local_engine_and_leaves_nothing(exported, photos, tm
         left = [*home.glob(".ray"), *home.glob("ray"), *home.glob("retinue-*/[!.]*")]
     finally:
         subprocess.run(["rm", "-rf", home])
-    said = (done.stdout + done.stderr).splitlines()
-    assert done.returncode == 3 and not left, said
-    assert said[0].startswith("Runtime: ") and said[1].startswith("Ray ") and "on 1 machine" in said[1]
-    assert said[2].startswith("9 images, 3 failures") and len(said) == 7, said
+    printed = (done.stdout + done.stderr).splitlines()
+    assert done.returncode == 3 and not left, printed
+    assert printed[0].startswith("Runtime: ") and printed[1].startswith("Ray ") and "on 1 machine" in printed[1]
+    assert printed[2].startswith("9 images, 3 failures") and len(printed) == 7, printed
     local = tmp_path / "local"
     predict(exported, [file for file in files if "://" not in str(file)], local, overlay=True)
     predictions, failures = ((tmp_path / "ray" / name).read_text().splitlines() for name in COMPARED[::2])
@@ -215,7 +219,7 @@ def test_ray_answers_as_the_local_engine_and_leaves_nothing(exported, photos, tm
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["classification", "detection", "segmentation", "video"])
-def test_killed_workers_and_commands_lose_no_file_and_double_none(task, tmp_path):
+def test_killed_workers_and_commands_lose_and_repeat_no_file(task, tmp_path):
     pytest.importorskip("ray")
     job = Job(task, tmp_path / "job", count=60 if task == "video" else 200)
     unbroken, out = tmp_path / "job" / "unbroken", tmp_path / "job" / "ray"
@@ -228,7 +232,7 @@ def test_killed_workers_and_commands_lose_no_file_and_double_none(task, tmp_path
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_at_once_and_goes_on_later(exported, photos, tmp_path):
+def test_ctrl_c_ends_at_once_and_the_next_run_continues(exported, photos, tmp_path):
     pytest.importorskip("ray")
     for number in range(8000):
         (tmp_path / "many" / f"{number}.png").parent.mkdir(exist_ok=True)
@@ -244,8 +248,8 @@ def test_ctrl_c_leaves_at_once_and_goes_on_later(exported, photos, tmp_path):
     while running.poll() is None and not ((out / "predictions.jsonl").exists() and lines(out)):
         threading.Event().wait(0.02)
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does
-    said = [line for line in running.communicate(timeout=30)[0].splitlines() if line]
-    assert running.returncode == 1 and said[-1].startswith("interrupted after ") and len(said) == 3, said
+    printed = [line for line in running.communicate(timeout=30)[0].splitlines() if line]
+    assert running.returncode == 1 and printed[-1].startswith("interrupted after ") and len(printed) == 3, printed
     assert json.loads((out / "predict.json").read_text())["status"] == "interrupted"
     done = lines(out)
     summary = predict(exported, [tmp_path / "many"], out)

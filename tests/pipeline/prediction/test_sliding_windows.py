@@ -1,4 +1,4 @@
-"""Windows over long videos: which frames they have, when they are, and that memory holds one of them."""
+"""Tests of windows over long videos: their frames, their times, and that the memory holds one of them."""
 
 import time
 import tracemalloc
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.pipeline.prediction.sliding_windows import ahead, check_window, sliding_windows
+from retinue.pipeline.prediction.sliding_windows import check_window, prefetch, sliding_windows
 from retinue.tests.helpers.clips import moving_frames, write_video
 
 SIZE = (24, 32)
@@ -15,17 +15,17 @@ SIZE = (24, 32)
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):
-    """20 frames, 10 a second, each brighter than the last."""
+    """A video of 20 frames at 10 frames per second. Each frame is brighter than the one before."""
     frames = [np.full((48, 64, 3), 10 * number + 5, np.uint8) for number in range(20)]
     return write_video(tmp_path_factory.mktemp("long") / "long.avi", frames, frame_rate=10)
 
 
-def numbers(window):
+def frame_numbers(window):
     return [round((float(frame.mean()) - 5) / 10) for frame in window.frames]
 
 
 @pytest.mark.parametrize(
-    "seconds, step, expected",
+    "seconds, stride, expected",
     [
         (0.5, 0.5, [range(5), range(5, 10), range(10, 15), range(15, 20)]),
         (0.8, 0.8, [range(8), range(8, 16), range(16, 20)]),
@@ -37,16 +37,16 @@ def numbers(window):
         (0.1, 1.0, [range(1), range(10, 11)]),
     ],
 )
-def test_which_frames_are_in_which_window(video, seconds, step, expected):
-    windows = list(sliding_windows(video, SIZE, seconds, step))
-    assert [numbers(window) for window in windows] == [list(frames) for frames in expected]
+def test_frames_and_times_of_the_windows(video, seconds, stride, expected):
+    windows = list(sliding_windows(video, SIZE, seconds, stride))
+    assert [frame_numbers(window) for window in windows] == [list(frames) for frames in expected]
     for window, frames in zip(windows, expected, strict=True):
         assert window.start == pytest.approx(frames[0] / 10, abs=0.002)
         assert window.end == pytest.approx((frames[-1] + 1) / 10, abs=0.002)
         assert (window.width, window.height) == (64, 48) and window.frames[0].shape == (24, 32, 3)
 
 
-def test_memory_holds_a_window_not_the_video(tmp_path):
+def test_the_memory_holds_one_window(tmp_path):
     path = write_video(
         tmp_path / "long.avi", [np.full((48, 64, 3), number, np.uint8) for number in range(120)], frame_rate=10
     )
@@ -58,12 +58,12 @@ def test_memory_holds_a_window_not_the_video(tmp_path):
     assert count == 30 and peak < 16 * frame_bytes  # the video has 120 frames
 
 
-def test_what_can_not_be_read(tmp_path):
+def test_a_missing_video_is_reported(tmp_path):
     with pytest.raises(RetinueError, match="gone.avi"):
         next(sliding_windows(tmp_path / "gone.avi", SIZE, 1, 1))
 
 
-def test_lengths():
+def test_window_and_stride_are_checked():
     check_window(None, None)
     check_window(2.0, 0.5)
     with pytest.raises(UsageError, match="--window 0"):
@@ -72,35 +72,35 @@ def test_lengths():
         check_window(None, 1.0)
 
 
-def test_reading_ahead():
-    assert list(ahead(iter(range(10)), 2)) == list(range(10))
+def test_prefetching_keeps_the_order_and_raises_errors():
+    assert list(prefetch(iter(range(10)), 2)) == list(range(10))
 
     def broken():
         yield 1
         raise RetinueError("no more")
 
-    got = []
+    received = []
     with pytest.raises(RetinueError, match="no more"):
-        for one in ahead(broken(), 2):
-            got.append(one)
-    assert got == [1]
+        for one in prefetch(broken(), 2):
+            received.append(one)
+    assert received == [1]
 
 
-def test_reading_ahead_stops_when_nobody_asks():
-    made = []
+def test_prefetching_stops_when_the_iterator_is_closed():
+    produced = []
 
     def endless():
         while True:
-            made.append(len(made))
-            yield made[-1]
+            produced.append(len(produced))
+            yield produced[-1]
 
-    items = ahead(endless(), 2)
+    items = prefetch(endless(), 2)
     assert next(items) == 0
     items.close()
     time.sleep(0.4)
-    count = len(made)
+    count = len(produced)
     time.sleep(0.3)
-    assert len(made) == count <= 6
+    assert len(produced) == count <= 6
 
 
 def test_frames_of_a_drifting_clip_are_in_order(tmp_path):

@@ -150,10 +150,10 @@ def test_all_runtimes_and_exports_have_the_same_detections(run, exported, images
         assert comparison["same"] >= len(files) - 2, comparison
 
     single = Predictor(model, "tensorflow")
-    assert single.batch == 1  # by default on a CPU
+    assert single.batch_size == 1  # by default on a CPU
     reference = outputs_of(single)
     assert reference["count"].sum() > 10
-    assert_same(outputs_of(Predictor(model, "openvino", batch=8)))
+    assert_same(outputs_of(Predictor(model, "openvino", batch_size=8)))
     served = tf.saved_model.load(str(exported)).signatures["serving_default"]
     outputs = served(tf.constant([read_encoded_bytes(file) for file in files]))  # of different sizes, in one batch
     assert_same({name: outputs[name].numpy() for name in ("boxes", "scores", "labels", "count")})

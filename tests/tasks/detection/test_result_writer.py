@@ -118,6 +118,22 @@ def test_crops_are_written_by_class(tmp_path):
         assert whole.size == (40, 30)
 
 
+def test_crops_of_an_absolute_and_a_relative_path_are_different_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    absolute = tmp_path / "images" / "1.png"
+    relative = os.path.join(*absolute.parts[1:])  # the same path without its root, in another folder
+    for path, value in ((absolute, 250), (tmp_path / relative, 5)):
+        path.parent.mkdir(parents=True)
+        Image.fromarray(np.full((20, 20, 3), value, np.uint8)).save(path)
+    results = [result_of(str(absolute), CAT), result_of(relative, CAT)]
+    assert len(list(with_crops(iter(results), tmp_path / "out"))) == 2
+    means = []
+    for path in (tmp_path / "out").rglob("*.jpg"):
+        with Image.open(path) as crop:
+            means.append(np.asarray(crop).mean())
+    assert sorted(means) == pytest.approx([5, 250], abs=2)
+
+
 def test_images_of_one_name_keep_different_ids(tmp_path):
     write(
         tmp_path,

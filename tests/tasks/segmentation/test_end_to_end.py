@@ -84,8 +84,11 @@ def test_masks_are_written_at_the_size_of_their_images(run, dataset_folder, tmp_
 def test_all_runtimes_and_exports_predict_the_same_masks(run, exported, dataset_folder, tmp_path):
     files = [str(file) for file in sorted((dataset_folder / "images").iterdir())]
     model = open_model(run[0].folder)
-    expected = {r.file: r.prediction for r in Predictor(model, "tensorflow", batch=3)(files)}
-    for predictor in (Predictor(model, "openvino", batch=8), Predictor(open_model(exported), "tensorflow", batch=1)):
+    expected = {r.file: r.prediction for r in Predictor(model, "tensorflow", batch_size=3)(files)}
+    for predictor in (
+        Predictor(model, "openvino", batch_size=8),
+        Predictor(open_model(exported), "tensorflow", batch_size=1),
+    ):
         for result in predictor(files):
             same = (result.prediction["mask"] == expected[result.file]["mask"]).mean()
             assert same > 0.999
@@ -112,7 +115,7 @@ def test_the_batch_size_does_not_change_masks(run, dataset_folder):
     files = [str(file) for file in sorted((dataset_folder / "images").iterdir())]
     model = open_model(run[0].folder)
     masks = [
-        [result.prediction["mask"] for result in Predictor(model, "tensorflow", batch=batch)(files)]
+        [result.prediction["mask"] for result in Predictor(model, "tensorflow", batch_size=batch)(files)]
         for batch in (1, 3, 8)
     ]
     for other in masks[1:]:

@@ -12,7 +12,7 @@ import retinue
 from retinue.configs.errors import UsageError
 from retinue.data.batches import first_failing_record
 from retinue.data.decoding.clip_file import read_frames
-from retinue.pipeline.flow import extract
+from retinue.pipeline.flow import extract_flow
 from retinue.pipeline.inputs.prepare import config_for
 from retinue.pipeline.prediction.predictor import Predictor
 from retinue.pipeline.runs.run import open_model
@@ -201,7 +201,7 @@ def test_an_svm_is_fitted_on_reserved_clips(clips, tmp_path, logged):
     config = config_for(str(clips), options={key.replace("__", "."): value for key, value in settings.items()})
     run, scores = train(str(clips), config, tmp_path / "run")
     assert any("an SVM, fitted on 4 clips" in line for line in logged.messages)
-    model = retinue.load(str(run.folder))
+    model = retinue.load(str(run.folder), training=True)
     assert model.get_layer("fusion").get_weights()[1].any()
     assert retinue.evaluate(str(run.folder), str(clips), split="val").value == scores.value
     retinue.export(str(run.folder), tmp_path / "export", formats=("savedmodel", "openvino"))
@@ -209,7 +209,7 @@ def test_an_svm_is_fitted_on_reserved_clips(clips, tmp_path, logged):
 
 def test_one_stream_alone_and_stored_flow(clips, tmp_path):
     flow_folder = tmp_path / "flow"
-    extract([str(clips)], flow_folder, bound=4.0, size=(36, 48))
+    extract_flow([str(clips)], flow_folder, bound=4.0, size=(36, 48))
     settings = {**SMALL, "video__architecture": "temporal", "video__flow_folder": str(flow_folder)}
     run, scores = retinue.train(str(clips), str(tmp_path / "run"), **settings)
     assert "streams" not in scores.tables and scores.primary_metric == "accuracy"
