@@ -27,8 +27,9 @@ CASES = [
 def part(name, output_stride, start, end):
     row = BACKBONES[name]
     family = importlib.import_module(f"retinue.backbones.{row.family}")
-    image = keras.Input((256, 256, 3))
-    full = keras.Model(image, family.build(image, output_stride, False, **row.arguments))
+    with keras.StatelessScope(initialize_variables=False):  # only the configurations of its layers are needed
+        image = keras.Input((256, 256, 3))
+        full = keras.Model(image, family.build(image, output_stride, False, **row.arguments))
     first = keras.Input((None, None, full.get_layer(start).output.shape[-1]))
     tensors = {id(full.get_layer(start).output): first}
     for operation in full.operations:  # copies of the same layers on a new input
@@ -47,7 +48,7 @@ def test_the_dilated_backbone_equals_the_strided_one_in_the_interior(name, start
     for layer in strided.layers:
         if layer.weights:
             dilated.get_layer(layer.name).set_weights(layer.get_weights())
-    x = np.random.default_rng(0).uniform(0, 1, (1, 96, 96, strided.input.shape[-1])).astype("float32")
+    x = np.random.default_rng(0).uniform(0, 1, (1, 64, 64, strided.input.shape[-1])).astype("float32")
     expected = np.asarray(strided(x[:, ::finer, ::finer]))[0]
     actual = np.asarray(dilated(x))[0, ::distance, ::distance]
     middle = slice(len(expected) // 2 - 1, len(expected) // 2 + 1)

@@ -32,8 +32,8 @@ def checkpoint(model, family, arguments):
     return tensors
 
 
-# Each takes ten seconds, and other members of their families are tested too.
-LARGE = ("senet154", "vgg11", "inception_resnet_v2")
+# Each takes seven to ten seconds, and other members of their families are tested too.
+LARGE = ("senet154", "vgg11", "inception_resnet_v2", "resnet152", "densenet161")
 
 
 @pytest.mark.parametrize(

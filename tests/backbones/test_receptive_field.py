@@ -30,7 +30,11 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+# They take ten seconds, and the other backbones have the same kinds of layers.
+LARGE = ("inception_v4", "inception_resnet_v2")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in CASES])
 def test_the_receptive_field_is_the_support_of_the_gradient(name):
     full = backbones.build(name, "none", input_size=SIZE)
     tensor = full.output[CASES[name]]

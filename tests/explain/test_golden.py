@@ -1,5 +1,6 @@
 """Our maps equal those of captum on ResNet-18 and VGG-16 with seeded weights; see benchmarks/parity."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -69,27 +70,38 @@ def build(name):
     return keras.Model(image, keras.layers.Dense(10, name="logits")(keras.layers.GlobalAveragePooling2D()(x)))
 
 
-@pytest.fixture(scope="module", params=["resnet18", "vgg16"])
+@pytest.fixture(scope="module")
 def golden(request, tmp_path_factory):
-    """Return the model in float32 and in float64, and the golden record."""
-    models = {}
-    for kind in ("float32", "float64"):
+    """Return a function from "float32" or "float64" to the model, and the golden record."""
+
+    @functools.cache
+    def model_of(kind):
         keras.config.set_floatx(kind)
         keras.config.set_dtype_policy(kind)
         try:
-            models[kind] = build(request.param)
+            model = build(request.param)
         finally:
             keras.config.set_floatx("float32")
             keras.config.set_dtype_policy("float32")
-        load_seeded_weights(models[kind], request.param, tmp_path_factory.mktemp(request.param))
-    return models, json.loads((Path(__file__).parent / "golden" / f"{request.param}.json").read_text())
+        load_seeded_weights(model, request.param, tmp_path_factory.mktemp(request.param))
+        return model
+
+    return model_of, json.loads((Path(__file__).parent / "golden" / f"{request.param}.json").read_text())
 
 
-@pytest.mark.parametrize("method", METHODS)
+SLOW = ("vgg16", "integrated-gradients")  # twenty seconds, and ResNet-18 proves the method, too
+CASES = [
+    pytest.param(name, method, marks=[pytest.mark.slow] * ((name, method) == SLOW), id=f"{name}-{method}")
+    for name in ("resnet18", "vgg16")
+    for method in METHODS
+]
+
+
+@pytest.mark.parametrize(("golden", "method"), CASES, indirect=["golden"])
 def test_maps_equal_those_of_captum(golden, method):
-    models, record = golden
+    model_of, record = golden
     # On a path of 64 images some of the millions of ReLUs are so close to 0 that float32 puts them on the other side.
-    model = models["float64" if method == "integrated-gradients" else "float32"]
+    model = model_of("float64" if method == "integrated-gradients" else "float32")
     expected, target = record["maps"][method], record["target"]
     maps = METHODS[method](model, fill.image(SIZE), target)[0]
     assert list(maps.shape) == expected["shape"]
