@@ -13,7 +13,7 @@ demo: $(INSTALLED)
 	$(VENV)/bin/retinue demo
 
 test: $(INSTALLED)
-	$(VENV)/bin/pytest -m 'not slow' -n 2 --dist loadfile
+	$(VENV)/bin/pytest -m 'not slow' -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: $(INSTALLED)
 	$(VENV)/bin/pytest

@@ -50,3 +50,37 @@ def logged(caplog):
     """What retinue logs in a test: `logged.messages` is the list of lines so far."""
     caplog.set_level(logging.INFO, logger="retinue")
     return Logged(caplog)
+
+
+# The test files that take longest, in this order. Each goes to one worker as a whole (`--dist loadfile`), so the long
+# ones start first; a long one that started last would run alone at the end.
+LONGEST_FILES = (
+    "tasks/segmentation/test_end_to_end.py",
+    "pipeline/prediction/test_predict.py",
+    "test_end_to_end.py",
+    "backbones/test_contract.py",
+    "tasks/detection/test_model.py",
+    "backbones/test_golden.py",
+    "tasks/detection/test_torchvision.py",
+    "pipeline/explaining/test_explain_regions.py",
+    "backbones/test_keras_applications.py",
+    "pipeline/training/test_features.py",
+    "tasks/video/test_explaining.py",
+    "tasks/detection/test_end_to_end.py",
+    "pipeline/exporting/test_quantize.py",
+    "explain/test_golden.py",
+    "pipeline/explaining/test_explain.py",
+    "tasks/video/test_end_to_end.py",
+    "tasks/video/test_model.py",
+    "tasks/video/test_augment.py",
+    "backbones/test_resnet.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Sort the tests so that the longest files come first."""
+    folder = Path(__file__).parent
+    position = {folder / name: index for index, name in enumerate(LONGEST_FILES)}
+    for path in position:
+        assert path.is_file(), f"{path}: tests/conftest.py lists it in LONGEST_FILES; correct its name there"
+    items.sort(key=lambda item: position.get(item.path, len(position)))

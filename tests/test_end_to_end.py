@@ -22,6 +22,7 @@ SMALL = {
     "train__stages": {"all": {"epochs": 2, "learning_rate": 1e-3, "backbone_lr_multiplier": 1.0}},
     "data__on_invalid": "skip",
 }
+ONE_EPOCH = {"train__stages": {"all": SMALL["train__stages"]["all"] | {"epochs": 1}}}
 
 
 def make_photos(folder, count=10):
@@ -104,7 +105,9 @@ def test_several_labels_per_file(photos, tmp_path):
         writer.writerow(["file", "label"])
         for number, path in enumerate(files):
             writer.writerow([path, path.parent.name + (";odd" if number % 2 else "")])
-    run, scores = retinue.train(str(table), str(tmp_path / "run"), **SMALL | {"train__class_balance": "weights"})
+    run, scores = retinue.train(
+        str(table), str(tmp_path / "run"), **SMALL | ONE_EPOCH | {"train__class_balance": "weights"}
+    )
     assert scores.primary_metric == "mean_average_precision" and 0 <= scores.value <= 1
     retinue.predict(str(run.folder), [str(files[0])], tmp_path / "out")
     scores = predictions(tmp_path / "out")[str(files[0])]
@@ -170,7 +173,7 @@ def test_resume_refuses_settings(run, photos):
 
 
 def test_without_validation_files_there_is_a_report_and_no_score(photos, tmp_path):
-    settings = SMALL | {"model__backbone": "lenet5", "data__val_fraction": 0.0}
+    settings = SMALL | ONE_EPOCH | {"data__val_fraction": 0.0}
     run, scores = retinue.train(str(photos), str(tmp_path / "run"), **settings)
     assert scores is None and (run.folder / "report.html").exists() and not (run.folder / "scores.json").exists()
     retinue.export(str(run.folder), tmp_path / "export")  # it is verified with training files

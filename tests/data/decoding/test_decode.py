@@ -1,8 +1,6 @@
 """Decoding every supported kind of file, compared with Pillow, in and outside of a SavedModel."""
 
 import io
-import subprocess
-import sys
 
 import numpy as np
 import pytest

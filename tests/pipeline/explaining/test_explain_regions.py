@@ -11,6 +11,7 @@ from PIL import Image
 from retinue import cli
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.load import load_config, to_yaml
+from retinue.pipeline.explaining import explain as stage
 from retinue.pipeline.explaining.explain import explain
 from retinue.pipeline.explaining.open_explainer import open_explainer
 from retinue.pipeline.explaining.options import ExplainOptions
@@ -142,9 +143,12 @@ def test_a_missing_region_is_an_error_with_its_reason(segmenter, scene, tmp_path
         explain(segmenter, [scene.parent / "no blue.png"], tmp_path / "why", ExplainOptions(**options))
 
 
-def test_by_default_the_best_box_is_explained_with_the_score_of_the_prediction(detector, scene, tmp_path, logged):
-    (result,) = Predictor(detector)([scene])
+def test_by_default_the_best_box_is_explained_with_the_score_of_the_prediction(
+    detector, opened, scene, tmp_path, logged, monkeypatch
+):
+    (result,) = Predictor(detector, "tensorflow")([scene])
     out = tmp_path / "why"
+    monkeypatch.setattr(stage, "open_explainer", lambda model, weights: opened)  # tracing and converting once is enough
     logged.clear()
     explain(detector, [scene], out, ExplainOptions(methods=["saliency", "grad-cam", "occlusion"]))
     (entry,) = json.loads((out / "explanations.json").read_text())

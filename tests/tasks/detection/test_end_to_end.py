@@ -41,7 +41,14 @@ SMALL = {
     "evaluate__batch_size": 3,
     "data__val_fraction": 0.25,
 }
-pytestmark = pytest.mark.slow  # training, tracing and converting take two minutes; other tests cover the parts
+# One level and three steps: a run that is short enough for every `make test`.
+SHORT = SMALL | {
+    "detection__architecture": "c4",
+    "detection__anchor_sizes": [16, 32, 64],
+    "train__stages": {"all": {"epochs": 1, "learning_rate": 3e-3, "backbone_lr_multiplier": 1.0}},
+    "evaluate__bootstrap_samples": 0,
+}
+slow = pytest.mark.slow  # training, tracing and converting take two minutes
 
 
 def make_folder(folder, count=16, names=tuple(COLORS), seed=0):
@@ -67,6 +74,55 @@ def make_folder(folder, count=16, names=tuple(COLORS), seed=0):
     return folder
 
 
+def outputs_of(predictions, settings):
+    """Return a batch of outputs, as an export has it, of one dict with boxes, scores and labels per image."""
+    count = np.array([len(prediction["scores"]) for prediction in predictions])
+    outputs = {"count": count}
+    for name, empty in (("boxes", (0, 4)), ("scores", (0,)), ("labels", (0,))):
+        outputs[name] = np.zeros((len(count), settings.max_detections, *empty[1:]), np.float32)
+        for row, prediction in enumerate(predictions):
+            if count[row]:
+                outputs[name][row, : count[row]] = prediction[name]
+    return outputs
+
+
+def assert_same_detections(outputs, reference, settings):
+    comparison = export_agreement.compare(outputs, reference, 1e-3, settings.score_threshold, settings.nms_threshold)
+    images = len(reference["count"])
+    assert comparison["same"] + comparison["near_ties"] == images and comparison["same"] >= images - 2, comparison
+
+
+def test_a_short_run_is_trained_evaluated_predicted_and_exported(tmp_path):
+    images_folder = make_folder(tmp_path / "rectangles", count=12)
+    run, scores = retinue.train(str(images_folder), str(tmp_path / "run"), **SHORT)
+    folder = str(run.folder)
+    (epoch,) = csv.DictReader(open(run.folder / "metrics.csv"))
+    losses = [float(epoch[name]) for name in ("rpn_objectness", "rpn_box", "class", "box")]
+    assert min(losses) > 0 and float(epoch["loss"]) == pytest.approx(sum(losses), rel=1e-3)
+    assert scores.primary_metric == "ap" and scores.count == 3 and (run.folder / "report.html").exists()
+    assert retinue.evaluate(folder, str(images_folder), runtime="tensorflow").value == pytest.approx(scores.value)
+
+    retinue.predict(folder, [str(images_folder)], tmp_path / "out", runtime="tensorflow")
+    lines = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text("utf-8").splitlines()]
+    assert len(lines) == 12
+    detections = [line["detections"] for line in lines]
+    assert sum(map(len, detections)) > 12
+    predictions = [
+        {
+            "boxes": [detection["box"] for detection in row],
+            "scores": [detection["score"] for detection in row],
+            "labels": [list(IDS).index(detection["label"]) for detection in row],
+        }
+        for row in detections
+    ]
+    settings = open_model(run.folder).config.detection
+    retinue.export(folder, tmp_path / "export", to=("savedmodel",))
+    served = tf.saved_model.load(str(tmp_path / "export")).signatures["serving_default"]
+    outputs = served(tf.constant([read_encoded_bytes(line["file"]) for line in lines]))
+    outputs = {name: value.numpy() for name, value in outputs.items()}
+    assert_same_detections(outputs, outputs_of(predictions, settings), settings)
+
+
 @pytest.fixture(scope="module")
 def images_folder(tmp_path_factory):
     return make_folder(tmp_path_factory.mktemp("data") / "rectangles")
@@ -84,6 +140,7 @@ def exported(run, tmp_path_factory):
     return out
 
 
+@slow
 def test_the_run_folder_has_scores_tables_and_images(run):
     folder, scores = run[0].folder, run[1]
     assert scores.primary_metric == "ap" and scores.count == 4 and scores.metrics["ap50"] > 0.2
@@ -102,6 +159,7 @@ def test_the_run_folder_has_scores_tables_and_images(run):
     assert any((folder / "worst").glob("*.jpg")) and (folder / "batch_train.jpg").exists()
 
 
+@slow
 def test_predictions_are_in_pixels_of_the_original_images_with_the_ids_of_the_data(run, images_folder, tmp_path):
     options = {"runtime": "tensorflow", "formats": ("jsonl", "csv", "coco"), "overlay": True, "crops": True}
     retinue.predict(str(run[0].folder), [str(images_folder)], tmp_path / "out", **options)
@@ -127,40 +185,27 @@ def test_predictions_are_in_pixels_of_the_original_images_with_the_ids_of_the_da
     assert len(list((tmp_path / "out" / "crops").rglob("*.jpg"))) == cropped
 
 
+@slow
 def test_all_runtimes_and_exports_have_the_same_detections(run, exported, images_folder):
     files = sorted(map(str, images_folder.glob("*.png")))
     model = open_model(run[0].folder)
     settings = model.config.detection
 
-    def outputs_of(predictor):
-        rows = [result.prediction for result in predictor(files)]
-        count = np.array([len(row["scores"]) for row in rows])
-        outputs = {"count": count}
-        for name, empty in (("boxes", (0, 4)), ("scores", (0,)), ("labels", (0,))):
-            outputs[name] = np.zeros((len(rows), settings.max_detections, *empty[1:]), np.float32)
-            for row, prediction in enumerate(rows):
-                outputs[name][row, : count[row]] = prediction[name]
-        return outputs
-
-    def assert_same(outputs):
-        comparison = export_agreement.compare(
-            outputs, reference, 1e-3, settings.score_threshold, settings.nms_threshold
-        )
-        assert comparison["same"] + comparison["near_ties"] == len(files), comparison
-        assert comparison["same"] >= len(files) - 2, comparison
-
     single = Predictor(model, "tensorflow")
     assert single.batch_size == 1  # by default on a CPU
-    reference = outputs_of(single)
+    reference = outputs_of([result.prediction for result in single(files)], settings)
     assert reference["count"].sum() > 10
-    assert_same(outputs_of(Predictor(model, "openvino", batch_size=8)))
+    predictions = [result.prediction for result in Predictor(model, "openvino", batch_size=8)(files)]
+    assert_same_detections(outputs_of(predictions, settings), reference, settings)
     served = tf.saved_model.load(str(exported)).signatures["serving_default"]
     outputs = served(tf.constant([read_encoded_bytes(file) for file in files]))  # of different sizes, in one batch
-    assert_same({name: outputs[name].numpy() for name in ("boxes", "scores", "labels", "count")})
-    for names, labels in zip(outputs["names"].numpy(), outputs["labels"].numpy(), strict=True):
+    outputs = {name: value.numpy() for name, value in outputs.items()}
+    assert_same_detections(outputs, reference, settings)
+    for names, labels in zip(outputs["names"], outputs["labels"], strict=True):
         assert [name.decode() for name in names] == [["red", "blue", ""][label] for label in labels]
 
 
+@slow
 def test_evaluation_in_bf16_has_nearly_the_same_score(run, images_folder):
     folder, value = str(run[0].folder), run[1].value
     scores = retinue.evaluate(folder, str(images_folder), runtime="openvino", precision="bf16")
@@ -169,6 +214,7 @@ def test_evaluation_in_bf16_has_nearly_the_same_score(run, images_folder):
         retinue.evaluate(folder, str(images_folder), runtime="tensorflow", precision="bf16")
 
 
+@slow
 def test_a_class_that_the_model_does_not_know_is_an_error(run, tmp_path):
     folder = make_folder(tmp_path / "more", count=6, names=("red", "green"), seed=1)
     with pytest.raises(retinue.RetinueError, match="more: the model does not know the class green; it knows red, blue"):

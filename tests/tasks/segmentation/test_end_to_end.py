@@ -49,6 +49,17 @@ def exported(run, tmp_path_factory):
     return out
 
 
+@pytest.fixture(scope="module")
+def tensorflow_predictions(run, dataset_folder):
+    """Return for batches of 1, 3 and 8 a dict from file to prediction."""
+    files = [str(file) for file in sorted((dataset_folder / "images").iterdir())]
+    model = open_model(run[0].folder)
+    return [
+        {result.file: result.prediction for result in Predictor(model, "tensorflow", batch_size=batch)(files)}
+        for batch in (1, 3, 8)
+    ]
+
+
 def lines(folder):
     return [json.loads(line) for line in (folder / "predictions.jsonl").read_text("utf-8").splitlines()]
 
@@ -81,14 +92,11 @@ def test_masks_are_written_at_the_size_of_their_images(run, dataset_folder, tmp_
     assert len(list((tmp_path / "out" / "overlays").rglob("*.jpg"))) == len(files)
 
 
-def test_all_runtimes_and_exports_predict_the_same_masks(run, exported, dataset_folder, tmp_path):
+def test_all_runtimes_and_exports_predict_the_same_masks(run, exported, dataset_folder, tensorflow_predictions):
     files = [str(file) for file in sorted((dataset_folder / "images").iterdir())]
     model = open_model(run[0].folder)
-    expected = {r.file: r.prediction for r in Predictor(model, "tensorflow", batch_size=3)(files)}
-    for predictor in (
-        Predictor(model, "openvino", batch_size=8),
-        Predictor(open_model(exported), "tensorflow", batch_size=1),
-    ):
+    expected = tensorflow_predictions[1]
+    for predictor in (Predictor(model, "openvino", batch_size=8), Predictor(open_model(exported), "tensorflow", batch_size=1)):
         for result in predictor(files):
             same = (result.prediction["mask"] == expected[result.file]["mask"]).mean()
             assert same > 0.999
@@ -111,13 +119,8 @@ def test_evaluate_gives_the_scores_of_training(run, exported, dataset_folder):
     assert retinue.evaluate(str(exported), str(dataset_folder)).value == pytest.approx(run[1].value, abs=2e-3)
 
 
-def test_the_batch_size_does_not_change_masks(run, dataset_folder):
-    files = [str(file) for file in sorted((dataset_folder / "images").iterdir())]
-    model = open_model(run[0].folder)
-    masks = [
-        [result.prediction["mask"] for result in Predictor(model, "tensorflow", batch_size=batch)(files)]
-        for batch in (1, 3, 8)
-    ]
+def test_the_batch_size_does_not_change_masks(tensorflow_predictions):
+    masks = [[prediction["mask"] for prediction in predictions.values()] for predictions in tensorflow_predictions]
     for other in masks[1:]:
         assert all(np.array_equal(one, two) for one, two in zip(masks[0], other, strict=True))
 
