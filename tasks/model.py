@@ -150,7 +150,7 @@ class TaskModel(WithoutSymbolicBuild, keras.Model):
         def replica_step(data: Any, stop: tf.Tensor) -> tf.Tensor:
             return tf.concat([self.train_step(data), [stop]], axis=0)
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def step(data: Any, stop: tf.Tensor) -> tf.Tensor:
             with precision_scope(self, self.precision):
                 return strategy.reduce("SUM", strategy.run(replica_step, args=(data, stop)), axis=None)

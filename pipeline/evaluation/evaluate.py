@@ -52,7 +52,9 @@ class Evaluation:
 
         inference = task.inference(model)
         specs = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in inference.inputs}
-        self.run: Inference = tf.function(lambda inputs: inference(inputs, training=False), input_signature=[specs])
+        self.run: Inference = tf.function(
+            lambda inputs: inference(inputs, training=False), input_signature=[specs], autograph=False
+        )
 
     def __call__(self, interval: bool = False) -> "Scores":
         """Compute the scores with the current weights. interval: whether the confidence interval is computed."""
@@ -213,14 +215,12 @@ def primary_metric_line(scores: "Scores") -> str:
     return f"{name.replace('_', ' ')} {text(name, scores.value)}{interval}{more}, {scores.count} files"
 
 
-def worst_images(task: "Task", model: "TaskModel", dataset: "Dataset", rows: Sequence[int]) -> "list[WorstImage]":
+def worst_images(evaluation: Evaluation, rows: Sequence[int]) -> "list[WorstImage]":
     """Predict the files with the worst predictions again, and draw them for the report.
 
     Args:
-        task: the task.
-        model: what `Task.build` returned, trained.
-        dataset: the records that were scored.
-        rows: the rows of these files, the worst first.
+        evaluation: the one that computed the scores.
+        rows: the rows of these files in its dataset, the worst first.
 
     Returns:
         An image for each row, its longer side at most 1,024 pixels.
@@ -230,12 +230,10 @@ def worst_images(task: "Task", model: "TaskModel", dataset: "Dataset", rows: Seq
 
     if not len(rows):
         return []
+    task, dataset = evaluation.task, evaluation.dataset
     chosen = dataset.take(rows)
-    predictions = [
-        prediction
-        for batch in predict_batches(task, Evaluation(task, model, chosen).run, task.input_columns(chosen))
-        for prediction in batch
-    ]
+    batches = predict_batches(task, evaluation.run, task.input_columns(chosen))
+    predictions = [prediction for batch in batches for prediction in batch]
     images = []
     for record, prediction in zip(chosen, predictions, strict=True):
         truth = task.ground_truth(dataset, record)

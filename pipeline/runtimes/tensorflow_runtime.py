@@ -44,7 +44,9 @@ def trace(model: "keras.Model") -> Any:
     import tensorflow as tf
 
     signature = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in model.inputs}
-    return tf.function(lambda **inputs: model(inputs, training=False)).get_concrete_function(**signature)
+    return tf.function(lambda **inputs: model(inputs, training=False), autograph=False).get_concrete_function(
+        **signature
+    )
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -30,6 +30,7 @@ from retinue.pipeline.training.distribute import Distribution
 from retinue.pipeline.training.training_step import describe_step, refuse_impossible_step
 
 if TYPE_CHECKING:
+    from retinue.pipeline.evaluation.evaluate import Evaluation
     from retinue.pipeline.training.trainer import Trainer
     from retinue.tasks.model import TaskModel
     from retinue.tasks.scores import Scores
@@ -200,10 +201,12 @@ def _fit(
         logger.info(task.calibrate(model, outputs, calibration))
         trainer.save_best()
     scored = dataset.split("test") if (dataset.splits == "test").any() else validation
-    scores = Evaluation(task, model, scored)(interval=True) if len(scored) else None
+    if evaluation is None or scored is not validation:
+        evaluation = Evaluation(task, model, scored)
+    scores = evaluation(interval=True) if len(scored) else None
     if scores is not None:
         run.update(proven=bf16_proof.prove(run, task, model, scored, scores))
-    _write_report(run, task, model, dataset, scored, scores, history, report)
+    _write_report(run, model, dataset, evaluation, scores, history, report)
     return scores
 
 
@@ -273,10 +276,9 @@ def _input_wait_fraction(history: Sequence[dict[str, Any]]) -> float | None:
 
 def _write_report(
     run: Run,
-    task: "Task",
     model: "TaskModel",
     dataset: Dataset,
-    scored: Dataset,
+    evaluation: "Evaluation",
     scores: "Scores | None",
     history: Sequence[dict[str, Any]],
     report: CheckReport,
@@ -285,6 +287,7 @@ def _write_report(
     from retinue.pipeline.explaining.training_maps import add_class_maps
     from retinue.pipeline.reports.report import MAX_WORST, ReportData, write_report
 
+    task, scored = evaluation.task, evaluation.dataset
     info, config = run.info, task.config
     described = info | {
         "backbone": config.model.backbone,
@@ -295,7 +298,7 @@ def _write_report(
         "split": str(scored.splits[0]) if len(scored) else None,
         "seconds": sum(row["seconds"] for row in history),
     }
-    worst = worst_images(task, model, scored, scores.worst[:MAX_WORST]) if scores else []
+    worst = worst_images(evaluation, scores.worst[:MAX_WORST]) if scores else []
     images = {"training": run.folder / "batch_train.jpg", "validation": run.folder / "batch_val.jpg"}
     write_report(
         run.folder,
