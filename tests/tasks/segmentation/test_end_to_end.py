@@ -96,7 +96,10 @@ def test_all_runtimes_and_exports_predict_the_same_masks(run, exported, dataset_
     files = [str(file) for file in sorted((dataset_folder / "images").iterdir())]
     model = open_model(run[0].folder)
     expected = tensorflow_predictions[1]
-    for predictor in (Predictor(model, "openvino", batch_size=8), Predictor(open_model(exported), "tensorflow", batch_size=1)):
+    for predictor in (
+        Predictor(model, "openvino", batch_size=8),
+        Predictor(open_model(exported), "tensorflow", batch_size=1),
+    ):
         for result in predictor(files):
             same = (result.prediction["mask"] == expected[result.file]["mask"]).mean()
             assert same > 0.999
