@@ -35,7 +35,7 @@ def make_photos(folder, count=10):
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(path)
     (folder / "red" / "empty.jpg").write_bytes(b"")
-    (folder / "red" / "text.jpg").write_text("no picture")
+    (folder / "red" / "text.jpg").write_text("not an image")
     return folder
 
 

@@ -30,7 +30,7 @@ def lines(folder, name="predictions.jsonl"):
 
 
 def copy_with_settings(model, folder, *settings):
-    """A copy of a tiny model with other settings."""
+    """Return a copy of a tiny model with other settings."""
     shutil.copytree(model.folder, folder)
     config = load_config(str(folder / "config.yaml"), settings=list(settings))
     (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
@@ -39,7 +39,7 @@ def copy_with_settings(model, folder, *settings):
 
 @pytest.fixture(scope="module")
 def exports(tiny_model, photos, tmp_path_factory):
-    """{runtime: a folder that holds its format alone}"""
+    """Exports by runtime. Each holds only the format of that runtime."""
     folder = tmp_path_factory.mktemp("exports")
     files = sorted(str(photos / name) for name in os.listdir(photos))
     formats = {"openvino": "openvino", "onnxruntime": "onnx", "litert": "litert"}
@@ -49,7 +49,7 @@ def exports(tiny_model, photos, tmp_path_factory):
 
 
 def test_all_runtimes_and_exports_predict_the_same(tiny_model, exported, exports, photos):
-    """predict on both runtimes, evaluate's own path, and all exports give the same labels and scores."""
+    """`predict` with each runtime, `evaluate`, and all exports have the same labels and scores."""
     import tensorflow as tf
 
     from retinue.pipeline.evaluation import evaluate
@@ -218,7 +218,7 @@ def test_overlays(tiny_model, photos, tmp_path, monkeypatch):
     assert summary.images == 2
     drawn = {name: cv2.imread(str(tmp_path / "out/overlays" / name)) for name in ("2.png.jpg", "5 turned.jpg.jpg")}
     height, width = drawn["5 turned.jpg.jpg"].shape[:2]
-    assert all(picture is not None for picture in drawn.values()) and height > width  # upright
+    assert all(image is not None for image in drawn.values()) and height > width  # upright
     assert sorted(os.listdir(tmp_path / "out/overlays")) == ["2.png.jpg", "5 turned.jpg.jpg"]
 
 

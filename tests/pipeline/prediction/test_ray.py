@@ -35,10 +35,10 @@ COMPARED = ("predictions.jsonl", "predictions.csv", "failures.jsonl")
         ([(2, 0)], None, True, (1, 2, 0)),  # as the local engine
         ([(2, 0)], 2, True, (2, 1, 0)),
         ([(4, 0), (16, 0)], None, False, (5, 4, 0)),  # the larger machine is used up, too
-        ([(8, 0), (8, 0)], 3, False, (3, 4, 0)),  # two have room on one
+        ([(8, 0), (8, 0)], 3, False, (3, 4, 0)),  # two of them fit on one machine
         ([(16, 4), (8, 4)], None, True, (8, 2, 1)),
         ([(16, 4), (8, 4)], None, False, (3, 8, 0)),
-        ([(16, 4), (8, 0)], None, True, (3, 8, 0)),  # a worker that needs a GPU has no place on the second
+        ([(16, 4), (8, 0)], None, True, (3, 8, 0)),  # a worker with a GPU can't run on the second machine
         ([(8, 1)], 2, True, (2, 4, 0.5)),
     ],
 )
@@ -170,7 +170,7 @@ def test_options_that_do_not_go_together(tiny_model, photos, tmp_path, options, 
 
 
 def command(*arguments, home):
-    """A finished `retinue predict`, with a home and a folder for temporary files of its own."""
+    """Run `retinue predict` with its own home and its own folder for temporary files. Returns the process."""
     environment = os.environ | {"HOME": str(home), "RAY_TMPDIR": str(home)}
     done = subprocess.run(
         [sys.executable, "-m", "retinue.cli", "predict", *map(str, arguments)],
@@ -210,9 +210,9 @@ def test_ray_predicts_as_the_local_engine_and_leaves_nothing(exported, photos, t
     here = (local / "predictions.jsonl").read_text().splitlines()
     assert predictions[:8] == here
     assert predictions[8].replace("file://", "") in here
-    text, gone, other = (json.loads(line) for line in failures)
+    text, missing, other = (json.loads(line) for line in failures)
     assert text["reason"] == other["reason"] == json.loads((local / "failures.jsonl").read_text())["reason"]
-    assert gone["reason"].startswith("can't be fetched: FileNotFoundError")
+    assert missing["reason"].startswith("can't be fetched: FileNotFoundError")
     drawn = [path for path in (tmp_path / "ray" / "overlays").rglob("*.jpg") if "file:" in path.parts]
     assert len(drawn) == 1 and drawn[0].read_bytes() == next(local.rglob("overlays/**/2.png.jpg")).read_bytes()
 
