@@ -287,7 +287,7 @@ def test_tta_on_every_runtime_and_in_exports(tiny_model, photos, tmp_path, tta):
         ),
         ("saved_model.pb", b"", "saved_model.pb: can't be read .* export the run again"),
         ("saved_model.pb", b"these are words", "saved_model.pb: can't be read .* export the run again"),
-        ("variables/variables.index", None, "saved_model.pb: can't be read .*beside it is damaged, export"),
+        ("variables/variables.index", None, "saved_model.pb: can't be read .*beside it is damaged; export"),
         ("variables/variables.data-00000-of-00001", b"1", "saved_model.pb: can't be read .*beside it is damaged"),
         ("model.xml", b"<net", "model.xml: can't be read .* export the run again"),
         ("model.bin", None, "model.xml: can't be read .*beside it is damaged"),
@@ -296,9 +296,9 @@ def test_tta_on_every_runtime_and_in_exports(tiny_model, photos, tmp_path, tta):
         ("model.tflite", b"these are words", "model.tflite: can't be read .* export the run again"),
     ],
 )
-def test_a_damaged_export_is_one_line(exported, exports, photos, tmp_path, name, content, words):
-    whole = next(folder for folder in (exported, *exports.values()) if (folder / name).exists())
-    shutil.copytree(whole, tmp_path / "model")
+def test_a_damaged_export_is_reported(exported, exports, photos, tmp_path, name, content, words):
+    complete = next(folder for folder in (exported, *exports.values()) if (folder / name).exists())
+    shutil.copytree(complete, tmp_path / "model")
     (tmp_path / "model" / name).unlink()
     if content is not None:
         (tmp_path / "model" / name).write_bytes(content)
