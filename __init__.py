@@ -1,4 +1,4 @@
-"""retinue: pretrained Keras backbones with heads for several tasks, from a folder of photos to a deployed model.
+"""retinue: pretrained Keras backbones with heads for several tasks, from a folder of images to a deployed model.
 
 Every name is imported at its first use, so that `import retinue` is fast and needs no TensorFlow.
 """

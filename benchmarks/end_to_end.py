@@ -119,7 +119,7 @@ def linked(image_files, count):
     return folder
 
 
-def held_out_score(name, model, data):
+def test_score(name, model, data):
     """The fraction of validation files that a model is right on, by the runtime and in the precision that is timed."""
     from retinue import evaluate
 
@@ -138,7 +138,7 @@ def write_table(measured, scores, repeats, torch_version):
         for peer in ("keras", "torchvision"):
             peers = measured.get((backbone, peer))
             row[f"times_{peer}"] = round(rate / statistics.median(one for one, _ in peers), 2) if peers else None
-        row |= {"held_out_score": scores.get((backbone, name)), "images": runs[0][1], "runs": repeats}
+        row |= {"test_score": scores.get((backbone, name)), "images": runs[0][1], "runs": repeats}
         row |= {"slowest": round(min(runs)[0], 1), "fastest": round(max(runs)[0], 1), "cores": usable_cores()}
         rows.append(row | {"torch": torch_version} | versions())
     RESULTS.write_text(to_csv(rows), encoding="utf-8")
@@ -180,7 +180,7 @@ def main():
                         f"repeat {repeat + 1}: {backbone}, {name}: {measured[backbone, name][-1][0]:.1f}/s", flush=True
                     )
                     if options.data and " " in name and (backbone, name) not in scores:
-                        scores[backbone, name] = held_out_score(name, model, options.data)
+                        scores[backbone, name] = test_score(name, model, options.data)
     write_table(measured, scores, options.repeats, torch_version)
 
 

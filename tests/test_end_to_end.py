@@ -25,13 +25,13 @@ SMALL = {
 ONE_EPOCH = {"train__stages": {"all": SMALL["train__stages"]["all"] | {"epochs": 1}}}
 
 
-def make_photos(folder, count=10):
+def make_images(folder, count=10):
     """Write noisy images of three colors into class folders, with unusual letters in the names, and two bad files."""
     random = np.random.default_rng(0)
     for label, color in COLORS.items():
         for number in range(count):
             pixels = np.clip(random.normal(color, 40, (36, 30 + number, 3)), 0, 255).astype(np.uint8)
-            path = folder / label / f"photo {number} ü.{'png' if number % 2 else 'jpg'}"
+            path = folder / label / f"image {number} ü.{'png' if number % 2 else 'jpg'}"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(path)
     (folder / "red" / "empty.jpg").write_bytes(b"")
@@ -40,13 +40,13 @@ def make_photos(folder, count=10):
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return make_photos(tmp_path_factory.mktemp("data") / "my photos")
+def image_folder(tmp_path_factory):
+    return make_images(tmp_path_factory.mktemp("data") / "my images")
 
 
 @pytest.fixture(scope="module")
-def run(photos, tmp_path_factory):
-    run, scores = retinue.train(str(photos), str(tmp_path_factory.mktemp("runs") / "run"), **SMALL)
+def run(image_folder, tmp_path_factory):
+    run, scores = retinue.train(str(image_folder), str(tmp_path_factory.mktemp("runs") / "run"), **SMALL)
     return run, scores
 
 
@@ -70,13 +70,13 @@ def test_run_folder_is_complete(run):
     assert "blåbær &amp; co" in page and "http://" not in page
 
 
-def test_all_runtimes_and_exports_predict_the_same(run, photos, tmp_path):
+def test_all_runtimes_and_exports_predict_the_same(run, image_folder, tmp_path):
     folder = run[0].folder
-    retinue.predict(str(folder), [str(photos)], tmp_path / "tf", runtime="tensorflow")
-    summary = retinue.predict(str(folder), [str(photos)], tmp_path / "ov", runtime="openvino")
+    retinue.predict(str(folder), [str(image_folder)], tmp_path / "tf", runtime="tensorflow")
+    summary = retinue.predict(str(folder), [str(image_folder)], tmp_path / "ov", runtime="openvino")
     assert summary.exit_code == 3 and summary.failures == 2
     retinue.export(str(folder), tmp_path / "export")
-    retinue.predict(str(tmp_path / "export"), [str(photos)], tmp_path / "ex", runtime="tensorflow")
+    retinue.predict(str(tmp_path / "export"), [str(image_folder)], tmp_path / "ex", runtime="tensorflow")
     first = predictions(tmp_path / "tf")
     assert len(first) == 30
     served = tf.saved_model.load(str(tmp_path / "export")).signatures["serving_default"]
@@ -94,12 +94,14 @@ def test_all_runtimes_and_exports_predict_the_same(run, photos, tmp_path):
         validation = [row for row in csv.DictReader(file) if row["split"] == "val"]
     is_correct = [max(first[row["file"]], key=first[row["file"]].get) == row["label"] for row in validation]
     for model in (folder, tmp_path / "export"):
-        assert retinue.evaluate(str(model), str(photos)).value == pytest.approx(np.mean(is_correct)) == run[1].value
+        assert (
+            retinue.evaluate(str(model), str(image_folder)).value == pytest.approx(np.mean(is_correct)) == run[1].value
+        )
 
 
-def test_several_labels_per_file(photos, tmp_path):
+def test_several_labels_per_file(image_folder, tmp_path):
     table = tmp_path / "labels.csv"
-    files = sorted(path for path in photos.rglob("photo*"))
+    files = sorted(path for path in image_folder.rglob("image*"))
     with open(table, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["file", "label"])
@@ -114,35 +116,39 @@ def test_several_labels_per_file(photos, tmp_path):
     assert set(scores) == {*COLORS, "odd"}
 
 
-def test_resuming_a_finished_run_only_writes_the_report_again(run, photos, tmp_path):
+def test_resuming_a_finished_run_only_writes_the_report_again(run, image_folder, tmp_path):
     before = (run[0].folder / "best.weights.h5").read_bytes()
-    _, scores = retinue.train(str(photos), str(run[0].folder), resume=True)
+    _, scores = retinue.train(str(image_folder), str(run[0].folder), resume=True)
     assert scores.value == run[1].value
     assert (run[0].folder / "best.weights.h5").read_bytes() == before
 
 
-def test_resume_refuses_other_data(run, photos, tmp_path):
-    fewer = make_photos(tmp_path / "other", count=6)
+def test_resume_refuses_other_data(run, image_folder, tmp_path):
+    fewer = make_images(tmp_path / "other", count=6)
     with pytest.raises(retinue.RetinueError, match="the data has changed"):
         retinue.train(str(fewer), str(run[0].folder), resume=True)
 
 
-def test_files_are_recognized_in_a_copied_folder(run, photos, tmp_path):
+def test_files_are_recognized_in_a_copied_folder(run, image_folder, tmp_path):
     """Files that the model was trained on stay training files in a copy of their folder."""
     moved = tmp_path / "elsewhere"
-    shutil.copytree(photos, moved)
+    shutil.copytree(image_folder, moved)
     assert retinue.evaluate(str(run[0].folder), str(moved)).count == 6
     copied = tmp_path / "run"
     shutil.copytree(run[0].folder, copied)
     assert retinue.evaluate(str(copied), str(moved)).count == 6
 
 
-def test_evaluation_refuses_labels_of_another_kind(run, photos, tmp_path):
+def test_evaluation_refuses_labels_of_another_kind(run, image_folder, tmp_path):
     table = tmp_path / "labels.csv"
-    table.write_text(f"file,label\n{photos}/red/photo 0 ü.jpg,red;green\n{photos}/red/photo 2 ü.jpg,red\n", "utf-8")
+    table.write_text(
+        f"file,label\n{image_folder}/red/image 0 ü.jpg,red;green\n{image_folder}/red/image 2 ü.jpg,red\n", "utf-8"
+    )
     with pytest.raises(retinue.RetinueError, match="several labels"):
         retinue.evaluate(str(run[0].folder), str(table))
-    table.write_text(f"file,label\n{photos}/red/photo 0 ü.jpg,purple\n{photos}/red/photo 2 ü.jpg,red\n", "utf-8")
+    table.write_text(
+        f"file,label\n{image_folder}/red/image 0 ü.jpg,purple\n{image_folder}/red/image 2 ü.jpg,red\n", "utf-8"
+    )
     with pytest.raises(retinue.RetinueError, match="does not know the class purple"):
         retinue.evaluate(str(run[0].folder), str(table))
 
@@ -161,19 +167,19 @@ def test_evaluation_refuses_labels_of_another_kind(run, photos, tmp_path):
         ),
     ],
 )
-def test_a_failed_start_leaves_no_folder(photos, tmp_path, settings, message):
+def test_a_failed_start_leaves_no_folder(image_folder, tmp_path, settings, message):
     with pytest.raises(retinue.RetinueError, match=message):
-        retinue.train(str(photos), str(tmp_path / "run"), **SMALL | settings)
+        retinue.train(str(image_folder), str(tmp_path / "run"), **SMALL | settings)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_resume_refuses_settings(run, photos):
+def test_resume_refuses_settings(run, image_folder):
     with pytest.raises(retinue.UsageError, match="keeps its own configuration"):
-        retinue.train(str(photos), str(run[0].folder), resume=True, train__batch_size=3)
+        retinue.train(str(image_folder), str(run[0].folder), resume=True, train__batch_size=3)
 
 
-def test_without_validation_files_there_is_a_report_and_no_score(photos, tmp_path):
+def test_without_validation_files_there_is_a_report_and_no_score(image_folder, tmp_path):
     settings = SMALL | ONE_EPOCH | {"data__val_fraction": 0.0}
-    run, scores = retinue.train(str(photos), str(tmp_path / "run"), **settings)
+    run, scores = retinue.train(str(image_folder), str(tmp_path / "run"), **settings)
     assert scores is None and (run.folder / "report.html").exists() and not (run.folder / "scores.json").exists()
     retinue.export(str(run.folder), tmp_path / "export")  # it is verified with training files

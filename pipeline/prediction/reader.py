@@ -32,7 +32,7 @@ class Reader:
         self._read = self._read_upright = tf.function(task.read, input_signature=signature, autograph=False)
         self._read(tf.io.encode_png(black))  # tracing takes half a second: now, and not at the first file
         if task.config.data.jpeg_dct_scaling:
-            # Most photos are upright JPEGs, as their headers say. Reading them as such saves a quarter of the work.
+            # Most images are upright JPEGs, as their headers say. Reading them as such saves a quarter of the work.
             self._read_upright = tf.function(
                 lambda encoded: task.prepare(task.read_image(encoded, upright_jpeg=True)),
                 input_signature=signature,

@@ -93,7 +93,7 @@ def test_ranks_and_their_correlation():
     )
 
 
-def test_randomised_layers_from_the_top_and_the_model_as_it_was():
+def test_randomized_layers_from_the_top_and_the_model_as_it_was():
     model, images = tiny_convnet(), random_images(1)
     before = model.get_weights()
     correlations = sanity_checks.randomization(model, lambda: saliency.saliency(model, images, 0))

@@ -73,13 +73,13 @@ def other_model(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def photos(tmp_path_factory):
+def image_folder(tmp_path_factory):
     """A folder of eight valid files, one for each kind that all runtimes must predict equally."""
-    folder = tmp_path_factory.mktemp("photos files") / "ünter"
+    folder = tmp_path_factory.mktemp("image files") / "ünter"
     folder.mkdir()
-    Image.fromarray(coarse_image(0, 30, 40)).save(folder / "1 photo.jpg", quality=95)
+    Image.fromarray(coarse_image(0, 30, 40)).save(folder / "1 image.jpg", quality=95)
     Image.fromarray(coarse_image(1, 40, 30)).save(folder / "2.png")
-    Image.fromarray(coarse_image(2, 20, 20, 1)[..., 0]).save(folder / "3 grey.jpg")
+    Image.fromarray(coarse_image(2, 20, 20, 1)[..., 0]).save(folder / "3 gray.jpg")
     Image.fromarray(coarse_image(3, 33, 17, 4), "RGBA").save(folder / "4 alpha.png")
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -91,12 +91,12 @@ def photos(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def exported(tiny_model, photos, tmp_path_factory):
+def exported(tiny_model, image_folder, tmp_path_factory):
     """The tiny model as a SavedModel."""
     from retinue.pipeline.exporting.export import export
     from retinue.pipeline.exporting.options import ExportOptions
 
     out = tmp_path_factory.mktemp("exported") / "model"
-    files = sorted(os.path.join(photos, name) for name in os.listdir(photos))
+    files = sorted(os.path.join(image_folder, name) for name in os.listdir(image_folder))
     export(tiny_model, out, ExportOptions(verify_images=files))
     return out

@@ -39,11 +39,11 @@ def test_load_for_training_returns_the_model_with_boxes_and_labels_as_inputs(det
     assert {"boxes", "labels"} <= {tensor.name for tensor in model.inputs}
 
 
-def test_options_of_predict_can_be_fields_or_an_object(exported, photos, tmp_path):
+def test_options_of_predict_can_be_fields_or_an_object(exported, image_folder, tmp_path):
     options = PredictOptions(formats=("jsonl", "csv"), runtime="tensorflow")
-    summary = retinue.predict(exported, [photos / "2.png"], tmp_path / "object", options)
+    summary = retinue.predict(exported, [image_folder / "2.png"], tmp_path / "object", options)
     assert summary.images == 1 and (tmp_path / "object" / "predictions.csv").exists()
-    retinue.predict(exported, [photos / "2.png"], tmp_path / "fields", options, formats=("jsonl",), batch_size=2)
+    retinue.predict(exported, [image_folder / "2.png"], tmp_path / "fields", options, formats=("jsonl",), batch_size=2)
     assert not (tmp_path / "fields" / "predictions.csv").exists()
     with pytest.raises(TypeError, match="steps"):
-        retinue.predict(exported, [photos / "2.png"], tmp_path / "unknown", steps=2)
+        retinue.predict(exported, [image_folder / "2.png"], tmp_path / "unknown", steps=2)

@@ -12,8 +12,8 @@ from retinue.pipeline import benchmark
 
 
 @pytest.fixture
-def files(photos):
-    return sorted(os.path.join(photos, name) for name in os.listdir(photos))
+def files(image_folder):
+    return sorted(os.path.join(image_folder, name) for name in os.listdir(image_folder))
 
 
 def test_one_configuration(exported, files, monkeypatch):

@@ -20,7 +20,7 @@ from retinue.tasks.classification.explainer import ClassifierExplainer
 
 @pytest.fixture
 def wide(tmp_path, random_image):
-    path = tmp_path / "photos" / "wide one.jpg"
+    path = tmp_path / "images" / "wide one.jpg"
     path.parent.mkdir()
     Image.fromarray(random_image(3, 12, 40)).save(path, quality=95)
     return path

@@ -86,7 +86,7 @@ def scene(tmp_path):
     """Green, with a red square of 12, a small red one and a blue one of 8: 36 x 60."""
     image = np.full((36, 60, 3), (30, 220, 30), np.uint8)
     image[4:16, 6:18], image[26:30, 50:54], image[20:28, 30:38] = (220, 30, 30), (220, 30, 30), (30, 30, 220)
-    path = tmp_path / "photos" / "scene.png"
+    path = tmp_path / "images" / "scene.png"
     path.parent.mkdir()
     Image.fromarray(image).save(path)
     return path

@@ -29,8 +29,8 @@ def test_a_task_without_class_maps_gets_none(tiny_model, monkeypatch, tmp_path):
     assert class_map_callbacks(tiny_model.task, tiny_model.build(), dataset, tmp_path) == []
 
 
-def test_tensorboard_gets_a_map_of_each_readable_image_for_its_true_class(tiny_model, photos, tmp_path):
-    files = [str(photos / "2.png"), str(photos / "gone.png"), str(photos / "6.bmp")]
+def test_tensorboard_gets_a_map_of_each_readable_image_for_its_true_class(tiny_model, image_folder, tmp_path):
+    files = [str(image_folder / "2.png"), str(image_folder / "gone.png"), str(image_folder / "6.bmp")]
     dataset = Dataset("classification", files, tiny_model.classes, {"label": np.array([1, 0, 2])})
     model = tiny_model.build()
     (callback,) = class_map_callbacks(tiny_model.task, model, dataset, tmp_path)

@@ -40,12 +40,14 @@ def rename_png_last(files):
     return sorted(files, key=lambda file: file.endswith("2.png"))
 
 
-def test_the_saved_model_serves_without_retinue(tiny_model, exported, photos):
+def test_the_saved_model_serves_without_retinue(tiny_model, exported, image_folder):
     import tensorflow as tf
 
     from retinue.data.decoding.decode import read_encoded_bytes
 
-    files = rename_png_last(str(photos / name) for name in sorted(os.listdir(photos)) if not name.endswith(".tif"))
+    files = rename_png_last(
+        str(image_folder / name) for name in sorted(os.listdir(image_folder)) if not name.endswith(".tif")
+    )
     files = files[:1] + files  # eight
     done = subprocess.run([sys.executable, "-c", ELSEWHERE, exported, *files], capture_output=True, text=True, cwd="/")
     assert done.returncode == 0, done.stderr
@@ -73,10 +75,10 @@ def test_export_json_holds_the_origin_and_the_verification(tiny_model, exported)
     assert (exported / "classes.json").is_file()
 
 
-def test_the_verification_is_logged_and_uses_files_of_the_run(tiny_model, photos, tmp_path, logged):
+def test_the_verification_is_logged_and_uses_files_of_the_run(tiny_model, image_folder, tmp_path, logged):
     """As after training with a test set and without a validation set."""
-    files = [str(photos / name) for name in sorted(os.listdir(photos))]
-    rows = [f"{files[0]},train", f"{photos}/gone.jpg,test", f"{files[1]},test", f"{files[2]},test"]
+    files = [str(image_folder / name) for name in sorted(os.listdir(image_folder))]
+    rows = [f"{files[0]},train", f"{image_folder}/gone.jpg,test", f"{files[1]},test", f"{files[2]},test"]
     write_split(tiny_model, rows)
     logged.clear()
     try:
@@ -98,8 +100,8 @@ def write_split(model, rows):
     (model.folder / "split.csv").write_text("\n".join(lines), encoding="utf-8")
 
 
-def test_which_files_verify_an_export(tiny_model, photos, tmp_path):
-    files = [str(photos / name) for name in sorted(os.listdir(photos))] * 2  # 16 rows
+def test_which_files_verify_an_export(tiny_model, image_folder, tmp_path):
+    files = [str(image_folder / name) for name in sorted(os.listdir(image_folder))] * 2  # 16 rows
     (tmp_path / "broken.jpg").write_text("words")
     splits = {
         "val first, filled up": (["val"] * 3 + ["train"] * 10 + ["test"] * 3, [*files[:3], *files[13:], *files[3:5]]),
@@ -116,12 +118,12 @@ def test_which_files_verify_an_export(tiny_model, photos, tmp_path):
             UsageError, match="split.csv: none of its images exists any more .* give some with --verify-images"
         ):
             verification_records(tiny_model, None)
-        (record,) = verification_records(tiny_model, [photos / "2.png"])
-        assert record["file"] == str(photos / "2.png")
+        (record,) = verification_records(tiny_model, [image_folder / "2.png"])
+        assert record["file"] == str(image_folder / "2.png")
         with pytest.raises(
             UsageError, match="--verify-images .*gone.jpg: can.t be used to verify the export: no such file"
         ):
-            verification_records(tiny_model, [photos / "2.png", tmp_path / "gone.jpg"])
+            verification_records(tiny_model, [image_folder / "2.png", tmp_path / "gone.jpg"])
     finally:
         (tiny_model.folder / "split.csv").unlink()
 
@@ -142,7 +144,7 @@ def test_a_near_tie_counts_as_agreement():
     assert (several["same"], several["near_ties"]) == (1, 1)
 
 
-def test_an_export_with_several_labels_per_file_has_a_threshold_and_no_best_label(tiny_model, photos, tmp_path):
+def test_an_export_with_several_labels_per_file_has_a_threshold_and_no_best_label(tiny_model, image_folder, tmp_path):
     import tensorflow as tf
 
     from retinue.data.decoding.decode import read_encoded_bytes
@@ -151,7 +153,7 @@ def test_an_export_with_several_labels_per_file_has_a_threshold_and_no_best_labe
     described = {"classes": list(tiny_model.classes), "multi_label": True}
     (tmp_path / "run" / "classes.json").write_text(json.dumps(described), encoding="utf-8")
     model = type(tiny_model)(tmp_path / "run")
-    files = [str(photos / name) for name in ("1 photo.jpg", "2.png", "6.bmp")]
+    files = [str(image_folder / name) for name in ("1 image.jpg", "2.png", "6.bmp")]
     export(model, tmp_path / "out", ExportOptions(verify_images=files))
     served = tf.saved_model.load(str(tmp_path / "out")).signatures["serving_default"]
     output = served(bytes=tf.constant([read_encoded_bytes(file) for file in files]))
@@ -162,16 +164,16 @@ def test_an_export_with_several_labels_per_file_has_a_threshold_and_no_best_labe
     np.testing.assert_allclose(output["scores"], tf.sigmoid(logits), atol=1e-5)
 
 
-def test_an_export_that_differs_leaves_nothing_behind(tiny_model, photos, tmp_path, monkeypatch):
+def test_an_export_that_differs_leaves_nothing_behind(tiny_model, image_folder, tmp_path, monkeypatch):
     from retinue.pipeline.exporting import export as stage
 
     monkeypatch.setattr(stage, "TOLERANCE", -1.0)
     with pytest.raises(RetinueError, match="differ from the Keras model.s by .* nothing was exported"):
-        export(tiny_model, tmp_path / "out", ExportOptions(verify_images=[photos / "2.png"]))
+        export(tiny_model, tmp_path / "out", ExportOptions(verify_images=[image_folder / "2.png"]))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_outputs_that_are_not_numbers_are_refused(tiny_model, photos, tmp_path, monkeypatch):
+def test_outputs_that_are_not_numbers_are_refused(tiny_model, image_folder, tmp_path, monkeypatch):
     class Broken(type(tiny_model)):
         def build(self):
             model = super().build()
@@ -179,7 +181,7 @@ def test_outputs_that_are_not_numbers_are_refused(tiny_model, photos, tmp_path, 
             return model
 
     with pytest.raises(RetinueError, match="nothing was exported"):
-        export(Broken(tiny_model.folder), tmp_path / "out", ExportOptions(verify_images=[photos / "2.png"]))
+        export(Broken(tiny_model.folder), tmp_path / "out", ExportOptions(verify_images=[image_folder / "2.png"]))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -201,10 +203,10 @@ def test_impossible_options_are_refused(tiny_model, tmp_path, options, words):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_empty_is_refused(tiny_model, exported, photos, tmp_path):
+def test_a_folder_that_is_not_empty_is_refused(tiny_model, exported, image_folder, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(UsageError, match="exists already"):
-        export(tiny_model, tmp_path, ExportOptions(verify_images=[photos / "2.png"]))
+        export(tiny_model, tmp_path, ExportOptions(verify_images=[image_folder / "2.png"]))
     assert os.listdir(tmp_path) == ["mine.txt"]
     with pytest.raises(UsageError, match="is an export already"):
-        export(exported, tmp_path / "out", ExportOptions(verify_images=[photos / "2.png"]))
+        export(exported, tmp_path / "out", ExportOptions(verify_images=[image_folder / "2.png"]))

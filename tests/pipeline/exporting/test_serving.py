@@ -26,8 +26,8 @@ print(json.dumps([given["label"][0].numpy().decode(), [name.decode() for name in
 """
 
 
-def test_versions_are_numbered_and_each_has_a_request_with_its_response(tiny_model, photos, tmp_path, logged):
-    files, out = [photos / "1 photo.jpg", photos / "6.bmp"], tmp_path / "apples"
+def test_versions_are_numbered_and_each_has_a_request_with_its_response(tiny_model, image_folder, tmp_path, logged):
+    files, out = [image_folder / "1 image.jpg", image_folder / "6.bmp"], tmp_path / "apples"
     for formats in (("onnx",), ("savedmodel", "onnx")):
         logged.clear()
         export(tiny_model, out, ExportOptions(formats=formats, verify_images=files, versioned=True))
@@ -43,13 +43,15 @@ def test_versions_are_numbered_and_each_has_a_request_with_its_response(tiny_mod
     assert set(numbers) == {"scores", "score"} and set(row) == {*numbers, "label", "classes"}
     for name, value in numbers.items():
         np.testing.assert_allclose(row[name], value, atol=1e-6)
-    (first, *_) = Predictor(out / "2")([photos / "6.bmp"])  # the smaller file
+    (first, *_) = Predictor(out / "2")([image_folder / "6.bmp"])  # the smaller file
     np.testing.assert_allclose(row["scores"], first.prediction["scores"], atol=1e-4)
 
 
-def test_an_export_without_a_savedmodel_has_no_request(tiny_model, photos, tmp_path):
+def test_an_export_without_a_savedmodel_has_no_request(tiny_model, image_folder, tmp_path):
     export(
-        tiny_model, tmp_path / "out", ExportOptions(formats=("onnx",), verify_images=[photos / "2.png"], versioned=True)
+        tiny_model,
+        tmp_path / "out",
+        ExportOptions(formats=("onnx",), verify_images=[image_folder / "2.png"], versioned=True),
     )
     assert "request.json" not in os.listdir(tmp_path / "out" / "1")
 
@@ -80,17 +82,17 @@ def test_what_a_killed_export_left_is_no_hindrance(tmp_path):
     assert serving.next_version(tmp_path) == tmp_path / "1"
 
 
-def test_a_folder_without_versions_is_refused(tiny_model, exported, photos, tmp_path):
+def test_a_folder_without_versions_is_refused(tiny_model, exported, image_folder, tmp_path):
     (tmp_path / "file").write_text("")
     for out in (exported, tmp_path / "file"):
         with pytest.raises(UsageError, match="is no folder of numbered versions; give another --out"):
-            export(tiny_model, out, ExportOptions(verify_images=[photos / "2.png"], versioned=True))
+            export(tiny_model, out, ExportOptions(verify_images=[image_folder / "2.png"], versioned=True))
 
 
-def test_a_version_that_differs_leaves_nothing_behind(tiny_model, photos, tmp_path, monkeypatch):
+def test_a_version_that_differs_leaves_nothing_behind(tiny_model, image_folder, tmp_path, monkeypatch):
     from retinue.pipeline.exporting import export as stage
 
     monkeypatch.setattr(stage, "TOLERANCE", -1.0)
     with pytest.raises(RetinueError, match="nothing was exported"):
-        export(tiny_model, tmp_path / "out", ExportOptions(verify_images=[photos / "2.png"], versioned=True))
+        export(tiny_model, tmp_path / "out", ExportOptions(verify_images=[image_folder / "2.png"], versioned=True))
     assert list(tmp_path.iterdir()) == []

@@ -149,7 +149,7 @@ def test_the_excluded_folder_is_not_searched(tree):
 
 def test_paths_are_not_held_in_memory(tmp_path):
     listed = tmp_path / "list.txt"
-    listed.write_text("".join(f"/photos/{'a/long/path/' * 10}{number}.jpg\n" for number in range(50_000)))
+    listed.write_text("".join(f"/image_folder/{'a/long/path/' * 10}{number}.jpg\n" for number in range(50_000)))
     tracemalloc.start()
     count = sum(1 for _ in find_files([f"@{listed}"], shard=(1, 2)))
     peak = tracemalloc.get_traced_memory()[1]
@@ -176,7 +176,7 @@ def test_no_files_are_an_error_and_one_empty_source_is_a_warning(tree, logged):
 
 
 def test_shards_are_disjoint_complete_and_stable(tmp_path):
-    names = [f"/photos/{number}.jpg" for number in range(200)]
+    names = [f"/image_folder/{number}.jpg" for number in range(200)]
     listed = tmp_path / "list.txt"
 
     def shard(names, text):

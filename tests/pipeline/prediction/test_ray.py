@@ -163,9 +163,9 @@ def test_files_are_fetched_from_a_server_and_out_of_an_archive(tree, tmp_path):
         ({"engine": "ray", "window": 2.0}, "--window needs --engine local"),
     ],
 )
-def test_options_that_do_not_go_together(tiny_model, photos, tmp_path, options, words):
+def test_options_that_do_not_go_together(tiny_model, image_folder, tmp_path, options, words):
     with pytest.raises(UsageError, match=words):
-        predict(tiny_model, [photos], tmp_path / "out", **options)
+        predict(tiny_model, [image_folder], tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
 
 
@@ -186,12 +186,12 @@ def contents(out):
 
 
 @pytest.mark.slow
-def test_ray_predicts_as_the_local_engine_and_leaves_nothing(exported, photos, tmp_path):
+def test_ray_predicts_as_the_local_engine_and_leaves_nothing(exported, image_folder, tmp_path):
     pytest.importorskip("ray")
     listed = tmp_path / "list.txt"
     (tmp_path / "text.jpg").write_text("words")
-    files = [*sorted(photos.iterdir()), f"file://{tmp_path}/text.jpg", f"file://{tmp_path}/gone.jpg"]
-    files += [f"file://{photos}/2.png", tmp_path / "text.jpg"]
+    files = [*sorted(image_folder.iterdir()), f"file://{tmp_path}/text.jpg", f"file://{tmp_path}/gone.jpg"]
+    files += [f"file://{image_folder}/2.png", tmp_path / "text.jpg"]
     listed.write_text("\n".join(map(str, files)))
     home = Path("/tmp") / f"ray-{os.getpid()}"  # Ray's sockets need a short path
     home.mkdir()
@@ -232,11 +232,11 @@ def test_killed_workers_and_commands_lose_and_repeat_no_file(task, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_at_once_and_the_next_run_continues(exported, photos, tmp_path):
+def test_ctrl_c_ends_at_once_and_the_next_run_continues(exported, image_folder, tmp_path):
     pytest.importorskip("ray")
     for number in range(8000):
         (tmp_path / "many" / f"{number}.png").parent.mkdir(exist_ok=True)
-        (tmp_path / "many" / f"{number}.png").symlink_to(photos / "2.png")
+        (tmp_path / "many" / f"{number}.png").symlink_to(image_folder / "2.png")
     out, arguments = tmp_path / "out", [exported, tmp_path / "many", "--out", tmp_path / "out", "--engine", "ray"]
     running = subprocess.Popen(
         [sys.executable, "-m", "retinue.cli", "predict", *map(str, arguments), "--batch-size", "1"],

@@ -143,7 +143,7 @@ def test_many_failures_use_little_memory(tmp_path):
     opened = Results(tmp_path, DESCRIPTION, writer=LabelResultWriter(5))
     tracemalloc.start()
     for number in range(20_000):
-        opened.write(Result(f"/photos/a/path/{number}.jpg", reason="empty: 0 bytes"))
+        opened.write(Result(f"/image_folder/a/path/{number}.jpg", reason="empty: 0 bytes"))
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     opened.close()

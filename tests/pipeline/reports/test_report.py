@@ -53,11 +53,11 @@ def single_label(count=12):
     labels = np.arange(count) % 3
     dataset = Dataset(
         "classification",
-        [f"/photos/{index}.png" for index in range(count)],
+        [f"/image_folder/{index}.png" for index in range(count)],
         CLASSES,
         {"label": labels},
         np.array(["train", "val"] * (count // 2), object),
-        source="/photos",
+        source="/images",
         format="class folders",
     )
     scored = dataset.split("val")
@@ -87,8 +87,8 @@ HISTORY = [
      "images_per_second": 90.0, "input_wait_fraction": 0.3, "best": True},
 ]  # fmt: skip
 RUN_INFO = {
-    "versions": {"tensorflow": "2.21.0"}, "command": "retinue train '/my photos' --seed 3", "seed": 3, "seconds": 271.4,
-    "backbone": "efficientnet_lite0", "weights": "imagenet", "device": "2 CPU cores", "source": "/my photos",
+    "versions": {"tensorflow": "2.21.0"}, "command": "retinue train '/my images' --seed 3", "seed": 3, "seconds": 271.4,
+    "backbone": "efficientnet_lite0", "weights": "imagenet", "device": "2 CPU cores", "source": "/my images",
     "fingerprint": "abc123", "split": "val",
 }  # fmt: skip
 
@@ -133,16 +133,16 @@ def test_the_page_describes_the_result_and_the_training(written):
         "33.3%",
         "Correct on 2 of 6 files.",
         f"95% interval {low:.1%} to {high:.1%}, from 6 files",
-        "Fine-tuned in 2 epochs from efficientnet_lite0 (imagenet weights) on 6 files of /my photos in 4 min 31 s on "
+        "Fine-tuned in 2 epochs from efficientnet_lite0 (imagenet weights) on 6 files of /my images in 4 min 31 s on "
         "2 CPU cores, at 80 files a second and 25% of the time waiting for files.",
-        "retinue train '/my photos' --seed 3",
+        "retinue train '/my images' --seed 3",
         "The best epoch was chosen by the score on this validation set",
         "The best epoch was 2 of 2, with 60.0% on the validation set.",
         f"The most common confusion: 2 of 2 files of “plain” were predicted as “{NASTY}”.",
         "The mean confidence of a predicted label is 80.0%, and 33.3% of these labels are right: it is overconfident",
         "All mistakes (4), as truth → prediction",
         "With only 6 labels this is a rough estimate.",
-        "12 files in 3 classes from /photos (class folders): 6 train, 6 val.",
+        "12 files in 3 classes from /images (class folders): 6 train, 6 val.",
         "tensorflow: 2.21.0",
         "backbone: efficientnet_lite0",
     ):
@@ -190,7 +190,7 @@ def test_worst_images_are_named_and_captioned(written):
         first = next(csv.DictReader(file))
     assert first == {
         "image": names[0],
-        "file": "/photos/1.png",
+        "file": "/image_folder/1.png",
         "truth": "plain",
         "predicted": NASTY,
         "score": "0.8000",
@@ -233,7 +233,7 @@ def test_without_a_validation_set_there_is_no_score(tmp_path):
     info = RUN_INFO | {"weights": "none", "split": None}
     page = write(tmp_path, training_set, None, [], history=history, run_info=info)
     assert "There is no validation set, so there is no score." in page.words
-    assert "Trained in 1 epoch from efficientnet_lite0 (random weights) on 6 files of /my photos" in page.words
+    assert "Trained in 1 epoch from efficientnet_lite0 (random weights) on 6 files of /my images" in page.words
     headings = [heading for heading in ("Training", "Data", "Settings") if heading in page.text]
     assert len(headings) == 3 and "All metrics" not in page.text and "Worst predictions" not in page.text
     assert len(page.all("img")) == 2 and "None" not in page.words

@@ -1,4 +1,4 @@
-"""Bfloat16's shift, by hand, and taken out of a net's biases."""
+"""Bfloat16's shift, by hand, and taken out of a model's biases."""
 
 import shutil
 
@@ -51,7 +51,7 @@ class Plain:
 
 
 @pytest.fixture
-def net():
+def model():
     """Convolution, ReLU, depthwise, a matrix; the convolution twice, on two inputs of other means, as in a pyramid."""
     keras.utils.set_random_seed(3)
     image = keras.Input((16, 16, 3), name="image")
@@ -62,16 +62,16 @@ def net():
     return keras.Model({"image": image}, {"scores": keras.layers.Dense(5)(pooled)})
 
 
-def test_biases_take_the_mean_shift_out_of_a_net(net):
+def test_biases_take_the_mean_shift_out_of_a_model(model):
     random = np.random.default_rng(0)
-    pictures = [{"image": np.float32(random.uniform(0.5, 1.5, (16, 16, 3)))} for _ in range(16)]
-    converted = openvino_runtime.convert(tensorflow_runtime.trace(net))
+    images = [{"image": np.float32(random.uniform(0.5, 1.5, (16, 16, 3)))} for _ in range(16)]
+    converted = openvino_runtime.convert(tensorflow_runtime.trace(model))
     before = converted.clone()
-    layers = bf16_bias_correction.measure(converted, Plain(), pictures[:8])
+    layers = bf16_bias_correction.measure(converted, Plain(), images[:8])
     assert len(layers) == 5 and sum(layer.shape == (6, 3, 3, 3) for layer in layers) == 2
-    np.testing.assert_allclose(layers[0].means, np.mean([p["image"].mean((0, 1)) for p in pictures[:8]], axis=0), 1e-5)
+    np.testing.assert_allclose(layers[0].means, np.mean([p["image"].mean((0, 1)) for p in images[:8]], axis=0), 1e-5)
     bf16_bias_correction._correct_biases(converted, layers)
-    batch = {"image": np.stack([picture["image"] for picture in pictures[8:]])}  # others than were measured
+    batch = {"image": np.stack([image["image"] for image in images[8:]])}  # others than were measured
     truth = openvino_runtime.OpenVINORuntime(before)(batch)["scores"]
     shift, left = (
         np.abs(
@@ -92,20 +92,20 @@ def _with_rounded_weights(converted):
     return converted
 
 
-def test_what_is_kept_is_what_was_measured(net, tmp_path):
-    picture = {"image": np.full((16, 16, 3), 0.7, np.float32)}
-    layers = bf16_bias_correction.measure(openvino_runtime.convert(tensorflow_runtime.trace(net)), Plain(), [picture])
+def test_what_is_kept_is_what_was_measured(model, tmp_path):
+    image = {"image": np.full((16, 16, 3), 0.7, np.float32)}
+    layers = bf16_bias_correction.measure(openvino_runtime.convert(tensorflow_runtime.trace(model)), Plain(), [image])
     bf16_bias_correction.write(tmp_path / "bf16.npz", layers)
     for one, other in zip(layers, bf16_bias_correction._read(tmp_path / "bf16.npz"), strict=True):
         assert one.shape == other.shape and one.magnitude == other.magnitude
         np.testing.assert_array_equal(one.means, other.means)
 
 
-def test_a_run_measures_once_and_an_export_takes_it_along(own_model, photos, tmp_path, monkeypatch):
-    """Without what was measured, and without the photos to do it again, bf16 is as it is, and that is reported."""
+def test_a_run_measures_once_and_an_export_takes_it_along(own_model, image_folder, tmp_path, monkeypatch):
+    """Without what was measured, and without the images to do it again, bf16 is as it is, and that is reported."""
     reported = []
     monkeypatch.setattr(bf16_bias_correction.logger, "warning", lambda text, *values: reported.append(text % values))
-    model, own = own_model, shutil.copytree(photos, tmp_path / "photos")
+    model, own = own_model, shutil.copytree(image_folder, tmp_path / "images")
     rows = [f"{path},{'val' if path.name[0] == '1' else 'train'}\n" for path in sorted(own.iterdir())]
     (model.folder / "split.csv").write_text("".join(["file,split\n", *rows]), encoding="utf-8")
     batch = {"image": np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)}
@@ -128,14 +128,14 @@ def test_a_run_measures_once_and_an_export_takes_it_along(own_model, photos, tmp
     assert "bf16 bias correction skipped: the training files" in reported[0]
 
 
-def test_what_was_measured_before_training_went_on_is_measured_anew(own_model, photos, tmp_path):
-    rows = [f"{path},train\n" for path in sorted(photos.iterdir())]
+def test_what_was_measured_before_training_went_on_is_measured_anew(own_model, image_folder, tmp_path):
+    rows = [f"{path},train\n" for path in sorted(image_folder.iterdir())]
     (own_model.folder / "split.csv").write_text("".join(["file,split\n", *rows]), encoding="utf-8")
     runtimes.load(own_model, "openvino", "bf16")
     before = bf16_bias_correction._read(own_model.folder / "bf16.npz")
-    net = own_model.build()
-    net.set_weights([1.5 * weight for weight in net.get_weights()])
-    net.save_weights(own_model.folder / "best.weights.h5")
+    model = own_model.build()
+    model.set_weights([1.5 * weight for weight in model.get_weights()])
+    model.save_weights(own_model.folder / "best.weights.h5")
     runtimes.load(own_model, "openvino", "bf16")
     after = bf16_bias_correction._read(own_model.folder / "bf16.npz")
     for one, other in zip(before, after, strict=True):
@@ -148,12 +148,12 @@ def test_what_bf16_costs_is_scored_on_enough_files_only(own_model, tmp_path):
         (folder / name).mkdir(parents=True)
         for number in range(20):
             Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(folder / name / f"{number}.png")
-    dataset, net, run = read(str(folder)), own_model.build(), Run(own_model.folder)
+    dataset, model, run = read(str(folder)), own_model.build(), Run(own_model.folder)
     (own_model.folder / "run.json").write_text("{}")
     scores = score(own_model.task, runtimes.load(own_model, "tensorflow", "f32"), dataset, interval=False)
     few = dataset.take(np.arange(bf16_bias_correction.MIN_FILES - 1))
-    assert bf16_proof.prove(run, own_model.task, net, few, scores) is None
-    found = bf16_proof.prove(run, own_model.task, net, dataset, scores)
+    assert bf16_proof.prove(run, own_model.task, model, few, scores) is None
+    found = bf16_proof.prove(run, own_model.task, model, dataset, scores)
     if not bf16_bias_correction.is_native():
         assert found is None
         return

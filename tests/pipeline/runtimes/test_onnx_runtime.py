@@ -12,7 +12,7 @@ from retinue.tasks.detection.padding import MaskPadding
 from retinue.tasks.segmentation.upsampling import PadToMultiple
 
 
-def net():
+def small_model():
     """means = 3 a + the mean of b over its open size."""
     a = keras.Input((2,), name="a")
     b = keras.Input((None, 2), dtype="uint8", name="b")
@@ -21,7 +21,7 @@ def net():
 
 
 def test_names_and_open_sizes_are_kept():
-    model = net()
+    model = small_model()
     content = onnx_runtime.convert(tensorflow_runtime.trace(model))
     graph = onnx.load_from_string(content).graph
     sizes = {
@@ -77,4 +77,4 @@ def test_what_onnx_has_no_operation_for_is_refused():
 def test_without_the_converter_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx.convert", None)
     with pytest.raises(UsageError, match=r"tf2onnx.convert, which .*pip install 'retinue\[onnx\]'"):
-        onnx_runtime.convert(tensorflow_runtime.trace(net()))
+        onnx_runtime.convert(tensorflow_runtime.trace(small_model()))

@@ -1,4 +1,4 @@
-"""OpenVINO's own RoIAlign against ours: on pictures that fill their maps, on padded ones, and at the edges."""
+"""OpenVINO's own RoIAlign against ours: on images that fill their maps, on padded ones, and at the edges."""
 
 import keras
 import numpy as np
@@ -32,7 +32,7 @@ def _trace(model):
 
 
 def inputs(images, size):
-    """Maps of pictures padded to 96 x 160, and boxes of all sizes, at the edges and smaller than a place among them."""
+    """Maps of images padded to 96 x 160, and boxes of all sizes, at the edges and smaller than a place among them."""
     random = np.random.default_rng(3)
     low = random.uniform(0, (150, 90), (images, 40, 2))
     sides = np.exp(random.uniform(np.log(0.5), np.log(160), (images, 40, 2)))

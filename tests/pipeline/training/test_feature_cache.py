@@ -69,7 +69,7 @@ def test_what_a_week_has_not_used_is_deleted(cache):
     assert not old.folder.exists() and new.folder.exists()
 
 
-def test_a_disk_without_room_is_reported_before(cache):
+def test_a_full_disk_is_reported_before(cache):
     with pytest.raises(RetinueError, match=r"features need 512,000.0 GB, but .* are free; free disk space"):
         FeatureCache({}, 10**12, (128,), 1).refuse_full_disk()
 
