@@ -1,22 +1,23 @@
 """Training by the workers of a Ray cluster, with Ray Train's TensorflowTrainer as the launcher.
 
-    python docs/distributed/ray_train.py --workers 2 [--gpus 1] [--cores 4] [--restarts 3] [--address auto] -- \\
-        PHOTOS/ --out runs/photos --set train.batch_size=64
+    python docs/distributed/ray_train.py --workers 2 [--gpus 1] [--cores 4] [--max-restarts 3] [--address auto] -- \\
+        IMAGES/ --out runs/images --set train.batch_size=64
 
-What stands behind `--` is given to `retinue train`, with `--auto-resume`. PHOTOS and the run folder lie on a disk that
-all machines share, under the same paths. Ray starts the workers, gives each its TF_CONFIG and shows what they say;
-when one is lost it starts all of them again, `--restarts` times, and they go on from the last checkpoint. Without
-`--address` it is a Ray of its own on this machine. Needs `pip install 'retinue[ray]' pandas`; with `ray[default]` also
-installed, Ray does not say again and again that its State API may be unavailable, which does no harm.
+The arguments after `--` are those of `retinue train`; `--auto-resume` is added. IMAGES and the run folder are on a disk
+that all machines share, under the same paths. Ray starts the workers, sets TF_CONFIG for each, and shows their output.
+When a worker is lost, Ray starts all of them again, at most `--max-restarts` times, and training continues from the
+last checkpoint. Without `--address`, Ray runs on this machine alone. Needs `pip install 'retinue[ray]' pandas`. Without
+`ray[default]`, Ray warns repeatedly that its State API may be unavailable; the warning is harmless.
 """
 
 import argparse
 import os
 import sys
+from typing import Any
 
 
-def train_loop(job):
-    """What each worker does."""
+def train_loop(job: dict[str, Any]) -> None:
+    """Run `retinue train` in one worker."""
     os.chdir(job["folder"])
     from retinue.cli import main
 
@@ -24,18 +25,18 @@ def train_loop(job):
     try:
         main()
     except SystemExit as end:
-        if end.code not in (None, 0, 3):  # 3: trained, with something in the data left out
-            raise RuntimeError(f"retinue train ended with code {end.code}; what it said stands above") from None
+        if end.code not in (None, 0, 3):  # 3: trained, but some files were left out
+            raise RuntimeError(f"retinue train exited with code {end.code}; its message is above") from None
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cores", type=int, default=1, help="CPU cores of each worker")
     parser.add_argument("--gpus", type=int, default=0, help="GPUs of each worker")
-    parser.add_argument("--restarts", type=int, default=3)
-    parser.add_argument("--address", help="of the cluster: auto, host:port")
-    parser.add_argument("train", nargs="+", help="what `retinue train` is given")
+    parser.add_argument("--max-restarts", type=int, default=3, help="how often all workers are started again")
+    parser.add_argument("--address", help="address of the cluster: auto or host:port")
+    parser.add_argument("train", nargs="+", help="arguments of `retinue train`")
     options = parser.parse_args()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
@@ -51,7 +52,7 @@ def main():
             use_gpu=options.gpus > 0,
             resources_per_worker={"CPU": options.cores} | ({"GPU": options.gpus} if options.gpus else {}),
         ),
-        run_config=RunConfig(failure_config=FailureConfig(max_failures=options.restarts)),
+        run_config=RunConfig(failure_config=FailureConfig(max_failures=options.max_restarts)),
     ).fit()
 
 
