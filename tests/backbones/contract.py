@@ -17,24 +17,20 @@ def facts(name):
     """Return the facts about one backbone that test_contract.py checks."""
     row = backbones.find(name)
     size = (row.min_size, row.min_size + 11) if row.any_size else (row.input_size, row.input_size)
-    model = backbones.build(name, "none", input_size=row.input_size, classifier=True)
-    maps = backbones.endpoints(model)
-    if row.any_size:  # The maps at another size and aspect follow from the same layers. Building again takes seconds.
-        image = keras.KerasTensor((1, *size, 3))
-        function = keras.Function(model.input, maps)
-        maps = function._run_through_graph(image, operation_fn=lambda operation: operation.compute_output_spec)
-    layers = model.layers
+    model = backbones.build(name, "none", input_size=size)
+    full = backbones.build(name, "none", input_size=row.input_size, classifier=True)
+    layers = [*model.layers, *full.layers]
     return {
         "name": name,
         "size": size,
-        "maps": {stride: tensor.shape[1:3] for stride, tensor in maps.items()},
+        "maps": {stride: tensor.shape[1:3] for stride, tensor in model.output.items()},
         "nested": [layer.name for layer in layers if isinstance(layer, keras.Model)],
         "preprocess": [layer.name for layer in layers if "preprocess" in layer.name],
         "normalizing": [type(layer).__name__ for layer in layers if isinstance(layer, keras.layers.Normalization)],
-        "names": len({layer.name for layer in layers}) == len(layers),
-        "logits": model.output["logits"].shape[1],
-        "parameters": model.count_params(),
-        "multiply_adds": sum(row.multiply_adds for row in layer_table(model)),
+        "names": len({layer.name for layer in full.layers}) == len(full.layers),
+        "logits": full.output["logits"].shape[1],
+        "parameters": full.count_params(),
+        "multiply_adds": sum(row.multiply_adds for row in layer_table(full)),
     }
 
 

@@ -66,7 +66,7 @@ def check(name, fact):
     assert fact["parameters"] == backbones.find(name).parameters
     assert fact["multiply_adds"] == MULTIPLY_ADDS[name]
     assert fact["logits"] == (10 if name == "lenet5" else 1000)
-    assert fact["preprocess"] == ["preprocess"]
+    assert fact["preprocess"] == ["preprocess"] * 2
     assert fact["names"] and not fact["nested"] and not fact["normalizing"]
     strides = [int(stride) for stride in fact["maps"]]
     assert strides == [stride for stride in (2, 4, 8, 16, 32) if strides[0] <= stride <= strides[-1]]
