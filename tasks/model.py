@@ -150,16 +150,24 @@ class TaskModel(WithoutSymbolicBuild, keras.Model):
         def replica_step(data: Any, stop: tf.Tensor) -> tf.Tensor:
             return tf.concat([self.train_step(data), [stop]], axis=0)
 
-        @tf.function(reduce_retracing=True, autograph=False)
+        traced_step: Callable[..., tf.Tensor] | None = None
+
         def step(data: Any, stop: tf.Tensor) -> tf.Tensor:
             with precision_scope(self, self.precision):
                 return strategy.reduce("SUM", strategy.run(replica_step, args=(data, stop)), axis=None)
 
         def next_step(iterator: Iterator[Any]) -> dict[str, float]:
+            nonlocal traced_step
+            if traced_step is None:
+                # With the signature of the dataset, batches whose images differ in size share one trace.
+                signature = None
+                if isinstance(iterator, tf.data.Iterator):
+                    signature = [iterator.element_spec, tf.TensorSpec([], tf.float32)]
+                traced_step = tf.function(step, input_signature=signature, reduce_retracing=True, autograph=False)
             started = time.perf_counter()
             data = next(iterator)
             self.input_wait_seconds += time.perf_counter() - started
-            *sums, count, stop = step(data, tf.constant(float(self.stop_requested))).numpy().tolist()
+            *sums, count, stop = traced_step(data, tf.constant(float(self.stop_requested))).numpy().tolist()
             self.stop_confirmed = stop > 0
             for name, value in zip((*names, "examples"), (*sums, count), strict=True):
                 self.epoch_sums[name] = self.epoch_sums.get(name, 0.0) + value

@@ -100,9 +100,9 @@ def test_a_short_run_is_trained_evaluated_predicted_and_exported(tmp_path):
     losses = [float(epoch[name]) for name in ("rpn_objectness", "rpn_box", "class", "box")]
     assert min(losses) > 0 and float(epoch["loss"]) == pytest.approx(sum(losses), rel=1e-3)
     assert scores.primary_metric == "ap" and scores.count == 4 and (run.folder / "report.html").exists()
-    assert scores.numbers["proposal_recall_100"] > 0
+    assert scores.metrics["proposal_recall_100"] > 0
     evaluated = retinue.evaluate(folder, str(images_folder), runtime="tensorflow")
-    assert evaluated.numbers == pytest.approx(scores.numbers, abs=1e-4)
+    assert evaluated.metrics == pytest.approx(scores.metrics, abs=1e-4)
 
     retinue.predict(folder, [str(images_folder)], tmp_path / "out", runtime="tensorflow")
     lines = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text("utf-8").splitlines()]
