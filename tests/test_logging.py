@@ -110,7 +110,7 @@ def test_launch_gives_its_workers_the_same_flags(monkeypatch):
 
 
 def test_messages_beside_json_go_to_the_standard_error(images, monkeypatch):
-    monkeypatch.setattr("retinue.pipeline.inputs.prepare.WORTH_A_LINE", 1)
+    monkeypatch.setattr("retinue.pipeline.inputs.prepare.MIN_LOGGED_FILES", 1)
     done = run("check", images, "--json")
     assert done.stderr == "checking 41 files\n" and json.loads(done.stdout)["files"] == 41
     assert run("check", images, "--out", images.parent / "check").stdout.startswith("checking 41 files\n")

@@ -49,6 +49,7 @@ class Progress:
         self.noun = noun
         self._bar: Any = None
         if show_bar and logs.shows_progress() and sys.stdout.isatty():
+            from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
             self._bar = Progress(
@@ -57,6 +58,7 @@ class Progress:
                 TextColumn("{task.completed}/{task.total}"),
                 TextColumn("{task.fields[speed]:.0f} " + noun + "/s, {task.fields[waiting]:.0%} waiting for data"),
                 TimeRemainingColumn(),
+                console=Console(),  # rich's shared one keeps for good whether the first output was a terminal
                 transient=True,
             )
 

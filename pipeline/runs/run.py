@@ -82,7 +82,7 @@ class Model:
             if proven in (None, self.fingerprint):
                 return ""
             return (
-                f"warning: {self.folder}: its files have changed since the export was proven, so its outputs may "
+                f"warning: {self.folder}: its files have changed since the export was verified, so its outputs may "
                 "differ; copy the folder again, or export the run again"
             )
         path = self.folder / "run.json"

@@ -1,4 +1,4 @@
-"""Opening a model's folder: what is no model, what is not whole, and what is no longer what was proven."""
+"""Opening a model's folder: what is no model, what is incomplete, and what has changed since it was verified."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ def test_an_export_without_its_description_is_no_run(exported, tmp_path):
         open_model(copied)
 
 
-def test_files_that_are_not_those_that_were_proven(exported, images, tmp_path, logged):
+def test_files_that_have_changed_since_the_export(exported, image_folder, tmp_path, logged):
     copied = shutil.copytree(exported, tmp_path / "copied")
     logged.clear()
     assert open_model(copied).warning == ""
@@ -35,7 +35,7 @@ def test_files_that_are_not_those_that_were_proven(exported, images, tmp_path, l
     content = bytearray(variables.read_bytes())
     content[len(content) // 2] ^= 1
     variables.write_bytes(content)
-    assert "its files have changed since the export was proven" in open_model(copied).warning
+    assert "its files have changed since the export was verified" in open_model(copied).warning
     described = json.loads((copied / "export.json").read_text("utf-8"))
     del described["fingerprint"]  # as exports were made before
     (copied / "export.json").write_text(json.dumps(described), encoding="utf-8")
@@ -44,5 +44,5 @@ def test_files_that_are_not_those_that_were_proven(exported, images, tmp_path, l
     shutil.copyfile(exported / "export.json", copied / "export.json")
     shutil.copyfile(next((exported / "variables").glob("variables.data*")), variables)
     config.write_text(config.read_text("utf-8") + "# mine\n", encoding="utf-8")
-    predict(copied, [images / "2.png"], tmp_path / "out")
+    predict(copied, [image_folder / "2.png"], tmp_path / "out")
     assert "its files have changed" in logged.messages[0]

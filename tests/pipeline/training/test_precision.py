@@ -132,7 +132,7 @@ def test_memory_that_is_too_small_is_reported_with_what_to_try(image_folder, tmp
         return {name: value + noise for name, value in kept(targets, outputs).items()}
 
     trainer.model._loss_by_name = hungry
-    with pytest.raises(RetinueError, match=r"batch of 4 at 8 px.*accumulate=2 .*train.batch_size=2"):
+    with pytest.raises(RetinueError, match=r"batch of 4 at 8 px.*gradient_accumulation_steps=2 .*train.batch_size=2"):
         trainer.run_all()
 
 
@@ -151,7 +151,7 @@ def test_rates_follow_the_batch_size():
         settings=["train.reference_batch_size=256", "train.stages={all: {epochs: 1, learning_rate: 0.1}}"]
     ).train
     stage = train.stages["all"]
-    assert scale_learning_rates(stage, train, 8192).rate == pytest.approx(3.2)
+    assert scale_learning_rates(stage, train, 8192).learning_rate == pytest.approx(3.2)
     (line,) = describe_step(train, 8192)
     assert "multiplied by 32 " in line
     assert (
@@ -184,7 +184,7 @@ class Two:
         (
             ["train.batch_size=3", "train.gradient_accumulation_steps=4"],
             Distribution(),
-            "accumulate=4: a batch of 3 .* at most 3",
+            "gradient_accumulation_steps=4: a batch of 3 .* at most 3",
         ),
         (
             ["train.batch_size=6", "train.gradient_accumulation_steps=4"],
@@ -194,9 +194,9 @@ class Two:
         (
             ["train.precision=mixed_float16"],
             Distribution(Two()),
-            "one device.*; take bfloat16, or train.strategy=single$",
+            "one device.*; use mixed_bfloat16, or train.strategy=single$",
         ),
-        (["train.precision=mixed_float16"], Distribution(Two(), 0, 2), "one device.*; take bfloat16$"),
+        (["train.precision=mixed_float16"], Distribution(Two(), 0, 2), "one device.*; use mixed_bfloat16$"),
     ],
 )
 def test_steps_that_can_not_be_are_refused(settings, distribution, reported):

@@ -57,7 +57,7 @@ def test_the_run_folder_holds_scores_and_report(run):
 
 def test_report_shows_the_streams_side_by_side(run):
     page = (run[0].folder / "report.html").read_text("utf-8")
-    for words in ("Frames, motion, and both", "motion alone (temporal)", "What frames alone (spatial) mixes up"):
+    for words in ("Frames, motion, and both", "motion alone (temporal)", "Confusion matrix of frames alone (spatial)"):
         assert words in page
     assert {"streams.csv", "confusion_spatial.png", "confusion_temporal.csv"} <= {
         p.name for p in run[0].folder.iterdir()

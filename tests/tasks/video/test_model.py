@@ -128,5 +128,5 @@ def test_unsupported_settings_are_rejected():
             tasks.create(settings, CLASSES).build()
     stage = {"s": {"epochs": 1, "learning_rate": 1e-2, "train_streams": "temporal"}}
     alone = video_config("spatial", train__stages=stage)
-    with pytest.raises(UsageError, match="no such stream"):
+    with pytest.raises(UsageError, match="no temporal stream"):
         apply_stage(tasks.create(alone, CLASSES).build(), alone.train.stages["s"], alone.train)
