@@ -117,6 +117,7 @@ def test_messages_beside_json_go_to_the_standard_error(images, monkeypatch):
 
 
 def test_a_command_leaves_the_logger_as_it_was(caplog):
+    caplog.set_level(logging.WARNING)  # of the root logger, which other libraries raise
     root = logging.getLogger("retinue")
     before = root.handlers[:], root.level, root.propagate
     assert run("recipes").exit_code == 0
