@@ -118,7 +118,7 @@ def test_a_short_run_is_trained_evaluated_predicted_and_exported(tmp_path):
         for row in detections
     ]
     settings = open_model(run.folder).config.detection
-    retinue.export(folder, tmp_path / "export", to=("savedmodel",))
+    retinue.export(folder, tmp_path / "export", formats=("savedmodel",))
     served = tf.saved_model.load(str(tmp_path / "export")).signatures["serving_default"]
     outputs = served(tf.constant([read_encoded_bytes(line["file"]) for line in lines]))
     outputs = {name: value.numpy() for name, value in outputs.items()}
