@@ -7,7 +7,7 @@ import keras
 from keras import layers
 
 from retinue.backbones import blocks
-from retinue.backbones.inception_v3 import BranchBuilder, begin_reduction
+from retinue.backbones.inception_v3 import BranchBuilder, begin_reduction, stem
 from retinue.backbones.inception_v4 import Chain, concatenate, count_from_zero, module, reduction_a
 
 
@@ -27,13 +27,7 @@ def build(x: keras.KerasTensor, output_stride: int, classifier: bool, classes: i
         `[n, h', w', 1536]`, or logits `[n, classes]`.
     """
     builder = BranchBuilder(blocks.OutputStride(output_stride))
-    x = builder.layer(x, 32, 3, "conv1a", stride=2, padding="valid")
-    x = builder.layer(x, 32, 3, "conv2a", padding="valid")
-    x = builder.layer(x, 64, 3, "conv2b")
-    x = builder.pool(x, "max", "pool3a", stride=2)
-    x = builder.layer(x, 80, 1, "conv3b")
-    x = builder.layer(x, 192, 3, "conv4a", padding="valid")
-    x = builder.pool(x, "max", "pool5a", stride=2)
+    x = stem(builder, x, ("pool3a", "pool5a"))
     x = module(builder, x, 96, (((48, 1), (64, 5)), ((64, 1), (96, 3), (96, 3))), 64, "mixed5b")
     for number in range(10):
         x = residual(builder, x, 32, (((32, 1), (32, 3)), ((32, 1), (48, 3), (64, 3))), 0.17, f"block35_{number}")

@@ -31,13 +31,7 @@ def build(x: keras.KerasTensor, output_stride: int, classifier: bool, classes: i
         `[n, h', w', 2048]`, or logits `[n, classes]`.
     """
     builder = BranchBuilder(blocks.OutputStride(output_stride), pool_padding="symmetric")
-    x = builder.layer(x, 32, 3, "conv1a", stride=2, padding="valid")
-    x = builder.layer(x, 32, 3, "conv2a", padding="valid")
-    x = builder.layer(x, 64, 3, "conv2b")
-    x = builder.pool(x, "max", "pool1", stride=2)
-    x = builder.layer(x, 80, 1, "conv3b")
-    x = builder.layer(x, 192, 3, "conv4a", padding="valid")
-    x = builder.pool(x, "max", "pool2", stride=2)
+    x = stem(builder, x, ("pool1", "pool2"))
     for name, projection in (("5b", 32), ("5c", 64), ("5d", 64)):
         x = module_a(builder, x, projection, f"mixed{name}")
     x = reduction_a(builder, x, "mixed6a")
@@ -102,6 +96,26 @@ def begin_reduction(builder: BranchBuilder, x: keras.KerasTensor, name: str) -> 
     dilation = builder.plan.dilation
     pooled = builder.pool(x, "max", f"{name}_pool", stride=2)
     return pooled, 2 if builder.plan.dilation == dilation else 1, dilation
+
+
+def stem(builder: BranchBuilder, x: keras.KerasTensor, pool_names: tuple[str, str]) -> keras.KerasTensor:
+    """Add the layers in front of the first module, with stride 8 together: 299 pixels become 35.
+
+    Args:
+        builder: Adds the layers.
+        x: `[n, h, w, c]`, preprocessed.
+        pool_names: The names of the two pooling layers.
+
+    Returns:
+        `[n, h', w', 192]`.
+    """
+    x = builder.layer(x, 32, 3, "conv1a", stride=2, padding="valid")
+    x = builder.layer(x, 32, 3, "conv2a", padding="valid")
+    x = builder.layer(x, 64, 3, "conv2b")
+    x = builder.pool(x, "max", pool_names[0], stride=2)
+    x = builder.layer(x, 80, 1, "conv3b")
+    x = builder.layer(x, 192, 3, "conv4a", padding="valid")
+    return builder.pool(x, "max", pool_names[1], stride=2)
 
 
 def module_a(builder: BranchBuilder, x: keras.KerasTensor, projection: int, name: str) -> keras.KerasTensor:
