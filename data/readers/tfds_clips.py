@@ -1,7 +1,6 @@
 """`tfds:NAME` with a video: clips of tensorflow_datasets, written out once as folders of their encoded frames."""
 
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,13 @@ from retinue.data.readers.tfds_source import (
     builder_of,
     find_field,
     image_suffix,
-    num_records,
     paths_in,
-    records_of,
     unused_split_findings,
-    used_splits,
     write_dataset_once,
     write_if_missing,
+    write_records,
 )
 from retinue.data.storage.atomic_files import atomic_write
-from retinue.data.storage.file_names import SPLIT_NAMES
-
-logger = logging.getLogger(__name__)
 
 
 def has_video(source: str) -> bool:
@@ -82,17 +76,14 @@ def _write_clips(source: str, builder: Any, video: str, label: str, index_path: 
         index_path: Where the index is written.
     """
     folder = index_path.parent
-    rows: dict[str, list[Any]] = {"files": [], "labels": [], "splits": []}
-    logger.info(f"{source}: writing the frames of {num_records(builder):,} clips to {folder}, once")
-    for split in used_splits(builder):
-        for number, record in records_of(builder, split, video):
-            if int(record[label]) < 0:
-                continue
-            name = f"{split}/{number:07d}"
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            for frame, content in enumerate(record[video].numpy()):
-                write_if_missing(folder / name / f"{frame:06d}.{image_suffix(content)}", content)
-            rows["files"].append(name)
-            rows["labels"].append(int(record[label]))
-            rows["splits"].append(SPLIT_NAMES[split])
+
+    def write(record: dict[str, Any], name: str) -> dict[str, Any] | None:
+        if int(record[label]) < 0:
+            return None
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for frame, content in enumerate(record[video].numpy()):
+            write_if_missing(folder / name / f"{frame:06d}.{image_suffix(content)}", content)
+        return {"files": name, "labels": int(record[label])}
+
+    rows = write_records(source, builder, video, folder, ("files", "labels"), write)
     atomic_write(index_path, json.dumps(rows | {"classes": builder.info.features[label].names}))

@@ -1,7 +1,6 @@
 """`tfds:NAME` with labels or boxes: images of tensorflow_datasets, written out as files once."""
 
 import json
-import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,14 @@ from retinue.data.readers.tfds_source import (
     builder_of,
     find_field,
     image_suffix,
-    num_records,
     paths_in,
-    records_of,
     unused_finding,
     unused_splits,
-    used_splits,
     write_dataset_once,
     write_if_missing,
+    write_records,
 )
 from retinue.data.storage.atomic_files import atomic_write
-from retinue.data.storage.file_names import SPLIT_NAMES
-
-logger = logging.getLogger(__name__)
 
 
 def read_tfds(source: str, task: str = "auto") -> Dataset:
@@ -112,28 +106,24 @@ def _write_images(source: str, builder: Any, image: str, label: str, index_path:
     multi_label = inner is not feature
     field_of = {type(part): name for name, part in inner.items()} if has_boxes else {}
     names = inner[field_of[tfds.features.ClassLabel]].names if has_boxes else inner.names
-    logger.info(f"{source}: writing {num_records(builder):,} images to {folder}, once")
-    rows: dict[str, list[Any]] = {"files": [], "labels": [], "splits": []}
-    if has_boxes:
-        rows |= {"boxes": [], "crowd": [], "difficult": []}
     num_unlabeled = 0
-    for split in used_splits(builder):
-        (folder / split).mkdir(parents=True, exist_ok=True)
-        for number, record in records_of(builder, split, image):
-            tensor = record[label][field_of[tfds.features.ClassLabel]] if has_boxes else record[label]
-            labels = np.atleast_1d(tensor.numpy()).tolist()
-            if -1 in labels and not has_boxes:
-                num_unlabeled += 1
-                continue
-            content = record[image].numpy()
-            file = f"{split}/{number:07d}.{image_suffix(content)}"
-            write_if_missing(folder / file, content)
-            if has_boxes:
-                _add_objects(rows, record[label], labels, field_of[tfds.features.BBoxFeature], folder / file)
-            else:
-                rows["labels"].append(labels if multi_label else labels[0])
-            rows["files"].append(file)
-            rows["splits"].append(SPLIT_NAMES[split])
+
+    def write(record: dict[str, Any], name: str) -> dict[str, Any] | None:
+        nonlocal num_unlabeled
+        tensor = record[label][field_of[tfds.features.ClassLabel]] if has_boxes else record[label]
+        labels = np.atleast_1d(tensor.numpy()).tolist()
+        if -1 in labels and not has_boxes:
+            num_unlabeled += 1
+            return None
+        content = record[image].numpy()
+        file = f"{name}.{image_suffix(content)}"
+        write_if_missing(folder / file, content)
+        if has_boxes:
+            return {"files": file} | _objects(record[label], labels, field_of[tfds.features.BBoxFeature], folder / file)
+        return {"files": file, "labels": labels if multi_label else labels[0]}
+
+    columns = ("files", "labels", "boxes", "crowd", "difficult") if has_boxes else ("files", "labels")
+    rows = write_records(source, builder, image, folder, columns, write)
     notes = [f"its split {name} is not used" for name in unused_splits(builder)]
     if num_unlabeled:
         notes.append(f"{num_unlabeled:,} of its images without a label are not used")
@@ -141,8 +131,8 @@ def _write_images(source: str, builder: Any, image: str, label: str, index_path:
     atomic_write(index_path, json.dumps(header | rows))
 
 
-def _add_objects(rows: dict[str, list[Any]], objects: Any, labels: list[int], box_field: str, file: Path) -> None:
-    """Append the objects of an image, without those that have no label.
+def _objects(objects: Any, labels: list[int], box_field: str, file: Path) -> dict[str, Any]:
+    """Return the index's columns for the objects of an image, without those that have no label.
 
     tensorflow_datasets gives boxes as fractions y1, x1, y2, x2; they become x1, y1, x2, y2 in pixels of the upright
     image.
@@ -150,11 +140,14 @@ def _add_objects(rows: dict[str, list[Any]], objects: Any, labels: list[int], bo
     has_label = np.array(labels, np.int64) >= 0
     width, height = image_size(file)
     fractions = objects[box_field].numpy().reshape(-1, 4)[has_label]
-    rows["boxes"].append((fractions[:, [1, 0, 3, 2]] * [width, height, width, height]).tolist())
-    rows["labels"].append(np.array(labels, np.int64)[has_label].tolist())
+    columns = {
+        "boxes": (fractions[:, [1, 0, 3, 2]] * [width, height, width, height]).tolist(),
+        "labels": np.array(labels, np.int64)[has_label].tolist(),
+    }
     for name in ("crowd", "difficult"):
         flags = objects.get(f"is_{name}")
-        rows[name].append((np.zeros(len(labels), bool) if flags is None else flags.numpy())[has_label].tolist())
+        columns[name] = (np.zeros(len(labels), bool) if flags is None else flags.numpy())[has_label].tolist()
+    return columns
 
 
 def _object_columns(index: dict[str, Any]) -> Columns:

@@ -1,7 +1,6 @@
 """`tfds:NAME` with a mask: images and masks of tensorflow_datasets, written out as files once."""
 
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,13 @@ from retinue.data.readers.mask_folders import mask_dataset
 from retinue.data.readers.tfds_source import (
     builder_of,
     image_suffix,
-    num_records,
     paths_in,
-    records_of,
     unused_split_findings,
-    used_splits,
     write_dataset_once,
     write_if_missing,
+    write_records,
 )
 from retinue.data.storage.atomic_files import atomic_path, atomic_write
-from retinue.data.storage.file_names import SPLIT_NAMES
-
-logger = logging.getLogger(__name__)
 
 PREFERRED_FIELDS = ("segmentation_mask", "mask", "segmentation_label", "label", "segmentation")
 
@@ -90,21 +84,17 @@ def _write_masks(source: str, builder: Any, image: str, mask: str, index_path: P
         index_path: Where the index is written.
     """
     folder = index_path.parent
-    rows: dict[str, list[str]] = {"files": [], "masks": [], "splits": []}
-    logger.info(f"{source}: writing {num_records(builder):,} images and masks to {folder}, once")
-    for split in used_splits(builder):
-        (folder / split).mkdir(parents=True, exist_ok=True)
-        for number, record in records_of(builder, split, image):
-            content = record[image].numpy()
-            name = f"{split}/{number:07d}"
-            file = f"{name}.{image_suffix(content)}"
-            write_if_missing(folder / file, content)
-            with atomic_path(folder / f"{name}_mask.png") as temporary:
-                pixels = record[mask].numpy()[:, :, 0]
-                Image.fromarray(pixels.astype(np.uint8 if pixels.max() < 256 else np.uint16)).save(temporary, "PNG")
-            rows["files"].append(file)
-            rows["masks"].append(f"{name}_mask.png")
-            rows["splits"].append(SPLIT_NAMES[split])
+
+    def write(record: dict[str, Any], name: str) -> dict[str, Any]:
+        content = record[image].numpy()
+        file = f"{name}.{image_suffix(content)}"
+        write_if_missing(folder / file, content)
+        with atomic_path(folder / f"{name}_mask.png") as temporary:
+            pixels = record[mask].numpy()[:, :, 0]
+            Image.fromarray(pixels.astype(np.uint8 if pixels.max() < 256 else np.uint16)).save(temporary, "PNG")
+        return {"files": file, "masks": f"{name}_mask.png"}
+
+    rows = write_records(source, builder, image, folder, ("files", "masks"), write)
     feature = builder.info.features[mask]
     names = list(feature.names) if getattr(feature, "names", None) else None
     atomic_write(index_path, json.dumps(rows | {"names": names}))

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,22 +119,57 @@ def write_dataset_once(
     return folder, json.loads(index.read_text(encoding="utf-8"))
 
 
-def used_splits(builder: Any) -> list[str]:
+def _used_splits(builder: Any) -> list[str]:
     """Return the names of the dataset's splits that are read: train, validation and test."""
     return [name for name in builder.info.splits if name in SPLIT_NAMES]
 
 
-def num_records(builder: Any) -> int:
+def _num_records(builder: Any) -> int:
     """Return the number of records in the splits that are read."""
-    return sum(builder.info.splits[name].num_examples for name in used_splits(builder))
+    return sum(builder.info.splits[name].num_examples for name in _used_splits(builder))
 
 
-def records_of(builder: Any, split: str, encoded_field: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _records_of(builder: Any, split: str, encoded_field: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the number and the tensors of each record of a split, in order, with one field left encoded."""
     import tensorflow_datasets as tfds
 
     decoders = {encoded_field: tfds.decode.SkipDecoding()}
     yield from enumerate(builder.as_dataset(split=split, shuffle_files=False, decoders=decoders))
+
+
+def write_records(
+    source: str,
+    builder: Any,
+    encoded_field: str,
+    folder: Path,
+    columns: Sequence[str],
+    write: Callable[[dict[str, Any], str], dict[str, Any] | None],
+) -> dict[str, list[Any]]:
+    """Write the files of every record, split by split, and return the columns of the index.
+
+    Args:
+        source: For messages.
+        builder: The dataset's builder.
+        encoded_field: The name of the field that is left encoded.
+        folder: The folder of the index, which gets a folder for each split.
+        columns: The names of the index's columns.
+        write: Writes the files of a record. Its arguments are the tensors of the record, and the path of its files
+            within the folder, without a suffix. It returns a value for each column, or None to omit the record.
+
+    Returns:
+        The columns, with one more named "splits".
+    """
+    logger.info(f"{source}: writing {_num_records(builder):,} records to {folder}, once")
+    rows: dict[str, list[Any]] = {name: [] for name in (*columns, "splits")}
+    for split in _used_splits(builder):
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        for number, record in _records_of(builder, split, encoded_field):
+            row = write(record, f"{split}/{number:07d}")
+            if row is not None:
+                for name in columns:
+                    rows[name].append(row[name])
+                rows["splits"].append(SPLIT_NAMES[split])
+    return rows
 
 
 def unused_split_findings(source: str, builder: Any) -> list[Finding]:

@@ -28,16 +28,16 @@ class DetectionEvaluator:
     and ignore crowds. VOC's metrics and the counts ignore both.
     """
 
-    def __init__(self, classes: Sequence[str], resamples: int = 2000, seed: int = 0) -> None:
+    def __init__(self, classes: Sequence[str], bootstrap_samples: int = 2000, seed: int = 0) -> None:
         """Initialize the evaluator.
 
         Args:
             classes: the model's class names.
-            resamples: number of bootstrap resamples for the 95% confidence interval. 0 for no interval.
+            bootstrap_samples: resamples of the images for the 95% confidence interval. 0 for no interval.
             seed: seed of the resampling.
         """
         self.classes = tuple(classes)
-        self.resamples = resamples
+        self.bootstrap_samples = bootstrap_samples
         self.seed = seed
         self._truths: list[dict[str, np.ndarray]] = []
         self._predictions: list[dict[str, np.ndarray]] = []
@@ -95,10 +95,10 @@ class DetectionEvaluator:
             tables["proposal_recall"] = proposal_recall(self._proposals, self._truths)
             numbers |= {f"proposal_recall_{row['proposals']}": row["recall"] for row in tables["proposal_recall"]}
         interval, notes = None, self._notes(object_counts)
-        if self.resamples:
-            low, high, resamples = bootstrap_ap(coco.matches, self.resamples, self.seed)
+        if self.bootstrap_samples:
+            low, high, resamples = bootstrap_ap(coco.matches, self.bootstrap_samples, self.seed)
             interval = (low, high)
-            if resamples < self.resamples:
+            if resamples < self.bootstrap_samples:
                 notes.append(f"The interval is based on {resamples} resamples, to save time with so many detections.")
         order = np.lexsort((-mistakes[:, 1], -mistakes[:, 0]))
         return Scores(

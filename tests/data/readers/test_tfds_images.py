@@ -124,7 +124,7 @@ def test_images_with_one_label_become_files(cache, logged):
         "1 of its images without a label are not used",
     ]
     first, second = logged.messages
-    assert "downloading" in first and "writing 6 images to" in second
+    assert "downloading" in first and "writing 6 records to" in second
 
 
 def test_several_labels_are_read_and_bytes_are_unchanged(tmp_path):

@@ -42,7 +42,7 @@ def detector(num_images=12, seed=0):
         entries = zip(confused, scores, shifted.tolist(), strict=True)
         detections = [{"label": CLASSES[label], "score": score, "box": box} for label, score, box in entries]
         predictions.append({"boxes": shifted, "scores": scores, "labels": confused, "detections": detections})
-    evaluator = DetectionEvaluator(CLASSES, resamples=50)
+    evaluator = DetectionEvaluator(CLASSES, bootstrap_samples=50)
     evaluator.update(predictions, data)
     scores, worst = evaluator.scores(), []
     for row in scores.worst:

@@ -121,7 +121,7 @@ def test_the_twelve_metrics_are_those_of_pycocotools_on_200_random_cases():
     for seed in range(200):
         truths, predictions = random_case(seed)
         expected, per_class = call_pycocotools(truths, predictions)
-        evaluator = DetectionEvaluator(("cat", "dog", "elk"), resamples=0)
+        evaluator = DetectionEvaluator(("cat", "dog", "elk"), bootstrap_samples=0)
         evaluator.update(predictions, dataset(truths))
         if not sum((~truth["crowd"]).sum() for truth in truths):
             with pytest.raises(RetinueError, match="there is no annotated object in the"):
@@ -145,7 +145,7 @@ BOX, FAR = [0, 0, 40, 40], [100, 100, 140, 140]
 
 
 def evaluate(truths, predictions, classes=("cat", "dog", "elk"), **options):
-    evaluator = DetectionEvaluator(classes, **({"resamples": 0} | options))
+    evaluator = DetectionEvaluator(classes, **({"bootstrap_samples": 0} | options))
     evaluator.update(predictions, dataset(truths, classes))
     return evaluator.scores()
 
@@ -239,7 +239,7 @@ def test_detections_are_assigned_to_objects_of_their_class_first():
 def test_the_best_threshold_counts_equal_scores_together():
     truths = [{"boxes": [BOX, FAR], "labels": [0, 0]}]
     predicted = prediction([BOX, FAR, [200, 0, 240, 40], [300, 0, 340, 40]], [0.9, 0.5, 0.5, 0.4], [0, 0, 0, 0])
-    evaluator = DetectionEvaluator(("cat",), resamples=0)
+    evaluator = DetectionEvaluator(("cat",), bootstrap_samples=0)
     evaluator.update([predicted], dataset(truths, ("cat",)))
     matches = coco_scores(evaluator._truths, evaluator._predictions, 1).matches
     assert best_threshold(matches) == pytest.approx(0.5)  # F1 2/3, 4/5 and 2/3
@@ -248,7 +248,7 @@ def test_the_best_threshold_counts_equal_scores_together():
 def test_the_interval_is_that_of_the_binomial_distribution():
     truths = [{"boxes": [BOX], "labels": [0]} for _ in range(40)]
     predictions = [prediction(*(([BOX], [0.8]) if row % 2 else ([FAR], [0.9])), [0]) for row in range(40)]
-    scores = evaluate(truths, predictions, ("cat",), resamples=300, seed=1)
+    scores = evaluate(truths, predictions, ("cat",), bootstrap_samples=300, seed=1)
     low, high = scores.interval
     # Recall and precision both equal the fraction p of right images; AP is then p times the recalls up to p.
     assert low < scores.value < high
@@ -256,8 +256,8 @@ def test_the_interval_is_that_of_the_binomial_distribution():
     fraction = np.random.default_rng(0).binomial(40, 0.5, 20000) / 40
     expected = np.percentile(fraction * (np.floor(100 * fraction) + 1) / 101, [2.5, 97.5])
     np.testing.assert_allclose([low, high], expected, atol=0.04)
-    assert evaluate(truths, predictions, ("cat",), resamples=300, seed=1).interval == scores.interval
-    all_right = evaluate(truths, [prediction([BOX], [0.9], [0])] * 40, ("cat",), resamples=50)
+    assert evaluate(truths, predictions, ("cat",), bootstrap_samples=300, seed=1).interval == scores.interval
+    all_right = evaluate(truths, [prediction([BOX], [0.9], [0])] * 40, ("cat",), bootstrap_samples=50)
     assert all_right.interval == (1, 1)
 
 
@@ -279,7 +279,7 @@ def test_the_interval_is_centered_on_the_value_though_resamples_are_biased():
 
 def test_there_are_fewer_resamples_with_many_detections(monkeypatch):
     monkeypatch.setattr("retinue.tasks.detection.coco_scores.MAX_WORK", 1)
-    evaluator = DetectionEvaluator(("cat",), resamples=0)
+    evaluator = DetectionEvaluator(("cat",), bootstrap_samples=0)
     evaluator.update([prediction([BOX], [0.9], [0])], dataset([{"boxes": [BOX], "labels": [0]}], ("cat",)))
     matches = coco_scores(evaluator._truths, evaluator._predictions, 1).matches
     assert bootstrap_ap(matches, 2000, 0) == (1, 1, 100)
@@ -288,7 +288,7 @@ def test_there_are_fewer_resamples_with_many_detections(monkeypatch):
 
 def test_classes_are_matched_by_name_and_unknown_classes_are_an_error():
     truths = [{"boxes": [BOX], "labels": [1]}]
-    evaluator = DetectionEvaluator(("dog", "cat"), resamples=0)
+    evaluator = DetectionEvaluator(("dog", "cat"), bootstrap_samples=0)
     evaluator.update([prediction([BOX], [0.9], [0])], dataset(truths, ("bird", "dog")))  # no bird in it
     assert evaluator.scores().value == pytest.approx(1)
     with pytest.raises(RetinueError, match="birds.json: the model does not know the class “bird”; it knows “dog”"):
