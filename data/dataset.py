@@ -93,6 +93,7 @@ class Dataset:
         groups: str objects [n] or None. Files of one group are never separated by a split; "" is no group.
         source: The path or name from which the dataset was read.
         format: The format of the source, such as "class folders" or "labels csv", for messages and reports.
+        labels_in: Where the labels are in the source, for messages, such as "annotations/*.xml".
         findings: What the reader noticed, for the report of the check.
         content_ids: str objects [n] or None, hashes of the files' contents (see `retinue.data.storage.content`). The
             check adds them.
@@ -107,6 +108,7 @@ class Dataset:
     groups: np.ndarray | None = None
     source: str = ""
     format: str = ""
+    labels_in: str = ""
     findings: tuple[Finding, ...] = ()
     content_ids: np.ndarray | None = None
     class_ids: tuple[Any, ...] = ()

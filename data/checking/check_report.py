@@ -82,6 +82,7 @@ class CheckReport:
         return {
             "source": dataset.source,
             "format": dataset.format,
+            "labels_in": dataset.labels_in,
             "task": dataset.task,
             "fingerprint": dataset.fingerprint,
             "files": len(dataset),

@@ -11,7 +11,7 @@ import numpy as np
 
 from retinue.data.checking.check_report import CheckReport, printable
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
-from retinue.data.readers.read import TASKS_OF_FORMAT, tasks_of
+from retinue.data.readers.read import tasks_of
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,8 @@ def summary_lines(report: CheckReport) -> list[str]:
     dataset = report.dataset
     noun = "clips" if dataset.task == "video" else "images"
     lines = [
-        _line("data", f"{dataset.source} ({dataset.format}), {len(dataset):,} {noun}{_splits_text(report)}"),
+        _line("data", _data_text(report, noun)),
+        *([_line("labels", dataset.labels_in)] if dataset.labels_in not in ("", dataset.source) else []),
         _line("classes", _classes_text(report)),
         _line("sizes", _sizes_text(report)),
         *(_line("length", text) for text in _length_texts(report)),
@@ -64,6 +65,12 @@ def _problems(report: CheckReport) -> list[tuple[str, str]]:
 
 def _line(heading: str, text: str) -> str:
     return printable(f"{heading:<8} {text}")
+
+
+def _data_text(report: CheckReport, noun: str) -> str:
+    dataset = report.dataset
+    what = f"{dataset.format}, for {dataset.task}"
+    return f"{dataset.source} ({what}), {len(dataset):,} {noun}{_splits_text(report)}"
 
 
 def _splits_text(report: CheckReport) -> str:
@@ -153,9 +160,7 @@ def _is_inside(file: str, folder: str) -> bool:
 
 def _next_command(report: CheckReport) -> str:
     dataset = report.dataset
-    default_task = TASKS_OF_FORMAT.get(dataset.format, (dataset.task,))[0]
-    if os.path.exists(dataset.source):
-        default_task = tasks_of(dataset.source)[0]
+    default_task = tasks_of(dataset.source)[0] if os.path.exists(dataset.source) else dataset.task
     data = shlex.quote(dataset.source) + ("" if default_task == dataset.task else f" --task {dataset.task}")
     if not all(SKIP_SETTING in reason for reason in report.would_fail):
         return f"fix what stops it, then: retinue check {data}"

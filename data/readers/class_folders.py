@@ -7,6 +7,9 @@ import numpy as np
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import NOTE, WARNING, Finding
+from retinue.data.readers.clip_folders import read_clip_folders
+from retinue.data.readers.explanation import Explanation, ReadOptions
+from retinue.data.readers.file_tree import FileTree, is_below
 from retinue.data.readers.folders import (
     class_name,
     files_below,
@@ -15,9 +18,59 @@ from retinue.data.readers.folders import (
     result_findings,
     split_folders_in,
 )
-from retinue.data.storage.file_names import IMAGE_SUFFIXES, SPLIT_NAMES, looks_like_image
+from retinue.data.storage.file_names import IMAGE_SUFFIXES, looks_like_image, split_of_name
+
+# A folder with one of these files, of any suffix, is a repository. Its images in these folders are not data.
+REPOSITORY_FILES = ("readme", "license", "licence", "requirements", "setup", "pyproject", "makefile", "dockerfile")
+REPOSITORY_FOLDERS = (
+    *("doc", "docs", "documentation", "assets", "media", "static", "figures", "figure", "figs", "screenshots"),
+    *("src", "scripts", "notebooks", "examples", "example", "demo", "demos", "readme", "paper", "results", "outputs"),
+)
 
 ImageRow = tuple[str, str, str]  # path, name of the class folder, split
+
+
+def explain(tree: FileTree) -> list[Explanation]:
+    """Return what class folders explain of a source without videos: the images in two or more folders."""
+    if tree.has_videos:
+        return []
+    root = _class_root(tree)
+    path = tree.path(root) if root else tree.root
+    try:
+        split_folders = split_folders_in(path)
+        if not split_folders:
+            _refuse_splits(path, tree, root)
+        problem = ""
+    except RetinueError as error:
+        split_folders, problem = {}, str(error)
+    parents = [_unwrap_split(os.path.join(path, name)) for name in split_folders.values()] or [path]
+    folders = {
+        os.path.relpath(os.path.join(parent, name), tree.root)
+        for parent in parents
+        for name in _class_folders_in(parent)
+    }
+    images = frozenset(
+        tree.path(folder, name)
+        for folder, names in tree.images.items()
+        if len(folders) > 1 and any(is_below(folder, class_folder) for class_folder in folders)
+        for name in names.values()
+    )
+
+    def read(options: ReadOptions) -> Dataset:
+        return read_clip_folders(tree.root) if options.task == "video" else read_class_folders(tree.root)
+
+    return [
+        Explanation(
+            format="class folders",
+            tasks=("classification", "video"),
+            source=path,
+            images=images,
+            labels=f"the names of the folders in {path}",
+            read=read,
+            implicit=True,
+            problem=problem,
+        )
+    ]
 
 
 def read_class_folders(folder: str | os.PathLike[str]) -> Dataset:
@@ -36,22 +89,28 @@ def read_class_folders(folder: str | os.PathLike[str]) -> Dataset:
         RetinueError: There is no image or no class.
     """
     folder = os.fspath(folder)
-    root, findings = folder, list[Finding]()
-    while _only_wraps_class_folders(root):
-        findings += result_findings(root)
-        root = os.path.join(root, folders_in(root)[0])
-        findings.append(Finding(NOTE, "folder in a folder", root, "", "the classes are one level down", "read there"))
+    tree = FileTree(folder)
+    inner = _class_root(tree)
+    root, findings = tree.path(inner) if inner else folder, list[Finding]()
+    if inner:
+        for above in _folders_above(inner):
+            findings += result_findings(tree.path(above))
+        findings.append(Finding(NOTE, "folder in a folder", root, "", "the classes are further down", "read there"))
+        findings += _unused_beside(tree, inner)
     split_folders = split_folders_in(root)
+    if not split_folders:
+        _refuse_splits(root, tree, inner)
     if split_folders:
         findings += result_findings(root)
         rows, class_folders = list[ImageRow](), set[str]()
         for split, name in split_folders.items():
-            rows += _read_classes(os.path.join(root, name), split, findings)
-            class_folders.update(folders_in(os.path.join(root, name)))
+            path = _unwrap_split(os.path.join(root, name))
+            rows += _read_classes(path, split, findings)
+            class_folders.update(_class_folders_in(path))
         for name in sorted(set(folders_in(root)) - set(split_folders.values())):
             findings.append(_unused(os.path.join(root, name), "a folder beside train, val and test"))
     else:
-        rows, class_folders = _read_classes(root, "", findings), set(folders_in(root))
+        rows, class_folders = _read_classes(root, "", findings), set(_class_folders_in(root))
     if not rows:
         raise RetinueError(_reason_for_no_images(folder, root))
     classes = sorted({class_name(name) for name in class_folders})
@@ -78,7 +137,9 @@ def _read_classes(folder: str, split: str, findings: list[Finding]) -> list[Imag
     """Return a row for every image in the class folders of `folder`."""
     rows = []
     findings += result_findings(folder)
-    for name in folders_in(folder):
+    for name in sorted(set(folders_in(folder)) - set(_class_folders_in(folder))):
+        findings.append(Finding(NOTE, "not used", os.path.join(folder, name), "", "a folder without images", "ignored"))
+    for name in _class_folders_in(folder):
         for file in files_below(os.path.join(folder, name), findings):
             if looks_like_image(file):
                 rows.append((file, name, split))
@@ -95,13 +156,90 @@ def _unused(file: str, reason: str) -> Finding:
     return Finding(WARNING, "not used", file, "", reason, "ignored")
 
 
-def _only_wraps_class_folders(root: str) -> bool:
-    """Return whether `root` only holds one folder of class folders, as an archive often unpacks."""
-    folders = folders_in(root)
-    if len(folders) != 1 or folders[0].lower() in SPLIT_NAMES or any(map(looks_like_image, files_in(root))):
-        return False
-    inner = os.path.join(root, folders[0])
-    return len(folders_in(inner)) > 1 and not any(map(looks_like_image, files_in(inner)))
+def _class_folders_in(folder: str) -> list[str]:
+    """Return the sorted names of the folders that are classes: those with images, and empty ones.
+
+    A folder that only holds other files, such as annotations or code, is not a class.
+    """
+    return [name for name in folders_in(folder) if _has_images_or_is_empty(os.path.join(folder, name))]
+
+
+def _has_images_or_is_empty(folder: str) -> bool:
+    files = list(files_below(folder, []))
+    return not files or any(map(looks_like_image, files))
+
+
+def _class_root(tree: FileTree) -> str:
+    """Return the folder with the class folders, or with the folders of the splits.
+
+    It is the root, or the first folder below it that has several folders with images, if there is only one way down to
+    it. In a repository, folders that usually hold the images of its documentation are passed over.
+    """
+    folder = ""
+    while True:
+        if folder in tree.images or folder and split_of_name(os.path.basename(folder)):
+            return ""
+        inner = _folders_with_images(tree, folder)
+        if len(inner) > 1:
+            return folder
+        if not inner or (not folder and split_of_name(inner[0])):
+            return ""
+        folder = inner[0]
+
+
+def _folders_with_images(tree: FileTree, folder: str) -> list[str]:
+    inner = [name for name in tree.subfolders(folder) if tree.images_below(name)]
+    if any(os.path.splitext(name)[0].lower() in REPOSITORY_FILES for name in tree.names[folder]):
+        inner = [name for name in inner if os.path.basename(name).lower() not in REPOSITORY_FOLDERS] or inner
+    return inner
+
+
+def _folders_above(folder: str) -> list[str]:
+    """Return every folder above a folder of a `FileTree`, the root first."""
+    parts = folder.split(os.sep)
+    return [os.sep.join(parts[:count]) for count in range(len(parts))]
+
+
+def _unused_beside(tree: FileTree, root: str) -> list[Finding]:
+    """Return a finding for each folder with images that is passed over on the way down to the class folders."""
+    return [
+        _unused(tree.path(name), "a folder beside the dataset")
+        for above in _folders_above(root)
+        for name in tree.subfolders(above)
+        if tree.images_below(name) and not is_below(root, name)
+    ]
+
+
+def _unwrap_split(folder: str) -> str:
+    """Return the folder of the classes of a split, which may lie one folder down, as in seg_train/seg_train."""
+    inner = folders_in(folder)
+    if len(inner) == 1 and split_of_name(inner[0]) == split_of_name(os.path.basename(folder)):
+        return os.path.join(folder, inner[0])
+    return folder
+
+
+def _refuse_splits(path: str, tree: FileTree, root: str) -> None:
+    """Raise RetinueError when the folders of `root` all hold the same folders: they may be splits instead of classes.
+
+    Args:
+        path: The path of the root, for the message.
+        tree: The files of the source.
+        root: The folder of the supposed classes.
+    """
+    names = [name for name in tree.subfolders(root) if tree.images_below(name)]
+    inner = [
+        {os.path.basename(name) for name in tree.subfolders(folder) if tree.images_below(name)} for folder in names
+    ]
+    common = set.intersection(*inner) if inner else set()
+    if len(names) < 2 or len(common) < 2 or any(name in tree.images for name in names):
+        return
+    if all(len(common) > len(folders) / 2 for folders in inner):
+        found = " and ".join(os.path.basename(name) for name in names[:2])
+        raise RetinueError(
+            f"{path}: {found} hold the same folders ({', '.join(sorted(common)[:3])}, ...), so they seem to be splits "
+            "instead of classes; rename them to train, val and test. If they are the classes, list the images in a CSV "
+            "with the columns file,label"
+        )
 
 
 def _first_table(root: str) -> str | None:

@@ -9,6 +9,8 @@ import numpy as np
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import NOTE, WARNING, Finding
+from retinue.data.readers.explanation import Explanation
+from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.folders import (
     class_name,
     entries_in,
@@ -31,6 +33,23 @@ def has_videos(folder: str, depth: int = MAX_DEPTH) -> bool:
         return True
     inner = [entry.path for entry in first if entry.is_dir() and entry.name[0] != "."] if depth else []
     return any(has_videos(path, depth - 1) for path in sorted(inner))
+
+
+def explain(tree: FileTree) -> list[Explanation]:
+    """Return what clips in class folders explain of a source, if it has videos and no split files of a benchmark."""
+    if not tree.has_videos:
+        return []
+    return [
+        Explanation(
+            format="clip folders",
+            tasks=("video",),
+            source=tree.root,
+            images=tree.image_paths,
+            labels=f"the names of the folders in {tree.root}",
+            read=lambda options: read_clip_folders(tree.root),
+            implicit=True,
+        )
+    ]
 
 
 def read_clip_folders(folder: str | os.PathLike[str]) -> Dataset:
@@ -86,7 +105,7 @@ def clip_dataset(
 
     Args:
         source: Where it was read from.
-        source_format: A key of `data.readers.read.TASKS_OF_FORMAT`.
+        source_format: The name of the format, for messages and reports.
         files: Path of each clip, `[n]`.
         labels: Index of each clip's class, `[n]`.
         classes: The class names.

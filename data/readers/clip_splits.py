@@ -13,6 +13,8 @@ from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import WARNING, Finding
 from retinue.data.readers.clip_folders import clip_dataset
+from retinue.data.readers.explanation import Explanation
+from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.folders import class_name, files_in, folders_in
 from retinue.data.storage.file_names import looks_like_video
 
@@ -41,6 +43,23 @@ def split_lists(folder: str, depth: int = MAX_DEPTH) -> tuple[str, str] | None:
         if lists:
             return lists
     return None
+
+
+def explain(tree: FileTree) -> list[Explanation]:
+    """Return what the split files of UCF-101 or HMDB-51 explain of a source with videos."""
+    lists = split_lists(tree.root) if tree.has_videos else None
+    if lists is None:
+        return []
+    return [
+        Explanation(
+            format=lists[0],
+            tasks=("video",),
+            source=tree.root,
+            images=tree.image_paths,
+            labels=f"the lists in {lists[1]}",
+            read=lambda options: read_clip_splits(tree.root, options.fold),
+        )
+    ]
 
 
 def read_clip_splits(source: str | os.PathLike[str], fold: int = 1) -> Dataset:

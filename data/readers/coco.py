@@ -10,12 +10,37 @@ from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.coco_file import CocoFile, Id, json_text, parse_coco_file
+from retinue.data.readers.explanation import Explanation, ReadOptions, relative_to
+from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.objects import object_columns, relative_location
 from retinue.data.storage.file_names import SPLIT_NAMES
 
 ROBOFLOW_FILE = "_annotations.coco.json"
 OTHER_KINDS = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")  # of COCO's own annotation files
 MAX_PROBES = 50  # files that are looked for, to find out which folder the images are in
+
+
+def explain(tree: FileTree) -> list[Explanation]:
+    """Return what COCO's files explain of a source."""
+    files = coco_files(tree.root)
+    if not files:
+        return []
+    names = [relative_to(tree.root, path) for path, _ in files]
+    return [_explanation(tree.root, ", ".join(names), tree.image_paths, len(files))]
+
+
+def explain_file(path: str) -> Explanation | None:
+    """Return what a JSON file explains, if it is one."""
+    return _explanation(path, path, frozenset(), 1) if path.lower().endswith(".json") else None
+
+
+def _explanation(source: str, labels: str, images: frozenset[str], num_annotations: int) -> Explanation:
+    def read(options: ReadOptions) -> Dataset:
+        from retinue.data.readers.coco_masks import read_coco_masks
+
+        return read_coco_masks(source) if options.task == "segmentation" else read_coco(source)
+
+    return Explanation("coco", ("detection", "segmentation"), source, images, labels, read, num_annotations)
 
 
 def coco_files(folder: str) -> list[tuple[str, str]]:

@@ -6,20 +6,24 @@ from collections.abc import Iterator
 
 from retinue.configs.errors import RetinueError
 from retinue.data.finding import NOTE, Finding
-from retinue.data.storage.file_names import SPLIT_NAMES, looks_like_image
+from retinue.data.storage.file_names import looks_like_image, split_of_name
 
-OS_METADATA = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir")  # of macOS, Windows and Synology; and hidden files
+# What operating systems and programs leave behind: macOS, Windows, Synology, ext4 and Python. Hidden files, too.
+DROPPINGS = (
+    *("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"),
+    *("__pycache__", "node_modules"),
+)
 
 
 def entries_in(folder: str) -> list[os.DirEntry[str]]:
-    """Return what is in `folder`, without hidden files and the metadata files of operating systems.
+    """Return what is in `folder`, without hidden files and what operating systems leave behind.
 
     Raises:
         RetinueError: The folder can't be read.
     """
     try:
         with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".") and entry.name not in OS_METADATA]
+            return [entry for entry in entries if not entry.name.startswith(".") and entry.name not in DROPPINGS]
     except PermissionError:
         raise RetinueError(f"{folder}: this folder can't be read; check its permissions") from None
 
@@ -76,7 +80,7 @@ def split_folders_in(root: str) -> dict[str, str]:
     """
     folder_of: dict[str, str] = {}
     for name in folders_in(root):
-        split = SPLIT_NAMES.get(name.lower())
+        split = split_of_name(name)
         if split in folder_of:
             raise RetinueError(
                 f"{root}: both {folder_of[split]} and {name} could be the {split} split; rename one of them"

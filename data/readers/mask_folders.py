@@ -9,8 +9,10 @@ from numpy.typing import ArrayLike
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import INVALID, WARNING, Finding
+from retinue.data.readers.explanation import Explanation, ReadOptions
+from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.mask_classes import classes_of
-from retinue.data.readers.voc import read_split_lists
+from retinue.data.readers.voc import read_split_lists, voc_folders
 from retinue.data.storage.file_names import IMAGE_SUFFIXES, SPLIT_NAMES, looks_like_image
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "photos", "JPEGImages")
@@ -21,6 +23,19 @@ MASK_FOLDERS = (
 MASK_ENDINGS = ("_mask", "_masks", "_gt", "_label", "_labels", "_seg", "_L", "-mask")
 
 FolderPair = tuple[str, str, str]  # image folder, mask folder, split
+
+
+def explain(tree: FileTree) -> list[Explanation]:
+    """Return what pairs of images and masks explain of a source."""
+    pairs = mask_folders(tree.root)
+    if not pairs or voc_folders(tree.root):
+        return []
+    labels = ", ".join(pair[1] for pair in pairs)
+
+    def read(options: ReadOptions) -> Dataset:
+        return read_mask_folders(tree.root)
+
+    return [Explanation("mask folders", ("segmentation",), tree.root, tree.image_paths, labels, read)]
 
 
 def mask_folders(folder: str) -> list[FolderPair]:
@@ -105,7 +120,7 @@ def mask_dataset(
 
     Args:
         source: Where it was read from.
-        source_format: A key of `data.readers.read.TASKS_OF_FORMAT`.
+        source_format: The name of the format, for messages and reports.
         files: Path of each image, `[n]`.
         masks: Path of each mask, `[n]`.
         splits: "train", "val", "test" or "" of each image, `[n]`.

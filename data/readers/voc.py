@@ -8,6 +8,8 @@ import numpy as np
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
+from retinue.data.readers.explanation import Explanation, ReadOptions
+from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.objects import object_columns, object_location, relative_location
 from retinue.data.storage.file_names import looks_like_image
 
@@ -15,6 +17,21 @@ SPLIT_LISTS = ("train", "val", "test", "trainval")  # trainval last: it only add
 
 Box = tuple[float, float, float, float]
 ParsedObject = tuple[str, Box, bool, int]  # class name, box, difficult, number in its file
+
+
+def explain(tree: FileTree) -> list[Explanation]:
+    """Return what the XML files of Pascal VOC explain of a source."""
+    folders = voc_folders(tree.root)
+    if not folders:
+        return []
+
+    def read(options: ReadOptions) -> Dataset:
+        from retinue.data.readers.mask_folders import read_mask_folders
+
+        return read_mask_folders(tree.root) if options.task == "segmentation" else read_voc(tree.root)
+
+    labels = ", ".join(os.path.join(_subfolders(folder)[0], "*.xml") for folder in folders)
+    return [Explanation("voc", ("detection", "segmentation"), tree.root, tree.image_paths, labels, read)]
 
 
 def voc_folders(folder: str) -> list[str]:

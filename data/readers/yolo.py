@@ -13,6 +13,8 @@ from retinue.configs.machine import usable_cores
 from retinue.data.dataset import Dataset
 from retinue.data.decoding.image_file import image_size
 from retinue.data.finding import INVALID, NOTE, Finding
+from retinue.data.readers.explanation import Explanation
+from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.objects import object_columns, object_location, relative_location
 from retinue.data.storage.file_names import SPLIT_NAMES, looks_like_image
 
@@ -21,6 +23,20 @@ MAX_FRACTION = 1.5  # above it a number is not a fraction of an image; a box may
 
 Line = tuple[float | None, ...]  # the numbers of a line; (None,) for a line that is not numbers
 ClassNames = dict[int, str]
+
+
+def explain(tree: FileTree) -> list[Explanation]:
+    """Return what YOLO's text files explain of a source."""
+    return [_explanation(tree.root, tree.image_paths)] if is_yolo_folder(tree.root) else []
+
+
+def explain_file(path: str) -> Explanation | None:
+    """Return what a data.yaml explains, if the file is one."""
+    return _explanation(path, frozenset()) if path.lower().endswith((".yaml", ".yml")) else None
+
+
+def _explanation(source: str, images: frozenset[str]) -> Explanation:
+    return Explanation("yolo", ("detection",), source, images, "labels/*.txt", lambda options: read_yolo(source))
 
 
 def yolo_yaml(folder: str) -> str | None:

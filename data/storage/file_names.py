@@ -15,10 +15,21 @@ SPLIT_NAMES = {
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "dev": "val",
+    "eval": "val",
+    "evaluation": "val",
     "test": "test",
     "testing": "test",
 }
 
+# Words that stand beside the split in the names of folders and files, as in training_set, seg_train and trainannot.
+SPLIT_COMPANIONS = (
+    *("set", "sets", "split", "data", "dataset", "subset", "images", "image", "imgs", "img", "pics", "photos"),
+    *("jpeg", "jpg", "png", "labels", "label", "annotations", "annotation", "annotated", "annot", "ann", "anns"),
+    *("masks", "mask", "gt", "obj", "seg", "instances", "boxes", "bbox", "files", "folder", "new", "final"),
+)
+
+_WORD = re.compile(r"[^\W\d_]+")
 _NUMBER = re.compile(r"\d+")
 
 
@@ -30,6 +41,27 @@ def looks_like_image(name: str) -> bool:
 def looks_like_video(name: str) -> bool:
     """Return whether a file name has the ending of a video."""
     return name.lower().endswith(VIDEO_SUFFIXES)
+
+
+def split_of_name(name: str) -> str:
+    """Return the split that the name of a folder or a file stands for, or "".
+
+    The name is a word of `SPLIT_NAMES`, alone or with numbers and words of `SPLIT_COMPANIONS`: "train2017",
+    "training_set", "obj_Train_data" and "trainannot" are train.
+
+    Args:
+        name: The name without suffix.
+    """
+    splits = set()
+    for word in _WORD.findall(name.lower()):
+        if word in SPLIT_COMPANIONS:
+            continue
+        stems = [word, *(word.removesuffix(companion) for companion in SPLIT_COMPANIONS)]
+        split = next((SPLIT_NAMES[stem] for stem in stems if stem in SPLIT_NAMES), None)
+        if split is None:
+            return ""
+        splits.add(split)
+    return splits.pop() if len(splits) == 1 else ""
 
 
 def frame_paths(folder: str) -> list[str]:

@@ -56,7 +56,8 @@ def test_a_valid_dataset_has_no_findings(images):
     assert report.class_counts[""].tolist() == [4, 4]
     assert problem_lines(report) == []
     assert summary_lines(report) == [
-        f"data     {images} (class folders), 8 images",
+        f"data     {images} (class folders, for classification), 8 images",
+        f"labels   the names of the folders in {images}",
         "classes  2: cat 4, dog 4",
         "sizes    all 24 x 16 pixels; JPEG 8",
         "invalid  0 of 8 images can't be used",
@@ -99,7 +100,7 @@ def test_only_invalid_files(images):
     report = check(read(images), on_invalid="skip")
     assert report.would_fail[0] == f"no file can be used, the first is {images}/cat/0.jpg: 0 bytes"
     assert report.to_dict()["sizes"] == {}
-    assert summary_lines(report)[2] == "sizes    none is known"
+    assert summary_lines(report)[3] == "sizes    none is known"
 
 
 def test_a_missing_file_is_invalid(images):
@@ -328,10 +329,10 @@ def test_three_examples_of_each_kind_are_shown_the_worst_kind_first(images):
         (images / "cat" / f"note {number}.txt").touch()
     (images / "dog/0.jpg").write_bytes(b"")
     lines = summary_lines(check(read(images)))
-    assert lines[4] == "invalid  empty: dog/0.jpg (0 bytes)"
+    assert lines[5] == "invalid  empty: dog/0.jpg (0 bytes)"
     shown = "; ".join(f"cat/note {number}.txt (not an image)" for number in range(3))
-    assert lines[5] == f"warning  not used (4): {shown}; ..."
-    assert lines[6].startswith("stops    1 of 8 files are invalid")
+    assert lines[6] == f"warning  not used (4): {shown}; ..."
+    assert lines[7].startswith("stops    1 of 8 files are invalid")
 
 
 def test_many_classes_are_shortened_and_odd_names_escaped(tmp_path):

@@ -46,7 +46,7 @@ def test_valid_boxes_have_no_findings(folder):
     assert (report.findings, report.would_fail, len(report.invalid_rows)) == ([], [], 0)
     assert report.class_counts[""].tolist() == [2, 2]
     assert summary_lines(report) == [
-        f"data     {folder}/boxes.json (coco), 4 images",
+        f"data     {folder}/boxes.json (coco, for detection), 4 images",
         "classes  2: cat 2, dog 2",
         "sizes    all 100 x 80 pixels; JPEG 4",
         "objects  4, 1 images without, at most 2 in one, side 21.5 to 89.4 pixels, median 59.7",

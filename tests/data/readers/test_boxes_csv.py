@@ -3,7 +3,7 @@
 import pytest
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.data.readers.read import detect, read
+from retinue.data.readers.read import read, understand
 from retinue.tests.helpers.box_files import save_image
 
 
@@ -25,7 +25,7 @@ def test_images_with_and_without_objects_are_read(table, tmp_path):
         "file,x1,y1,x2,y2,label,split,note\nb.jpg,1,2,3.5,4,dog,train,x\na.jpg,,,,,,val,\nb.jpg,5,6,7,8,cat,train,\n"
         "c.jpg,0,0,1,1,cat,,\n"
     )
-    assert detect(str(path)) == "boxes csv"
+    assert understand(str(path)).format == "boxes csv"
     data = read(path)
     assert data.task == "detection" and data.classes == ("cat", "dog") and data.class_ids == ()
     assert list(data.files) == [f"{tmp_path}/{name}.jpg" for name in "bac"]

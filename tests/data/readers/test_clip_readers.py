@@ -10,7 +10,7 @@ from PIL import Image
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.decoding.clip_file import Clip
-from retinue.data.readers.read import detect, read
+from retinue.data.readers.read import read, understand
 from retinue.data.split import split
 from retinue.tests.helpers.clips import moving_frames, write_video
 
@@ -49,7 +49,7 @@ def test_split_folders_inside_another_folder_are_read(tmp_path):
 def test_folders_of_frames_are_clips(tmp_path):
     for name in ("jump/one", "jump/two", "run/three"):
         touch(tmp_path / name / "1.jpg", tmp_path / name / "2.jpg")
-    assert detect(str(tmp_path)) == "class folders"  # images, unless the task is given
+    assert understand(str(tmp_path)).format == "class folders"  # images, unless the task is given
     dataset = read(str(tmp_path), "video")
     assert labels(dataset) == {"one": "jump", "two": "jump", "three": "run"}
     with pytest.raises(UsageError, match="clip folders can't be read for classification"):
@@ -136,7 +136,7 @@ def test_a_table_with_times_is_read(tmp_path):
 def test_a_table_of_whole_videos_is_read(tmp_path):
     assert read(write_csv(tmp_path, "file,label\na.mp4,run\nb.mp4,jump\nb.mp4,jump\n")).format == "clips csv"
     (tmp_path / "images.csv").write_text("file,label\na.jpg,run\n")
-    assert detect(str(tmp_path / "images.csv")) == "labels csv"
+    assert understand(str(tmp_path / "images.csv")).format == "labels csv"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_clips_of_tfds_become_folders_of_frames(tmp_path, monkeypatch, logged):
         and dataset.classes == ("x", "y")
         and dataset.splits.tolist() == ["train", "train", "test"]
     )
-    assert dataset.columns["label"].tolist() == [0, 1, 1] and "3 clips" in line
+    assert dataset.columns["label"].tolist() == [0, 1, 1] and "3 records" in line
     with Clip(dataset.files[1]) as clip:
         assert clip.frame_count == 4 and clip.skip() and clip.skip()
         assert (clip.read() == 20).all()
@@ -221,4 +221,7 @@ def test_folders_of_images_are_not_read_as_clips(tmp_path):
         folder = tmp_path / "images" / label
         folder.mkdir(parents=True)
         Image.new("RGB", (9, 9)).save(folder / "1.png")
-    assert detect(str(tmp_path / "images")) == "class folders" and detect(str(tmp_path / "clips")) == "clip folders"
+    assert (
+        understand(str(tmp_path / "images")).format == "class folders"
+        and understand(str(tmp_path / "clips")).format == "clip folders"
+    )

@@ -8,7 +8,7 @@ from PIL import Image
 
 from retinue.configs.errors import RetinueError
 from retinue.data.readers.coco import read_coco
-from retinue.data.readers.read import detect, read
+from retinue.data.readers.read import read, understand
 from retinue.tests.helpers.box_files import save_coco, save_image
 
 
@@ -133,7 +133,7 @@ def test_a_broken_file_is_refused(folder):
         path.write_text(text)
         with pytest.raises(RetinueError, match=message):
             read(path)
-    assert detect(str(path)) == "coco"
+    assert understand(str(path)).format == "coco"
 
 
 def test_flags_as_text_odd_ids_and_incomplete_entries_are_handled(tmp_path):

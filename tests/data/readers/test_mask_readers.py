@@ -11,7 +11,7 @@ from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.checking.check import check
 from retinue.data.decoding.mask_file import read_mask
 from retinue.data.readers.coco_masks import paint
-from retinue.data.readers.read import detect, read
+from retinue.data.readers.read import read, understand
 from retinue.tests.helpers.mask_images import halves, make_image, make_mask
 
 
@@ -228,6 +228,6 @@ def test_a_broken_shape_is_reported_and_the_others_are_painted(shape):
 
 def test_class_folders_are_not_read_for_segmentation(tmp_path):
     make_image(tmp_path / "cats" / "a.jpg")
-    assert detect(str(tmp_path)) == "class folders"
+    assert understand(str(tmp_path)).format == "class folders"
     with pytest.raises(UsageError, match="can't be read for segmentation"):
         read(tmp_path, "segmentation")

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from retinue.configs.errors import UsageError
-from retinue.data.readers.read import detect, read
+from retinue.data.readers.read import read, understand
 
 
 @pytest.fixture
@@ -20,9 +20,8 @@ def folder(tmp_path):
 
 
 def test_formats_are_detected(folder):
-    assert detect(f"{folder}/images") == "class folders"
-    assert detect(f"{folder}/labels.csv") == "labels csv"
-    assert detect("tfds:mnist") == "tfds"
+    assert understand(f"{folder}/images").format == "class folders"
+    assert understand(f"{folder}/labels.csv").format == "labels csv"
     for source in ("images", "labels.csv", "labels.tsv"):
         dataset = read(folder / source)
         assert dataset.classes == ("cat", "dog")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from retinue.configs.errors import RetinueError
-from retinue.data.readers.read import detect, read
+from retinue.data.readers.read import read, understand
 from retinue.tests.helpers.box_files import save_image
 
 
@@ -55,7 +55,7 @@ def test_names_by_number_lists_of_files_and_a_foreign_path_are_read(folder):
 def test_folders_without_a_yaml_are_read(tmp_path):
     save_image(tmp_path / "images/a.jpg")
     labels(tmp_path / "labels/a.txt", "2 0.5 0.5 0.2 0.5")
-    assert detect(str(tmp_path)) == "yolo"
+    assert understand(str(tmp_path)).format == "yolo"
     data = read(tmp_path)
     assert data.classes == ("0", "1", "2")
     assert data.findings[0].reason == "nothing names the classes (no data.yaml, no classes.txt)"

@@ -1,0 +1,111 @@
+"""What a reader would make of a source, and the choice between readers: the one that explains what lies there wins."""
+
+import os
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from retinue.configs.errors import UsageError
+from retinue.data.dataset import Dataset
+
+ABOUT_AS_GOOD = 0.9  # an explanation of this fraction of the images of the best one is about as good
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a source is read.
+
+    Attributes:
+        task: "classification", "detection", "segmentation" or "video"; "auto" is the likeliest task of the format.
+        fold: Which of the three splits of UCF-101 and HMDB-51 is read, 1 to 3.
+        columns: For tables, the header's name of each column that retinue needs, such as {"file": "photo_id"}.
+    """
+
+    task: str = "auto"
+    fold: int = 1
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What one reader would make of a source. It is found out from names and a few small files.
+
+    Attributes:
+        format: The name of the format, such as "voc", for messages and reports.
+        tasks: The tasks that it can be read for, the likeliest first.
+        source: What to give on the command line to read exactly this.
+        images: The paths of the images that it explains, as `FileTree.path` returns them.
+        labels: Where the labels are, for messages, such as "annotations/*.xml".
+        read: Reads the dataset. The task of its options is one of `tasks`.
+        num_annotations: The number of files with labels that it explains.
+        implicit: Whether the labels are only names of folders. Labels in files win over them.
+        repeats: Formats of which this one is usually a copy, as a table is that a converter made of XML files. It loses
+            to them where it explains the same images.
+        problem: Why the source can't be read although it has this format, with the cure; "" if it can be read.
+    """
+
+    format: str
+    tasks: tuple[str, ...]
+    source: str
+    images: frozenset[str]
+    labels: str
+    read: Callable[[ReadOptions], Dataset]
+    num_annotations: int = 0
+    implicit: bool = False
+    repeats: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def choose(source: str, explanations: Sequence[Explanation], task: str) -> Explanation:
+    """Return the explanation of a source that explains most of its images.
+
+    Args:
+        source: The source, for messages.
+        explanations: What the readers would make of it, at least one.
+        task: The task that the data is for, or "auto".
+
+    Raises:
+        UsageError: No explanation is one for this task, or two are about as good.
+    """
+    fitting = [explanation for explanation in explanations if task in ("auto", *explanation.tasks)]
+    if not fitting:
+        best = choose(source, explanations, "auto")
+        possible = " or ".join(best.tasks)
+        raise UsageError(f"{source}: {best.format} can't be read for {task}; it is data for {possible}")
+    fitting = [explanation for explanation in fitting if not explanation.problem] or fitting
+    most = max(len(explanation.images) for explanation in fitting)
+    good = [explanation for explanation in fitting if len(explanation.images) >= ABOUT_AS_GOOD * most]
+    good = [explanation for explanation in good if not explanation.implicit] or good
+    good = [explanation for explanation in good if not _is_repeated(explanation, good)]
+    if not most:
+        return max(good, key=lambda explanation: explanation.num_annotations)
+    if len(good) > 1:
+        raise UsageError(f"{source}: {_choices(good)}")
+    return good[0]
+
+
+def _is_repeated(explanation: Explanation, others: Sequence[Explanation]) -> bool:
+    """Return whether one of the formats that an explanation usually repeats explains its images, too."""
+    return any(
+        other.format in explanation.repeats and len(explanation.images - other.images) * 10 <= len(explanation.images)
+        for other in others
+        if other is not explanation
+    )
+
+
+def _choices(explanations: Sequence[Explanation]) -> str:
+    """Return the explanations with the command for each."""
+    sources = [explanation.source for explanation in explanations]
+    texts = []
+    for explanation in explanations:
+        same_source = sources.count(explanation.source) > 1
+        option = f" --task {explanation.tasks[0]}" if same_source else ""
+        command = f"retinue check {shlex.quote(explanation.source)}{option}"
+        texts.append(f"{explanation.format} in {explanation.labels} ({command})")
+    return f"it can be read as {' or as '.join(texts)}; give one of these"
+
+
+def relative_to(source: str, path: str) -> str:
+    """Return a path relative to a source, for messages; the source's own name if it is the same."""
+    relative = os.path.relpath(path, source)
+    return os.path.basename(os.path.abspath(path)) if relative == os.curdir else relative

@@ -1,0 +1,67 @@
+"""The choice between the explanations of a source."""
+
+import pytest
+
+from retinue.configs.errors import UsageError
+from retinue.data.readers.explanation import Explanation, choose
+
+
+def explanation(name, images, *, tasks=("detection",), source="data", **options):
+    """Return an explanation of images that are named by numbers."""
+    paths = frozenset(f"{number}.jpg" for number in images)
+    return Explanation(name, tasks, source, paths, f"{name} files", read=None, **options)
+
+
+def test_the_one_that_explains_most_images_wins():
+    few, many = explanation("voc", range(5)), explanation("yolo", range(100))
+    assert choose("data", [few, many], "auto") is many
+
+
+def test_labels_in_files_win_over_names_of_folders_only_if_they_explain_as_much():
+    folders = explanation("class folders", range(100), tasks=("classification",), implicit=True)
+    assert choose("data", [folders, explanation("voc", range(95))], "auto").format == "voc"
+    assert choose("data", [folders, explanation("labelme", range(1))], "auto").format == "class folders"
+
+
+def test_a_copy_of_other_annotations_loses_to_them():
+    table = explanation("boxes csv", range(100), repeats=("voc",), source="data/boxes.csv")
+    assert choose("data", [table, explanation("voc", range(95))], "auto").format == "voc"
+    other = explanation("voc", range(100, 200), source="data/other")
+    with pytest.raises(UsageError, match="boxes csv in .* or as voc"):
+        choose("data", [table, other], "auto")
+
+
+def test_two_that_are_about_as_good_are_both_named_with_their_commands():
+    coco = explanation("coco", range(100), source="data/my boxes.json")
+    yolo = explanation("yolo", range(95), source="data/labels")
+    with pytest.raises(UsageError) as raised:
+        choose("data", [coco, yolo], "auto")
+    assert str(raised.value) == (
+        "data: it can be read as coco in coco files (retinue check 'data/my boxes.json') or as yolo in yolo files "
+        "(retinue check data/labels); give one of these"
+    )
+
+
+def test_the_task_decides_between_two_of_the_same_source():
+    boxes = explanation("voc", range(10))
+    masks = explanation("mask folders", range(10), tasks=("segmentation",))
+    assert choose("data", [boxes, masks], "segmentation") is masks
+    with pytest.raises(UsageError, match=r"\(retinue check data --task detection\).*\(retinue check data --task segm"):
+        choose("data", [boxes, masks], "auto")
+
+
+def test_a_task_that_nothing_can_be_read_for_is_refused():
+    with pytest.raises(UsageError, match="^data: voc can't be read for video; it is data for detection$"):
+        choose("data", [explanation("voc", range(3))], "video")
+
+
+def test_one_that_can_be_read_wins_over_one_that_cannot():
+    broken = explanation("cvat", range(100), problem="its images are not there")
+    fine = explanation("voc", range(10))
+    assert choose("data", [broken, fine], "auto") is fine
+    assert choose("data", [broken], "auto") is broken
+
+
+def test_without_images_the_one_with_most_annotations_wins():
+    few, many = explanation("voc", (), num_annotations=2), explanation("labelme", (), num_annotations=9)
+    assert choose("data", [few, many], "auto") is many
