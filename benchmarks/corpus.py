@@ -3,8 +3,9 @@
     python benchmarks/corpus.py FOLDER [--retinue COMMAND]
 
 FOLDER holds datasets in the layouts in which people publish them, and a `truth.json`: a list of entries with `path`,
-`task` ("refused" where an error is right, "refused, or read" where both are), and the independently counted `images`, `objects`, `classes` ({name: count})
-and `splits` ({name: images}); null is not compared. Prints a table in Markdown and ends with 1 if a dataset is misread.
+`task` ("refused" where an error is right, "refused, or read" where both are), and the independently counted `images`,
+`objects`, `classes` ({name: count}) and `splits` ({name: images}); null is not compared. Prints a table in Markdown and
+ends with 1 if a dataset is misread.
 
 A dataset is "read" if everything agrees, "refused" if check ends with an error, and "misread" if it is read as
 something else.
