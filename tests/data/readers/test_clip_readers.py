@@ -206,7 +206,7 @@ def test_clips_of_tfds_become_folders_of_frames(tmp_path, monkeypatch, logged):
         and dataset.classes == ("x", "y")
         and dataset.splits.tolist() == ["train", "train", "test"]
     )
-    assert dataset.columns["label"].tolist() == [0, 1, 1] and "3 clips" in line
+    assert dataset.columns["label"].tolist() == [0, 1, 1] and "3 records" in line
     with Clip(dataset.files[1]) as clip:
         assert clip.frame_count == 4 and clip.skip() and clip.skip()
         assert (clip.read() == 20).all()
