@@ -148,9 +148,10 @@ def read_coco_files(layout: CocoLayout) -> CocoData:
         entry = _match_ids(layout, part, file, classes, findings)
         repeated = [index for index, path in enumerate(entry.paths) if entry.is_there[index] and path in row_of]
         if repeated:
-            first = files[row_of[entry.paths[repeated[0]]][0]]
+            path = entry.paths[repeated[0]]
+            first = files[row_of[path][0]].file.path
             _refuse_contradictions(files, entry, repeated, row_of)
-            reason = f"{len(repeated):,} of its images are in {first.file.path}, too, the first is {entry.paths[repeated[0]]}"
+            reason = f"{len(repeated):,} of its images are in {first}, too, the first is {path}"
             severity = NOTE if not entry.split else WARNING
             findings.append(Finding(severity, "images in two files", file.path, "", reason, "read once, from there"))
         is_new = np.ones(len(entry.paths), bool)
@@ -211,12 +212,9 @@ def _match_ids(
 def _root_of_names(part: CocoPart, paths: Sequence[str | None], names: Sequence[str]) -> str:
     """Return the folder that the names of images are relative to, as far as the images that are there show it."""
     for path, name in zip(paths, names, strict=True):
+        ending = os.path.normpath(name)
         if path:
-            return (
-                path.removesuffix(os.path.normpath(name)) or os.curdir
-                if path.endswith(os.path.normpath(name))
-                else os.path.dirname(path)
-            )
+            return path.removesuffix(ending) or os.curdir if path.endswith(ending) else os.path.dirname(path)
     return os.path.dirname(part.path)
 
 
