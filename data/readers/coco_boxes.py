@@ -311,12 +311,12 @@ def _objects_by_image(entry: CocoRows, images: set[int]) -> dict[int, list[tuple
 
 def _require_boxes(file: CocoFile) -> None:
     """Raise RetinueError if a file has annotations, but none with a box."""
-    num_without_class = sum(finding.kind == "no class" for finding in file.findings)
-    num_without = num_without_class + len(file.no_box)
-    if num_without and len(file.no_box) == len(file.annotation_ids):
+    without = [finding.reason for finding in file.findings if finding.kind == "no class"]
+    without += [finding.reason for finding in file.no_box.values()]
+    if without and len(file.no_box) == len(file.annotation_ids):
         raise RetinueError(
-            f"{file.path}: none of its {num_without:,} annotations has a bbox and a category_id; for detection give "
-            "the file of instances"
+            f"{file.path}: none of its {len(without):,} annotations has a bbox and a category_id; {without[0]}; for "
+            "detection give the file of instances"
         )
 
 
