@@ -81,7 +81,7 @@ def _explanation(layout: CocoLayout, tree: FileTree | None) -> Explanation:
     if fitting and problem:
         problem += f", or give {fitting[0]}, whose images are there"
     source = _source(layout, tree, images) if tree else layout.source
-    labels = [relative_to(layout.source, part.path) for part in layout.parts]
+    labels = [relative_to(layout.source, part.path) for part in layout.parts] if tree else [layout.source]
     return Explanation(
         format="coco",
         tasks=TASKS,
