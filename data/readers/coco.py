@@ -1,5 +1,6 @@
 """COCO's annotations: a JSON file with images, annotations and categories, or several in a folder."""
 
+import dataclasses
 import json
 import os
 
@@ -18,6 +19,7 @@ from retinue.data.readers.coco_layout import (
     problem_of,
 )
 from retinue.data.readers.coco_masks import read_coco_masks
+from retinue.data.readers.drawings import drawing_findings, drawing_folders
 from retinue.data.readers.explanation import Explanation, ReadOptions, relative_to
 from retinue.data.readers.file_tree import FileTree, common_folder
 
@@ -73,6 +75,13 @@ def _explanation(layout: CocoLayout, tree: FileTree | None) -> Explanation:
         if not part.content.is_complete and tree:
             folders = {os.path.dirname(path) for path in paths if path}
             images.update(path for path in tree.image_paths if os.path.dirname(path) in folders)
+
+    if tree:
+        stems = {os.path.splitext(os.path.basename(path))[0] for path in images}
+        folders = {os.path.relpath(os.path.dirname(path), tree.root) for path in images}
+        drawings = drawing_folders(tree, stems, folders)
+        images.update(tree.path(folder, name) for folder in drawings for name in tree.images[folder].values())
+        layout = dataclasses.replace(layout, findings=(*layout.findings, *drawing_findings(tree, drawings)))
 
     def read(options: ReadOptions) -> Dataset:
         return read_coco_masks(layout) if options.task == "segmentation" else read_coco_boxes(layout)

@@ -323,14 +323,16 @@ def _require_boxes(file: CocoFile) -> None:
 def _merge_categories(files: Sequence[CocoFile], findings: list[Finding]) -> tuple[list[str], list[Id]]:
     """Return the names and the ids of the categories of all files, ordered by id.
 
-    Roboflow's category that only groups the others is omitted.
+    Roboflow's category that only groups the others is omitted, and so is the background that labelme lists.
     """
     id_of: dict[str, Id] = {}
     for file in files:
         used = set(file.category_ids)
         for number, name in file.category_names.items():
-            if number not in used and name in file.supercategories:
-                reason = f"the category {name} only groups others and has no object"
+            is_background = name.strip("_").lower() == "background"
+            if number not in used and (name in file.supercategories or is_background):
+                what = "is no object" if is_background else "only groups others"
+                reason = f"the category {name} {what} and has no annotation"
                 findings.append(Finding(NOTE, "unused category", file.path, name, reason, "omitted"))
             elif id_of.setdefault(name, number) != number:
                 reason = f"the category {name} has the id {number} here, but {id_of[name]} in {files[0].path}"

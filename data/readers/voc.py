@@ -11,6 +11,7 @@ from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
 from retinue.data.dataset import Dataset
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
+from retinue.data.readers.drawings import drawing_findings, drawing_folders
 from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree, common_folder
 from retinue.data.readers.image_finder import ImageFinder
@@ -42,6 +43,7 @@ def explain(tree: FileTree) -> list[Explanation]:
     images = {root.path(folder, name) for part in parts for folder, name in part.image_of.values()}
     for part in parts:
         images.update(root.path(folder, name) for folder in part.named_folders for name in root.images[folder].values())
+    images.update(root.path(folder, name) for folder in _drawings(parts) for name in root.images[folder].values())
 
     def read(options: ReadOptions) -> Dataset:
         return _read_parts(tree.root, parts)
@@ -104,6 +106,7 @@ def _read_parts(source: str, parts: Sequence[VocPart]) -> Dataset:
     if not rows.files:
         raise RetinueError(f"{source}: there is no image with an annotation; looked for XML files of Pascal VOC")
     findings += _unannotated(parts, rows.files)
+    findings += drawing_findings(parts[0].tree, _drawings(parts))
     numbers, objects = zip(*rows.objects, strict=True) if rows.objects else ((), ())
     names, boxes, difficult, object_ids = zip(*objects, strict=True) if objects else ((),) * 4
     classes = sorted(set(names))
@@ -127,6 +130,12 @@ def _read_parts(source: str, parts: Sequence[VocPart]) -> Dataset:
         format="voc",
         findings=tuple(findings),
     )
+
+
+def _drawings(parts: Sequence[VocPart]) -> list[str]:
+    """Return the folders that hold drawings of the annotated images, such as VOC's own masks."""
+    stems = {stem for part in parts for stem in part.xml_of}
+    return drawing_folders(parts[0].tree, stems, [folder for part in parts for folder in part.image_folders()])
 
 
 def _stems_to_read(part: VocPart, source: str, findings: list[Finding]) -> list[str]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from retinue.data.readers.drawings import is_drawing_folder
 from retinue.data.readers.file_tree import FileTree, is_below, split_in_path, tree_around
 from retinue.data.readers.image_finder import ImageFinder
 from retinue.data.readers.split_lists import read_split_lists
@@ -11,8 +12,6 @@ from retinue.data.readers.voc_file import is_voc_file, parse_voc_file
 from retinue.data.storage.file_names import looks_like_image
 
 MAX_PROBES = 5  # XML files of a folder that are looked at
-# What the names of folders contain that hold drawings of the images, with the same names.
-DRAWING_WORDS = ("visual", "segmentation", "mask", "overlay", "depth", "instance")
 
 
 @dataclass(frozen=True)
@@ -74,26 +73,30 @@ def _parts_in(tree: FileTree, below: str) -> list[VocPart]:
 
 def _find_images(tree: FileTree, parts: Sequence[VocPart]) -> None:
     """Find the images of each part: first those in the folder with most of them, then those that lie elsewhere."""
-    drawings = {folder for folder in tree.images if _is_drawing(folder)}
+    drawings = {folder for folder in tree.images if is_drawing_folder(folder)}
     claimed: set[tuple[str, str]] = set()
     for part in parts:
-        best = tree.find_image_folder(part.folder, part.xml_of, drawings) or tree.find_image_folder(
-            part.folder, part.xml_of
-        )
+        others = _folders_of_other_splits(tree, part.folder)
+        best = tree.find_image_folder(part.folder, part.xml_of, others | drawings)
+        best = best if best is not None else tree.find_image_folder(part.folder, part.xml_of, others)
         if best is not None:
             _take(part, best, set())
             claimed |= set(part.image_of.values())
     for part in parts:
-        used = set(part.image_folders())
-        split = split_in_path(part.folder)
-        while used:  # the images of one folder of XML files may lie in the folders of the splits
+        excluded = _folders_of_other_splits(tree, part.folder) | drawings | set(part.image_folders())
+        while part.image_of:  # the images of one folder of XML files may lie in the folders of the splits
             missing = [stem for stem in part.xml_of if stem not in part.image_of]
-            folder = tree.find_image_folder(part.folder, missing, used | drawings)
+            folder = tree.find_image_folder(part.folder, missing, excluded)
             if folder is None:
                 break
-            used.add(folder)
-            if not split or split_in_path(folder) == split:
-                _take(part, folder, claimed)
+            excluded.add(folder)
+            _take(part, folder, claimed)
+
+
+def _folders_of_other_splits(tree: FileTree, folder: str) -> set[str]:
+    """Return the folders of images of another split than a folder of XML files, which has a split."""
+    split = split_in_path(folder)
+    return {inner for inner in tree.images if split and split_in_path(inner) not in ("", split)}
 
 
 def _take(part: VocPart, folder: str, claimed: set[tuple[str, str]]) -> None:
@@ -134,11 +137,6 @@ def _list_folders(tree: FileTree, folder: str) -> list[str]:
     sets = [inner for inner in tree.subfolders(folder) if os.path.basename(inner).lower() == "imagesets"]
     main = [inner for outer in sets for inner in tree.subfolders(outer) if os.path.basename(inner).lower() == "main"]
     return [*main, *sets, folder]
-
-
-def _is_drawing(folder: str) -> bool:
-    name = os.path.basename(folder).lower()
-    return any(word in name for word in DRAWING_WORDS)
 
 
 def _image_stem(name: str) -> str:
