@@ -34,6 +34,7 @@ def check(
     progress: Callable[[int, int], None] | None = None,
     training: bool = True,
     anchors: AnchorLayout | None = None,
+    max_detections: int | None = None,
 ) -> CheckReport:
     """Decode every file of a dataset and look for everything that would spoil a training.
 
@@ -47,6 +48,7 @@ def check(
         training: Whether to check also what training needs: two classes, and every class in the training set. False for
             data that is only evaluated.
         anchors: The anchors of the model, for detection.
+        max_detections: The largest number of detections of an image, for detection; None for no limit.
 
     Returns:
         The report. Its dataset has `content_ids`; for detection it only has boxes that can be right, and for
@@ -68,6 +70,7 @@ def check(
             on_invalid=on_invalid,
             max_invalid_fraction=max_invalid_fraction,
             anchors=anchors,
+            max_detections=max_detections,
             cure=cure,
         )
         dataset, objects = boxes.dataset, boxes.summary

@@ -129,7 +129,8 @@ def _object_texts(report: CheckReport) -> list[str]:
     parts += [f"{objects[name]:,} {name}" for name in ("crowds", "difficult") if objects[name]]
     side, far = objects["side"], objects["anchors"]["below_negative"]
     parts += [f"at most {objects['max_per_image']:,} in one"]
-    parts += [f"side {side['5%']:g} to {side['95%']:g} pixels, median {side['median']:g}"]
+    parts += [f"side {side['min']:g} to {side['max']:g} pixels, median {side['median']:g}"]
+    parts += [f"90% within {side['5%']:g} to {side['95%']:g}"]
     fraction = far / objects["objects"]
     return [", ".join(parts), f"{far:,} ({fraction:.1%}) are far from every anchor (IoU below 0.3)"]
 

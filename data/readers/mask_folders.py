@@ -12,7 +12,7 @@ from retinue.data.finding import INVALID, WARNING, Finding
 from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.mask_classes import classes_of
-from retinue.data.readers.voc import read_split_lists, voc_folders
+from retinue.data.readers.split_lists import read_split_lists
 from retinue.data.storage.file_names import IMAGE_SUFFIXES, SPLIT_NAMES, looks_like_image
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "photos", "JPEGImages")
@@ -28,14 +28,14 @@ FolderPair = tuple[str, str, str]  # image folder, mask folder, split
 def explain(tree: FileTree) -> list[Explanation]:
     """Return what pairs of images and masks explain of a source."""
     pairs = mask_folders(tree.root)
-    if not pairs or voc_folders(tree.root):
+    if not pairs:
         return []
     labels = ", ".join(pair[1] for pair in pairs)
 
     def read(options: ReadOptions) -> Dataset:
         return read_mask_folders(tree.root)
 
-    return [Explanation("mask folders", ("segmentation",), tree.root, tree.image_paths, labels, read)]
+    return [Explanation("mask folders", ("segmentation",), tree.root, tree.image_paths, labels, read, repeats=("voc",))]
 
 
 def mask_folders(folder: str) -> list[FolderPair]:

@@ -248,7 +248,7 @@ class Segmentation(Task):
         return draw.draw(image, prediction["mask"], self.classes, truth)
 
     def result_writer(
-        self, class_ids: Sequence[int] = (), image_ids: Mapping[str, int | str] | None = None
+        self, class_ids: Sequence[int | str] = (), image_ids: Mapping[str, int | str] | None = None
     ) -> MaskResultWriter:
         """Write masks as PNG files, and the pixels of each class; see result_writer.py."""
         return MaskResultWriter(self.classes)
