@@ -1,8 +1,9 @@
 """What the readers of labeling tools find in their files: images with objects, whose shapes are polygons or bitmaps."""
 
+import os
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -115,6 +116,7 @@ class AnnotationFile:
         class_ids: The ids of `classes` in the source, or ().
         findings: What can't be used, or was assumed.
         problem: Why it can't be read, with the cure; "" if it can be read.
+        names_without_size: The labels of shapes that have no size, such as points.
     """
 
     path: str
@@ -123,6 +125,7 @@ class AnnotationFile:
     class_ids: tuple[int, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     problem: str = ""
+    names_without_size: set[str] = field(default_factory=set)
 
     def add_invalid_object(self, image: str, item: str, reason: str, cure: str = "draw it again") -> None:
         """Report an object that is skipped because it can't be understood."""
@@ -173,6 +176,21 @@ def make_bitmap_object(name: str, number: int, bitmap: Bitmap, *, occluded: bool
     return AnnotatedObject(name, number, box, bitmaps=(bitmap,), occluded=occluded)
 
 
+def merge_group(entries: Sequence[AnnotatedObject]) -> AnnotatedObject:
+    """Return the one object of the shapes of a group."""
+    if len(entries) == 1:
+        return entries[0]
+    boxes = np.array([entry.box for entry in entries])
+    x1, y1, x2, y2 = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)]).tolist()
+    return replace(
+        entries[0],
+        box=(x1, y1, x2, y2),
+        polygons=tuple(polygon for entry in entries for polygon in entry.polygons),
+        bitmaps=tuple(bitmap for entry in entries for bitmap in entry.bitmaps),
+        is_rectangle=all(entry.is_rectangle for entry in entries),
+    )
+
+
 def parse_size(height: object, width: object) -> tuple[int, int]:
     """Return height and width in pixels as a file gives them, as numbers or as text; 0, 0 where it does not."""
     try:
@@ -212,15 +230,15 @@ def merge_images(files: Sequence[AnnotationFile], findings: list[Finding]) -> li
     repeated: dict[tuple[str, str], int] = {}
     for file in files:
         for image in file.images:
-            other, other_path = first.setdefault(image.file, (image, file.path))
-            if other is image:
+            earlier, other_path = first.setdefault(image.file, (image, file.path))
+            if earlier is image:
                 continue
-            if not any(other.content):
+            if not any(earlier.content):
                 first[image.file] = image, file.path
-            elif any(image.content) and image.content != other.content:
+            elif any(image.content) and image.content != earlier.content:
                 if other_path == file.path:
                     raise RetinueError(
-                        f"{file.path}: {other.location} and {image.location} are both the image {image.file}, with "
+                        f"{file.path}: {earlier.location} and {image.location} are both the image {image.file}, with "
                         "different objects; remove one of them"
                     )
                 raise RetinueError(
@@ -229,6 +247,7 @@ def merge_images(files: Sequence[AnnotationFile], findings: list[Finding]) -> li
                 )
             repeated[file.path, other_path] = repeated.get((file.path, other_path), 0) + 1
     for (path, other_path), count in repeated.items():
-        reason = f"{count:,} of its images are also annotated in {other_path}, in the same way or in only one of them"
+        other = os.path.relpath(other_path, os.path.dirname(path) or os.curdir)
+        reason = f"{count:,} of its images are also annotated in {other}, in the same way or in only one of them"
         findings.append(Finding(NOTE, "annotated twice", path, "", reason, "each image counts once"))
     return [image for image, _ in first.values()]

@@ -11,12 +11,13 @@ from retinue.data.readers.annotated_dataset import annotated_dataset
 from retinue.data.readers.annotated_images import AnnotatedImage, AnnotationFile, merge_images
 from retinue.data.readers.explanation import Explanation, ReadOptions, relative_to
 from retinue.data.readers.file_tree import FileTree, split_in_path
-from retinue.data.readers.image_finder import ImageFinder, describe_folders, path_parts
+from retinue.data.readers.image_finder import ImageFinder, path_parts
 from retinue.data.storage.file_names import SPLIT_NAMES
 
 # Reads a file; None if it is not one of the tool. It raises nothing: what can't be read is a `problem`.
 Parser = Callable[[str], AnnotationFile | None]
 
+MIN_FOUND_NEARBY = 0.9  # fraction of the images that must be there, where they are looked for beside the source
 MAX_LABELS = 3  # files that are named where the labels are
 
 
@@ -96,11 +97,14 @@ def _locate_all(
     finder = ImageFinder.of_tree(tree)
     located = [_locate(tool, file, finder) for file in files]
     found = {image.file for file in located for image in file.images if os.path.isfile(image.file)}
-    if not found:
-        finder = ImageFinder.near(tree.root)
-        located = [_locate(tool, file, finder) for file in files]
-        found = {image.file for file in located for image in file.images if os.path.isfile(image.file)}
-    return located, found, finder.root
+    if found or tree.image_paths:
+        return located, found, finder.root
+    finder = ImageFinder.near(tree.root)
+    near = [_locate(tool, file, finder) for file in files]
+    found = {image.file for file in near for image in file.images if os.path.isfile(image.file)}
+    if len(found) < MIN_FOUND_NEARBY * sum(len(file.images) for file in near):  # these are other images
+        return located, set(), tree.root
+    return near, found, finder.root
 
 
 def _locate(tool: Tool, file: AnnotationFile, finder: ImageFinder) -> AnnotationFile:
@@ -196,10 +200,9 @@ def _no_image_problem(tool: Tool, files: Sequence[AnnotationFile], tree: FileTre
         return f"{first.path}: these are {tool.title}, but they name no image; export them with their images"
     number = sum(len(file.images) for file in files)
     which = f"none of its {number:,} images is there, the first is" if number > 1 else "its image is not there:"
-    folders = describe_folders([tree.root, os.path.normpath(os.path.join(tree.root, os.pardir))])
     return (
-        f"{first.path}: these are {tool.title}, but {which} {first.images[0].name}; looked in {folders} and the "
-        "folders there; put the images beside the file"
+        f"{first.path}: these are {tool.title}, but {which} {first.images[0].name}; looked in {tree.root} and in "
+        "images/ beside it; put the images there"
     )
 
 

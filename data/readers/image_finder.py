@@ -5,13 +5,14 @@ import posixpath
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from retinue.data.readers.file_tree import FileTree, split_in_path
-from retinue.data.storage.file_names import looks_like_image
+from retinue.data.storage.file_names import SPLIT_COMPANIONS, looks_like_image, split_of_name
 
 MAX_NEARBY_FOLDERS = 1000
+IMAGE_FOLDERS = ("jpegimages", "jpegs", "frames", "raw", "original", "upload", "uploads")  # besides SPLIT_COMPANIONS
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before the name of an uploaded file
 
 
@@ -48,19 +49,22 @@ class ImageFinder:
 
     @classmethod
     def near(cls, folder: str) -> "ImageFinder":
-        """Index the images in the folder above `folder` and up to two levels below that one."""
+        """Index the images beside a folder: in the folder above it, and in the folders of images or of splits there.
+
+        Other folders there are other data, whose images may well have the same names.
+        """
         above = os.path.normpath(os.path.join(folder, os.pardir))
         names: dict[str, list[str]] = {}
-        waiting = [(above, 0)]
-        for path, depth in waiting:
+        waiting = [above]
+        for path in waiting:
             try:
                 with os.scandir(path) as entries:
                     listed = sorted((entry.name, entry.is_dir()) for entry in entries if entry.name[0] != ".")
             except OSError:
                 continue
             names[path] = [name for name, is_folder in listed if not is_folder]
-            if depth < 2 and len(waiting) < MAX_NEARBY_FOLDERS:
-                waiting += [(os.path.join(path, name), depth + 1) for name, is_folder in listed if is_folder]
+            inner = [name for name, is_folder in listed if is_folder and (path != above or _may_hold_images(name))]
+            waiting += [os.path.join(path, name) for name in inner[: MAX_NEARBY_FOLDERS - len(waiting)]]
         return cls(above, names)
 
     def find_all(
@@ -94,7 +98,7 @@ class ImageFinder:
             if os.path.isabs(name) and os.path.isfile(name):
                 return [os.path.normpath(name)], parts
             direct = os.path.normpath(os.path.join(folder, *parts))
-            if direct in self.paths:
+            if direct in self.paths or (os.pardir in parts and os.path.isfile(direct)):
                 return [direct], parts
         for _, parts in listed:
             last = parts[-1]
@@ -143,10 +147,11 @@ def path_parts(listed: str) -> list[str]:
     return parts
 
 
-def describe_folders(paths: Iterable[str]) -> str:
-    """Return the folders in which images were looked for, for messages."""
-    folders = sorted(dict.fromkeys(paths))
-    return ", ".join(folders[:3]) + (", ..." if len(folders) > 3 else "")
+def _may_hold_images(folder: str) -> bool:
+    """Return whether a folder's name is a split or one of the usual words, as in "images" or "JPEGImages"."""
+    words = re.findall("[a-z]+", folder.lower())
+    usual = [word for word in words if word in SPLIT_COMPANIONS or word in IMAGE_FOLDERS]
+    return bool(split_of_name(folder)) or (bool(words) and len(usual) == len(words))
 
 
 def _key(name: str) -> str:

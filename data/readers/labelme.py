@@ -5,7 +5,6 @@ import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from retinue.data.readers.annotated_images import (
     describe_shape_error,
     make_bitmap_object,
     make_object,
+    merge_group,
     parse_size,
 )
 from retinue.data.readers.annotation_files import Tool, explain_annotations
@@ -93,7 +93,7 @@ def parse_image(path: str, content: Any) -> tuple[AnnotatedImage, AnnotationFile
     image = AnnotatedImage(
         # A file that was renamed together with its image still lists the old name.
         name=os.path.join(os.path.dirname(listed), stem + os.path.splitext(listed)[1]),
-        objects=tuple(map(_merge, grouped.values())),
+        objects=tuple(map(merge_group, grouped.values())),
         labels=_true_flags(content.get("flags")) if not content["shapes"] else (),
         image_id=stem,
         location=location,
@@ -199,21 +199,6 @@ def _decode_mask(text: str, points: np.ndarray) -> Bitmap:
         raise ValueError("its mask is not an image") from None
     x, y = points.min(axis=0).astype(int).tolist()
     return Bitmap(x, y, pixels)
-
-
-def _merge(entries: Sequence[AnnotatedObject]) -> AnnotatedObject:
-    """Return the one object of the shapes of a group."""
-    if len(entries) == 1:
-        return entries[0]
-    boxes = np.array([entry.box for entry in entries])
-    x1, y1, x2, y2 = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)]).tolist()
-    return replace(
-        entries[0],
-        box=(x1, y1, x2, y2),
-        polygons=tuple(polygon for entry in entries for polygon in entry.polygons),
-        bitmaps=tuple(bitmap for entry in entries for bitmap in entry.bitmaps),
-        is_rectangle=all(entry.is_rectangle for entry in entries),
-    )
 
 
 def _true_flags(flags: Any) -> tuple[str, ...]:

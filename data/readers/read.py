@@ -13,9 +13,13 @@ from retinue.data.readers import (
     clip_folders,
     clip_splits,
     coco,
+    createml,
+    cvat,
+    label_studio,
     labelme,
     mask_folders,
     tables,
+    via,
     voc,
     yolo,
 )
@@ -35,6 +39,10 @@ EXPLAINERS: tuple[Callable[[FileTree], list[Explanation]], ...] = (
     yolo.explain,
     mask_folders.explain,
     labelme.explain,
+    via.explain,
+    cvat.explain,
+    createml.explain,
+    label_studio.explain,
 )
 # Each returns what its format would make of a file, or None if it is not such a file.
 FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
@@ -42,6 +50,10 @@ FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
     coco.explain_file,
     yolo.explain_file,
     labelme.explain_file,
+    via.explain_file,
+    cvat.explain_file,
+    createml.explain_file,
+    label_studio.explain_file,
 )
 
 
