@@ -1,7 +1,6 @@
 """What the readers of labeling tools share: files of annotations that name their images, explained and read."""
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,7 @@ from retinue.data.readers.annotated_images import AnnotatedImage, AnnotationFile
 from retinue.data.readers.explanation import Explanation, ReadOptions, relative_to
 from retinue.data.readers.file_tree import FileTree, split_in_path
 from retinue.data.readers.image_finder import ImageFinder, path_parts
-from retinue.data.storage.file_names import SPLIT_NAMES
+from retinue.data.storage.file_names import split_in_words
 
 # Reads a file; None if it is not one of the tool. It raises nothing: what can't be read is a `problem`.
 Parser = Callable[[str], AnnotationFile | None]
@@ -139,7 +138,7 @@ def _read(
             reason = f"none of its {len(file.images):,} images is there{first}"
             findings.append(Finding(WARNING, "no image", file.path, "", reason, "skipped; add them"))
     names = [os.path.splitext(os.path.basename(file.path))[0] for file in used]
-    name_splits = [_split_in_name(name) if len(used) > 1 else "" for name in names]
+    name_splits = [split_in_words(name) if len(used) > 1 else "" for name in names]
     used = [
         replace(file, images=[_with_split(image, root, file.path, split) for image in file.images])
         for file, split in zip(used, name_splits, strict=True)
@@ -165,13 +164,6 @@ def _with_split(image: AnnotatedImage, root: str, path: str, name_split: str) ->
     for inner in (os.path.dirname(image.file), os.path.dirname(path)):
         split = split or split_in_path(os.path.relpath(inner or os.curdir, root))
     return replace(image, split=split or name_split)
-
-
-def _split_in_name(name: str) -> str:
-    """Return the split that one word of a file's name stands for: "via_train" is train."""
-    words = re.findall("[a-z]+", name.lower())
-    splits = {SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES}
-    return splits.pop() if len(splits) == 1 else ""
 
 
 def _images_beside(images: Sequence[AnnotatedImage]) -> set[str]:

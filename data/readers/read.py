@@ -19,6 +19,7 @@ from retinue.data.readers import (
     labelme,
     mask_folders,
     tables,
+    tfrecords,
     via,
     voc,
     yolo,
@@ -43,6 +44,7 @@ EXPLAINERS: tuple[Callable[[FileTree], list[Explanation]], ...] = (
     cvat.explain,
     createml.explain,
     label_studio.explain,
+    tfrecords.explain,
 )
 # Each returns what its format would make of a file, or None if it is not such a file.
 FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
@@ -54,6 +56,7 @@ FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
     cvat.explain_file,
     createml.explain_file,
     label_studio.explain_file,
+    tfrecords.explain_file,
 )
 
 
