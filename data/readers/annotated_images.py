@@ -32,7 +32,7 @@ class Bitmap:
     @property
     def box(self) -> Box | None:
         """The box around its pixels, x1, y1, x2, y2, or None if it has none."""
-        rows, columns = self.pixels.any(axis=1).nonzero()[0], self.pixels.any(axis=0).nonzero()[0]
+        rows, columns = (np.flatnonzero(self.pixels.any(axis=axis)) for axis in (1, 0))
         if not len(rows):
             return None
         left, upper = self.x + int(columns[0]), self.y + int(rows[0])

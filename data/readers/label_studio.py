@@ -21,6 +21,7 @@ IMAGE_KEYS = ("image", "img", "image_url", "url")  # the usual names of the imag
 # What JSON-MIN has besides a task's data and the results.
 MIN_KEYS = ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement")
 
+UNANNOTATED = ("tasks are not annotated", "skipped; annotate them")
 REGION_KEYS = ("original_width", "original_height", "image_rotation")
 
 Result = Mapping[str, Any]
@@ -58,13 +59,13 @@ class _TaskReader:
 
     Attributes:
         file: What was read so far.
-        skipped: How many tasks or results were skipped, by reason.
+        counts: How many tasks or results are not used as they are, by the reason and what is done.
         answers: The answers for whole images, by question.
     """
 
     def __init__(self, path: str) -> None:
         self.file = AnnotationFile(path)
-        self.skipped: Counter[str] = Counter()
+        self.counts: Counter[tuple[str, str]] = Counter()
         self.answers: dict[str, Counter[str]] = {}
 
     def read(self, tasks: Sequence[Mapping[str, Any]], is_full: bool) -> AnnotationFile:
@@ -78,18 +79,19 @@ class _TaskReader:
             data = task["data"] if is_full else task
             listed = _image_of(data)
             if listed is None:
-                self.skipped["tasks without an image, or with several"] += 1
+                self.counts["tasks have no image, or several", "skipped"] += 1
                 continue
             results = self._results_of(task) if is_full else _results_of_min(task, listed)
             if results is not None:
                 self._add_image(task, listed, task.get("id", index), results)
         self._add_labels_finding()
-        if not self.file.images and not self.skipped["tasks that nobody annotated"]:
+        if not self.file.images and UNANNOTATED not in self.counts:
             keys = ", ".join(sorted(tasks[0].get("data", tasks[0])))
             reason = f"these are {TOOL.title}, but no task has one image (the first has {keys})"
             self.file.problem = f"{self.file.path}: {reason}; give tasks of images"
-        for reason, count in self.skipped.items():
-            self.file.findings.append(Finding(WARNING, "skipped", self.file.path, "", f"{count:,} {reason}", "skipped"))
+        for (reason, action), count in self.counts.items():
+            text = f"{count:,} {reason}"
+            self.file.findings.append(Finding(WARNING, "not used", self.file.path, "", text, action))
         return self.file
 
     def _results_of(self, task: Mapping[str, Any]) -> list[Result] | None:
@@ -101,11 +103,11 @@ class _TaskReader:
         annotations = [entry for entry in annotations if isinstance(entry, dict) and not entry.get("was_cancelled")]
         annotations = [entry for entry in annotations if isinstance(entry.get("result"), list)]
         if not annotations:
-            self.skipped["tasks that nobody annotated"] += 1
+            self.counts[UNANNOTATED] += 1
             return None
         annotations = [entry for entry in annotations if entry.get("ground_truth")] or annotations
         if len(annotations) > 1:
-            self.skipped["tasks have several annotations: the latest counts, the others"] += 1
+            self.counts["tasks have several annotations", "the latest of each counts; mark the right one as truth"] += 1
         latest = max(annotations, key=lambda entry: str(entry.get("updated_at") or entry.get("created_at") or ""))
         return [entry for entry in latest["result"] if isinstance(entry, dict)]
 
@@ -117,6 +119,7 @@ class _TaskReader:
         regions = {entry.get("id") for entry in results if _kind_of(entry) in SHAPES and entry.get("id")}
         for index, entry in enumerate(results, 1):
             kind, value = _kind_of(entry), entry.get("value")
+            value = value if isinstance(value, dict) else {}
             if kind in SHAPES:
                 try:
                     for name in _names_of(entry, results):
@@ -124,13 +127,13 @@ class _TaskReader:
                 except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
                     item = f"region {index} of {location}"
                     self.file.add_invalid_object(self.file.path, item, describe_shape_error(error))
-            elif kind == "choices" and entry.get("id") not in regions and isinstance(value, dict):
+            elif kind == "choices" and entry.get("id") not in regions:
                 answers = [str(answer) for answer in value.get("choices") or ()]
                 self.answers.setdefault(str(entry.get("from_name")), Counter()).update(answers)
                 labels += answers
             elif kind not in ("labels", "choices"):
-                what = "which have no size" if kind in WITHOUT_SIZE else "which are not objects"
-                self.skipped[f"results of the type {entry.get('type')}, {what}"] += 1
+                what = "have no size" if kind in WITHOUT_SIZE else "are not objects"
+                self.counts[f"results of the type {entry.get('type')} {what}", "ignored"] += 1
         other = task.get("file_upload")
         image = AnnotatedImage(
             name=listed,

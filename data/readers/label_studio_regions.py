@@ -47,7 +47,7 @@ def parse_region(kind: str, value: Mapping[str, Any], name: str, number: int, si
     start = parse_points([[value["x"], value["y"]]])[0] * scale
     if kind == "ellipse":
         radius_x, radius_y = parse_points([[value["radiusX"], value["radiusY"]]])[0] * scale
-        outline = ellipse_outline(*start, radius_x, radius_y)
+        outline = ellipse_outline(start[0], start[1], radius_x, radius_y)
         return make_object(name, number, [rotate_outline(outline, start, rotation)])
     end = start + parse_points([[value["width"], value["height"]]])[0] * scale
     outline = rotate_outline(rectangle_outline(*start, *end), start, rotation)  # around its first corner

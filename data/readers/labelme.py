@@ -126,7 +126,8 @@ def _read_files(path: str, folder: str, json_paths: Sequence[str]) -> Annotation
         reason = f"{num_others:,} JSON files beside those of labelme are something else"
         result.findings.append(Finding(NOTE, "not labelme", path, "", reason, "ignored"))
     if not result.images:
-        result.problem = f"{json_paths[0]}: {describe_json_error(parsed[0])}" if parsed and parsed[0] else ""
+        broken = [(name, entry) for name, entry in zip(json_paths, parsed, strict=True) if isinstance(entry, Exception)]
+        result.problem = f"{broken[0][0]}: {describe_json_error(broken[0][1])}" if broken else ""
     _add_class_file(result, folder)
     return result
 
@@ -180,7 +181,7 @@ def _parse_shape(shape: Any, number: int) -> AnnotatedObject:
         return make_object(str(name), number, [outline], is_rectangle=True, crowd=crowd)
     if kind == "circle" and len(points) == 2:
         radius = float(np.hypot(*(points[1] - points[0])))
-        return make_object(str(name), number, [ellipse_outline(*points[0], radius, radius)])
+        return make_object(str(name), number, [ellipse_outline(points[0, 0], points[0, 1], radius, radius)])
     if kind in OPEN_SHAPES and len(points) >= 2:
         return make_object(str(name), number, [points], is_open=True)
     if kind == "mask" and len(points) == 2:

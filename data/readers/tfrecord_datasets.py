@@ -179,7 +179,7 @@ def _contradictions(used: Sequence[Pair] | dict[Pair, None], names_of: Mapping[i
     return [
         f"the class {label} is {names_of[label][0]} here, but {text} in the records"
         for label, text in used
-        if label in names_of and text and text not in names_of[label]
+        if label is not None and label in names_of and text and text not in names_of[label]
     ]
 
 

@@ -167,9 +167,7 @@ def _write_once(source: str, root: str, paths: Sequence[str]) -> tuple[dict[str,
     return json.loads(index_path.read_text(encoding="utf-8")), folder
 
 
-def _write_file(
-    path: str, folder: Path, name: str, location: str, split: str, findings: list[Finding]
-) -> Iterable[Row]:
+def _write_file(path: str, folder: Path, shard: int, location: str, findings: list[Finding]) -> Iterable[Row]:
     """Write out the images of one file, and yield the row of the index of each.
 
     Args:
