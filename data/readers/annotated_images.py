@@ -227,7 +227,7 @@ def merge_images(files: Sequence[AnnotationFile], findings: list[Finding]) -> li
         RetinueError: Two files annotate an image in different ways.
     """
     first: dict[str, tuple[AnnotatedImage, str]] = {}
-    repeated: dict[tuple[str, str], int] = {}
+    repeated: dict[str, list[str]] = {}
     for file in files:
         for image in file.images:
             earlier, other_path = first.setdefault(image.file, (image, file.path))
@@ -245,9 +245,9 @@ def merge_images(files: Sequence[AnnotationFile], findings: list[Finding]) -> li
                     f"{file.path} and {other_path} annotate {image.file} with different objects; give one of the two "
                     "files, or move the other away"
                 )
-            repeated[file.path, other_path] = repeated.get((file.path, other_path), 0) + 1
-    for (path, other_path), count in repeated.items():
-        other = os.path.relpath(other_path, os.path.dirname(path) or os.curdir)
-        reason = f"{count:,} of its images are also annotated in {other}, in the same way or in only one of them"
+            repeated.setdefault(file.path, []).append(other_path)
+    for path, others in repeated.items():
+        names = " and ".join(sorted({os.path.relpath(other, os.path.dirname(path) or os.curdir) for other in others}))
+        reason = f"{len(others):,} of its images are also in {names}, annotated in the same way or in one of them only"
         findings.append(Finding(NOTE, "annotated twice", path, "", reason, "each image counts once"))
     return [image for image, _ in first.values()]

@@ -96,14 +96,15 @@ def _locate_all(
     finder = ImageFinder.of_tree(tree)
     located = [_locate(tool, file, finder) for file in files]
     found = {image.file for file in located for image in file.images if os.path.isfile(image.file)}
-    if found or tree.image_paths:
+    count = sum(len(file.images) for file in files)
+    if len(found) == count or tree.image_paths:
         return located, found, finder.root
     finder = ImageFinder.near(tree.root)
     near = [_locate(tool, file, finder) for file in files]
-    found = {image.file for file in near for image in file.images if os.path.isfile(image.file)}
-    if len(found) < MIN_FOUND_NEARBY * sum(len(file.images) for file in near):  # these are other images
-        return located, set(), tree.root
-    return near, found, finder.root
+    found_near = {image.file for file in near for image in file.images if os.path.isfile(image.file)}
+    if len(found_near) < max(MIN_FOUND_NEARBY * count, len(found)):  # these may be other images of the same names
+        return located, found, tree.root
+    return near, found_near, finder.root
 
 
 def _locate(tool: Tool, file: AnnotationFile, finder: ImageFinder) -> AnnotationFile:

@@ -121,10 +121,9 @@ class ImageFinder:
                 break
             common += 1
         inner = os.path.dirname(path)
-        same_split = split_in_path(os.path.relpath(inner or os.curdir, self.root)) == (
-            split or split_in_path(os.path.relpath(folder or os.curdir, self.root))
-        )
-        return common, same_split, others[-1] == parts[-1], votes[inner], -len(others), path
+        wanted = split or split_in_path(os.path.relpath(folder or os.curdir, self.root))
+        is_of_split = not wanted or split_in_path(os.path.relpath(inner or os.curdir, self.root)) == wanted
+        return common, is_of_split, others[-1] == parts[-1], votes[inner], -len(others), path
 
 
 def path_parts(listed: str) -> list[str]:
