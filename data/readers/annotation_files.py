@@ -10,7 +10,7 @@ from retinue.data.readers.annotated_dataset import annotated_dataset
 from retinue.data.readers.annotated_images import AnnotatedImage, AnnotationFile, merge_images
 from retinue.data.readers.explanation import Explanation, ReadOptions, relative_to
 from retinue.data.readers.file_tree import FileTree, split_in_path
-from retinue.data.readers.image_finder import ImageFinder, path_parts
+from retinue.data.readers.listed_images import ListedImageFinder, path_parts
 from retinue.data.storage.file_names import split_in_words
 
 # Reads a file; None if it is not one of the tool. It raises nothing: what can't be read is a `problem`.
@@ -93,13 +93,13 @@ def _locate_all(
     Returns:
         The files, whose images have a path; the paths of those that are there; and the folder that holds them.
     """
-    finder = ImageFinder.of_tree(tree)
+    finder = ListedImageFinder.of_tree(tree)
     located = [_locate(tool, file, finder) for file in files]
     found = {image.file for file in located for image in file.images if os.path.isfile(image.file)}
     count = sum(len(file.images) for file in files)
     if len(found) == count or tree.image_paths:
         return located, found, finder.root
-    finder = ImageFinder.near(tree.root)
+    finder = ListedImageFinder.near(tree.root)
     near = [_locate(tool, file, finder) for file in files]
     found_near = {image.file for file in near for image in file.images if os.path.isfile(image.file)}
     if len(found_near) < max(MIN_FOUND_NEARBY * count, len(found)):  # these may be other images of the same names
@@ -107,7 +107,7 @@ def _locate_all(
     return near, found_near, finder.root
 
 
-def _locate(tool: Tool, file: AnnotationFile, finder: ImageFinder) -> AnnotationFile:
+def _locate(tool: Tool, file: AnnotationFile, finder: ListedImageFinder) -> AnnotationFile:
     folder = file.path if os.path.isdir(file.path) else os.path.dirname(file.path)
     listed = [(image.name, *image.other_names) for image in file.images]
     paths = finder.find_all(folder, listed, [image.split for image in file.images], tool.stems)
@@ -173,7 +173,7 @@ def _images_beside(images: Sequence[AnnotatedImage]) -> set[str]:
     for folder in {os.path.dirname(image.file) for image in images}:
         if os.path.isdir(folder or os.curdir):
             names[folder] = [name for name in os.listdir(folder or os.curdir) if name[0] != "."]
-    return ImageFinder("", names).paths
+    return ListedImageFinder("", names).paths
 
 
 def _tasks_of(images: Sequence[AnnotatedImage]) -> tuple[str, ...]:

@@ -11,9 +11,9 @@ from retinue.data.readers.annotated_images import AnnotatedImage, AnnotatedObjec
 from retinue.data.readers.annotation_files import Tool, explain_tool, explain_tool_file
 from retinue.data.readers.explanation import Explanation
 from retinue.data.readers.file_tree import FileTree
-from retinue.data.readers.image_finder import path_parts
 from retinue.data.readers.json_files import describe_json_error, json_files, json_kind, load_json
 from retinue.data.readers.label_studio_regions import SHAPES, WITHOUT_SIZE, parse_region, region_size
+from retinue.data.readers.listed_images import path_parts
 from retinue.data.storage.file_names import looks_like_image
 
 TOOL = Tool("label studio", "annotations of Label Studio")

@@ -3,7 +3,7 @@
 import pytest
 
 from retinue.data.readers.file_tree import FileTree
-from retinue.data.readers.image_finder import ImageFinder, path_parts
+from retinue.data.readers.listed_images import ListedImageFinder, path_parts
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def find(tmp_path, files, folder, listed, **options):
     for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    finder = ImageFinder.of_tree(FileTree(str(tmp_path)))
+    finder = ListedImageFinder.of_tree(FileTree(str(tmp_path)))
     names = [listed] if isinstance(listed, str) else listed
     found = finder.find_all(str(tmp_path / folder), [[name] for name in names], [""] * len(names), **options)
     found = [path and path.removeprefix(f"{tmp_path}/") for path in found]
@@ -50,6 +50,11 @@ def test_the_most_equal_folders_win_then_the_split_then_the_folder_of_most_image
     assert find(tmp_path, (), "", ["a.jpg", "b.jpg"]) == ["train/a.jpg", "train/b.jpg"]
 
 
+def test_an_image_of_another_split_is_never_meant(tmp_path):
+    files = ("val/1.jpg", "val/2.jpg", "test/2.jpg")
+    assert find(tmp_path, files, "", ["train/1.jpg", "test/2.jpg", "val/1.jpg"]) == [None, "test/2.jpg", "val/1.jpg"]
+
+
 def test_names_are_found_without_case_and_without_a_suffix_only_where_they_have_none(tmp_path):
     files = ("A.JPG", "frame_000001.PNG", "c.png")
     assert find(tmp_path, files, "", ["a.jpg", "frame_000001", "c.jpg"]) == ["A.JPG", "frame_000001.PNG", None]
@@ -60,5 +65,5 @@ def test_near_a_folder_only_folders_of_images_are_searched(tmp_path):
     for name in ("images/train/a.jpg", "other/a.jpg", "b.jpg", "annotations/a.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    finder = ImageFinder.near(str(tmp_path / "annotations"))
+    finder = ListedImageFinder.near(str(tmp_path / "annotations"))
     assert finder.paths == {f"{tmp_path}/images/train/a.jpg", f"{tmp_path}/b.jpg"}

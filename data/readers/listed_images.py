@@ -16,7 +16,7 @@ IMAGE_FOLDERS = ("jpegimages", "jpegs", "frames", "raw", "original", "upload", "
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before the name of an uploaded file
 
 
-class ImageFinder:
+class ListedImageFinder:
     """The image files of a source by their names.
 
     Attributes:
@@ -43,12 +43,12 @@ class ImageFinder:
                 self._by_stem.setdefault(_key(os.path.splitext(name)[0]), []).append(path)
 
     @classmethod
-    def of_tree(cls, tree: FileTree) -> "ImageFinder":
+    def of_tree(cls, tree: FileTree) -> "ListedImageFinder":
         """Index the images of a source."""
         return cls(tree.root, {tree.path(folder): names for folder, names in tree.names.items()})
 
     @classmethod
-    def near(cls, folder: str) -> "ImageFinder":
+    def near(cls, folder: str) -> "ListedImageFinder":
         """Index the images beside a folder: in the folder above it, and in the folders of images or of splits there.
 
         Other folders there are other data, whose images may well have the same names.
@@ -84,15 +84,20 @@ class ImageFinder:
         Returns:
             The path of each image, or None where there is no such file.
         """
-        candidates = [self._candidates(folder, names, stems) for names in listed]
+        candidates = [
+            self._candidates(folder, names, split, stems) for names, split in zip(listed, splits, strict=True)
+        ]
         votes = Counter(os.path.dirname(path) for paths, _ in candidates for path in paths)
         return [
             max(paths, key=lambda path: self._key_of(path, parts, split, folder, votes)) if paths else None
             for (paths, parts), split in zip(candidates, splits, strict=True)
         ]
 
-    def _candidates(self, folder: str, names: Sequence[str], stems: bool) -> tuple[list[str], list[str]]:
-        """Return the paths that a list of names may mean, and the parts of the path as it is listed."""
+    def _candidates(self, folder: str, names: Sequence[str], split: str, stems: bool) -> tuple[list[str], list[str]]:
+        """Return the paths that a list of names may mean, and the parts of the path as it is listed.
+
+        An image in the folder of another split than the listed path or the annotations name is never meant.
+        """
         listed = [(name, parts) for name in names if (parts := path_parts(name))]
         for name, parts in listed:
             if os.path.isabs(name) and os.path.isfile(name):
@@ -107,9 +112,14 @@ class ImageFinder:
                 paths = self._by_stem.get(_key(os.path.splitext(last)[0] if looks_like_image(last) else last), [])
             if not paths and UPLOAD_PREFIX.match(last):
                 paths = self._by_name.get(_key(UPLOAD_PREFIX.sub("", last)), [])
+            wanted = split or split_in_path(os.sep.join(parts[:-1]))
+            paths = [path for path in paths if not wanted or self._split_of(os.path.dirname(path)) in ("", wanted)]
             if paths:
                 return paths, parts
         return [], []
+
+    def _split_of(self, folder: str) -> str:
+        return split_in_path(os.path.relpath(folder or os.curdir, self.root))
 
     def _key_of(
         self, path: str, parts: Sequence[str], split: str, folder: str, votes: Mapping[str, int]
@@ -121,8 +131,8 @@ class ImageFinder:
                 break
             common += 1
         inner = os.path.dirname(path)
-        wanted = split or split_in_path(os.path.relpath(folder or os.curdir, self.root))
-        is_of_split = not wanted or split_in_path(os.path.relpath(inner or os.curdir, self.root)) == wanted
+        wanted = split or self._split_of(folder)
+        is_of_split = not wanted or self._split_of(inner) == wanted
         return common, is_of_split, others[-1] == parts[-1], votes[inner], -len(others), path
 
 
