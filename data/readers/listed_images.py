@@ -112,7 +112,7 @@ class ListedImageFinder:
                 paths = self._by_stem.get(_key(os.path.splitext(last)[0] if looks_like_image(last) else last), [])
             if not paths and UPLOAD_PREFIX.match(last):
                 paths = self._by_name.get(_key(UPLOAD_PREFIX.sub("", last)), [])
-            wanted = split or split_in_path(os.sep.join(parts[:-1]))
+            wanted = split or split_in_path(os.sep.join(parts[:-1])) or self._split_of(folder)
             paths = [path for path in paths if not wanted or self._split_of(os.path.dirname(path)) in ("", wanted)]
             if paths:
                 return paths, parts
