@@ -70,7 +70,7 @@ def parse(path: str) -> AnnotationFile | None:
     except (OSError, ElementTree.ParseError, UnicodeError) as error:
         return AnnotationFile(path, problem=f"{path}: its XML can't be read ({error}); export the annotations again")
     if num_tracks and not result.images:
-        reason = f'these are {num_tracks:,} tracks of "CVAT for video", whose frames are not files'
+        reason = f'it holds {num_tracks:,} tracks of "CVAT for video", whose frames are not files'
         result.problem = f'{path}: {reason}; export the task with its images as "CVAT for images 1.1" or COCO'
     for what in WITHOUT_SIZE:
         result.add_shapes_without_size("points" if what == "points" else "skeletons", counts.pop(what, 0))

@@ -116,7 +116,7 @@ class _TaskReader:
         location = f"task {number} in {os.path.basename(self.file.path)}"
         objects: list[AnnotatedObject] = []
         labels: list[str] = []
-        regions = {entry.get("id") for entry in results if _kind_of(entry) in SHAPES and entry.get("id")}
+        regions = [entry["id"] for entry in results if _kind_of(entry) in SHAPES and entry.get("id")]
         for index, entry in enumerate(results, 1):
             kind, value = _kind_of(entry), entry.get("value")
             value = value if isinstance(value, dict) else {}

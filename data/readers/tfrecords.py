@@ -57,21 +57,23 @@ def explain_file(path: str) -> Explanation | None:
 
 
 def _explain(source: str, root: str, paths: Sequence[str], tree: FileTree) -> Explanation | None:
-    """Return what files explain, of which at least one is a TFRecord file, else None."""
+    """Return what files explain, whose names are those of TFRecord files; None if there is no such file."""
     features_of: dict[str, set[str]] = {}  # by the name without the number of the shard
+    damage = ""
     for path in paths:
         name = SHARD.sub("", path)
         if name not in features_of:
-            features_of[name] = _sniff(path)
+            features_of[name], error = _sniff(path)
+            damage = damage or (f"{path}: {error}; copy or write the file again" if error else "")
     usable = [path for path in paths if IMAGE in features_of[SHARD.sub("", path)]]
     found = {feature for features in features_of.values() for feature in features}
-    if not found:
+    if not found and not damage:
         return None
     tasks = tuple(dict.fromkeys(task for feature, task in TASK_OF_FEATURE.items() if feature in found))
     names = list(dict.fromkeys(SHARD.sub("-*", relative_to(root, path)) for path in usable or paths))
     labels = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    problem = ""
-    if not usable or not tasks:
+    problem = "" if found else damage
+    if found and not (usable and tasks):
         problem = (
             f"{paths[0]}: these TFRecords hold {', '.join(sorted(found)[:8])}; what is read has {IMAGE} with "
             "image/object/bbox/xmin, image/class/label or image/segmentation/class/encoded, as the TF Object "
@@ -90,17 +92,19 @@ def _explain(source: str, root: str, paths: Sequence[str], tree: FileTree) -> Ex
     )
 
 
-def _sniff(path: str) -> set[str]:
-    """Return the names of the features of the first records of a file, none if it is not a TFRecord file."""
+def _sniff(path: str) -> tuple[set[str], str]:
+    """Return the names of the features of the first records of a file, and what prevents it from being read, or ""."""
     names: set[str] = set()
     try:
         for number, content in enumerate(read_records(path), 1):
             names |= parse_example(content).keys()
             if number == MAX_SNIFFED:
                 break
-    except (OSError, ValueError):
-        pass
-    return names
+    except OSError as error:
+        return names, f"this file can't be read ({error.strerror})"
+    except ValueError as error:
+        return names, str(error)
+    return names, ""
 
 
 def _label_maps(tree: FileTree) -> list[str]:

@@ -103,7 +103,7 @@ def test_a_video_and_broken_shapes_are_named(tmp_path):
     path.write_text(
         '<annotations><version>1.1</version><track id="0" label="cat"><box frame="0"/></track></annotations>'
     )
-    with pytest.raises(RetinueError, match='1 tracks of "CVAT for video".*export the task'):
+    with pytest.raises(RetinueError, match='it holds 1 tracks of "CVAT for video".*export the task'):
         read(path)
     save_image(tmp_path / "a.jpg")
     shapes = (

@@ -176,6 +176,12 @@ def test_other_records_are_refused_with_what_they_hold(tmp_path):
         read(path)
 
 
+def test_a_file_that_is_no_tfrecord_is_named(tmp_path):
+    (tmp_path / "train.tfrecord").write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(RetinueError, match="train.tfrecord: it is not a TFRecord file .*; copy or write"):
+        read(tmp_path / "train.tfrecord")
+
+
 def test_tensorflow_is_not_imported(tmp_path):
     path = save_records(tmp_path / "a.record", record(**objects()))
     program = (
