@@ -133,7 +133,8 @@ def _label_dataset(
 def image_ids(images: Sequence[AnnotatedImage]) -> list[int | str]:
     """Return the id of each image in its source; their file names where these ids are missing or not unique."""
     ids: list[int | str] = [image.image_id for image in images]
-    if "" not in ids and len(set(ids)) == len(ids):
+    fits = all(isinstance(number, str) or abs(number) < 2**63 for number in ids)
+    if fits and "" not in ids and len(set(ids)) == len(ids):
         return ids
     names = [os.path.basename(image.file) for image in images]
     return list(names) if len(set(names)) == len(names) else [image.file for image in images]

@@ -12,6 +12,7 @@ from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.outlines import Box, bounds
 
 VOID_NAME = "__ignore__"  # labelme's name for what is neither an object nor background
+MAX_PIXELS = 1 << 28  # of an image; a larger size is a mistake
 BACKGROUND_NAME = "_background_"  # labelme's name for the background
 
 
@@ -192,12 +193,12 @@ def merge_group(entries: Sequence[AnnotatedObject]) -> AnnotatedObject:
 
 
 def parse_size(height: object, width: object) -> tuple[int, int]:
-    """Return height and width in pixels as a file gives them, as numbers or as text; 0, 0 where it does not."""
+    """Return height and width in pixels as a file gives them, as numbers or as text; 0, 0 where it gives none."""
     try:
         size = int(float(str(height))), int(float(str(width)))
     except (ValueError, OverflowError):
         return 0, 0
-    return size if 0 < min(size) and max(size) < 2**31 else (0, 0)
+    return size if min(size) > 0 and size[0] * size[1] <= MAX_PIXELS else (0, 0)
 
 
 def describe_shape_error(error: Exception) -> str:

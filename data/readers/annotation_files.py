@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from retinue.data.dataset import Dataset
-from retinue.data.finding import NOTE, WARNING, Finding
+from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.annotated_dataset import annotated_dataset
 from retinue.data.readers.annotated_images import AnnotatedImage, AnnotationFile, merge_images
 from retinue.data.readers.explanation import Explanation, ReadOptions, relative_to
@@ -76,8 +76,7 @@ def explain_annotations(tool: Tool, source: str, tree: FileTree, parsed: Sequenc
         return _unreadable(tool, source, labels, len(parsed), _no_image_problem(tool, usable, tree))
     tasks = _tasks_of([image for file in located for image in file.images if image.file in found])
     if not tasks:
-        reason = f"{usable[0].path}: these are {tool.title}, but no image has an object or a label; label them first"
-        return _unreadable(tool, source, labels, len(parsed), reason)
+        return _unreadable(tool, source, labels, len(parsed), _no_object_problem(tool, usable))
 
     def read(options: ReadOptions) -> Dataset:
         return _read(tool, source, root, options.task, parsed, located, found)
@@ -197,6 +196,15 @@ def _no_image_problem(tool: Tool, files: Sequence[AnnotationFile], tree: FileTre
         f"{first.path}: these are {tool.title}, but {which} {first.images[0].name}; looked in {tree.root} and in "
         "images/ beside it; put the images there"
     )
+
+
+def _no_object_problem(tool: Tool, files: Sequence[AnnotationFile]) -> str:
+    """Return the message that no image has an object, with the first one that can't be understood."""
+    for file in files:
+        for finding in file.findings:
+            if finding.severity == INVALID:
+                return f"{file.path}: these are {tool.title}, but no object is usable, the first: {finding.reason}"
+    return f"{files[0].path}: these are {tool.title}, but no image has an object or a label; label them first"
 
 
 def _unreadable(tool: Tool, source: str, labels: str, num_annotations: int, problem: str) -> Explanation:

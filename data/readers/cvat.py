@@ -10,6 +10,7 @@ import numpy as np
 
 from retinue.data.finding import NOTE, Finding
 from retinue.data.readers.annotated_images import (
+    MAX_PIXELS,
     AnnotatedImage,
     AnnotatedObject,
     AnnotationFile,
@@ -67,7 +68,7 @@ def parse(path: str) -> AnnotationFile | None:
                 num_tracks += 1
             elif element.tag == "image":
                 result.images.append(_parse_image(element, result, counts))
-    except (OSError, ElementTree.ParseError, UnicodeError) as error:
+    except (OSError, ElementTree.ParseError, UnicodeError, LookupError) as error:  # the last: an unknown encoding
         return AnnotationFile(path, problem=f"{path}: its XML can't be read ({error}); export the annotations again")
     if num_tracks and not result.images:
         reason = f'it holds {num_tracks:,} tracks of "CVAT for video", whose frames are not files'
@@ -126,7 +127,7 @@ def _parse_image(element: ElementTree.Element, result: AnnotationFile, counts: C
                 result.names_without_size.add(shape.get("label", ""))
             continue
         try:
-            entry = _parse_shape(shape, number)
+            entry, depth = _parse_shape(shape, number), int(shape.get("z_order") or 0)
         except (ValueError, TypeError, KeyError) as error:
             result.add_invalid_object(result.path, f"shape {number} of {location}", describe_shape_error(error))
             continue
@@ -138,7 +139,7 @@ def _parse_image(element: ElementTree.Element, result: AnnotationFile, counts: C
             continue
         if shape.tag in ("polygon", "mask"):
             grouped[key] = len(shapes)
-        shapes.append((int(shape.get("z_order") or 0), entry))
+        shapes.append((depth, entry))
     image_id = element.get("id", "")
     return AnnotatedImage(
         name=name,
@@ -192,7 +193,7 @@ def _decode_mask(values: Any) -> Bitmap:
     """
     left, top, width, height = (int(float(values[key])) for key in ("left", "top", "width", "height"))
     runs = [int(run) for run in values["rle"].split(",") if run.strip()]
-    if min(runs, default=-1) < 0 or sum(runs) != width * height:
+    if min(runs, default=-1) < 0 or sum(runs) != width * height or width * height > MAX_PIXELS:
         raise ValueError("its run lengths do not fill its box")
     pixels = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return Bitmap(left, top, pixels.reshape(height, width))

@@ -10,7 +10,6 @@ from retinue.data.readers.outlines import ellipse_outline, parse_points, rectang
 
 SHAPES = ("rectangle", "polygon", "ellipse", "brush")
 WITHOUT_SIZE = ("keypoint", "vector")
-MAX_WORDS = 1 << 30
 CHANNELS = 4  # of the image that run lengths encode; the last one tells which pixels belong to the object
 
 
@@ -62,9 +61,7 @@ def _decode_brush(value: Mapping[str, Any], height: int, width: int) -> Bitmap:
     """
     if value.get("format") != "rle":
         raise ValueError(f"its format is {value.get('format')!r}, not rle")
-    values = decode_runs(np.array(value["rle"], np.uint8))
-    if len(values) != height * width * CHANNELS:
-        raise ValueError(f"its run lengths do not fill an image of {width} x {height} pixels")
+    values = decode_runs(np.array(value["rle"], np.uint8), height * width * CHANNELS)
     pixels = values.reshape(height, width, CHANNELS)[:, :, -1] > 0
     box = Bitmap(0, 0, pixels).box
     if box is None:
@@ -73,7 +70,7 @@ def _decode_brush(value: Mapping[str, Any], height: int, width: int) -> Bitmap:
     return Bitmap(x1, y1, pixels[y1:y2, x1:x2].copy())
 
 
-def decode_runs(content: np.ndarray) -> np.ndarray:
+def decode_runs(content: np.ndarray, count: int) -> np.ndarray:
     """Decode run lengths as the JavaScript package @thi.ng/rle-pack writes them.
 
     A header has the number of words (32 bits), the bits of a word less 1 (5 bits) and the bits of four sizes of runs
@@ -82,12 +79,13 @@ def decode_runs(content: np.ndarray) -> np.ndarray:
 
     Args:
         content: uint8 `[n]`.
+        count: The number of words that it must have.
 
     Returns:
-        uint8 `[words]`.
+        uint8 `[count]`.
 
     Raises:
-        ValueError: It ends early, or has words of more than 8 bits.
+        ValueError: It ends early, or has another number of words, or words of more than 8 bits.
     """
     bits = np.unpackbits(content)
     position = 0
@@ -102,8 +100,8 @@ def decode_runs(content: np.ndarray) -> np.ndarray:
 
     num_words, word_bits = read(32), read(5) + 1
     sizes = [read(4) + 1 for _ in range(4)]
-    if word_bits > 8 or num_words > MAX_WORDS:
-        raise ValueError("its run lengths have too many or too large words")
+    if word_bits > 8 or num_words != count:
+        raise ValueError("its run lengths do not fill its image with 8 bits for each pixel and channel")
     words, filled = np.zeros(num_words, np.uint8), 0
     weights = 1 << np.arange(word_bits)[::-1]
     while filled < num_words:

@@ -91,7 +91,7 @@ def _parse_csv(path: str) -> AnnotationFile:
                     listed.append({"shape_attributes": shape, "region_attributes": attributes})
     except (OSError, UnicodeDecodeError) as error:
         return AnnotationFile(path, problem=f"{path}: {describe_json_error(error)}")
-    except (ValueError, csv.Error) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, csv.Error) as error:
         return AnnotationFile(path, problem=f"{path}: this is not a CSV of VIA ({error}); export it again")
     return _read_entries(path, regions.items())
 

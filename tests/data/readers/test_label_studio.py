@@ -123,9 +123,11 @@ def test_run_lengths_of_brush_strokes_are_decoded(tmp_path, monkeypatch):
     header = [(14, 32), (7, 5), (2, 4), (7, 4), (7, 4), (7, 4)]  # 14 words of 8 bits; runs of 3 bits, or of 8
     runs = [(1, 1), (0, 2), (4, 3), (255, 8), (0, 1), (0, 2), (1, 3), (3, 8), (9, 8), (1, 1), (1, 2), (6, 8), (0, 8)]
     content = pack_bits(*header, *runs)
-    assert decode_runs(np.array(content, np.uint8)).tolist() == [255] * 5 + [3, 9] + [0] * 7
+    assert decode_runs(np.array(content, np.uint8), 14).tolist() == [255] * 5 + [3, 9] + [0] * 7
     with pytest.raises(ValueError, match="end early"):
-        decode_runs(np.array(content[:8], np.uint8))
+        decode_runs(np.array(content[:8], np.uint8), 14)
+    with pytest.raises(ValueError, match="do not fill its image"):
+        decode_runs(np.array(content, np.uint8), 15)
     monkeypatch.setenv("RETINUE_CACHE", str(tmp_path / "cache"))
     # An image of 100 x 80 pixels whose first two rows are painted: 800 words of 255, then 31,200 of 0.
     header = [(32000, 32), (7, 5), (2, 4), (15, 4), (15, 4), (15, 4)]
