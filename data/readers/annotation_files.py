@@ -140,8 +140,7 @@ def _read(
     names = [os.path.splitext(os.path.basename(file.path))[0] for file in used]
     name_splits = [split_in_words(name) if len(used) > 1 else "" for name in names]
     used = [
-        replace(file, images=[_with_split(image, root, file.path, split) for image in file.images])
-        for file, split in zip(used, name_splits, strict=True)
+        replace(file, images=_with_splits(file, root, split)) for file, split in zip(used, name_splits, strict=True)
     ]
     images = merge_images(used, findings)
     num_unlabeled = len(_images_beside(images) - {image.file for image in images})
@@ -158,12 +157,13 @@ def _read(
     return annotated_dataset(source, tool.format, task, images, classes, class_ids, findings)
 
 
-def _with_split(image: AnnotatedImage, root: str, path: str, name_split: str) -> AnnotatedImage:
-    """Return an image with its split: what the file gives, or its folder, or the file's folder or name."""
-    split = image.split
-    for inner in (os.path.dirname(image.file), os.path.dirname(path)):
-        split = split or split_in_path(os.path.relpath(inner or os.curdir, root))
-    return replace(image, split=split or name_split)
+def _with_splits(file: AnnotationFile, root: str, name_split: str) -> list[AnnotatedImage]:
+    """Return the images with their splits: what the file gives, or their folder, or the file's folder or name."""
+    folders = {os.path.dirname(image.file) for image in file.images}
+    split_of = {folder: split_in_path(os.path.relpath(folder or os.curdir, root)) for folder in folders}
+    own_folder = file.path if os.path.isdir(file.path) else os.path.dirname(file.path)
+    own = split_in_path(os.path.relpath(own_folder or os.curdir, root)) or name_split
+    return [replace(image, split=image.split or split_of[os.path.dirname(image.file)] or own) for image in file.images]
 
 
 def _images_beside(images: Sequence[AnnotatedImage]) -> set[str]:

@@ -3,14 +3,16 @@
 import base64
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from retinue.configs.machine import usable_cores
+from retinue.data.dataset import Dataset
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.annotated_images import (
     BACKGROUND_NAME,
@@ -27,11 +29,13 @@ from retinue.data.readers.annotated_images import (
     parse_size,
 )
 from retinue.data.readers.annotation_files import Tool, explain_annotations
-from retinue.data.readers.explanation import Explanation
+from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.json_files import describe_json_error, json_files, json_kind, load_json
+from retinue.data.readers.listed_images import ListedImageFinder
 from retinue.data.readers.outlines import bounds, ellipse_outline, parse_points, rectangle_outline
 
+MAX_SAMPLES = 50  # files of a folder that are read before it is known whether all are needed
 CLASS_FILES = ("labels.txt", "label.txt", "classes.txt", "class_names.txt")
 OPEN_SHAPES = ("line", "linestrip")
 POINTS = ("point", "points")
@@ -39,14 +43,29 @@ CLOSED_SHAPES = ("polygon", "rotation", "oriented_rectangle", "quadrilateral")  
 
 
 def explain(tree: FileTree) -> list[Explanation]:
-    """Return what labelme's files explain of a source."""
+    """Return what labelme's files explain of a source.
+
+    Of very many files only some are read for this, since they may hold the images themselves.
+    """
     folders = {os.path.dirname(path) for path in json_files(tree, "labelme")}
-    files = []
+    paths_of: dict[str, list[str]] = {}  # by the folder
     for folder, names in tree.names.items():
         paths = [tree.path(folder, name) for name in names if _is_json(name)]
         if paths and os.path.dirname(paths[0]) in folders:
-            files.append(_read_files(tree.path(folder), tree.path(folder), paths))
-    return [explain_annotations(TOOL, tree.root, tree, files)] if files else []
+            paths_of[tree.path(folder)] = paths
+    if not paths_of:
+        return []
+    samples = {folder: paths[:: max(1, len(paths) // MAX_SAMPLES)] for folder, paths in paths_of.items()}
+    explanation = explain_annotations(TOOL, tree.root, tree, _read_folders(samples))
+    if samples == paths_of or explanation.problem:
+        return [explanation]
+
+    def read(options: ReadOptions) -> Dataset:
+        return explain_annotations(TOOL, tree.root, tree, _read_folders(paths_of)).read(options)
+
+    images = explanation.images | _images_of_stems(tree, paths_of)
+    count = sum(map(len, paths_of.values()))
+    return [replace(explanation, images=images, read=read, num_annotations=count)]
 
 
 def explain_file(path: str) -> Explanation | None:
@@ -130,6 +149,21 @@ def _read_files(path: str, folder: str, json_paths: Sequence[str]) -> Annotation
         result.problem = f"{broken[0][0]}: {describe_json_error(broken[0][1])}" if broken else ""
     _add_class_file(result, folder)
     return result
+
+
+def _read_folders(paths_of: Mapping[str, Sequence[str]]) -> list[AnnotationFile]:
+    """Return the images of the JSON files of each folder."""
+    return [_read_files(folder, folder, paths) for folder, paths in paths_of.items()]
+
+
+def _images_of_stems(tree: FileTree, paths_of: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    """Return the images that have the names of JSON files."""
+    finder = ListedImageFinder.of_tree(tree)
+    found: set[str] = set()
+    for folder, paths in paths_of.items():
+        stems = [(os.path.splitext(os.path.basename(path))[0],) for path in paths]
+        found.update(path for path in finder.find_all(folder, stems, [""] * len(stems), stems=True) if path)
+    return frozenset(found)
 
 
 def _load(path: str) -> tuple[AnnotatedImage, AnnotationFile] | Exception | None:

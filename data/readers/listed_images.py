@@ -33,6 +33,7 @@ class ListedImageFinder:
         """
         self.root = root
         self.paths: set[str] = set()
+        self._splits: dict[str, str] = {}  # by the folder
         self._by_name: dict[str, list[str]] = {}
         self._by_stem: dict[str, list[str]] = {}
         for folder, files in names.items():
@@ -119,7 +120,10 @@ class ListedImageFinder:
         return [], []
 
     def _split_of(self, folder: str) -> str:
-        return split_in_path(os.path.relpath(folder or os.curdir, self.root))
+        """Return the split that a folder of the path of `folder` below the root is named after, or ""."""
+        if folder not in self._splits:
+            self._splits[folder] = split_in_path(os.path.relpath(folder or os.curdir, self.root))
+        return self._splits[folder]
 
     def _key_of(
         self, path: str, parts: Sequence[str], split: str, folder: str, votes: Mapping[str, int]

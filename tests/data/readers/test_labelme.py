@@ -160,6 +160,24 @@ def test_missing_images_are_named(tmp_path):
     assert "these are annotations of labelme, but its image is not there: pics/a.jpg" in explanation.problem
 
 
+def test_of_very_many_files_all_are_read_but_only_some_to_explain_them(tmp_path):
+    for number in range(120):
+        save_image(tmp_path / f"{number:03d}.jpg", (10, 8))
+        name = "rare" if number == 119 else "cat"
+        save_labelme(tmp_path / f"{number:03d}.json", [shape(name, [[1, 2], [3, 4]])], imageHeight=8, imageWidth=10)
+    (explanation,) = explain(FileTree(str(tmp_path)))
+    assert len(explanation.images) == explanation.num_annotations == 120
+    data = read(tmp_path)
+    assert len(data) == 120 and data.class_counts().tolist() == [119, 1]
+
+
+def test_splits_may_be_in_the_folders_of_the_annotations(tmp_path):
+    for number, folder in enumerate(("train", "val")):
+        save_image(tmp_path / f"images/{number}.jpg")
+        save_labelme(tmp_path / "json" / folder / f"{number}.json", [shape("cat", [[1, 2], [30, 40]])])
+    assert read(tmp_path).splits.tolist() == ["train", "val"]
+
+
 def test_only_the_images_of_its_files_are_explained(tmp_path):
     for number in range(4):
         save_image(tmp_path / f"{number}.jpg")
