@@ -117,6 +117,7 @@ class AnnotationFile:
         class_ids: The ids of `classes` in the source, or ().
         findings: What can't be used, or was assumed.
         problem: Why it can't be read, with the cure; "" if it can be read.
+        missing_image_hint: What else the message about missing images should mention, or "".
         names_without_size: The labels of shapes that have no size, such as points.
     """
 
@@ -126,6 +127,7 @@ class AnnotationFile:
     class_ids: tuple[int, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     problem: str = ""
+    missing_image_hint: str = ""
     names_without_size: set[str] = field(default_factory=set)
 
     def add_invalid_object(self, image: str, item: str, reason: str, cure: str = "draw it again") -> None:

@@ -194,7 +194,7 @@ def _no_image_problem(tool: Tool, files: Sequence[AnnotationFile], tree: FileTre
     which = f"none of its {number:,} images is there, the first is" if number > 1 else "its image is not there:"
     return (
         f"{first.path}: these are {tool.title}, but {which} {first.images[0].name}; looked in {tree.root} and in "
-        "images/ beside it; put the images there"
+        f"images/ beside it; put the images there{first.missing_image_hint}"
     )
 
 

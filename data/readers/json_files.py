@@ -12,7 +12,7 @@ MAX_SAMPLES = 50  # files of a folder that are looked at
 
 # What the beginning or the end of the files of each tool contains, as regular expressions.
 SIGNS = (
-    ("labelme", (rb'"shapes"\s*:', rb'"(imagePath|imageData|shape_type)"\s*:')),
+    ("labelme", (rb'"shapes"\s*:', rb'"(imagePath|imageData|imageHeight|shape_type|line_?[cC]olor)"\s*:')),
     ("via", (rb'"_via_\w+"\s*:|"(region|shape|file)_attributes"\s*:',)),
     ("via 3", (rb'"(vid_list|loc_prefix)"\s*:',)),
     ("createml", (rb"^\s*\[\s*\{", rb'"annotations?"\s*:', rb'"coordinates"\s*:')),

@@ -36,6 +36,7 @@ from retinue.data.readers.listed_images import ListedImageFinder
 from retinue.data.readers.outlines import bounds, ellipse_outline, parse_points, rectangle_outline
 
 MAX_SAMPLES = 50  # files of a folder that are read before it is known whether all are needed
+EMBEDDED_HINT = "; their pixels are in the JSON files, from which labelme_export_json writes them out"
 CLASS_FILES = ("labels.txt", "label.txt", "classes.txt", "class_names.txt")
 OPEN_SHAPES = ("line", "linestrip")
 POINTS = ("point", "points")
@@ -109,6 +110,8 @@ def parse_image(path: str, content: Any) -> tuple[AnnotatedImage, AnnotationFile
         key = number if group is None else (entry.name, str(group))
         grouped.setdefault(key, []).append(entry)
     notes.add_shapes_without_size("points", num_points)
+    if content.get("imageData"):
+        notes.missing_image_hint = EMBEDDED_HINT
     image = AnnotatedImage(
         # A file that was renamed together with its image still lists the old name.
         name=os.path.join(os.path.dirname(listed), stem + os.path.splitext(listed)[1]),
@@ -141,6 +144,7 @@ def _read_files(path: str, folder: str, json_paths: Sequence[str]) -> Annotation
         elif entry is not None:
             result.images.append(entry[0])
             result.findings += entry[1].findings
+            result.missing_image_hint = result.missing_image_hint or entry[1].missing_image_hint
     if num_others:
         reason = f"{num_others:,} JSON files beside those of labelme are something else"
         result.findings.append(Finding(NOTE, "not labelme", path, "", reason, "ignored"))

@@ -26,8 +26,8 @@ from retinue.data.storage.file_names import split_in_words
 
 logger = logging.getLogger(__name__)
 
-NAME = re.compile(r"\.(tf_?)?records?(\.gz)?(-\d+-of-\d+)?$|-\d+-of-\d+(\.(tf_?)?records?)?(\.gz)?$", re.IGNORECASE)
-SHARD = re.compile(r"-(\d+)-of-(\d+)")
+SHARD = re.compile(r"[-._](\d+)[-_]of[-_](\d+)")
+SUFFIX = re.compile(r"\.(tf_?rec(ords?)?|records?)(\.gz)?$", re.IGNORECASE)
 IMAGE, FILE_NAME, SOURCE_ID = "image/encoded", "image/filename", "image/source_id"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 TASK_OF_FEATURE = {
@@ -45,7 +45,7 @@ Row = dict[str, Any]
 
 def explain(tree: FileTree) -> list[Explanation]:
     """Return what TFRecord files explain of a source."""
-    paths = [tree.path(folder, name) for folder, names in tree.names.items() for name in names if NAME.search(name)]
+    paths = [tree.path(folder, name) for folder, names in tree.names.items() for name in names if _has_name(name)]
     explanation = _explain(tree.root, tree.root, paths, tree) if paths else None
     return [explanation] if explanation else []
 
@@ -53,7 +53,7 @@ def explain(tree: FileTree) -> list[Explanation]:
 def explain_file(path: str) -> Explanation | None:
     """Return what a TFRecord file explains, or None if it is not one."""
     folder = os.path.dirname(path) or os.curdir
-    return _explain(path, folder, [path], FileTree(folder)) if NAME.search(os.path.basename(path)) else None
+    return _explain(path, folder, [path], FileTree(folder)) if _has_name(os.path.basename(path)) else None
 
 
 def _explain(source: str, root: str, paths: Sequence[str], tree: FileTree) -> Explanation | None:
@@ -90,6 +90,12 @@ def _explain(source: str, root: str, paths: Sequence[str], tree: FileTree) -> Ex
     return Explanation(
         "tfrecord", tasks or ("detection",), source, frozenset(), labels, read, len(usable), problem=problem
     )
+
+
+def _has_name(name: str) -> bool:
+    """Return whether a file has the name of a TFRecord file: its suffix, or the number of a shard at its end."""
+    plain = SHARD.sub("", name)
+    return bool(SUFFIX.search(plain)) or (plain != name and not os.path.splitext(plain)[1])
 
 
 def _sniff(path: str) -> tuple[set[str], str]:
@@ -253,7 +259,7 @@ def _objects(features: Mapping[str, Values], row: Row, path: str, findings: list
 def _split_of(root: str, path: str) -> str:
     """Return the split that a folder or the file's name stands for."""
     relative = os.path.relpath(path, root)
-    return split_in_path(os.path.dirname(relative)) or split_in_words(NAME.sub("", os.path.basename(path)))
+    return split_in_path(os.path.dirname(relative)) or split_in_words(os.path.basename(path))
 
 
 def _stored_size(file: Path) -> tuple[int, int]:

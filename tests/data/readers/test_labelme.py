@@ -158,6 +158,10 @@ def test_missing_images_are_named(tmp_path):
     save_labelme(tmp_path / "a.json", [shape("cat", [[1, 2], [30, 40]])], "pics/first.jpg")
     (explanation,) = explain(FileTree(str(tmp_path)))
     assert "these are annotations of labelme, but its image is not there: pics/a.jpg" in explanation.problem
+    assert "labelme_export_json" not in explanation.problem
+    save_labelme(tmp_path / "a.json", [shape("cat", [[1, 2], [30, 40]])], imageData="/9j/4AAQ")
+    (explanation,) = explain(FileTree(str(tmp_path)))
+    assert explanation.problem.endswith("from which labelme_export_json writes them out")
 
 
 def test_of_very_many_files_all_are_read_but_only_some_to_explain_them(tmp_path):

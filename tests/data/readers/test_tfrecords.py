@@ -100,6 +100,22 @@ def test_objects_of_shards_are_read_with_the_ids_of_the_label_map(tmp_path):
     assert open(data.files[0], "rb").read() == image_content(seed=7)  # unchanged
 
 
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("flowers_train_00000-of-00001.tfrecord", "train"),
+        ("train-00000-of-00001", "train"),
+        ("coco_train.record-00000-of-00001", "train"),
+        ("train.tfrec", "train"),
+        ("train/Cells.tfrecord", "train"),
+        ("pets.record", ""),
+    ],
+)
+def test_usual_names_are_found(tmp_path, name, split):
+    save_records(tmp_path / "data" / name, record(**objects()))
+    assert read(tmp_path / "data").splits.tolist() == [split]
+
+
 def test_images_are_written_once(tmp_path, caplog):
     caplog.set_level("INFO")
     path = save_records(tmp_path / "train.tfrecord", record(**objects()))
