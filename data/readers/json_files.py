@@ -18,6 +18,14 @@ SIGNS = (
     ("createml", (rb"^\s*\[\s*\{", rb'"annotations?"\s*:', rb'"coordinates"\s*:')),
     ("label studio", (rb"^\s*[\[{]", rb'"(completions|annotations)"\s*:\s*\[\s*(\]|\{[\s\S]*"result")')),
     ("label studio", (rb"^\s*\[\s*\{", rb'"(annotation_id|lead_time|original_width)"\s*:')),
+    ("Supervisely", (rb'"classTitle"\s*:',)),
+    ("VoTT", (rb'"assets?"\s*:', rb'"(visitedAssets|securityToken|videoSettings|state)"\s*:')),
+    ("Labelbox", (rb'"(data_row|DataRow ID|Labeled Data)"\s*:',)),
+    ("V7 Darwin", (rb'"schema_ref"\s*:\s*"[^"]*darwin',)),
+    ("Datumaro", (rb'"(dm_format_version|media_type)"\s*:', rb'"(items|categories)"\s*:')),
+    ("Scalabel or BDD100K", (rb'"(box2d|poly2d)"\s*:',)),
+    ("SuperAnnotate", (rb'"instances"\s*:', rb'"className"\s*:')),
+    ("Cityscapes", (rb'"imgHeight"\s*:', rb'"objects"\s*:')),
 )
 
 

@@ -20,6 +20,7 @@ from retinue.data.readers import (
     mask_folders,
     tables,
     tfrecords,
+    unread_tools,
     via,
     voc,
     yolo,
@@ -45,6 +46,7 @@ EXPLAINERS: tuple[Callable[[FileTree], list[Explanation]], ...] = (
     createml.explain,
     label_studio.explain,
     tfrecords.explain,
+    unread_tools.explain,
 )
 # Each returns what its format would make of a file, or None if it is not such a file.
 FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
@@ -57,6 +59,7 @@ FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
     createml.explain_file,
     label_studio.explain_file,
     tfrecords.explain_file,
+    unread_tools.explain_file,
 )
 
 
