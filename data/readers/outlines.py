@@ -55,6 +55,6 @@ def parse_points(points: ArrayLike) -> np.ndarray:
 
 def bounds(outlines: Sequence[np.ndarray]) -> Box:
     """Return the box around polygons, x1, y1, x2, y2."""
-    points = np.concatenate(outlines)
+    points = outlines[0] if len(outlines) == 1 else np.concatenate(outlines)
     (x1, y1), (x2, y2) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     return x1, y1, x2, y2
