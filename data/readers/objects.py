@@ -11,6 +11,8 @@
 - `image_id`: the id of the image in its source, int64 or str objects `[n]`.
 - `size`: int32 `[n, 2]`, height and width that the annotation gives, 0 where it gives none.
 - `area`: Ragged float32 `[m]`: COCO's area of the object's mask in pixels, where the source is COCO.
+- `occluded`: Ragged bool `[m]`: whether something hides a part of the object, where the source tells it. Such objects
+  are trained on and scored like others.
 """
 
 import os
@@ -28,6 +30,12 @@ OBJECT_LOCATIONS = {
     "yolo": "line {id} of {location}",
     "boxes csv": "line {id}",
     "tfds": "object {id}",
+    "labelme": "shape {id} of {location}",
+    "via": "region {id} of {location}",
+    "cvat": "shape {id} of {location}",
+    "label studio": "region {id} of {location}",
+    "createml": "annotation {id} of {location}",
+    "tfrecord": "object {id} of {location}",
 }
 
 
@@ -43,6 +51,7 @@ def object_columns(
     difficult: ArrayLike | None = None,
     size: ArrayLike | None = None,
     area: ArrayLike | None = None,
+    occluded: ArrayLike | None = None,
 ) -> Columns:
     """Build the columns of a detection dataset from flat arrays of objects in any order.
 
@@ -59,6 +68,7 @@ def object_columns(
         difficult: bool `[m]`, by default false.
         size: int `[n, 2]`, by default 0.
         area: float `[m]`; without it there is no column `area`.
+        occluded: bool `[m]`; without it there is no column `occluded`.
 
     Returns:
         The columns that the module describes.
@@ -83,7 +93,11 @@ def object_columns(
         "location": np.array([""] * count if location is None else list(location), object),
         "size": np.asarray(np.zeros((count, 2)) if size is None else size, np.int32).reshape(count, 2),
     }
-    return columns if area is None else columns | {"area": column(area, np.float32)}
+    if area is not None:
+        columns["area"] = column(area, np.float32)
+    if occluded is not None:
+        columns["occluded"] = column(occluded, bool)
+    return columns
 
 
 def object_location(source_format: str, object_id: int, image_location: str = "") -> str:

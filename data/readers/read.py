@@ -8,7 +8,23 @@ from collections.abc import Callable, Mapping
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.suggestions import suggestion
 from retinue.data.dataset import Dataset
-from retinue.data.readers import class_folders, clip_folders, clip_splits, coco, mask_folders, tables, voc, yolo
+from retinue.data.readers import (
+    class_folders,
+    clip_folders,
+    clip_splits,
+    coco,
+    createml,
+    cvat,
+    label_studio,
+    labelme,
+    mask_folders,
+    tables,
+    tfrecords,
+    unread_tools,
+    via,
+    voc,
+    yolo,
+)
 from retinue.data.readers.explanation import Explanation, ReadOptions, choose
 from retinue.data.readers.file_tree import FileTree
 
@@ -24,12 +40,26 @@ EXPLAINERS: tuple[Callable[[FileTree], list[Explanation]], ...] = (
     voc.explain,
     yolo.explain,
     mask_folders.explain,
+    labelme.explain,
+    via.explain,
+    cvat.explain,
+    createml.explain,
+    label_studio.explain,
+    tfrecords.explain,
+    unread_tools.explain,
 )
 # Each returns what its format would make of a file, or None if it is not such a file.
 FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
     tables.explain_file,
     coco.explain_file,
     yolo.explain_file,
+    labelme.explain_file,
+    via.explain_file,
+    cvat.explain_file,
+    createml.explain_file,
+    label_studio.explain_file,
+    tfrecords.explain_file,
+    unread_tools.explain_file,
 )
 
 
