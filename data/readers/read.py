@@ -8,7 +8,17 @@ from collections.abc import Callable, Mapping
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.suggestions import suggestion
 from retinue.data.dataset import Dataset
-from retinue.data.readers import class_folders, clip_folders, clip_splits, coco, mask_folders, tables, voc, yolo
+from retinue.data.readers import (
+    class_folders,
+    clip_folders,
+    clip_splits,
+    coco,
+    mask_folders,
+    tables,
+    voc,
+    yolo_files,
+    yolo_layout,
+)
 from retinue.data.readers.explanation import Explanation, ReadOptions, choose
 from retinue.data.readers.file_tree import FileTree
 
@@ -22,14 +32,14 @@ EXPLAINERS: tuple[Callable[[FileTree], list[Explanation]], ...] = (
     clip_splits.explain,
     coco.explain,
     voc.explain,
-    yolo.explain,
+    yolo_layout.explain,
     mask_folders.explain,
 )
 # Each returns what its format would make of a file, or None if it is not such a file.
 FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
     tables.explain_file,
     coco.explain_file,
-    yolo.explain_file,
+    yolo_files.explain_file,
 )
 
 
