@@ -3,7 +3,6 @@
 import os
 from dataclasses import dataclass
 
-from retinue.configs.errors import RetinueError
 from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.image_finder import ImageFinder, path_parts
@@ -11,7 +10,6 @@ from retinue.data.readers.text_file import first_lines, read_text
 from retinue.data.storage.file_names import looks_like_image, split_of_name
 
 SPLITS = ("train", "val", "test")
-MAX_IN_MESSAGE = 3
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def find_lists(tree: FileTree) -> tuple[list[str], list[str]]:
     return [path for path in data_files if is_data_file(path)], [path for path in lists if is_image_list(path)]
 
 
-def read_lists(tree: FileTree, images: frozenset[str]) -> ImageLists:
+def read_lists(tree: FileTree, images: frozenset[str], data_file: str = "") -> ImageLists:
     """Read the lists of a tree that name some of its images.
 
     The .data file that names most of the images decides; without one, the lists that are named after a split.
@@ -63,11 +61,13 @@ def read_lists(tree: FileTree, images: frozenset[str]) -> ImageLists:
     Args:
         tree: The files.
         images: The paths of the images.
+        data_file: The only .data file that counts, "" for any.
 
     Raises:
         RetinueError: A list can't be read.
     """
     data_files, lists = find_lists(tree)
+    data_files = [data_file] if data_file else data_files
     finder = ImageFinder(tree)
     best = ImageLists({}, "", [])
     for path in data_files:
@@ -159,10 +159,3 @@ def _read_split_lists(
         action = "they stay in the first of train, val and test"
         findings.append(Finding(WARNING, "in two splits", lists[0][0], "", reason, action))
     return ImageLists(split_of, names_file, findings)
-
-
-def refuse_missing_images(path: str, files: list[str]) -> None:
-    """Raise RetinueError when no image of a list is there."""
-    if not files:
-        first = next(iter(first_lines(path)), "")
-        raise RetinueError(f"{path}: none of its images is there, the first is {first}; correct the paths")

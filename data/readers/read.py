@@ -13,6 +13,7 @@ from retinue.data.readers import (
     clip_folders,
     clip_splits,
     coco,
+    keras_yolo_lists,
     mask_folders,
     tables,
     voc,
@@ -33,12 +34,14 @@ EXPLAINERS: tuple[Callable[[FileTree], list[Explanation]], ...] = (
     coco.explain,
     voc.explain,
     yolo_layout.explain,
+    keras_yolo_lists.explain,
     mask_folders.explain,
 )
 # Each returns what its format would make of a file, or None if it is not such a file.
 FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
     tables.explain_file,
     coco.explain_file,
+    keras_yolo_lists.explain_file,
     yolo_files.explain_file,
 )
 

@@ -13,12 +13,11 @@ from retinue.data.dataset import Dataset
 from retinue.data.decoding.image_file import image_size
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.objects import object_columns, object_location, relative_location
-from retinue.data.readers.yolo_labels import Line, corners, line_problem, read_label_file
+from retinue.data.readers.yolo_labels import corners, line_problem, read_label_file
 from retinue.data.readers.yolo_line_forms import decide_form
-from retinue.data.readers.yolo_names import ClassNames
+from retinue.data.readers.yolo_names import number_names
+from retinue.data.readers.yolo_yaml import YamlSettings
 from retinue.data.storage.file_names import looks_like_image
-
-MAX_CLASSES = 10_000  # a larger number is no class, where nothing names the classes
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,7 @@ class YoloFiles:
         files: The paths of the images.
         label_files: The path of the label file of each image, whether it exists or not.
         splits: The split of each image.
-        names: The class names by number, None where nothing names them.
-        settings: The data.yaml, or "" where there is none.
-        keypoints: Number of keypoints and of numbers of each, as the data.yaml gives them, or None.
-        task: "detect", "segment", "obb", "pose" or "", as the data.yaml gives it.
+        settings: The class names, and what the lines hold. Its path is "" where there is no data.yaml.
         findings: What was found out about the layout.
     """
 
@@ -41,10 +37,7 @@ class YoloFiles:
     files: Sequence[str]
     label_files: Sequence[str]
     splits: Sequence[str]
-    names: ClassNames | None
-    settings: str = ""
-    keypoints: tuple[int, int] | None = None
-    task: str = ""
+    settings: YamlSettings
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -61,10 +54,10 @@ def read_yolo(listed: YoloFiles) -> Dataset:
     Raises:
         RetinueError: There is no image, no image has a label file, or the lines can be understood in two ways.
     """
-    source, files, names = listed.source, listed.files, listed.names
+    source, files, names = listed.source, listed.files, listed.settings.names
     if not files:
-        where = listed.settings or "the folder"
-        raise RetinueError(f"{source}: there are no images; correct the paths train and val in {where}")
+        cure = f"correct the paths train and val in {listed.settings.path}" if listed.settings.path else "add them"
+        raise RetinueError(f"{source}: there are no images; {cure}")
     splits = list(listed.splits)
     if not any(split == "train" for split in splits):
         splits = [""] * len(splits)
@@ -75,14 +68,14 @@ def read_yolo(listed: YoloFiles) -> Dataset:
     num_without = sum(lines is None for lines in lines_of)
     if num_without == len(files):
         raise RetinueError(f"{source}: none of the {len(files):,} images has a label file; {_label_cure(files[0])}")
-    form, form_findings = decide_form(lines_of, source, listed.keypoints, listed.task)
+    form, form_findings = decide_form(lines_of, source, listed.settings.keypoints, listed.settings.task)
     findings = [*listed.findings, *form_findings]
     if names is None:
-        names = _number_names(lines_of)
-        what_is_missing = "no names in it" if listed.settings else "no data.yaml"
+        names = number_names(line[0] for lines in lines_of for line in lines or () if len(line) >= 5)
+        what_is_missing = "no names in it" if listed.settings.path else "no data.yaml"
         reason = f"nothing names the classes ({what_is_missing}, no classes.txt)"
         action = "their numbers are taken as names"
-        findings.append(Finding(NOTE, "no class names", listed.settings or source, "", reason, action))
+        findings.append(Finding(NOTE, "no class names", listed.settings.path or source, "", reason, action))
     label_of = {number: index for index, number in enumerate(names)}
     locations = [relative_location(path, source) for path in listed.label_files]
     objects: list[tuple[int, tuple[float, float, float, float], int, int]] = []  # row, corners, label, line
@@ -128,13 +121,6 @@ def label_file(file: str) -> str:
         if os.path.isfile(path):
             return path
     return os.path.splitext(file)[0] + ".txt"
-
-
-def _number_names(lines_of: Sequence[Sequence[Line] | None]) -> ClassNames:
-    """Return the numbers from 0 to the largest class number as class names."""
-    numbers = {line[0] for lines in lines_of for line in lines or () if len(line) >= 5}
-    largest = max((number for number in numbers if 0 <= number < MAX_CLASSES and number == int(number)), default=0)
-    return {number: str(number) for number in range(int(largest) + 1)}
 
 
 def _labels_without_image(listed: YoloFiles) -> list[Finding]:

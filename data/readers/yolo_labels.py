@@ -1,4 +1,4 @@
-"""The lines of YOLO's label files: `class cx cy width height`, polygons, poses and tracks, as fractions of the image."""
+"""The lines of YOLO's label files: `class cx cy width height`, polygons, poses, tracks, in fractions of the image."""
 
 import math
 import os
@@ -58,7 +58,9 @@ def line_problem(line: Line, form: LineForm, label_of: Mapping[int, int]) -> tup
         has_length = count == 5 or (points >= 6 and points % 2 == 0)
     if not has_length or not all(map(math.isfinite, line)):
         reason = "it does not have five numbers"
-        if form.lengths and count > 5:
+        if has_length:
+            reason = "one of its numbers is not finite"
+        elif form.lengths and count > 5:
             reason = f"it has {count} numbers, not {' or '.join(map(str, sorted(form.lengths)))}"
         return "not a box", reason, "write class, center x, center y, width, height"
     if line[0] not in label_of:

@@ -1,5 +1,6 @@
 """What YOLO's label files explain of a source: a data.yaml, Darknet's lists, or folders with the same stems."""
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,22 +12,25 @@ from retinue.data.readers.darknet_lists import read_lists, unlisted_finding
 from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree, common_folder, is_below, split_in_path
 from retinue.data.readers.yolo import YoloFiles, label_file, read_yolo
+from retinue.data.readers.yolo_above import explain_labels_alone, settings_above
 from retinue.data.readers.yolo_names import find_names_files, governing_names_files, merged_names
 from retinue.data.readers.yolo_pairs import FolderPair, images_in, pair_folders
-from retinue.data.readers.yolo_yaml import USUAL_NAMES, DataYaml, is_data_yaml, read_data_yaml
+from retinue.data.readers.yolo_yaml import USUAL_NAMES, DataYaml, YamlSettings, is_data_yaml, read_data_yaml
 
 REPEATS = ("voc", "coco")  # from which label files are often converted
 OTHER_KINDS = {  # how lines differ from labels, and what to do
     "commas": "the numbers of its label files are separated by commas; separate them by spaces",
-    "words": "its label files begin with the names of classes; YOLO has their numbers there, write class number, center "
-    "x, center y, width, height as fractions of the image",
-    "corners of DOTA": "its text files are DOTA's (eight coordinates in pixels, then the class name); convert them to "
-    "YOLO's rotated boxes (ultralytics.data.converter.convert_dota_to_yolo_obb)",
+    "words": "its label files begin with the names of classes; YOLO has their numbers there, write class number, "
+    "center x, center y, width, height as fractions of the image",
+    "corners of DOTA": "its text files are DOTA's (eight coordinates in pixels, then the class name); convert them "
+    "to YOLO's rotated boxes (ultralytics.data.converter.convert_dota_to_yolo_obb)",
 }
 
 
 def explain(tree: FileTree) -> list[Explanation]:
     """Return what YOLO's label files explain of a source."""
+    if not tree.images:
+        return _explain_yamls(tree, []) or explain_labels_alone(tree)
     pairs = pair_folders(tree)
     explanations = _explain_yamls(tree, pairs)
     explained = frozenset().union(*(explanation.images for explanation in explanations))
@@ -35,7 +39,9 @@ def explain(tree: FileTree) -> list[Explanation]:
         for pair in pairs
         if not any(tree.path(pair.image_folder, name) in explained for name in images_in(tree, pair.image_folder))
     ]
-    return explanations + [explanation for group in _by_names(tree, others) if (explanation := _explain_group(group))]
+    return explanations + [
+        explanation for group in group_by_names(tree, others) if (explanation := _explain_group(group))
+    ]
 
 
 def explain_yaml(path: str) -> Explanation:
@@ -49,7 +55,7 @@ def explain_yaml(path: str) -> Explanation:
 
 
 @dataclass(frozen=True)
-class _Group:
+class Group:
     """Pairs of folders whose classes have the same names.
 
     Attributes:
@@ -81,9 +87,9 @@ def _explain_yamls(tree: FileTree, pairs: Sequence[FolderPair]) -> list[Explanat
             broken.append((path, error))
             continue
         images = _with_unlisted(content, tree)
-        if (images, content.names) in seen:
+        if (images, content.settings.names) in seen:
             continue
-        seen.append((images, content.names))
+        seen.append((images, content.settings.names))
         explanations.append(_explain_yaml_content(content, tree, pairs, images))
     explained = frozenset().union(*(explanation.images for explanation in explanations))
     for path, error in broken:
@@ -145,12 +151,11 @@ def _explain_broken_yaml(
 
 def _read_yaml(content: DataYaml, source: str, tree: FileTree, pairs: Sequence[FolderPair]) -> Dataset:
     files = list(content.split_of)
-    label_files = _label_files(files, tree, pairs)
-    names, findings = content.names, list(content.findings)
-    if names is None:
+    label_files = find_label_files(files, tree, pairs)
+    settings, findings = content.settings, list(content.findings)
+    if settings.names is None:
         folder = os.path.relpath(os.path.dirname(content.path) or os.curdir, tree.root)
-        names_files = governing_names_files(find_names_files(tree), ["" if folder == os.curdir else folder])
-        names, _ = merged_names([tree.path("", path) for path in names_files])
+        settings = with_names(settings, tree, find_names_files(tree), ["" if folder == os.curdir else folder])
     listed = set(files)
     num_unlisted = sum(
         tree.path(pair.image_folder, name) not in listed
@@ -167,16 +172,19 @@ def _read_yaml(content: DataYaml, source: str, tree: FileTree, pairs: Sequence[F
             files=files,
             label_files=label_files,
             splits=list(content.split_of.values()),
-            names=names,
-            settings=content.path,
-            keypoints=content.keypoints,
-            task=content.task,
+            settings=settings,
             findings=findings,
         )
     )
 
 
-def _label_files(files: Sequence[str], tree: FileTree, pairs: Sequence[FolderPair]) -> list[str]:
+def with_names(settings: YamlSettings, tree: FileTree, paths: Sequence[str], folders: Sequence[str]) -> YamlSettings:
+    """Return settings with the class names that a file gives which governs `folders`."""
+    names, _ = merged_names([tree.path("", path) for path in governing_names_files(paths, folders)])
+    return dataclasses.replace(settings, names=names)
+
+
+def find_label_files(files: Sequence[str], tree: FileTree, pairs: Sequence[FolderPair]) -> list[str]:
     """Return the label file of each image: where Ultralytics looks for it, or else in the folder of the same stems."""
     label_files = [label_file(file) for file in files]
     labeled = {os.path.dirname(file) for file, path in zip(files, label_files, strict=True) if os.path.isfile(path)}
@@ -192,15 +200,15 @@ def _label_files(files: Sequence[str], tree: FileTree, pairs: Sequence[FolderPai
     ]
 
 
-def _by_names(tree: FileTree, pairs: Sequence[FolderPair]) -> list[_Group]:
+def group_by_names(tree: FileTree, pairs: Sequence[FolderPair]) -> list[Group]:
     """Group pairs of folders by the files that name their classes, which can be several with the same names."""
     paths = find_names_files(tree)
-    groups: list[_Group] = []
+    groups: list[Group] = []
     for pair in pairs:
         names_files = governing_names_files(paths, [pair.label_folder, pair.image_folder])
         group = next((group for group in groups if _agree(tree, group.names_files, names_files)), None)
         if group is None:
-            group = _Group(tree, [], list(names_files))
+            group = Group(tree, [], list(names_files))
             groups.append(group)
         group.pairs.append(pair)
         group.names_files.extend(path for path in names_files if path not in group.names_files)
@@ -218,7 +226,7 @@ def _agree(tree: FileTree, first: Sequence[str], second: Sequence[str]) -> bool:
     return bool(first) == bool(second)
 
 
-def _explain_group(group: _Group) -> Explanation | None:
+def _explain_group(group: Group) -> Explanation | None:
     tree, pairs = group.tree, group.pairs
     kinds = {pair.kind for pair in pairs}
     if kinds == {"empty"}:
@@ -236,23 +244,31 @@ def _explain_group(group: _Group) -> Explanation | None:
     if not any(is_below(folder, os.path.dirname(path)) for path in group.names_files for folder in inner):
         inner += [os.path.dirname(path) for path in group.names_files]
     source = common_folder(inner)
-    problem = (
-        "" if "labels" in kinds else f"{tree.root}: {OTHER_KINDS[next(kind for kind in kinds if kind != 'empty')]}"
-    )
+    other = next((kind for kind in sorted(kinds) if kind in OTHER_KINDS), "")
+    problem = f"{tree.root}: {OTHER_KINDS[other]}" if "labels" not in kinds else ""
     return Explanation(
         "yolo",
         ("detection",),
         tree.path(source) if source else tree.root,
         images,
         labels,
-        lambda options: _read_group(group),
+        lambda options: read_group(group),
         sum(len(pair.stems) for pair in pairs),
         repeats=REPEATS,
         problem=problem,
     )
 
 
-def _read_group(group: _Group) -> Dataset:
+def read_group(group: Group, data_file: str = "") -> Dataset:
+    """Read the label files of pairs of folders.
+
+    Args:
+        group: The pairs.
+        data_file: The .data file of Darknet whose lists are read, "" for any.
+
+    Raises:
+        RetinueError: Nothing tells which label files are meant, a file can't be read, or as in `read_yolo`.
+    """
     tree = group.tree
     rows: dict[str, tuple[str, str]] = {}  # the label file and the split of each image
     for pair in group.pairs:
@@ -267,10 +283,11 @@ def _read_group(group: _Group) -> Dataset:
             path = tree.path(pair.image_folder, name)
             if stem in pair.stems or path not in rows:
                 rows[path] = (tree.path(pair.label_folder, f"{stem}.txt"), split)
-    lists = read_lists(tree, frozenset(rows))
+    lists = read_lists(tree, frozenset(rows), data_file)
     names_files = [tree.path("", path) for path in group.names_files]
     names, _ = merged_names([lists.names_file] if lists.names_file else names_files)
-    findings = [*lists.findings, *_unlabeled_folders(tree, group)]
+    settings, findings = (YamlSettings("", names, None, ""), []) if names else settings_above(tree.root)
+    findings += [*lists.findings, *_unlabeled_folders(tree, group)]
     splits = {path: split for path, (_, split) in rows.items()}
     if lists.split_of:
         findings += unlisted_finding(tree.root, len(rows) - len(lists.split_of))
@@ -281,13 +298,13 @@ def _read_group(group: _Group) -> Dataset:
             files=list(splits),
             label_files=[rows[path][0] for path in splits],
             splits=list(splits.values()),
-            names=names,
+            settings=settings,
             findings=findings,
         )
     )
 
 
-def _unlabeled_folders(tree: FileTree, group: _Group) -> list[Finding]:
+def _unlabeled_folders(tree: FileTree, group: Group) -> list[Finding]:
     """Return a finding for the folders of images beside those of the data set that have no label files."""
     used = {pair.image_folder for pair in group.pairs}
     others = [folder for folder in tree.images if folder not in used]

@@ -64,7 +64,7 @@ def decide_form(
     if 6 in counts:
         raise RetinueError(
             f"{source}: {counts[6]:,} lines have 6 numbers, and the last one is neither a confidence nor the number of "
-            "a track; are these rotated boxes? Write their four corners (class x1 y1 x2 y2 x3 y3 x4 y4), or only class, "
+            "a track; are these rotated boxes? Write their four corners (class x1 y1 x2 y2 x3 y3 x4 y4), or class, "
             "center x, center y, width, height"
         )
     if len(counts) == 1:
@@ -79,8 +79,8 @@ def decide_form(
 def _form_of_one_length(lines: list[Line], length: int, source: str) -> tuple[LineForm, list[Finding]]:
     """Decide between poses and polygons where all lines but those of boxes have the same number of numbers."""
     numbers = np.array(lines, np.float64)[:, 1:]
-    if _are_four_corners(numbers[:, :8]):
-        num_ignored = length - 9
+    num_ignored = _num_ignored(lines, Counter({length: len(lines)}))
+    if length - 9 == num_ignored and _are_four_corners(numbers[:, :8]):
         text = "the confidence or the number of the track"
         findings = [_ignored(source, text, length)] if num_ignored else []
         return LineForm(num_ignored=num_ignored), findings
@@ -91,10 +91,11 @@ def _form_of_one_length(lines: list[Line], length: int, source: str) -> tuple[Li
         return BOX_OR_POLYGON, []  # an even number of numbers is reported line by line
     if length > MAX_POLYGON and len(lines) >= MIN_POSES:
         return LineForm(box_first=True, lengths=frozenset((5, length))), [_ignored(source, "the keypoints", length)]
+    shape = f"[{(length - 5) // 2}, 2]"
     raise RetinueError(
-        f"{source}: all lines with more than a box have {length} numbers ({len(lines):,} lines), which can be a pose (a "
-        f"box and keypoints) or a polygon; write a data.yaml with `kpt_shape: [{(length - 5) // 2}, 2]` if they are poses, or with `task: "
-        "segment` if they are polygons"
+        f"{source}: all lines with more than a box have {length} numbers ({len(lines):,} lines), which can be a pose "
+        f"(a box and keypoints) or a polygon; write a data.yaml with `kpt_shape: {shape}` if they are poses, or with "
+        "`task: segment` if they are polygons"
     )
 
 
@@ -107,8 +108,8 @@ def _are_tracks(files: Sequence[Sequence[Line]], counts: Counter[int]) -> bool:
         _are_track_numbers([line[6] for line in file if len(line) == 7]) for file in files
     ):
         return False
-    if counts.keys() == {7} and all(line[6] == 1 for file in files for line in file if len(line) == 7):
-        return False  # the y of a triangle's corner can be 1, too
+    if counts.keys() == {7} and not any(line[6] > 1 for file in files for line in file if len(line) == 7):
+        return False  # the y of a triangle's corner can be 0 or 1, too
     last = [[line[5] for line in file if len(line) == 6] for file in files]
     return all(0 <= value <= 1 for values in last for value in values) or all(map(_are_track_numbers, last))
 
@@ -175,9 +176,9 @@ def _refuse_corners(lines: list[Line], source: str) -> None:
     outside = ((low < -TOLERANCE) | (high > 1 + TOLERANCE)).any(axis=1)
     if outside.mean() >= MIN_OUTSIDE:
         raise RetinueError(
-            f"{source}: the boxes are corners x1 y1 x2 y2, not center x, center y, width and height: in all {len(boxes):,}"
-            f" boxes the last two numbers are larger than the first two, and {outside.sum():,} would reach out of the "
-            "image; write class, center x, center y, width, height"
+            f"{source}: the boxes are corners x1 y1 x2 y2, not center x, center y, width and height: in all "
+            f"{len(boxes):,} boxes the last two numbers are larger than the first two, and {outside.sum():,} would "
+            "reach out of the image; write class, center x, center y, width, height"
         )
 
 

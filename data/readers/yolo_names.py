@@ -1,8 +1,9 @@
-"""The class names of YOLO data: classes.txt, obj.names and their relatives, one name a line; Label Studio's notes.json."""
+"""The class names of YOLO data: classes.txt, obj.names and the like, a name a line; Label Studio's notes.json."""
 
 import json
 import os
 import re
+from collections.abc import Iterable
 
 from retinue.configs.errors import RetinueError
 from retinue.data.readers.file_tree import FileTree, is_below
@@ -11,9 +12,10 @@ from retinue.data.storage.file_names import looks_like_image
 
 ClassNames = dict[int, str]  # by the number that the labels have, in ascending order
 
-USUAL_NAMES = ("classes.txt", "_classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
+NAMES_FILES = ("classes.txt", "_classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
 NOTES = "notes.json"  # which Label Studio writes beside classes.txt
 _OTHER_NAME = re.compile(r".*(class|names|label|categor).*\.txt|.*\.(names|labels)", re.IGNORECASE)
+MAX_CLASSES = 10_000  # a larger number is no class, where nothing names the classes
 MAX_LENGTH = 100  # of a class name, in letters; longer lines are prose
 
 
@@ -27,9 +29,14 @@ def find_names_files(tree: FileTree) -> list[str]:
         os.path.join(folder, name)
         for folder, names in tree.names.items()
         for name in names
-        if _names_classes(name) and os.path.splitext(name)[0] not in stems and _holds_names(tree.path(folder, name))
+        if os.path.splitext(name)[0] not in stems and is_names_file(tree.path(folder, name))
     ]
     return sorted(paths, key=lambda path: (_rank(os.path.basename(path)), path.count(os.sep), path))
+
+
+def is_names_file(path: str) -> bool:
+    """Return whether a file has the name and the content of one that names classes."""
+    return _names_classes(os.path.basename(path)) and _holds_names(path)
 
 
 def governing_names_files(paths: list[str], folders: list[str]) -> list[str]:
@@ -62,7 +69,7 @@ def read_names_file(path: str) -> ClassNames:
         raise RetinueError(f"{path}: this file is empty; write a class name into each line, or remove the file")
     if "" in lines:
         raise RetinueError(
-            f"{path} line {lines.index('') + 1}: this line is empty, so that the classes below it can't be counted; remove it"
+            f"{path} line {lines.index('') + 1}: this line is empty, so the classes below can't be counted; remove it"
         )
     return checked_names(dict(enumerate(lines)), path)
 
@@ -110,6 +117,16 @@ def merged_names(paths: list[str]) -> tuple[ClassNames | None, str]:
     return longest, longest_path
 
 
+def number_names(numbers: Iterable[float]) -> ClassNames:
+    """Return the numbers from 0 to the largest class number as class names, where nothing names the classes.
+
+    Args:
+        numbers: The class numbers as they are written. What can't be one is ignored.
+    """
+    whole = (int(number) for number in set(numbers) if 0 <= number < MAX_CLASSES and number == int(number))
+    return {number: str(number) for number in range(max(whole, default=0) + 1)}
+
+
 def _read_notes(path: str) -> ClassNames:
     try:
         categories = json.loads(read_text(path))["categories"]
@@ -119,12 +136,12 @@ def _read_notes(path: str) -> ClassNames:
 
 
 def _names_classes(name: str) -> bool:
-    return name.lower() in (*USUAL_NAMES, NOTES) or bool(_OTHER_NAME.fullmatch(name))
+    return name.lower() in (*NAMES_FILES, NOTES) or bool(_OTHER_NAME.fullmatch(name))
 
 
 def _rank(name: str) -> int:
     """Return how likely a file of this name names the classes; 0 is the likeliest."""
-    if name.lower() in USUAL_NAMES or name.lower().endswith(".names"):
+    if name.lower() in NAMES_FILES or name.lower().endswith(".names"):
         return 0
     return 2 if name.lower() == NOTES else 1
 

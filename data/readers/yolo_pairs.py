@@ -36,8 +36,8 @@ def pair_folders(tree: FileTree) -> list[FolderPair]:
     """Pair each folder of label files with the folders of its images.
 
     Where several folders have label files for the same images, Ultralytics' rule decides (`labels` in place of
-    `images`), then the folder of the images itself; the files of the others are not paired. Without such a folder all of
-    them are `rivals`.
+    `images`), then the folder of the images itself; the files of the others are not paired. Without such a folder all
+    of them are `rivals`.
     """
     stems_of_images = {stem for names in tree.images.values() for stem in names}
     pairs: dict[str, list[FolderPair]] = {}  # by folder of images

@@ -22,28 +22,41 @@ _KEY = re.compile(r"^(train|val|valid|test|names|nc)\s*:")
 
 
 @dataclass(frozen=True)
+class YamlSettings:
+    """What a data.yaml gives besides images.
+
+    Attributes:
+        path: The file.
+        names: The class names by number, or None where it has none.
+        keypoints: Number of keypoints and of numbers of each, None without `kpt_shape`.
+        task: "detect", "segment", "obb", "pose", or "" where the file does not name it.
+    """
+
+    path: str
+    names: ClassNames | None
+    keypoints: tuple[int, int] | None
+    task: str
+
+
+@dataclass(frozen=True)
 class DataYaml:
     """The content of a data.yaml.
 
     Attributes:
         path: The file.
-        names: The class names by number, or None where it has none.
+        settings: The class names and what the lines hold.
         split_of: The split of each image, in the order of the splits; paths that can be opened.
-        keypoints: Number of keypoints and of numbers of each, None without `kpt_shape`.
-        task: "detect", "segment", "obb", "pose", or "" where the file does not name it.
         findings: What the file lists and is not there.
     """
 
     path: str
-    names: ClassNames | None
+    settings: YamlSettings
     split_of: dict[str, str]
-    keypoints: tuple[int, int] | None
-    task: str
     findings: list[Finding]
 
 
 def is_data_yaml(path: str) -> bool:
-    """Return whether a YAML file is meant to be a data.yaml, even if it is broken: by its name, or by two of its keys."""
+    """Return whether a YAML file is meant to be a data.yaml, even if it is broken: by its name or by its keys."""
     if not path.lower().endswith((".yaml", ".yml")):
         return False
     if os.path.basename(path).lower() in USUAL_NAMES:
@@ -83,9 +96,25 @@ def read_data_yaml(path: str, tree: FileTree) -> DataYaml:
             if not isinstance(entry, str):
                 raise RetinueError(f"{path}: {key} must be a folder, a text file of paths, or a list of such")
             finder.add(key, split, entry, split_of)
-    return DataYaml(
-        path, _class_names(content, path), split_of, _keypoints(content, path), _task(content, path), finder.findings
-    )
+    return DataYaml(path, _settings(content, path), split_of, finder.findings)
+
+
+def settings_of_folder(path: str, folder_name: str) -> YamlSettings | None:
+    """Read only the settings of a data.yaml, if it lists images in a folder of this name; None if it does not.
+
+    Raises:
+        RetinueError: The file can't be understood.
+    """
+    content = _load(path)
+    entries = [content.get(key) for key in SPLIT_KEYS] if isinstance(content, dict) else []
+    flat = [inner for entry in entries for inner in (entry if isinstance(entry, list) else [entry])]
+    if not any(folder_name in path_parts(entry) for entry in flat if isinstance(entry, str)):
+        return None
+    return _settings(content, path)
+
+
+def _settings(content: dict[str, Any], path: str) -> YamlSettings:
+    return YamlSettings(path, _class_names(content, path), _keypoints(content, path), _task(content, path))
 
 
 class _EntryFinder:
@@ -166,8 +195,8 @@ class _EntryFinder:
             files.append(found) if found else missing.append(name)
         if missing and not files:
             raise RetinueError(
-                f"{path}: none of its {len(listed):,} images is there, the first is {missing[0]}; correct the paths, or "
-                f"give {key} in {self._path} as a folder"
+                f"{path}: none of its {len(listed):,} images is there, the first is {missing[0]}; correct the paths, "
+                f"or give {key} in {self._path} as a folder"
             )
         if missing:
             reason = f"{len(missing):,} of its {len(listed):,} images are not there, the first is {missing[0]}"
