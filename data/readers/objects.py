@@ -5,7 +5,7 @@
 - `crowd`: Ragged bool `[m]`: the box surrounds many objects; it is neither trained on nor scored.
 - `difficult`: Ragged bool `[m]`: Pascal VOC's flag for objects that its scores ignore.
 - `object_id`: Ragged int64 `[m]`: which object of its source it is, for messages (`object_location`): COCO's annotation
-  id, the number of the object in a VOC file, or the line in a YOLO file or in a table.
+  id, the number of the object in a VOC file, the line in a YOLO file or in a table, or the box in a list's line.
 - `location`: str objects `[n]`: where the image is listed, for messages: "image 7 of boxes.json", "line 3", or the path
   of its own XML or label file relative to the source; "" where it is not known.
 - `image_id`: the id of the image in its source, int64 or str objects `[n]`.
@@ -28,6 +28,7 @@ OBJECT_LOCATIONS = {
     "coco": "annotation {id}",
     "voc": "object {id} of {location}",
     "yolo": "line {id} of {location}",
+    "keras-yolo": "box {id} of {location}",
     "boxes csv": "line {id}",
     "tfds": "object {id}",
     "labelme": "shape {id} of {location}",

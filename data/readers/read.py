@@ -15,6 +15,7 @@ from retinue.data.readers import (
     coco,
     createml,
     cvat,
+    keras_yolo_lists,
     label_studio,
     labelme,
     mask_folders,
@@ -23,7 +24,8 @@ from retinue.data.readers import (
     unread_tools,
     via,
     voc,
-    yolo,
+    yolo_files,
+    yolo_layout,
 )
 from retinue.data.readers.explanation import Explanation, ReadOptions, choose
 from retinue.data.readers.file_tree import FileTree
@@ -38,7 +40,8 @@ EXPLAINERS: tuple[Callable[[FileTree], list[Explanation]], ...] = (
     clip_splits.explain,
     coco.explain,
     voc.explain,
-    yolo.explain,
+    yolo_layout.explain,
+    keras_yolo_lists.explain,
     mask_folders.explain,
     labelme.explain,
     via.explain,
@@ -52,7 +55,8 @@ EXPLAINERS: tuple[Callable[[FileTree], list[Explanation]], ...] = (
 FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
     tables.explain_file,
     coco.explain_file,
-    yolo.explain_file,
+    keras_yolo_lists.explain_file,
+    yolo_files.explain_file,
     labelme.explain_file,
     via.explain_file,
     cvat.explain_file,
