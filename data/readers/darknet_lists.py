@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.file_tree import FileTree
-from retinue.data.readers.listed_images import ListedImages, path_parts
+from retinue.data.readers.image_by_path import ImageByPath, path_parts
 from retinue.data.readers.text_file import first_lines, read_text
 from retinue.data.storage.file_names import looks_like_image, split_of_name
 
@@ -68,7 +68,7 @@ def read_lists(tree: FileTree, images: frozenset[str], data_file: str = "") -> I
     """
     data_files, lists = find_lists(tree)
     data_files = [data_file] if data_file else data_files
-    finder = ListedImages(tree)
+    finder = ImageByPath(tree)
     best = ImageLists({}, "", [])
     for path in data_files:
         names_file, split_lists = _read_data_file(path, tree)
@@ -86,7 +86,7 @@ def read_lists(tree: FileTree, images: frozenset[str], data_file: str = "") -> I
     return best
 
 
-def listed_images(path: str, finder: ListedImages) -> tuple[list[str], list[Finding]]:
+def listed_images(path: str, finder: ImageByPath) -> tuple[list[str], list[Finding]]:
     """Read a list of images.
 
     Args:
@@ -143,7 +143,7 @@ def _find_file(value: str, path: str, tree: FileTree) -> str | None:
 
 
 def _read_split_lists(
-    lists: list[tuple[str, str]], names_file: str, finder: ListedImages, images: frozenset[str]
+    lists: list[tuple[str, str]], names_file: str, finder: ImageByPath, images: frozenset[str]
 ) -> ImageLists:
     split_of: dict[str, str] = {}
     findings: list[Finding] = []

@@ -15,7 +15,7 @@ from retinue.data.dataset import Dataset
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.explanation import Explanation
 from retinue.data.readers.file_tree import FileTree, common_folder, split_in_path
-from retinue.data.readers.listed_images import ListedImages
+from retinue.data.readers.image_by_path import ImageByPath
 from retinue.data.readers.objects import object_columns, object_location, relative_location
 from retinue.data.readers.text_file import first_lines, read_text
 from retinue.data.readers.yolo_names import (
@@ -96,7 +96,7 @@ def is_keras_yolo_list(path: str) -> bool:
 
 
 def _explanation(source: str, paths: list[str], tree: FileTree) -> Explanation:
-    finder = ListedImages(tree)
+    finder = ImageByPath(tree)
     listed = [
         finder.find(match["path"].strip(), tree.path(os.path.dirname(path)))
         for path in paths
@@ -133,7 +133,7 @@ def _read_lists(source: str, paths: list[str], tree: FileTree) -> Dataset:
     split_of = {path: split_of_name(_stem(path)) or split_in_path(os.path.dirname(path)) for path in paths}
     findings: list[Finding] = []
     images: dict[str, _ListedImage] = {}
-    finder = ListedImages(tree)
+    finder = ImageByPath(tree)
     for path in sorted(paths, key=lambda path: not split_of[path]):
         _read_list(tree.path("", path), split_of[path] if len(paths) > 1 else "", finder, images, findings, source)
     names_files = governing_names_files(find_names_files(tree), [os.path.dirname(path) for path in paths])
@@ -168,7 +168,7 @@ def _read_lists(source: str, paths: list[str], tree: FileTree) -> Dataset:
 def _read_list(
     path: str,
     split: str,
-    finder: ListedImages,
+    finder: ImageByPath,
     images: dict[str, _ListedImage],
     findings: list[Finding],
     source: str,

@@ -6,7 +6,7 @@ from retinue.data.dataset import Dataset
 from retinue.data.readers.darknet_lists import is_data_file, is_image_list, listed_images
 from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree
-from retinue.data.readers.listed_images import ListedImages
+from retinue.data.readers.image_by_path import ImageByPath
 from retinue.data.readers.yolo import YoloFiles, read_yolo
 from retinue.data.readers.yolo_above import problem_explanation, settings_above
 from retinue.data.readers.yolo_labels import sample_label_file
@@ -49,7 +49,7 @@ def _explain_image_list(path: str) -> Explanation:
     tree = FileTree(os.path.dirname(path) or os.curdir)
 
     def read(options: ReadOptions) -> Dataset:
-        files, findings = listed_images(path, ListedImages(tree))
+        files, findings = listed_images(path, ImageByPath(tree))
         files = list(dict.fromkeys(files))
         settings = with_names(YamlSettings("", None, None, ""), tree, find_names_files(tree), [""])
         if settings.names is None:

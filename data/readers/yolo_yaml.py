@@ -10,7 +10,7 @@ import yaml
 from retinue.configs.errors import RetinueError
 from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.file_tree import FileTree, is_below, split_in_path
-from retinue.data.readers.listed_images import ListedImages, path_parts, to_local
+from retinue.data.readers.image_by_path import ImageByPath, path_parts, to_local
 from retinue.data.readers.text_file import first_lines, read_text
 from retinue.data.readers.yolo_names import ClassNames, checked_names, read_names_file
 from retinue.data.storage.file_names import looks_like_image
@@ -124,7 +124,7 @@ class _EntryFinder:
         self.findings: list[Finding] = []
         self._path, self._tree, self._base = path, tree, base
         self._folder = os.path.dirname(path)
-        self._images = ListedImages(tree)
+        self._images = ImageByPath(tree)
 
     def add(self, key: str, split: str, entry: str, split_of: dict[str, str]) -> None:
         """Add the images of an entry with their split to `split_of`; an image keeps the first split that lists it."""
