@@ -40,6 +40,23 @@ class ClassNames:
         """Return classes that are named as the labels are."""
         return cls(tuple(labels), (), {label: index for index, label in enumerate(labels)})
 
+    @classmethod
+    def of_ids(cls, named: dict[str, tuple[str, str]]) -> "ClassNames":
+        """Return classes in the order of their ids, or of their names where ids are not numbers.
+
+        Args:
+            named: The name and the id of each label.
+        """
+        are_numbers = all(_is_number(identifier) for _, identifier in named.values())
+        # "007" is text
+        are_numbers = are_numbers and all(identifier == str(int(identifier)) for _, identifier in named.values())
+        rows = [
+            (int(identifier) if are_numbers else identifier, name, label) for label, (name, identifier) in named.items()
+        ]
+        rows.sort(key=lambda row: row[:2] if are_numbers else (row[1], row[0]))
+        index_of = {label: index for index, (_, _, label) in enumerate(rows)}
+        return cls(tuple(name for _, name, _ in rows), tuple(identifier for identifier, _, _ in rows), index_of)
+
 
 def class_names(paths: Sequence[str], labels: Collection[str], findings: list[Finding]) -> ClassNames:
     """Return the classes of some labels in sorted order, with names and ids from a table beside them, if there is one.
@@ -91,25 +108,13 @@ def _matched(pairs: Sequence[tuple[str, str]], labels: Collection[str]) -> Class
     if set(labels) <= set(firsts):
         other = dict(pairs)
         if all(_is_number(second) for second in seconds):  # name, id
-            return _sorted_by_id({label: (label, other[label]) for label in labels})
+            return ClassNames.of_ids({label: (label, other[label]) for label in labels})
         if all(_is_id(label) for label in labels):
-            return _sorted_by_id({label: (other[label], label) for label in labels})
+            return ClassNames.of_ids({label: (other[label], label) for label in labels})
     elif set(labels) <= set(seconds) and all(_is_number(label) for label in labels):
         other = {second: first for first, second in pairs}
-        return _sorted_by_id({label: (other[label], label) for label in labels})
+        return ClassNames.of_ids({label: (other[label], label) for label in labels})
     return None
-
-
-def _sorted_by_id(named: dict[str, tuple[str, str]]) -> ClassNames:
-    """Return the classes in the order of their ids; `named` has the name and the id of each label."""
-    as_numbers = all(identifier == str(int(identifier)) for _, identifier in named.values() if _is_number(identifier))
-    are_numbers = as_numbers and all(_is_number(identifier) for _, identifier in named.values())
-    rows = [
-        (int(identifier) if are_numbers else identifier, name, label) for label, (name, identifier) in named.items()
-    ]
-    rows.sort(key=lambda row: row[:2] if are_numbers else (row[1], row[0]))
-    index_of = {label: index for index, (_, _, label) in enumerate(rows)}
-    return ClassNames(tuple(name for _, name, _ in rows), tuple(identifier for identifier, _, _ in rows), index_of)
 
 
 def _is_number(text: str) -> bool:

@@ -1,12 +1,15 @@
 """Tables of labels: a label or several for each file, in one column or in a column for each class."""
 
+import os
 import unicodedata
+from collections import defaultdict
 
 import numpy as np
 
 from retinue.data.dataset import Columns, Dataset, Ragged
 from retinue.data.finding import NOTE, Finding
 from retinue.data.readers.class_table import ClassNames, class_names
+from retinue.data.readers.folders import class_name
 from retinue.data.readers.table import (
     BrokenLine,
     Row,
@@ -102,8 +105,33 @@ def _class_names(
         reason = f"each of {len(columns)} columns is taken for a class: {', '.join(columns[:12])}"
         findings.append(Finding(NOTE, "a column for each class", group.source, "", reason, "read as labels"))
         return ClassNames.of_labels(columns)
+    by_folder = _folder_names(labels_of)
+    if by_folder:
+        reason = "its labels are numbers, and the files of each lie in one folder of its own"
+        findings.append(Finding(NOTE, "class names", group.source, "", reason, "named after the folders"))
+        return by_folder
     labels = {label for labels in labels_of.values() for label in labels}
     return class_names([table.path for table in group.tables], labels, findings)
+
+
+def _folder_names(labels_of: dict[str, list[str]]) -> ClassNames | None:
+    """Return the classes named after the folders of their files, if labels are numbers and each has its own folder."""
+    if not all(len(labels) == 1 and labels[0].isdecimal() for labels in labels_of.values()):
+        return None
+    files_in = defaultdict[str, dict[str, str]](dict)  # of each folder, one file for each label
+    for file, labels in labels_of.items():
+        files_in[os.path.dirname(file)].setdefault(labels[0], file)
+    name_of: dict[str, str] = {}
+    for folder, file_of in files_in.items():
+        existing = [label for label, file in file_of.items() if os.path.exists(file)]
+        if len(existing) > 1 or any(
+            name_of.setdefault(label, os.path.basename(folder)) != os.path.basename(folder) for label in existing
+        ):
+            return None
+    labels = {labels[0] for labels in labels_of.values()}
+    if len(labels) < 2 or set(name_of) != labels or len(set(name_of.values())) < len(labels):
+        return None
+    return ClassNames.of_ids({label: (class_name(name_of[label]), label) for label in labels})
 
 
 def _present_classes(table: Table, row: Row, not_binary: list[BrokenLine]) -> list[str]:

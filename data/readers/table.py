@@ -11,7 +11,8 @@ through `TableGroup`. The policy, besides that of `table_text` (encoding, delimi
   boxes a broken line costs one object rather than an image, so it is a finding, and `data.on_invalid` decides, as for
   every other box that is wrong.
 - Splits: train, val and test and their usual spellings (`SPLIT_NAMES`). Another word is refused; an empty cell means no
-  split. In tables that are named after splits, it means the split of the table.
+  split. In tables that are named after splits, it means the split of the table. Without a column, the folders of the
+  files decide if each of them is named after a split.
 - A table of which no file exists is refused; single missing files are left to the check.
 - Every error and every finding about a line names its number, counted as an editor counts.
 """
@@ -22,7 +23,8 @@ from dataclasses import dataclass, field
 
 from retinue.configs.errors import RetinueError
 from retinue.configs.suggestions import did_you_mean
-from retinue.data.finding import Finding
+from retinue.data.finding import NOTE, Finding
+from retinue.data.readers.file_tree import split_in_path
 from retinue.data.readers.table_files import FileFinder
 from retinue.data.readers.table_layout import MASKS, NOT_SPLITS, TableLayout
 from retinue.data.storage.file_names import SPLIT_NAMES
@@ -116,8 +118,11 @@ class Table:
         if found.problem:
             raise RetinueError(found.problem)
         self.paths = found.paths
-        self.num_found = found.num_found
         self.findings += found.findings
+        self._folder_splits = {} if split or "split" in layout.columns else self._splits_of_folders()
+        if self._folder_splits:
+            reason = "it has no column of splits, and its files lie in folders that are named after splits"
+            self.findings.append(Finding(NOTE, "splits of folders", self.path, "", reason, "used"))
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the usable lines; broken lines go into `broken_lines`.
@@ -149,11 +154,21 @@ class Table:
                 values["split"] = SPLIT_NAMES[split.lower()]
             elif split.lower() in NOT_SPLITS:
                 values["split"] = self._split
+                if self._folder_splits:
+                    values["split"] = self._folder_splits[os.path.dirname(paths[file])]
             else:
                 unknown_splits.append(self._unknown_split(line, split))
                 continue
             yield Row(self.path, line, paths[file], cells, values)
         refuse_broken_lines(unknown_splits)
+
+    def _splits_of_folders(self) -> dict[str, str]:
+        """Return the split of each folder of files; empty unless each is named after one, and there are several."""
+        above = os.path.dirname(self.path) or "."
+        folders = {os.path.dirname(path) for path in self.paths.values()}
+        splits = {folder: split_in_path(os.path.relpath(folder, above)) for folder in folders}
+        found = set(splits.values())
+        return splits if len(found) > 1 and "train" in found and "" not in found else {}
 
     def _names(self, column: str) -> dict[str, str]:
         """Return the split of each name in a column of files or masks."""

@@ -90,12 +90,11 @@ def to_corners(
         reason = "its boxes are fractions of the images: none is above 1"
         findings.append(Finding(NOTE, "boxes as fractions", path, "", reason, "multiplied by the size of the image"))
     scaled = numbers * sizes[:, [0, 1, 0, 1]]
-    if form == ("objects",):
-        form = ("xywh",)
-    if form == ("bbox",):
-        form = _decide_cell_form(path, scaled, rows, files, names[0])
+    if form in (("bbox",), ("objects",)):
+        likely = ("xywh",) if form == ("objects",) else ()  # by the documentation of Hugging Face
+        form = _decide_cell_form(path, scaled, rows, files, names[0], likely)
         meaning = "x, y, width, height" if form == ("xywh",) else "x1, y1, x2, y2"
-        reason = f"the numbers in the column {names[0]} are {meaning}: only so do they fit into the images"
+        reason = f"the numbers in the column {names[0]} are taken for {meaning}, which fits into the images"
         findings.append(Finding(NOTE, "form of the boxes", path, names[0], reason, "read so"))
     if form in (SIDES, LEFT_SIDES, ("xywh",)):
         corners = np.concatenate([scaled[:, :2], scaled[:, :2] + scaled[:, 2:]], axis=1)
@@ -113,9 +112,9 @@ def _around_center(boxes: np.ndarray) -> np.ndarray:
 
 
 def _decide_cell_form(
-    path: str, boxes: np.ndarray, rows: np.ndarray, files: Sequence[str], name: str
+    path: str, boxes: np.ndarray, rows: np.ndarray, files: Sequence[str], name: str, likely: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return whether boxes in one cell are two corners or a corner and the sides, which only one of them can be."""
+    """Return whether boxes in one cell are two corners or a corner and the sides: what fits, or else what is likely."""
     checked, limits = _limits(rows, files)
     boxes = boxes[checked]
     as_corners = ((boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])).mean() if len(boxes) else 0
@@ -124,6 +123,8 @@ def _decide_cell_form(
         return ("xywh",)
     if as_sides > ENOUGH >= as_corners:
         return ("xyxy",)
+    if likely and as_sides <= ENOUGH:
+        return likely
     raise RetinueError(
         f"{path}: the numbers in the column {name} could be x1, y1, x2, y2 or x, y, width, height; decide: retinue "
         f"check {shlex.quote(path)} --columns {shlex.quote(f'xyxy={name}')} or --columns {shlex.quote(f'xywh={name}')}"

@@ -107,14 +107,18 @@ class FoundFiles:
     Attributes:
         paths: The path of each name. One that is not found has the path that is written, relative to the table.
         num_found: How many of them exist.
+        num_elsewhere: How many of them have the name of a file elsewhere, if these are too few to be meant.
         findings: Where they were found, unless it is where the table says.
         problem: Why they can't be found, with the cure; "" if some are.
+        possible: The files that they could be, if a name could be one of several.
     """
 
     paths: dict[str, str]
     num_found: int
+    num_elsewhere: int = 0
     findings: list[Finding] = field(default_factory=list)
     problem: str = ""
+    possible: frozenset[str] = frozenset()
 
 
 class FileFinder:
@@ -148,18 +152,23 @@ class FileFinder:
         paths = {name: found or resolve_path(folder, name) for name, found in written.items()}
         if 2 * num_written >= len(names):
             return FoundFiles(paths, num_written)
-        best, problem = FoundFiles(paths, num_written), ""
+        best, problem, possible = FoundFiles(paths, num_written), "", frozenset[str]()
         for index in self._searched(folder):
             found = _find_in(index, table, split_of)
-            problem = problem or found.problem
+            problem, possible = problem or found.problem, possible or found.possible
             if not found.problem and found.num_found > max(best.num_found, MIN_FOUND * len(names)):
-                best = FoundFiles({**paths, **found.paths}, found.num_found, found.findings)
+                best = FoundFiles({**paths, **found.paths}, found.num_found, findings=found.findings)
                 break
+            best.num_elsewhere = max(best.num_elsewhere, found.num_found)
         if names and not best.num_found:
+            near = "none lies near the table"
+            if best.num_elsewhere:
+                near = f"only {best.num_elsewhere:,} lie near the table"
             best.problem = problem or (
-                f"{table}: none of its {len(names):,} files exists, the first would be {paths[names[0]]}, and none "
-                "lies near the table; correct the paths, which are relative to the folder of the table"
+                f"{table}: none of its {len(names):,} files exists, the first would be {paths[names[0]]}, and {near}; "
+                "correct the paths, which are relative to the folder of the table"
             )
+            best.possible = possible
         return best
 
     def _searched(self, folder: str) -> Iterator[FileIndex]:
@@ -230,7 +239,10 @@ def _find_in(index: FileIndex, table: str, split_of: Mapping[str, str]) -> Found
         if len(chosen) > 1:
             first, second = (os.path.normpath(os.path.join(index.root, *file)) for file in chosen[:2])
             problem = f"{table}: {name} could be {first} or {second}; write the folder into the column of files"
-            return FoundFiles({}, 0, problem=problem)
+            possible = frozenset(
+                os.path.normpath(os.path.join(index.root, *file)) for both in found.values() for file in both
+            )
+            return FoundFiles({}, 0, problem=problem, possible=possible)
         paths[name] = os.path.normpath(os.path.join(index.root, *chosen[0]))
     folders = Counter(os.path.dirname(path) for path in paths.values())
     findings = []
@@ -241,7 +253,7 @@ def _find_in(index: FileIndex, table: str, split_of: Mapping[str, str]) -> Found
         count = f"{len(paths):,}" if len(paths) == len(split_of) else f"{len(paths):,} of {len(split_of):,}"
         reason = f"{count} files were found in {where}, not where it says"
         findings.append(Finding(NOTE, "files found elsewhere", table, "", reason, "read there"))
-    return FoundFiles(paths, len(paths), findings)
+    return FoundFiles(paths, len(paths), findings=findings)
 
 
 def _portable(name: str) -> str:

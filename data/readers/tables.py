@@ -8,6 +8,7 @@ from retinue.data.finding import Finding
 from retinue.data.readers import boxes_csv, clips_csv, labels_csv, masks_csv
 from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.table import Table, TableGroup
+from retinue.data.readers.table_columns import plain
 from retinue.data.readers.table_files import FileFinder
 from retinue.data.readers.table_header import understand
 from retinue.data.readers.table_layout import (
@@ -46,11 +47,17 @@ READERS = {
     MASKS: masks_csv.read_masks_csv,
     CLIPS: clips_csv.read_clips_csv,
 }
+OTHER_TOOLS = ("regionshapeattributes", "regionattributes")  # columns of tables that have a reader of their own
 # Formats of which such tables are usually copies, written by a converter.
 REPEATS = {
     BOXES: ("voc", "coco", "yolo", "labelme", "via", "cvat", "label studio", "createml", "tfrecord"),
     MASKS: ("voc", "mask folders"),
 }
+
+
+def is_of_other_tool(layout: TableLayout) -> bool:
+    """Return whether a table has a reader of its own, such as those of the VGG Image Annotator."""
+    return any(plain(name) in OTHER_TOOLS for name in layout.header)
 
 
 def is_table_name(name: str) -> bool:
@@ -79,6 +86,9 @@ def explain_file(path: str, columns: Mapping[str, str] | None = None) -> Explana
     except RetinueError as error:
         tasks = tuple(dict.fromkeys(TASKS.values()))
         return Explanation("table", tasks, path, frozenset(), path, _refuse, problem=str(error))
+
+    if is_of_other_tool(layout):
+        return None
 
     def read(options: ReadOptions) -> Dataset:
         return read_tables(path, [layout], finder, [""])

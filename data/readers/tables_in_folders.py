@@ -5,6 +5,7 @@ one in each split's folder), or if they have the same columns and list different
 files, those with splits are read. Tables of something else (class lists, predictions, submissions) are passed over.
 """
 
+import dataclasses
 import os
 import re
 from collections import Counter, defaultdict
@@ -21,12 +22,11 @@ from retinue.data.readers.table_files import FileFinder, FileIndex
 from retinue.data.readers.table_header import understand
 from retinue.data.readers.table_layout import TableLayout, check_column_names
 from retinue.data.readers.table_text import TableText
-from retinue.data.readers.tables import FORMATS, explanation, is_table_name, read_tables
+from retinue.data.readers.tables import FORMATS, explanation, is_of_other_tool, is_table_name, read_tables
 from retinue.data.storage.file_names import SPLIT_NAMES, split_of_name
 
 PEEK_BYTES = 65_536  # of a table are read to see whether it is one of ours
 NOT_LABELS = re.compile(r"submission|predict|result|metrics|history|scores?\b", re.IGNORECASE)  # in names of tables
-OTHER_TOOLS = ("regionshapeattributes", "regionattributes")  # columns of tables that have a reader of their own
 PREDICTIONS = ("prediction", "predicted", "predictedlabel", "probability", "prob", "logit", "ypred")
 MIN_FOUND = 0.2  # of the files that a table names must be there
 ENOUGH = 0.9  # of the files of other tables: then those are repeated
@@ -102,32 +102,34 @@ def _candidate(
             return None
         text = TableText(path)
         layout = understand(text, named, lambda names: finder.count(path, names))
-        names = _names_in(layout)
+        split, family = _split_and_family(folder, name, layout)
+        names = _names_in(layout, split)
         found = finder.find(path, names)
     except RetinueError:  # it is no table, or a broken one; other readers may know it
         return None
+    if found.possible and not layout.problem:
+        layout = dataclasses.replace(layout, problem=found.problem)
     images = frozenset(path for path in found.paths.values() if path in tree.image_paths)
-    images = images or frozenset(path for path in found.paths.values() if os.path.exists(path))
+    images = images or found.possible or frozenset(path for path in found.paths.values() if os.path.exists(path))
     if len(images) < MIN_FOUND * len(names) or not images:
         return None
-    split, family = _split_and_family(folder, name, layout)
     return _Candidate(folder, name, layout, images, split, family)
 
 
-def _names_in(layout: TableLayout) -> dict[str, str]:
-    """Return the names of the files in a table, with its own split of each."""
+def _names_in(layout: TableLayout, split: str) -> dict[str, str]:
+    """Return the names of the files in a table with the split of each, by default `split`."""
     index, split_index = layout.columns["file"], layout.columns.get("split")
     names: dict[str, str] = {}
     for position, (_, cells) in enumerate(layout.text.records()):
         if (position or not layout.has_header) and len(cells) > index and cells[index].strip():
-            split = cells[split_index].strip().lower() if split_index is not None and len(cells) > split_index else ""
-            names.setdefault(cells[index].strip(), SPLIT_NAMES.get(split, ""))
+            cell = cells[split_index].strip().lower() if split_index is not None and len(cells) > split_index else ""
+            names.setdefault(cells[index].strip(), SPLIT_NAMES.get(cell, split))
     return names
 
 
 def _is_other(layout: TableLayout) -> bool:
     """Return whether a table holds predictions, or has a reader of its own."""
-    return any(plain(name) in OTHER_TOOLS + PREDICTIONS for name in layout.header)
+    return is_of_other_tool(layout) or any(plain(name) in PREDICTIONS for name in layout.header)
 
 
 def _split_and_family(folder: str, name: str, layout: TableLayout) -> tuple[str, tuple[str, ...]]:
