@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,10 +53,10 @@ class _Boxes:
         """Add an object."""
         self.rows.append(index)
         self.numbers.append(numbers)
-        self.labels.append(label)
+        self.labels.append(label if label.isascii() else unicodedata.normalize("NFC", label))
         self.lines.append(row.line)
-        self.crowd.append(row["crowd"].lower() in TRUE)
-        self.difficult.append(row["difficult"].lower() in TRUE)
+        self.crowd.append("crowd" in row.values and row["crowd"].lower() in TRUE)
+        self.difficult.append("difficult" in row.values and row["difficult"].lower() in TRUE)
 
 
 def read_boxes_csv(group: TableGroup) -> Dataset:
@@ -136,24 +136,34 @@ def _read_table(table: Table, boxes: _Boxes, findings: list[Finding]) -> None:
             problem = _add_objects(boxes, index, row)
         else:
             label = row["label"] if has_labels else ONLY_CLASS
-            if all(row[name].lower() in NOT_GIVEN for name in form):
+            values = row.values
+            if values[form[0]].lower() in NOT_GIVEN and all(values[name].lower() in NOT_GIVEN for name in form):
                 if has_labels and label.lower() not in NOT_GIVEN:
                     boxes.empty_labels.append((label, row))
                 continue
-            numbers = [parse_number(row[name], decimal_comma) for name in form]
-            if len(form) == 1:
-                numbers = list(parse_box_cell(row[form[0]]) or [None])
+            numbers = _parse_box(values, form, decimal_comma)
             problem = ""
-            if None in numbers:
-                problem = "its corners are not four numbers" if label else "it has no label"
-            elif not label:
+            if not label:
                 problem = "it has no label"
+            elif numbers is None:
+                problem = "its corners are not four numbers"
             else:
-                label = unicodedata.normalize("NFC", label)
-                boxes.add(index, [number for number in numbers if number is not None], label, row)
+                boxes.add(index, numbers, label, row)
         if problem:
             item = row.location
             findings.append(Finding(INVALID, "not a box", row.file, item, f"{item}: {problem}", "skipped; correct it"))
+
+
+def _parse_box(values: Mapping[str, str], form: tuple[str, ...], decimal_comma: bool) -> list[float] | None:
+    """Return the four numbers of a box in the columns `form`, or None if they are not numbers."""
+    if len(form) == 1:
+        return parse_box_cell(values[form[0]])
+    try:
+        return [float(values[name]) for name in form]
+    except ValueError:
+        parsed = [parse_number(values[name], decimal_comma) for name in form]
+        numbers = [number for number in parsed if number is not None]
+        return numbers if len(numbers) == len(form) else None
 
 
 def _add_objects(boxes: _Boxes, index: int, row: Row) -> str:
@@ -162,7 +172,7 @@ def _add_objects(boxes: _Boxes, index: int, row: Row) -> str:
     if objects is None:
         return "its objects are not boxes with categories"
     for numbers, label in objects:
-        boxes.add(index, numbers, unicodedata.normalize("NFC", label or ONLY_CLASS), row)
+        boxes.add(index, numbers, label or ONLY_CLASS, row)
     return ""
 
 

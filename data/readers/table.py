@@ -133,6 +133,7 @@ class Table:
         self.broken_lines = []
         unknown_splits = []
         width, columns, paths = len(self.layout.header), list(self.layout.columns.items()), self.paths
+        has_splits = "split" in self.layout.columns
         for line, cells in self._records():
             if len(cells) != width:
                 if not any(cell.strip() for cell in cells):
@@ -149,15 +150,15 @@ class Table:
                 cure = "write the label, or remove the line" if empty == "label" else "write the path"
                 self.broken_lines.append(BrokenLine(self.path, line, f"no {empty}", f"the {empty} is empty", cure))
                 continue
-            split = values.get("split", "")
-            if split.lower() in SPLIT_NAMES:
-                values["split"] = SPLIT_NAMES[split.lower()]
-            elif split.lower() in NOT_SPLITS:
+            split = values["split"].lower() if has_splits else ""
+            if split in SPLIT_NAMES:
+                values["split"] = SPLIT_NAMES[split]
+            elif split in NOT_SPLITS:
                 values["split"] = self._split
                 if self._folder_splits:
                     values["split"] = self._folder_splits[os.path.dirname(paths[file])]
             else:
-                unknown_splits.append(self._unknown_split(line, split))
+                unknown_splits.append(self._unknown_split(line, values["split"]))
                 continue
             yield Row(self.path, line, paths[file], cells, values)
         refuse_broken_lines(unknown_splits)
