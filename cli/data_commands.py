@@ -36,7 +36,7 @@ def check(data: str, task: str, columns: str | None, out: str | None, settings: 
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=1, ensure_ascii=False))
     else:
-        for line in summary_lines(report):
+        for line in summary_lines(report, config.data.columns):
             click.echo(line)
         click.echo(f"written  {out or 'check'}/report.json, problems.csv, samples.jpg")
     sys.exit(1 if report.would_fail else 0)

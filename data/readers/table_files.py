@@ -155,8 +155,10 @@ class FileFinder:
         best, problem, possible = FoundFiles(paths, num_written), "", frozenset[str]()
         for index in self._searched(folder):
             found = _find_in(index, table, split_of)
-            problem, possible = problem or found.problem, possible or found.possible
-            if not found.problem and found.num_found > max(best.num_found, MIN_FOUND * len(names)):
+            if found.problem:
+                problem, possible = found.problem, found.possible
+                break
+            if found.num_found > max(best.num_found, MIN_FOUND * len(names)):
                 best = FoundFiles({**paths, **found.paths}, found.num_found, findings=found.findings)
                 break
             best.num_elsewhere = max(best.num_elsewhere, found.num_found)

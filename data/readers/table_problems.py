@@ -9,7 +9,7 @@ from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.table_columns import OTHER_COLUMNS, SYNONYMS, is_known, plain
 from retinue.data.storage.file_names import looks_like_image, looks_like_video
 
-SIMILARITY = 0.75  # of `difflib`, from which on a name counts as a mistyped column
+SIMILARITY = 0.8  # of `difflib`, from which on a name counts as a mistyped column
 HINTED = ("split", "group", "start", "end", "mask", "crowd", "difficult")  # a mistyped one of these gets a warning
 INDEX_NAMES = ("", "unnamed0", "index")  # of the column of line numbers that pandas writes
 RUN_LENGTHS = ("encodedpixels", "rle", "rlemask", "segmentationrle")
@@ -105,12 +105,21 @@ def _guess(column: str, header: Sequence[str], free: Sequence[int], sample: Sequ
         return next(iter([*holding, *free]), None)
     if column in ("label", "mask"):
         unknown = [index for index in free if not is_known(header[index]) and plain(header[index]) not in OTHER_COLUMNS]
-        return unknown[-1] if unknown else next(iter(free), None)
+        words = [index for index in unknown if not all(_is_number(cells[index]) for cells in sample)]
+        return next(reversed(words or unknown), next(iter(free), None))
     return None
 
 
 def _holds_files(cells: Sequence[str]) -> bool:
     return bool(cells) and all(looks_like_image(cell) or looks_like_video(cell) for cell in cells)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell or 0)
+    except ValueError:
+        return False
+    return True
 
 
 def _listed(names: Sequence[str]) -> str:
