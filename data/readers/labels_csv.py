@@ -128,10 +128,10 @@ def _folder_names(labels_of: dict[str, list[str]]) -> ClassNames | None:
             name_of.setdefault(label, os.path.basename(folder)) != os.path.basename(folder) for label in existing
         ):
             return None
-    labels = {labels[0] for labels in labels_of.values()}
-    if len(labels) < 2 or set(name_of) != labels or len(set(name_of.values())) < len(labels):
+    numbers = {labels[0] for labels in labels_of.values()}
+    if len(numbers) < 2 or set(name_of) != numbers or len(set(name_of.values())) < len(numbers):
         return None
-    return ClassNames.of_ids({label: (class_name(name_of[label]), label) for label in labels})
+    return ClassNames.of_ids({number: (class_name(name_of[number]), number) for number in numbers})
 
 
 def _present_classes(table: Table, row: Row, not_binary: list[BrokenLine]) -> list[str]:

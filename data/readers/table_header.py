@@ -141,9 +141,9 @@ class _Understanding:
 
     def _find_box(self) -> tuple[str, ...]:
         """Take the columns of a box, and return them."""
-        for form in CELL_FORMS:
-            if form in self.columns:
-                return (form,)
+        for cell_form in CELL_FORMS:
+            if cell_form in self.columns:
+                return (cell_form,)
         if self._take("objects"):
             return ("objects",)
         ends = bool(self._free("x2") or self._free("y2"))

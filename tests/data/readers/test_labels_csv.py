@@ -129,9 +129,9 @@ def test_a_missing_file_among_others_is_left_to_the_check(table):
             "--columns label=lable",
         ),
         (
-            "photo_id,emotion\na,x\n",
-            "the columns file and label are missing (the header names photo_id, emotion); name what holds them: "
-            "retinue check {folder}/images.csv --columns file=photo_id,label=emotion",
+            "shot_id,emotion\na,x\n",
+            "the columns file and label are missing (the header names shot_id, emotion); name what holds them: "
+            "retinue check {folder}/images.csv --columns file=shot_id,label=emotion",
         ),
         (
             "file,class,category\na.jpg,x,y\n",

@@ -146,7 +146,7 @@ def test_the_option_decides_what_boxes_mean(table):
         "TRAIN,gs://bucket/a.jpg,cat\nTRAIN,gs://bucket/b.jpg,dog\n",
         "cat,a.jpg\ndog,b.jpg\n",
         "C:\\data\\a.jpg,cat\nC:\\data\\b.jpg,dog\n",
-        "picture_file,label\na.jpg,cat\nb.jpg,dog\n",
+        "frame_file,label\na.jpg,cat\nb.jpg,dog\n",
     ],
 )
 def test_labels_in_every_dialect_are_the_same(table, lines):
@@ -169,9 +169,9 @@ def test_numbers_as_text_stay_text(table, tmp_path):
 
 
 def test_unknown_columns_are_named_by_the_option(table):
-    path = table("photo_id,emotion,age\na,glad,5\nb,sad,6\n")
-    assert understand(str(path)).problem.endswith("--columns file=photo_id,label=emotion")
-    data = read(path, columns=parse_columns("file=photo_id,label=emotion"))
+    path = table("shot_id,emotion,age\na,glad,5\nb,sad,6\n")
+    assert understand(str(path)).problem.endswith("--columns file=shot_id,label=emotion")
+    data = read(path, columns=parse_columns("file=shot_id,label=emotion"))
     assert labels(data) == {"a.jpg": ["glad"], "b.jpg": ["sad"]}
 
 
