@@ -12,14 +12,14 @@ from retinue.data.finding import INVALID, NOTE, Finding
 from retinue.data.readers.class_table import class_names
 from retinue.data.readers.objects import object_columns
 from retinue.data.readers.table import Row, Table, TableGroup, refuse_broken_lines, refuse_other_split_or_group
-from retinue.data.readers.table_boxes import parse_box_cell, parse_number, to_corners
+from retinue.data.readers.table_boxes import to_corners
+from retinue.data.readers.table_cells import NOT_GIVEN, parse_box_cell, parse_number
 from retinue.data.readers.table_layout import OBJECTS
 from retinue.data.readers.table_objects import parse_objects
 from retinue.data.storage.file_names import looks_like_image
 
 FORMAT = "boxes csv"
 ONLY_CLASS = "object"  # of a table without labels
-NOT_GIVEN = ("", "nan", "none", "null", "na", "n/a")  # pandas and others write these for an empty cell
 TRUE = ("1", "true", "yes", "t", "1.0")
 
 
@@ -141,29 +141,30 @@ def _read_table(table: Table, boxes: _Boxes, findings: list[Finding]) -> None:
                 if has_labels and label.lower() not in NOT_GIVEN:
                     boxes.empty_labels.append((label, row))
                 continue
-            numbers = _parse_box(values, form, decimal_comma)
+            several = _parse_boxes(values, form, decimal_comma)
             problem = ""
             if not label:
                 problem = "it has no label"
-            elif numbers is None:
+            elif several is None:
                 problem = "its corners are not four numbers"
             else:
-                boxes.add(index, numbers, label, row)
+                for numbers in several:
+                    boxes.add(index, numbers, label, row)
         if problem:
             item = row.location
             findings.append(Finding(INVALID, "not a box", row.file, item, f"{item}: {problem}", "skipped; correct it"))
 
 
-def _parse_box(values: Mapping[str, str], form: tuple[str, ...], decimal_comma: bool) -> list[float] | None:
-    """Return the four numbers of a box in the columns `form`, or None if they are not numbers."""
+def _parse_boxes(values: Mapping[str, str], form: tuple[str, ...], decimal_comma: bool) -> list[list[float]] | None:
+    """Return the four numbers of the box, or the boxes, in the columns `form`, or None if they are not numbers."""
     if len(form) == 1:
         return parse_box_cell(values[form[0]])
     try:
-        return [float(values[name]) for name in form]
+        return [[float(values[name]) for name in form]]
     except ValueError:
         parsed = [parse_number(values[name], decimal_comma) for name in form]
         numbers = [number for number in parsed if number is not None]
-        return numbers if len(numbers) == len(form) else None
+        return [numbers] if len(numbers) == len(form) else None
 
 
 def _add_objects(boxes: _Boxes, index: int, row: Row) -> str:

@@ -6,7 +6,6 @@ multiplied by the size of the upright image. Where the numbers and the sizes of 
 the table is refused, and the message names the option that decides.
 """
 
-import re
 import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,29 +23,6 @@ MAX_PIXELS_OF_FRACTIONS = 2.0  # numbers that end between 1 and this are neither
 MAX_CHECKED_IMAGES = 500  # whose sizes are compared with boxes that may be meant in two ways
 SLACK = 1.5  # pixels by which a box may reach out of its image
 ENOUGH = 0.02  # the fraction of boxes that must contradict a form to exclude it
-_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
-_NUMBERS = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-
-
-def parse_number(text: str, decimal_comma: bool) -> float | None:
-    """Return the number in a cell, or None.
-
-    Args:
-        text: The cell.
-        decimal_comma: Whether "16,5" is a number: where the cells are not separated by commas.
-    """
-    try:
-        return float(text)
-    except ValueError:
-        if decimal_comma and _DECIMAL_COMMA.fullmatch(text):
-            return float(text.replace(",", "."))
-        return None
-
-
-def parse_box_cell(text: str) -> list[float] | None:
-    """Return the four numbers in a cell such as "[1, 2, 3, 4]", or None."""
-    numbers = _NUMBERS.findall(text)
-    return [float(number) for number in numbers] if len(numbers) == 4 else None
 
 
 def to_corners(

@@ -28,7 +28,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "yc": ("ycenter", "centery", "cy", "ycentre", "centrey", "ymid", "midy"),
     "w": ("width",),
     "h": ("height",),
-    "bbox": ("box", "boundingbox", "bndbox"),
+    "bbox": ("box", "boundingbox", "bndbox", "bboxes", "boxes", "boxesstring"),
     "objects": (),
     "width": ("imagewidth", "imgwidth", "originalwidth"),
     "height": ("imageheight", "imgheight", "originalheight"),
@@ -56,7 +56,7 @@ OTHER_COLUMNS = (
     *("isdepiction", "isinside", "index", "unnamed0", "annotationid", "objectid", "boxid", "imagesource", "filesize"),
     *("pose", "occlusion", "truncation", "segmented", "annotator", "radid", "date", "time", "timestamp", "comment"),
     *("notes", "note", "imagewidth", "imageheight", "rotation", "license", "folder", "dataset"),
-    *("latitude", "longitude", "lat", "lon"),
+    *("domain", "latitude", "longitude", "lat", "lon"),
 )
 
 _PUNCTUATION = re.compile(r"[\W_]+")

@@ -6,15 +6,24 @@ files that exist. What can't be recognized is one problem, whose message has eve
 """
 
 import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from retinue.data.readers.table_columns import IDS_OF_LABELS, OTHER_COLUMNS, WEAK_FILES, is_known, meanings, plain
+from retinue.data.readers.table_cells import NOT_GIVEN, parse_box_cell
+from retinue.data.readers.table_columns import (
+    IDS_OF_LABELS,
+    OTHER_COLUMNS,
+    WEAK_FILES,
+    WORD_RANK,
+    is_known,
+    meanings,
+    plain,
+)
 from retinue.data.readers.table_headerless import CountFound, is_split, looks_like_file, without_header
 from retinue.data.readers.table_layout import (
     BOXES,
     CELL_FORMS,
+    CENTER,
     CLIPS,
     CORNERS,
     FORMS,
@@ -22,9 +31,10 @@ from retinue.data.readers.table_layout import (
     MASKS,
     OBJECTS,
     ONE_HOT,
+    SIDES,
     TableLayout,
 )
-from retinue.data.readers.table_problems import header_problem, unused_columns
+from retinue.data.readers.table_problems import header_problem, shape_problems, unused_columns
 from retinue.data.readers.table_text import Record, TableText
 from retinue.data.storage.file_names import looks_like_image, looks_like_video
 
@@ -83,6 +93,7 @@ class _Understanding:
         self._find_extra()
         self._find_label(bool(box))
         kind, classes = self._kind(box)
+        self.problems += shape_problems(kind, self.header, self.sample, self._unused(), self.columns)
         self._find_missing(kind, box)
         problem = ""
         if self.missing or self.problems:
@@ -209,7 +220,7 @@ class _Understanding:
         free = self._free("label")
         names = [(rank, index) for rank, index in free if plain(self.header[index]) not in (*IDS_OF_LABELS, "name")]
         fallbacks = [pair for pair in free if pair not in names]
-        best = names or fallbacks[:1]
+        best = [pair for pair in names if pair[0] < WORD_RANK] or names or fallbacks[:1]
         if not best:
             return
         if len(best) > 1 and best[0][0] > 0 and "mask" not in self.columns:
@@ -228,6 +239,8 @@ class _Understanding:
             return MASKS, ()
         if sum(bool(self._free(column)) for column in CORNERS) > 1:
             return BOXES, ()
+        if any(self._free(x) and self._free(y) for x, y in (("x", "y"), ("xc", "yc"))):
+            return BOXES, ()
         cells = self._cells(self.columns["file"]) if "file" in self.columns else []
         if {"start", "end"} & set(self.columns) or any(map(looks_like_video, cells[:1])):
             return CLIPS, ()
@@ -245,7 +258,8 @@ class _Understanding:
             if column not in self.columns:
                 self.missing.append(column)
         if kind == BOXES and not box:
-            self.missing += [column for column in CORNERS if not self._take(column)]
+            form = next((form for form in (CENTER, SIDES) if self._free(form[0]) and self._free(form[1])), CORNERS)
+            self.missing += [column for column in form if not self._take(column)]
         if kind == BOXES and "label" not in self.columns and self.named.get("label") != "":
             if not box or any(not is_known(self.header[index]) for index in self._unused()):
                 self.missing.append("label")
@@ -270,4 +284,4 @@ class _Understanding:
 
 
 def _is_box_cell(cell: str) -> bool:
-    return len(re.findall(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?", cell)) == 4
+    return cell.lower() in NOT_GIVEN or parse_box_cell(cell) is not None

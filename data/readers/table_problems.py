@@ -1,18 +1,38 @@
 """What is wrong with the header of a table: all of it in one message, with the command that answers it."""
 
 import difflib
+import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from retinue.configs.suggestions import suggestion
 from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.table_columns import OTHER_COLUMNS, SYNONYMS, is_known, plain
+from retinue.data.readers.table_layout import BOXES, LABELS
 from retinue.data.storage.file_names import looks_like_image, looks_like_video
 
 SIMILARITY = 0.8  # of `difflib`, from which on a name counts as a mistyped column
 HINTED = ("split", "group", "start", "end", "mask", "crowd", "difficult")  # a mistyped one of these gets a warning
 INDEX_NAMES = ("", "unnamed0", "index")  # of the column of line numbers that pandas writes
 RUN_LENGTHS = ("encodedpixels", "rle", "rlemask", "segmentationrle")
+RUN_LENGTHS_CURE = "run lengths in a table are not read; write each mask as a PNG file, and a table with file,mask"
+RUN_LENGTH = re.compile(r"\d+ \d+( \d+)*")
+BOX_COLUMNS = {"x1", "xc", "x", "bbox", "xyxy", "xywh"}
+FURTHER_CORNERS = ("x3", "y3", "x4", "y4")
+ANGLES = ("angle", "theta", "rotation")
+SHAPES = (
+    "bbox",
+    "box",
+    "boundingbox",
+    "bndbox",
+    "polygon",
+    "polygons",
+    "points",
+    "segmentation",
+    "vertices",
+    "contour",
+)
+NUMBERS = re.compile(r"\d+(?:\.\d+)?")
 PIXELS = ("pixels", "pixel0", "pixel1", "1x1")
 
 
@@ -46,6 +66,35 @@ def header_problem(
     return f"{path} line {line}: {'; '.join(parts)}"
 
 
+def shape_problems(
+    kind: str,
+    header: Sequence[str],
+    sample: Sequence[Sequence[str]],
+    unused: Sequence[int],
+    columns: Mapping[str, int],
+) -> Iterator[str]:
+    """Yield what says that a table holds other shapes than those that are read: they must not be taken for less.
+
+    Args:
+        kind: What the table seems to hold, of `data.readers.table_layout`.
+        header: The names of the columns.
+        sample: The cells of the first lines.
+        unused: The indices of the columns that have no known meaning.
+        columns: The index of each column that was recognized.
+    """
+    for index in unused:
+        key, cells = plain(header[index]), [cells[index] for cells in sample]
+        if kind == BOXES and key in FURTHER_CORNERS:
+            yield f"its column {header[index]} is a third corner; shapes of four corners are not read"
+            return
+        if kind == BOXES and key in ANGLES and any(cell not in ("", "0", "0.0") for cell in cells):
+            yield f"its column {header[index]} turns the boxes; turned boxes are not read"
+        elif kind == LABELS and key in SHAPES and any(len(NUMBERS.findall(cell)) > 1 for cell in cells):
+            yield f"its column {header[index]} seems to hold shapes, which are not read; write boxes as x1,y1,x2,y2"
+    if "mask" in columns and any(RUN_LENGTH.fullmatch(cells[columns["mask"]]) for cells in sample):
+        yield RUN_LENGTHS_CURE
+
+
 def unused_columns(
     path: str, header: Sequence[str], used: Collection[int], columns: Collection[str]
 ) -> Iterator[Finding]:
@@ -69,7 +118,7 @@ def _cure(
     """Return what the user can do about missing columns: the command with `--columns`, as far as it can be guessed."""
     keys = [plain(name) for name in header]
     if any(key in RUN_LENGTHS for key in keys):
-        return "run lengths in a table are not read; write each mask as a PNG file, and a table with file,mask"
+        return RUN_LENGTHS_CURE
     if "file" in missing and any(key in PIXELS for key in keys):
         return "the images seem to be in the table itself; write each as a file, and a table with file,label"
     free = [index for index in range(len(header)) if index not in columns.values() and keys[index] not in INDEX_NAMES]
@@ -81,7 +130,10 @@ def _cure(
     if len(guesses) == len(missing):
         option = ",".join(f"{column}={name}" for column, name in guesses.items())
         what = "it" if len(missing) == 1 else "them"
-        return f"name what holds {what}: retinue check {shlex.quote(path)} --columns {shlex.quote(option)}"
+        only = (
+            " (label= if all objects are of one class)" if missing == ["label"] and set(columns) & BOX_COLUMNS else ""
+        )
+        return f"name what holds {what}: retinue check {shlex.quote(path)} --columns {shlex.quote(option)}{only}"
     needed = "file,label" if set(missing) <= {"file", "label"} and "x1" not in columns else ",".join(missing)
     return (
         f"add what is missing, or name what holds it with --columns; the first line must name {needed}, "

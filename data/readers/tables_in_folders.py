@@ -23,7 +23,7 @@ from retinue.data.readers.table_header import understand
 from retinue.data.readers.table_layout import TableLayout, check_column_names
 from retinue.data.readers.table_text import TableText
 from retinue.data.readers.tables import FORMATS, explanation, is_of_other_tool, is_table_name, read_tables
-from retinue.data.storage.file_names import SPLIT_NAMES, split_of_name
+from retinue.data.storage.file_names import SPLIT_NAMES, looks_like_image, split_of_name
 
 PEEK_BYTES = 65_536  # of a table are read to see whether it is one of ours
 NOT_LABELS = re.compile(r"submission|predict|result|metrics|history|scores?\b", re.IGNORECASE)  # in names of tables
@@ -100,8 +100,8 @@ def _candidate(
         layout = understand(peeked, named, lambda names: finder.count(path, names))
         if "file" not in layout.columns or _is_other(layout):
             return None
-        text = TableText(path)
-        layout = understand(text, named, lambda names: finder.count(path, names))
+        if not layout.problem:
+            layout = understand(TableText(path), named, lambda names: finder.count(path, names))
         split, family = _split_and_family(folder, name, layout)
         names = _names_in(layout, split)
         found = finder.find(path, names)
@@ -113,7 +113,15 @@ def _candidate(
     images = images or found.possible or frozenset(path for path in found.paths.values() if os.path.exists(path))
     if len(images) < MIN_FOUND * len(names) or not images:
         return None
+    if not any(map(looks_like_image, names)) and len(images) < MIN_FOUND * _images_beside(tree, images):
+        return None  # numbers that are those of a few images by chance, as in a list of classes
     return _Candidate(folder, name, layout, images, split, family)
+
+
+def _images_beside(tree: FileTree, images: frozenset[str]) -> int:
+    """Return how many images there are in the folders of some images."""
+    folders = {os.path.dirname(image) for image in images}
+    return sum(len(stems) for folder, stems in tree.images.items() if tree.path(folder) in folders)
 
 
 def _names_in(layout: TableLayout, split: str) -> dict[str, str]:
