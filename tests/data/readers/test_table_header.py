@@ -117,12 +117,37 @@ def test_a_table_of_boxes_without_labels_has_one_class(table):
         ("file,x,y,w,h,label\na.jpg,95,75,10,10,cat\n", "unless x, y is their center; .* --columns xc=x,yc=y,w=w,h=h"),
         ("file,x,y,width,height,label\na.jpg,9,7,100,80,cat\nb.jpg,9,7,100,80,cat\n", "are the sizes of the images"),
         ("file,x1,y1,x2,y2,label\na.jpg,0.5,0.5,1.4,1.2,cat\n", "reach up to 1.4, so they seem to be neither pixels"),
-        ("file,x1,y1,x2,y2,mood\na.jpg,1,2,3,4,cat\n", "column label is missing .* --columns label=mood"),
+        (
+            "file,x1,y1,x2,y2,mood\na.jpg,1,2,3,4,cat\n",
+            "label is missing .* --columns label=mood .label= if all",
+        ),
+        ("file,x1,y1,x2,y2,x3,y3,x4,y4,label\na.jpg,1,1,9,1,9,9,1,9,cat\n", "x3 is a third corner; .* not read"),
+        ("file,xc,yc,w,h,angle,label\na.jpg,5,5,4,4,30,cat\n", "angle turns the boxes; turned boxes are not read"),
+        ("file,x,y,label\na.jpg,5,5,cat\n", "the columns w and h are missing"),
+        ('file,label,polygon\na.jpg,cat,"[[1, 2], [3, 4]]"\n', "polygon seems to hold shapes, which are not read"),
+        ("file,mask\na.jpg,1 2 30 4\n", "run lengths in a table are not read"),
     ],
 )
 def test_boxes_that_can_mean_two_things_are_refused(table, lines, message):
     with pytest.raises(RetinueError, match=message):
         read(table(lines))
+
+
+def test_one_cell_may_hold_several_boxes(table):
+    lines = "image_name,BoxesString,domain\na.jpg,60 50 70 60;1 2 3 4,x\nb.jpg,no_box,x\n"
+    assert objects(read(table(lines))) == {"a.jpg": [(60, 50, 70, 60, "object"), (1, 2, 3, 4, "object")], "b.jpg": []}
+
+
+def test_a_table_of_classes_gives_names_their_ids(table, tmp_path):
+    (tmp_path / "classes.csv").write_text("dog,0\ncow,1\ncat,2\n")
+    data = read(table("a.jpg,1,2,3,4,cat\nb.jpg,1,2,3,4,dog\n"))
+    assert data.classes == ("dog", "cat") and data.class_ids == (0, 2)
+    assert [row[0] for row in data.columns["labels"]] == [1, 0]
+    (tmp_path / "classes.csv").write_text("id,name\n0,dog\n1,cow\n2,cat\n")
+    data = read(table("file,label\na.jpg,2\nb.jpg,0\n"))
+    assert data.classes == ("dog", "cat") and data.class_ids == (0, 2)
+    (tmp_path / "classes.csv").write_text("0,dog\n1,cow\n")  # not all of them: something else
+    assert read(table("file,label\na.jpg,2\nb.jpg,0\n")).classes == ("0", "2")
 
 
 def test_the_option_decides_what_boxes_mean(table):
@@ -173,6 +198,11 @@ def test_unknown_columns_are_named_by_the_option(table):
     assert understand(str(path)).problem.endswith("--columns file=shot_id,label=emotion")
     data = read(path, columns=parse_columns("file=shot_id,label=emotion"))
     assert labels(data) == {"a.jpg": ["glad"], "b.jpg": ["sad"]}
+
+
+def test_one_class_can_be_confirmed_by_the_option(table):
+    data = read(table("file,x1,y1,x2,y2,mood\na.jpg,1,2,3,4,glad\n"), columns=parse_columns("label="))
+    assert objects(data) == {"a.jpg": [(1, 2, 3, 4, "object")]}
 
 
 def test_wrong_names_of_columns_are_refused(table):

@@ -135,6 +135,12 @@ def test_images_are_found_near_a_table(data, name, folder):
     assert list(read(root).files) == [f"{root}/{folder}/a.jpg"]
 
 
+def test_a_list_of_classes_is_not_taken_for_labels_of_images_with_these_numbers(data):
+    root = data([f"all/{number}.jpg" for number in range(20)], {"classes.csv": "id,name\n0,cat\n1,dog\n"})
+    with pytest.raises(RetinueError, match="a table"):
+        read(root)
+
+
 def test_where_images_were_found_is_reported(data):
     root = data(["images/a.jpg"], {"x/x.csv": "file,label\na.jpg,cat\n"})
     (finding,) = read(root / "x/x.csv").findings
