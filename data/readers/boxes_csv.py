@@ -1,6 +1,7 @@
 """Tables of boxes: a line for each object, with its file, its box and its label."""
 
 import os
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from retinue.data.readers.table_objects import parse_objects
 from retinue.data.storage.file_names import looks_like_image
 
 FORMAT = "boxes csv"
+SIZE = re.compile(r"[0-9]{1,6}")  # of an image in pixels
 ONLY_CLASS = "object"  # of a table without labels
 TRUE = ("1", "true", "yes", "t", "1.0")
 
@@ -210,4 +212,4 @@ def _image_ids(first_rows: dict[str, Row]) -> list[str]:
 def _size(row: Row) -> tuple[int, int]:
     """Return height and width of the image that a line gives, (0, 0) if it gives none."""
     height, width = row["height"], row["width"]
-    return (int(height), int(width)) if height.isdecimal() and width.isdecimal() else (0, 0)
+    return (int(height), int(width)) if SIZE.fullmatch(height) and SIZE.fullmatch(width) else (0, 0)

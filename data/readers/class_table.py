@@ -18,6 +18,7 @@ from retinue.data.readers.table_text import TableText
 CLASS_TABLE = re.compile(r"(\w*[-_])?(class(es)?|labels?[-_ ]?map|labels?|categories)([-_ ]\w*)*\.csv", re.IGNORECASE)
 HEADINGS = ("labelname", "displayname", "class", "classname", "name", "id", "classid", "label", "labelid", "category")
 KNOWLEDGE_GRAPH_ID = re.compile(r"/[a-z]/\w+")  # of Open Images
+NUMBER = re.compile(r"[0-9]{1,15}")
 MAX_BYTES = 4_000_000
 
 
@@ -118,7 +119,7 @@ def _matched(pairs: Sequence[tuple[str, str]], labels: Collection[str]) -> Class
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+    return bool(NUMBER.fullmatch(text))
 
 
 def _is_id(text: str) -> bool:

@@ -9,13 +9,13 @@ is found by the name of a file before its suffix.
 import os
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from retinue.configs.errors import RetinueError
 from retinue.data.finding import NOTE, Finding
-from retinue.data.readers.file_tree import FileTree, split_in_path
+from retinue.data.readers.file_tree import FileTree, is_below, split_in_path
 from retinue.data.readers.folders import files_in, folders_in
 from retinue.data.storage.file_names import SPLIT_NAMES, looks_like_image, looks_like_video
 
@@ -168,7 +168,7 @@ class FileFinder:
                 near = f"only {best.num_elsewhere:,} lie near the table"
             best.problem = problem or (
                 f"{table}: none of its {len(names):,} files exists, the first would be {paths[names[0]]}, and {near}; "
-                "correct the paths, which are relative to the folder of the table"
+                "correct the paths, which are relative to the folder of the table, or give the folder that holds both"
             )
             best.possible = possible
         return best
@@ -207,6 +207,17 @@ class FileFinder:
                     stems.setdefault(os.path.splitext(entry)[0], []).append(entry)
         same = stems.get(base, [])
         return os.path.join(parent, same[0]) if len(same) == 1 else None
+
+
+def is_near(table: str, files: Iterable[str]) -> bool:
+    """Return whether files are looked for there when only the table is given."""
+    folder = os.path.dirname(os.path.abspath(table))
+    for other in {os.path.dirname(os.path.abspath(file)) for file in files}:
+        if is_below(os.path.relpath(other, folder), os.pardir):
+            parts = os.path.relpath(other, os.path.dirname(folder)).split(os.sep)
+            if not all(part == os.curdir or IMAGE_FOLDER.fullmatch(part) for part in parts):
+                return False
+    return True
 
 
 def resolve_path(folder: str, name: str) -> str:

@@ -91,6 +91,10 @@ def shape_problems(
             yield f"its column {header[index]} turns the boxes; turned boxes are not read"
         elif kind == LABELS and key in SHAPES and any(len(NUMBERS.findall(cell)) > 1 for cell in cells):
             yield f"its column {header[index]} seems to hold shapes, which are not read; write boxes as x1,y1,x2,y2"
+    labels = [cells[columns["label"]] for cells in sample] if "label" in columns else []
+    if any(label.startswith(("[", "{")) and label.endswith(("]", "}")) for label in labels):
+        name = header[columns["label"]]
+        yield f"its column {name} holds lists or JSON; write several labels as a;b, and boxes as x1,y1,x2,y2"
     if "mask" in columns and any(RUN_LENGTH.fullmatch(cells[columns["mask"]]) for cells in sample):
         yield RUN_LENGTHS_CURE
 

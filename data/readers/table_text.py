@@ -74,17 +74,15 @@ class TableText:
         return max(",;\t", key=score)
 
     def records(self) -> Iterator[Record]:
-        """Yield all records, the header too.
+        """Return all records, the header too, without empty lines above it.
 
         Raises:
             RetinueError: The file is not a table from some line on.
         """
         if self._is_json:
-            yield from self._json_records
-        elif self._is_cut:
-            yield from self._cut_records()
-        else:
-            yield from self._csv_records()
+            return iter(self._json_records)
+        records = self._cut_records() if self._is_cut else self._csv_records()
+        return itertools.dropwhile(lambda record: not any(cell.strip() for cell in record[1]), records)
 
     def _cut_records(self) -> Iterator[Record]:
         """Yield the records of the first part of a file, in which the last one may be incomplete."""

@@ -18,7 +18,7 @@ from retinue.data.finding import NOTE, Finding
 from retinue.data.readers.explanation import Explanation, ReadOptions, relative_to
 from retinue.data.readers.file_tree import FileTree, split_in_path
 from retinue.data.readers.table_columns import plain
-from retinue.data.readers.table_files import FileFinder, FileIndex
+from retinue.data.readers.table_files import FileFinder, FileIndex, is_near
 from retinue.data.readers.table_header import understand
 from retinue.data.readers.table_layout import TableLayout, check_column_names
 from retinue.data.readers.table_text import TableText
@@ -200,7 +200,8 @@ def _explain_group(
     splits = [candidate.split for candidate in group]
     if len(set(splits)) == 1:  # the name of a lone train.csv tells nothing about its files
         splits = [""] * len(group)
-    source = group[0].path if len(group) == 1 else tree.root
+    alone = len(group) == 1 and is_near(group[0].path, group[0].images)
+    source = group[0].path if alone else tree.root
     labels = ", ".join(relative_to(tree.root, candidate.path) for candidate in group[:3])
     labels += f" and {len(group) - 3:,} more tables" if len(group) > 3 else ""
     findings = [

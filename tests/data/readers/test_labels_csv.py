@@ -54,6 +54,7 @@ def test_a_table_with_files_and_labels_is_read(table, tmp_path):
         '\ufeff"SEP=|"\nfile|label\na.jpg|cat\nb.jpg|dog\n',
         "sep=\t\nfile\tlabel\na.jpg\tcat\nb.jpg\tdog",
         "file,label\na.jpg,cat\nnone\\..\\b.jpg,dog\n",
+        "\n,\nfile,label\na.jpg,cat\nb.jpg,dog\n",
     ],
 )
 def test_a_table_may_be_written_in_several_ways(table, tmp_path, content):
@@ -137,6 +138,7 @@ def test_a_missing_file_among_others_is_left_to_the_check(table):
             "file,class,category\na.jpg,x,y\n",
             "line 1: class and category could both be the labels; name one: --columns label=class",
         ),
+        ('file,label\na.jpg,"[{""x"": 1}]"\n', "line 1: its column label holds lists or JSON; write several labels"),
         ("none.jpg,cat\n", "line 1: it begins with none.jpg, cat: no header, and no file that exists; add a first"),
         ("a.jpg,1,2\n", "line 1: it has no header, and what its 3 columns mean is not clear; add a first line"),
         ("file,pixels\n1,0 0\n", "label is missing"),

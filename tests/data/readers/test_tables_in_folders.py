@@ -141,6 +141,14 @@ def test_a_list_of_classes_is_not_taken_for_labels_of_images_with_these_numbers(
         read(root)
 
 
+@pytest.mark.parametrize(("folder", "source"), [("x", "/x/x.csv"), ("images", "/x/x.csv"), ("a/b", ""), ("y", "")])
+def test_the_source_of_a_lone_table_finds_the_same_images(data, folder, source):
+    root = data([f"{folder}/a.jpg"], {"x/x.csv": "file,label\na.jpg,cat\n"})
+    dataset = read(root)
+    assert dataset.source == f"{root}{source}" and dataset.labels_in == "x/x.csv"
+    assert list(read(dataset.source).files) == list(dataset.files) == [f"{root}/{folder}/a.jpg"]
+
+
 def test_where_images_were_found_is_reported(data):
     root = data(["images/a.jpg"], {"x/x.csv": "file,label\na.jpg,cat\n"})
     (finding,) = read(root / "x/x.csv").findings
