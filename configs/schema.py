@@ -49,6 +49,11 @@ class DataConfig(Section):
         True,
         description="Decode a large JPEG at 1/2, 1/4 or 1/8 of its size if it is then downscaled further anyway.",
     )
+    columns: str = Field(
+        "",
+        description="For tables whose header is not recognized: what it calls the columns that are needed, for example "
+        "file=image,label=emotion.",
+    )
     fold: Literal[1, 2, 3] = Field(1, description="Which of the three official splits of UCF-101 or HMDB-51 is used.")
 
 
