@@ -34,6 +34,7 @@ def check(
     progress: Callable[[int, int], None] | None = None,
     training: bool = True,
     anchors: AnchorLayout | None = None,
+    resize_masks: bool = False,
 ) -> CheckReport:
     """Decode every file of a dataset and look for everything that would spoil a training.
 
@@ -47,6 +48,7 @@ def check(
         training: Whether to check also what training needs: two classes, and every class in the training set. False for
             data that is only evaluated.
         anchors: The anchors of the model, for detection.
+        resize_masks: As segmentation.resize_masks in the configuration.
 
     Returns:
         The report. Its dataset has `content_ids`; for detection it only has boxes that can be right, and for
@@ -75,7 +77,7 @@ def check(
         invalid |= boxes.invalid_files
         would_fail += boxes.would_fail
     if dataset.task == "segmentation":
-        mask_report = check_masks(dataset, files, num_workers)
+        mask_report = check_masks(dataset, files, num_workers, resize_masks)
         dataset, masks = mask_report.dataset, mask_report.summary
         findings += mask_report.findings
         invalid |= mask_report.invalid_files

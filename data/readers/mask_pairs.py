@@ -10,7 +10,7 @@ from retinue.data.finding import NOTE, Finding
 from retinue.data.readers.file_tree import FileTree, split_in_path
 from retinue.data.readers.instance_folders import find_instance_folders
 from retinue.data.readers.mask_groups import Group, GroupLooks, group_images, groups_by_key
-from retinue.data.readers.mask_names import MASK_WORDS, PREFERRED_KINDS, is_other_kind
+from retinue.data.readers.mask_names import PREFERRED_KINDS, is_other_kind
 
 
 @dataclass(frozen=True)
@@ -235,14 +235,10 @@ def _chosen_kind(tree: FileTree, image: Group, kinds: Sequence[Group]) -> Findin
 
 def _label(mask: Group) -> str:
     """Return the masks of a group, such as "masks/*.png" or "*_mask.png"."""
-    name = next(iter(mask.names.values()))[0]
-    stem = os.path.splitext(name)[0]
-    words = "_".join(word for word in mask.words)
-    has_words = any(word in MASK_WORDS or is_other_kind("", (word,)) for word in mask.words)
-    if not has_words:
-        return os.path.join(mask.folder, f"*{mask.suffix}")
-    at_start = stem.lower().startswith(mask.words[0])
-    return os.path.join(mask.folder, f"{words}*{mask.suffix}" if at_start else f"*{words}{mask.suffix}")
+    key, names = next(iter(mask.names.items()))
+    before, found, behind = os.path.splitext(names[0])[0].lower().partition(key)
+    pattern = f"{before}*{behind}" if found and mask.words else "*"
+    return os.path.join(mask.folder, pattern + mask.suffix)
 
 
 def _paths(tree: FileTree, group: Group) -> list[str]:

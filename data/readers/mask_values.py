@@ -12,6 +12,7 @@ from retinue.data.decoding.mask_file import color_values, describe_value, read_m
 
 MIN_ODD_VALUES = 3  # a blurred mask has at least so many values that only lie on edges
 RARE_FRACTION = 0.02  # in a JPEG, values of fewer pixels are odd
+PEAK_DISTANCE = 8  # levels; a value that is so near to a more frequent one is odd in a JPEG
 
 
 @dataclass(frozen=True)
@@ -57,22 +58,16 @@ def refuse_blurred(source: str, masks: Sequence[MaskValues]) -> None:
     worst = max(blurred, key=lambda mask: mask.odd_fraction)
     true_values = sorted(set(worst.counts) - set(worst.odd), key=lambda value: -worst.counts[value])
     cause = "saving as JPEG" if worst.is_jpeg else "resizing with interpolation"
+    odd = f"its pixels have only the values {_list(true_values[:5])}, but the format does not keep ids"
+    if worst.odd:
+        odd = (
+            f"{worst.odd_fraction:.1%} of its pixels have other values than {_list(true_values[:5])}, such as "
+            f"{_list(_spread(worst.odd))}"
+        )
     raise RetinueError(
-        f"{source}: {len(blurred):,} of {len(masks):,} masks are blurred by {cause}, for example {worst.path}: "
-        f"{worst.odd_fraction:.1%} of its pixels have values beside {_list(true_values[:5])}, such as "
-        f"{_list(_spread(worst.odd))}; export the masks again as PNG, and resize them with nearest-neighbor "
-        "interpolation only"
+        f"{source}: {len(blurred):,} of {len(masks):,} masks are blurred by {cause}, for example {worst.path}: {odd}; "
+        "export the masks again as PNG, and resize them with nearest-neighbor interpolation only"
     )
-
-
-def describe_odd_values(pixels: np.ndarray) -> str:
-    """Return the fraction of a JPEG's pixels that have rare values, with examples, for messages; "" for none.
-
-    Args:
-        pixels: uint8 or int32, `[height, width]` or `[height, width, 3]`.
-    """
-    values = _summarize("", pixels, is_jpeg=True)
-    return f"{values.odd_fraction:.1%} of its pixels, such as {_list(_spread(values.odd))}" if values.odd else ""
 
 
 def _values_of(path: str) -> MaskValues | None:
@@ -94,10 +89,23 @@ def _summarize(path: str, pixels: np.ndarray, is_jpeg: bool) -> MaskValues:
         unique, counts = np.unique(codes, return_counts=True)
     histogram_of = dict(zip(unique.tolist(), counts.tolist(), strict=True))
     if is_jpeg:
-        odd = tuple(value for value, count in histogram_of.items() if count < RARE_FRACTION * codes.size)
+        odd = _values_beside_peaks(histogram_of, codes.size)
     else:
         odd = _values_between(pixels, codes, histogram_of) if len(unique) > MIN_ODD_VALUES + 1 else ()
     return MaskValues(path, histogram_of, is_colored, odd, is_jpeg)
+
+
+def _values_beside_peaks(counts: dict[int, int], num_pixels: int) -> tuple[int, ...]:
+    """Return the values of a JPEG that are rare, or next to a more frequent value; colors are compared by channel."""
+    peaks: list[np.ndarray] = []
+    odd = []
+    for value, count in sorted(counts.items(), key=lambda item: -item[1]):
+        channels = np.array([value >> 16 & 255, value >> 8 & 255, value & 255])
+        if count < RARE_FRACTION * num_pixels or any(abs(channels - peak).max() <= PEAK_DISTANCE for peak in peaks):
+            odd.append(value)
+        else:
+            peaks.append(channels)
+    return tuple(odd)
 
 
 def _values_between(pixels: np.ndarray, codes: np.ndarray, counts: dict[int, int]) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ LIST_SUFFIXES = (".txt", ".lst")
 MAX_BYTES = 50_000_000
 ALL_IMAGES = "trainval"  # a list of this name only adds what is in none of the others
 
+_IMAGE_NAME = re.compile(rf"(?:{'|'.join(map(re.escape, IMAGE_SUFFIXES))})\b", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[\t,;]|\s+(?=\S*[/\\])|(?<=\.png)\s+|(?<=\.jpg)\s+", re.IGNORECASE)
 
 
@@ -35,8 +36,9 @@ def read_split_lists_of(tree: FileTree, stems: Collection[str]) -> SplitLists:
     """Return the splits of the lists that name images of a source.
 
     A line begins with the name or the path of an image, of any machine, with or without suffix; the rest of the line,
-    such as the path of the mask, is ignored. A file is a list if most of its lines name images. Lists in a folder
-    Segmentation, as of Pascal VOC's ImageSets, win over others.
+    such as the path of the mask, is ignored. A file is a list if most of its lines name images that are there, or some
+    do and its lines are names of image files. Lists in a folder Segmentation, as of Pascal VOC's ImageSets, win over
+    others.
 
     Args:
         tree: The files of the source.
@@ -53,7 +55,9 @@ def read_split_lists_of(tree: FileTree, stems: Collection[str]) -> SplitLists:
         path = tree.path(folder, name)
         content = _read(path)
         listed = {_stem_of_line(line, stems): None for line in content.splitlines() if line.strip()}
-        if listed and sum(stem in stems for stem in listed) * 2 > len(listed):
+        num_found = sum(stem in stems for stem in listed)
+        names_images = bool(_IMAGE_NAME.search(content.partition("\n")[0]))
+        if num_found * 2 > len(listed) or (num_found and names_images):
             lists.append((path, split, listed))
             text = text or content[:2000]
     of_segmentation = [entry for entry in lists if os.path.basename(os.path.dirname(entry[0])) == "Segmentation"]

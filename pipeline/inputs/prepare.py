@@ -82,6 +82,7 @@ def check_dataset(dataset: Dataset, config: Config, *, training: bool = True) ->
         progress=count_files,
         training=training,
         anchors=_anchor_layout(config) if "boxes" in dataset.columns else None,
+        resize_masks=config.segmentation.resize_masks,
     )
 
 
