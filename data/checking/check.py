@@ -13,7 +13,7 @@ from retinue.data.checking.anchor_iou import AnchorLayout
 from retinue.data.checking.check_boxes import check_boxes
 from retinue.data.checking.check_classes import class_counts, class_findings, reasons_against_training
 from retinue.data.checking.check_duplicates import duplicate_findings, duplicate_groups, group_findings
-from retinue.data.checking.check_masks import check_masks
+from retinue.data.checking.check_masks import RESIZE_SETTING, check_masks
 from retinue.data.checking.check_report import CheckReport
 from retinue.data.checking.file_info import FileInfo
 from retinue.data.dataset import Dataset
@@ -81,6 +81,8 @@ def check(
         dataset, masks = mask_report.dataset, mask_report.summary
         findings += mask_report.findings
         invalid |= mask_report.invalid_files
+        if masks["resizable"] and training:
+            cure = f"resize masks with --set {RESIZE_SETTING}, {cure}"
     duplicates = duplicate_groups(files)
     findings += duplicate_findings(dataset, duplicates)
     findings += group_findings(dataset)

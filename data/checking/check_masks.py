@@ -20,6 +20,8 @@ from retinue.data.storage.content import content_ids
 from retinue.data.void_label import VOID
 
 RARE_FRACTION = 0.0001  # of all pixels; a class with fewer is reported
+SAME_ASPECT = "sizes differ, same aspect ratio"  # a kind of problem
+RESIZE_SETTING = "segmentation.resize_masks=true"
 MAX_VALUES = 300  # pixel values in the report's histogram
 
 
@@ -34,7 +36,8 @@ class MaskReport:
         invalid_files: bool `[n]`, the rows whose mask can't be used.
         findings: What is wrong or odd.
         summary: Plain values for the report. `values`: the number of pixels of each value in the masks. `pixels`: the
-            number of pixels of each class. `void`: the number of void pixels.
+            number of pixels of each class. `void`: the number of void pixels. `resizable`: the number of masks of
+            another size that segmentation.resize_masks would make usable. `resized`: the number of resized masks.
     """
 
     dataset: Dataset
@@ -105,6 +108,8 @@ def check_masks(
         "values": {describe_value(value): int(count) for value, count in sorted(histogram.items())[:MAX_VALUES]},
         "pixels": dict(zip(dataset.classes, total.tolist(), strict=True)),
         "void": void,
+        "resizable": sum(info.problem is not None and info.problem[0] == SAME_ASPECT for info in mask_infos),
+        "resized": sum(info.resized_from is not None for info in mask_infos),
     }
     return MaskReport(dataclasses.replace(dataset, columns=dataset.columns | columns), invalid, findings, summary)
 
@@ -190,6 +195,11 @@ def _unknown_values_problem(
 def _problem_of(path: str, error: RetinueError) -> tuple[str, str, str]:
     """Return kind, reason and cure of an error of `mask_file`, whose messages are "PATH: REASON; CURE"."""
     reason, _, cure = str(error).removeprefix(f"{path}: ").partition("; ")
-    kinds = {"JPEG": "mask saved as JPEG", "colors": "colored mask", "its image": "sizes differ"}
+    kinds = {
+        "JPEG": "mask saved as JPEG",
+        "colors": "colored mask",
+        "same aspect ratio": SAME_ASPECT,
+        "its image": "sizes differ",
+    }
     kind = next((kind for words, kind in kinds.items() if words in reason), "mask unreadable")
     return kind, reason, cure
