@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,8 +23,8 @@ from retinue.data.storage.file_names import IMAGE_SUFFIXES
 
 LOOKS_PER_GROUP = 3
 GROUPS_PER_SERIES = 12  # of groups with the same words and suffix, so many are looked at
-SAMPLE = 200  # names of a folder in which a word of its own is looked for
-OWN_WORD_FRACTION = 0.4  # of the names of a folder contain a word of its own
+SAMPLE = 60  # names of a folder in which a word of its own is looked for
+OWN_WORD_FRACTION = 0.2  # more than this fraction of the names of a folder contain a word of its own
 
 
 @dataclass(eq=False)
@@ -59,12 +59,14 @@ class Group:
 def group_images(tree: FileTree) -> list[Group]:
     """Return the groups of the images of a tree, with the masks of an image under the key of the image."""
     groups = _group(tree, {})
-    if not any(len(owners) > 1 for owners in groups_by_key(groups).values()):
-        own_words = _own_words(tree)
-        groups = _group(tree, own_words) if own_words else groups
+    unmatched = {group.folder for group in _unmatched(groups)}
+    own_words = _own_words(tree, unmatched) if unmatched else {}
+    if own_words:
+        groups = _group(tree, own_words)
     known = groups_by_key(groups)
     for group in groups:
         _join_numbered(group, known)
+    _match_numbers(groups)
     return groups
 
 
@@ -189,19 +191,56 @@ def _is_mask_word(word: str) -> bool:
     return names_mask("", (word,))
 
 
-def _own_words(tree: FileTree) -> dict[str, re.Pattern[str]]:
-    """Return, for each folder whose names consist of the names of images and a text, the pattern of this text."""
+def _unmatched(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups that may be masks, most of whose keys no other group has."""
+    owners = groups_by_key(groups)
+    return [
+        group
+        for group in groups
+        if FORMAT_IS_LOSSLESS[group.suffix] and sum(len(owners[key]) > 1 for key in group.names) * 2 < len(group.names)
+    ]
+
+
+def _own_words(tree: FileTree, folders: Collection[str]) -> dict[str, re.Pattern[str]]:
+    """Return, for each folder whose names consist of the names of images and a text, the pattern of such texts."""
     stems = {stem for names in tree.images.values() for stem in names}
     patterns = {}
-    for folder, names in tree.images.items():
-        counts: Counter[tuple[str, bool]] = Counter()
-        sample = [list(names)[index] for index in _evenly(len(names), SAMPLE)]
-        for stem in sample:
-            counts.update(_affixes(stem, stems))
-        affix, count = counts.most_common(1)[0] if counts else (("", True), 0)
-        if count > 1 and count >= OWN_WORD_FRACTION * len(sample):
-            patterns[folder] = own_word_pattern(*affix)
+    for folder in folders:
+        names = list(tree.images[folder])
+        sample = [names[index] for index in _evenly(len(names), SAMPLE)]
+        counts = Counter(affix for stem in sample for affix in _affixes(stem, stems))
+        affixes = [affix for affix, count in counts.items() if count > max(1, OWN_WORD_FRACTION * len(sample))]
+        if affixes:
+            patterns[folder] = own_word_pattern(affixes)
     return patterns
+
+
+def _match_numbers(groups: Sequence[Group]) -> None:
+    """Give groups without a match the keys of a group near them whose names hold the same numbers, as in DRIVE."""
+    numbered = {group: numbers for group in groups if (numbers := _keys_by_number(group))}
+    for group in _unmatched(groups):
+        near = [
+            other
+            for other in numbered
+            if other is not group
+            and os.path.dirname(other.folder) == os.path.dirname(group.folder)
+            and numbered[other].keys() == numbered.get(group, {}).keys()
+            and other.names_image
+        ]
+        if len(near) == 1 and not group.names_image:
+            keys = numbered[near[0]]
+            group.names = {keys[number]: group.names[key] for number, key in numbered[group].items()}
+
+
+def _keys_by_number(group: Group) -> dict[int, str]:
+    """Return the keys of a group by the first number in each; empty if a key has none or two share one."""
+    found: dict[int, str] = {}
+    for key in group.names:
+        match = re.search(r"\d+", key)
+        if not match or int(match.group()) in found:
+            return {}
+        found[int(match.group())] = key
+    return found
 
 
 def _affixes(stem: str, stems: set[str]) -> Iterator[tuple[str, bool]]:

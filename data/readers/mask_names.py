@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 # Words in the names of files and folders that hold masks, and of those that hold images, in lower case.
@@ -69,9 +70,13 @@ def without_number(key: str) -> str:
     return _NUMBER.sub("", key)
 
 
-def own_word_pattern(affix: str, at_end: bool) -> re.Pattern[str]:
-    """Return the pattern of a text that stands before or behind the name of the image in the names of its masks."""
-    return re.compile(re.escape(affix) + "$" if at_end else "^" + re.escape(affix))
+def own_word_pattern(affixes: Iterable[tuple[str, bool]]) -> re.Pattern[str]:
+    """Return the pattern of the texts that stand beside the names of images in the names of their masks.
+
+    Args:
+        affixes: Each text, and whether it stands behind (true) or before the name.
+    """
+    return re.compile("|".join(re.escape(text) + "$" if at_end else "^" + re.escape(text) for text, at_end in affixes))
 
 
 def names_mask(folder: str, words: tuple[str, ...] = ()) -> bool:

@@ -1,5 +1,6 @@
-"""Lists of images such as train.txt and val.txt, which give the splits of a source."""
+"""Lists of images such as train.txt and val.txt, or a table with a column of splits, which give a source's splits."""
 
+import csv
 import os
 import re
 from collections.abc import Collection
@@ -8,6 +9,8 @@ from dataclasses import dataclass
 from retinue.data.readers.file_tree import FileTree
 from retinue.data.storage.file_names import IMAGE_SUFFIXES, split_of_name
 
+TABLE_SUFFIXES = (".csv",)
+SPLIT_COLUMNS = ("split", "subset", "set", "usage")
 LIST_SUFFIXES = (".txt", ".lst")
 MAX_BYTES = 50_000_000
 ALL_IMAGES = "trainval"  # a list of this name only adds what is in none of the others
@@ -60,6 +63,8 @@ def read_split_lists_of(tree: FileTree, stems: Collection[str]) -> SplitLists:
         if num_found * 2 > len(listed) or (num_found and names_images):
             lists.append((path, split, listed))
             text = text or content[:2000]
+    for folder, name in tree.files(TABLE_SUFFIXES):
+        lists += [(tree.path(folder, name), split, listed) for split, listed in _read_table(tree, folder, name, stems)]
     of_segmentation = [entry for entry in lists if os.path.basename(os.path.dirname(entry[0])) == "Segmentation"]
     lists = of_segmentation or lists
     split_of: dict[str, str] = {}
@@ -67,6 +72,26 @@ def read_split_lists_of(tree: FileTree, stems: Collection[str]) -> SplitLists:
         for stem in listed:
             split_of.setdefault(stem, split)
     return SplitLists(split_of, tuple(path for path, _, _ in lists), text)
+
+
+def _read_table(tree: FileTree, folder: str, name: str, stems: Collection[str]) -> list[tuple[str, dict[str, None]]]:
+    """Return each split and its images of a table whose first column names images and which has a column of splits."""
+    lines = _read(tree.path(folder, name)).splitlines()
+    header = [column.strip().lower() for column in lines[0].split(",")] if lines else []
+    index = next((header.index(column) for column in SPLIT_COLUMNS if column in header[1:]), None)
+    if index is None:
+        return []
+    try:
+        rows = [row for row in csv.reader(lines[1:]) if len(row) > index]
+    except csv.Error:
+        return []
+    listed: dict[str, dict[str, None]] = {}
+    for row in rows:
+        split = split_of_name(row[index])
+        if split and row[0].strip():
+            listed.setdefault(split, {})[_stem_of_line(row[0], stems)] = None
+    num_found = sum(stem in stems for names in listed.values() for stem in names)
+    return list(listed.items()) if num_found * 2 > len(rows) else []
 
 
 def _read(path: str) -> str:
