@@ -59,7 +59,8 @@ def find_class_layout(tree: FileTree) -> ClassLayout:
         RetinueError: Two folders could be the same split.
     """
     layout = ClassLayout()
-    masks = find_mask_pairs(tree).mask_paths
+    found = find_mask_pairs(tree)
+    masks = found.mask_paths.union(found.drawings)
     for folder, names in tree.names.items():
         images = [name for name in names if looks_like_image(name)]
         if masks:

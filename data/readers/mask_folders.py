@@ -193,7 +193,10 @@ def _unpaired_findings(tree: FileTree, found: MaskPairs, lists: SplitLists) -> l
     if not by_lists:
         for file in found.unpaired_masks:
             findings.append(Finding(WARNING, "no image", file, "", "there is no image for it", "ignored"))
-    known = {pair.image for pair in found.pairs} | found.mask_paths | set(found.unpaired_images)
+    known = {pair.image for pair in found.pairs} | found.mask_paths | {*found.unpaired_images, *found.drawings}
+    if found.drawings:
+        reason = f"{len(found.drawings):,} images are drawings of masks, the first is {min(found.drawings)}"
+        findings.append(Finding(NOTE, "drawings of masks", tree.root, "", reason, "ignored"))
     others: dict[str, list[str]] = {}
     for path in sorted(tree.image_paths - known):
         others.setdefault(os.path.dirname(path), []).append(path)

@@ -36,6 +36,7 @@ class MaskPairs:
         pairs: The pairs, in the order of the images' paths.
         mask_folders: The folders of the masks, relative to the root of the tree.
         mask_paths: The paths of all files that are masks, also of those that are not used.
+        drawings: The paths of images of the same names that people look at, such as masks drawn over images.
         labels: The masks, for messages, such as "masks/*.png".
         unpaired_images: The paths of the images without a mask in folders in which others have one.
         unpaired_masks: The paths of the masks without an image.
@@ -46,6 +47,7 @@ class MaskPairs:
     pairs: list[MaskPair] = field(default_factory=list)
     mask_folders: list[str] = field(default_factory=list)
     mask_paths: set[str] = field(default_factory=set)
+    drawings: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     unpaired_images: list[str] = field(default_factory=list)
     unpaired_masks: list[str] = field(default_factory=list)
@@ -178,6 +180,10 @@ def _add_unpaired(
     image_kinds, mask_kinds = set(map(_kind, images)), set(map(_kind, masks))
     for group in groups:
         paths = _paths(tree, group)
+        if not found.mask_paths.issuperset(paths) and is_other_kind(group.folder, group.words):
+            keys = {key for image in images for key in group.names.keys() & image.names.keys()}
+            found.drawings += [tree.path(group.folder, name) for key in keys for name in group.names[key]]
+            continue
         if found.mask_paths.issuperset(paths):
             continue
         if _kind(group) in image_kinds - mask_kinds:

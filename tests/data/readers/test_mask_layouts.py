@@ -206,7 +206,7 @@ def test_the_kind_of_mask_that_names_recommend_is_read(tmp_path):
     dataset = read(tmp_path)
     assert (dataset.format, dataset.classes) == ("voc", ("background", "cat", "dog"))
     assert all("SegmentationClass/" in mask for mask in dataset.columns["mask"])
-    assert [finding.kind for finding in dataset.findings] == ["several kinds of masks", "not used"]
+    assert [finding.kind for finding in dataset.findings] == ["several kinds of masks", "drawings of masks"]
 
 
 def test_masks_of_other_sizes_are_masks_if_the_names_say_so(tmp_path):
