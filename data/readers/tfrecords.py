@@ -154,7 +154,7 @@ def _write_once(source: str, root: str, paths: Sequence[str]) -> tuple[dict[str,
     Raises:
         RetinueError: A file is damaged, or the cache can't be written.
     """
-    digest = hashlib.sha256(b"1")
+    digest = hashlib.sha256(b"2")  # the version of the index
     for path in paths:
         status = os.stat(path)
         digest.update(repr((os.path.realpath(path), status.st_size, status.st_mtime_ns)).encode())
