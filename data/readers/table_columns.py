@@ -14,7 +14,6 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
             "image",
             "images",
             "fname",
-            "frame",
             "imagefile",
             "imagefilename",
             "imagepath",
