@@ -49,7 +49,7 @@ class TaskOutput:
     # Results of `retinue predict`.
 
     def result_writer(
-        self, class_ids: Sequence[int] = (), image_ids: Mapping[str, int | str] | None = None
+        self, class_ids: Sequence[int | str] = (), image_ids: Mapping[str, int | str] | None = None
     ) -> "ResultWriter":
         """Make the object that writes predictions to files.
 

@@ -13,7 +13,7 @@ from retinue.data.checking.anchor_iou import AnchorLayout
 from retinue.data.checking.check_boxes import check_boxes
 from retinue.data.checking.check_classes import class_counts, class_findings, reasons_against_training
 from retinue.data.checking.check_duplicates import duplicate_findings, duplicate_groups, group_findings
-from retinue.data.checking.check_masks import check_masks
+from retinue.data.checking.check_masks import RESIZE_SETTING, check_masks
 from retinue.data.checking.check_report import CheckReport
 from retinue.data.checking.file_info import FileInfo
 from retinue.data.dataset import Dataset
@@ -34,6 +34,8 @@ def check(
     progress: Callable[[int, int], None] | None = None,
     training: bool = True,
     anchors: AnchorLayout | None = None,
+    max_detections: int | None = None,
+    resize_masks: bool = False,
 ) -> CheckReport:
     """Decode every file of a dataset and look for everything that would spoil a training.
 
@@ -47,6 +49,8 @@ def check(
         training: Whether to check also what training needs: two classes, and every class in the training set. False for
             data that is only evaluated.
         anchors: The anchors of the model, for detection.
+        max_detections: The largest number of detections of an image, for detection; None for no limit.
+        resize_masks: As segmentation.resize_masks in the configuration.
 
     Returns:
         The report. Its dataset has `content_ids`; for detection it only has boxes that can be right, and for
@@ -68,6 +72,7 @@ def check(
             on_invalid=on_invalid,
             max_invalid_fraction=max_invalid_fraction,
             anchors=anchors,
+            max_detections=max_detections,
             cure=cure,
         )
         dataset, objects = boxes.dataset, boxes.summary
@@ -75,10 +80,12 @@ def check(
         invalid |= boxes.invalid_files
         would_fail += boxes.would_fail
     if dataset.task == "segmentation":
-        mask_report = check_masks(dataset, files, num_workers)
+        mask_report = check_masks(dataset, files, num_workers, resize_masks)
         dataset, masks = mask_report.dataset, mask_report.summary
         findings += mask_report.findings
         invalid |= mask_report.invalid_files
+        if masks["resizable"] and training:
+            cure = f"resize masks with --set {RESIZE_SETTING}, {cure}"
     duplicates = duplicate_groups(files)
     findings += duplicate_findings(dataset, duplicates)
     findings += group_findings(dataset)

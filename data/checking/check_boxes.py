@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from retinue.data.checking.anchor_iou import AnchorLayout, best_anchor_iou, iou_summary
-from retinue.data.checking.exif_boxes import rotate_boxes_upright
 from retinue.data.checking.file_info import FileInfo, upright_size
+from retinue.data.checking.object_findings import anchor_findings, crowded_findings
+from retinue.data.checking.upright_boxes import FRACTION_FORMATS, bring_upright
 from retinue.data.dataset import Dataset, Ragged
-from retinue.data.finding import INVALID, NOTE, WARNING, Finding
+from retinue.data.finding import INVALID, WARNING, Finding
 from retinue.data.readers.objects import keep_objects, object_location
 
 ROUNDING = 1.0  # pixels; a box that reaches out by no more is clipped silently
@@ -22,7 +23,6 @@ SIDES = {  # the formats that give the sides of boxes
     "coco": "x, y, width, height",
     "yolo": "class, center x, center y, width, height",
 }
-FRACTION_FORMATS = ("yolo", "tfds")  # whose readers multiply by the size of the upright image
 
 
 @dataclass
@@ -37,7 +37,7 @@ class BoxReport:
         summary: Plain values for the report, of the usable files. `objects`, `crowds`, `difficult`: their numbers
             (`objects` without crowds). `images_without_objects`, `max_per_image`: numbers of images and of objects.
             `side`: percentiles of the square root of the boxes' areas in pixels. `small`, `medium`, `large`: numbers of
-            objects by COCO's bounds. `anchors`: see `anchor_iou.iou_summary`. `skipped`, `clipped`: numbers of boxes.
+            objects by COCO's bounds. `anchors`: see `anchor_iou.iou_summary`. `left_out`, `clipped`: numbers of boxes.
     """
 
     dataset: Dataset
@@ -71,6 +71,7 @@ def check_boxes(
     on_invalid: str = "stop",
     max_invalid_fraction: float = 0.03,
     anchors: AnchorLayout | None = None,
+    max_detections: int | None = None,
     cure: str = "fix them",
 ) -> BoxReport:
     """Look at every box of a detection dataset.
@@ -85,10 +86,11 @@ def check_boxes(
         on_invalid: As for files, in `check.check`.
         max_invalid_fraction: As for files, in `check.check`.
         anchors: The anchors of the model, for the IoU that they can reach.
+        max_detections: The largest number of detections of an image, None for no limit.
         cure: What the user can do when too many boxes are invalid.
     """
     as_read = dataset  # messages show boxes as they were written
-    dataset, findings, invalid_files = _bring_upright(dataset, files)
+    dataset, findings, invalid_files = bring_upright(dataset, files)
     usable = np.array([file.problem is None for file in files], bool) & ~invalid_files
     boxes = dataset.columns["boxes"]
     row = boxes.value_rowids()
@@ -121,43 +123,13 @@ def check_boxes(
         int(checked.sum()), num_wrong, by_reader, findings, on_invalid, max_invalid_fraction, cure
     )
     cleaned = dataclasses.replace(dataset, columns=keep_objects(dataset, keep & ~repeated))
-    summary = _summary(cleaned, usable, files, anchors or AnchorLayout())
-    summary |= {"skipped": num_wrong + int(repeated.sum()) + len(by_reader), "clipped": int(reaches_out.sum())}
+    objects = _UsableObjects(cleaned, usable, files)
+    ious = best_anchor_iou(objects.boxes, objects.sizes, anchors or AnchorLayout())
+    findings += crowded_findings(cleaned, objects.rows, max_detections)
+    findings += anchor_findings(cleaned, objects.indices, ious)
+    summary = _summary(cleaned, objects, ious)
+    summary |= {"left_out": num_wrong + int(repeated.sum()) + len(by_reader), "clipped": int(reaches_out.sum())}
     return BoxReport(cleaned, invalid_files, findings, would_fail, summary)
-
-
-def _bring_upright(dataset: Dataset, files: Sequence[FileInfo]) -> tuple[Dataset, list[Finding], np.ndarray]:
-    """Rotate boxes that were drawn on stored images, and compare sizes.
-
-    Returns:
-        The dataset with all boxes in the upright images; the findings; and bool `[n]`, the files that are no longer the
-        images that were annotated.
-    """
-    findings, invalid = list[Finding](), np.zeros(len(dataset), bool)
-    boxes = dataset.columns["boxes"]
-    values = boxes.values.copy()
-    for row, (image, annotated) in enumerate(zip(files, dataset.columns["size"].tolist(), strict=True)):
-        if image.problem:
-            continue
-        upright, stored = upright_size(image), (image.height, image.width)
-        file, has_size = dataset.files[row], 0 not in annotated
-        if has_size and tuple(annotated) not in (upright, stored):
-            invalid[row] = True
-            reason = f"annotated as {_size_text(annotated)} pixels, but the file has {_size_text(upright)}"
-            action = "skipped; use the image that was annotated, or correct the annotation"
-            findings.append(Finding(INVALID, "other size than annotated", file, "", reason, action))
-        elif has_size and tuple(annotated) != upright:
-            rotated = rotate_boxes_upright(boxes[row], stored, image.orientation)
-            values[boxes.offsets[row] : boxes.offsets[row + 1]] = rotated
-            reason = f"annotated as stored, {_size_text(annotated)}, and EXIF rotates it"
-            findings.append(Finding(NOTE, "boxes rotated by EXIF", file, "", reason, "its boxes are rotated with it"))
-        elif image.orientation != 1 and len(boxes[row]) and (not has_size or upright == stored):
-            if dataset.format not in FRACTION_FORMATS:
-                reason = "EXIF rotates it, and nothing tells whether it was annotated before or after"
-                action = "assumed to be annotated upright; check samples.jpg"
-                findings.append(Finding(WARNING, "rotated by EXIF", file, "", reason, action))
-    columns = dataset.columns | {"boxes": Ragged(values, boxes.offsets)}
-    return dataclasses.replace(dataset, columns=columns), findings, invalid
 
 
 def _problems(boxes: np.ndarray, sizes: np.ndarray, source_format: str) -> Iterator[_BoxProblem]:
@@ -283,29 +255,40 @@ def _too_many_invalid(
     return [f"{wrong:,} of {count:,} boxes are invalid ({fraction}); {cure}"]
 
 
-def _summary(dataset: Dataset, usable: np.ndarray, files: Sequence[FileInfo], anchors: AnchorLayout) -> dict[str, Any]:
-    """Return the counts, sizes and reachable IoU of the objects of usable files; usable: bool `[n]`."""
-    rows = np.flatnonzero(usable)
-    boxes, crowd = (dataset.columns[name].take(rows) for name in ("boxes", "crowd"))
-    values, row = boxes.values[~crowd.values], boxes.value_rowids()[~crowd.values]
-    sizes = np.array([upright_size(files[index]) for index in rows.tolist()], np.float64).reshape(-1, 2)
-    areas = (values[:, 2:] - values[:, :2]).prod(axis=1)
-    percentiles = np.percentile(np.sqrt(areas), [0, 5, 50, 95, 100]).round(1).tolist() if len(values) else []
-    counts = np.bincount(row, minlength=len(rows))
+class _UsableObjects:
+    """The objects of usable files that are not crowds.
+
+    Attributes:
+        usable_rows: int `[k]`, the usable rows of the dataset.
+        indices: int `[m]`, the index of each object among the objects of the dataset.
+        rows: int `[m]`, the row of each object.
+        boxes: float32 `[m, 4]`.
+        sizes: float64 `[m, 2]`, height and width of each object's upright image.
+    """
+
+    def __init__(self, dataset: Dataset, usable: np.ndarray, files: Sequence[FileInfo]) -> None:
+        row = dataset.columns["boxes"].value_rowids()
+        self.usable_rows = np.flatnonzero(usable)
+        self.indices = np.flatnonzero(usable[row] & ~dataset.columns["crowd"].values)
+        self.rows = row[self.indices]
+        self.boxes = dataset.columns["boxes"].values[self.indices]
+        self.sizes = np.array([upright_size(file) for file in files], np.float64).reshape(-1, 2)[self.rows]
+
+
+def _summary(dataset: Dataset, objects: _UsableObjects, ious: np.ndarray) -> dict[str, Any]:
+    """Return the counts, sizes and reachable IoU of the objects of usable files; ious: float `[m]`."""
+    rows, boxes = objects.usable_rows, objects.boxes
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    percentiles = np.percentile(np.sqrt(areas), [0, 5, 50, 95, 100]).round(1).tolist() if len(boxes) else []
     return {
-        "objects": len(values),
-        "crowds": int(crowd.values.sum()),
+        "objects": len(boxes),
+        "crowds": int(dataset.columns["crowd"].take(rows).values.sum()),
         "difficult": int(dataset.columns["difficult"].take(rows).values.sum()),
-        "images_without_objects": int((np.diff(boxes.offsets) == 0).sum()),
-        "max_per_image": int(counts.max(initial=0)),
+        "images_without_objects": int((np.diff(dataset.columns["boxes"].take(rows).offsets) == 0).sum()),
+        "max_per_image": int(np.bincount(objects.rows).max(initial=0)),
         "side": dict(zip(("min", "5%", "median", "95%", "max"), percentiles, strict=False)),
         "small": int((areas < SMALL).sum()),
         "medium": int(((areas >= SMALL) & (areas <= LARGE)).sum()),
         "large": int((areas > LARGE).sum()),
-        "anchors": iou_summary(best_anchor_iou(values, sizes[row], anchors)),
+        "anchors": iou_summary(ious),
     }
-
-
-def _size_text(size: Sequence[int]) -> str:
-    """Return (height, width) as text, width first."""
-    return f"{size[1]} x {size[0]}"

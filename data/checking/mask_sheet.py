@@ -77,7 +77,7 @@ def _under_mask(tile: Image.Image, dataset: Dataset, row: int) -> Image.Image:
     try:
         values = dataset.columns["values"][row]
         mask = dataset.columns["mask"][row]
-        ids = read_mask(mask, values, len(dataset.classes), upright_size(image), image.orientation)
+        ids = read_mask(mask, values, len(dataset.classes), upright_size(image), image.orientation, resize=True)
     except RetinueError:  # the check has reported it
         return tile
     ids = np.asarray(Image.fromarray(ids).resize(tile.size, Image.Resampling.NEAREST))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from retinue.data.checking.check_masks import RESIZE_SETTING
 from retinue.data.checking.check_report import CheckReport, printable
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.read import tasks_of
@@ -135,7 +136,8 @@ def _object_texts(report: CheckReport) -> list[str]:
     parts += [f"{objects[name]:,} {name}" for name in ("crowds", "difficult") if objects[name]]
     side, far = objects["side"], objects["anchors"]["below_negative"]
     parts += [f"at most {objects['max_per_image']:,} in one"]
-    parts += [f"side {side['5%']:g} to {side['95%']:g} pixels, median {side['median']:g}"]
+    parts += [f"side {side['min']:g} to {side['max']:g} pixels, median {side['median']:g}"]
+    parts += [f"90% within {side['5%']:g} to {side['95%']:g}"]
     fraction = far / objects["objects"]
     return [", ".join(parts), f"{far:,} ({fraction:.1%}) are far from every anchor (IoU below 0.3)"]
 
@@ -171,6 +173,11 @@ def _next_command(report: CheckReport, columns: str) -> str:
         default_task = tasks_of(dataset.source, parse_columns(columns))[0]
     data = shlex.quote(dataset.source) + ("" if default_task == dataset.task else f" --task {dataset.task}")
     data += f" --columns {shlex.quote(columns)}" if columns else ""
+    masks = report.masks or {}
+    if masks.get("resizable") and report.would_fail:
+        return f"retinue check {data} --set {RESIZE_SETTING}"
+    if masks.get("resized"):
+        data += f" --set {RESIZE_SETTING}"
     if not all(SKIP_SETTING in reason for reason in report.would_fail):
         return f"fix what stops it, then: retinue check {data}"
     return f"retinue train {data}" + (f" --set {SKIP_SETTING}" if report.would_fail or report.skips else "")

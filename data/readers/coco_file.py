@@ -2,6 +2,7 @@
 
 import array
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, MutableSequence
 from dataclasses import dataclass, field
@@ -11,8 +12,13 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data.finding import INVALID, WARNING, Finding
+from retinue.data.readers.coco_shapes import polygon_box
+from retinue.data.readers.coco_text import read_text, top_level_entries
+from retinue.data.readers.image_finder import plain_name
 
-NO_BOX = "no box"
+XYXY = 0  # detectron2's bbox_mode of x1, y1, x2, y2
+XYWH = 1
+MAX_SPACE = 1000  # characters before a file's first bracket
 
 Id = int | str
 
@@ -21,8 +27,8 @@ Id = int | str
 class CocoFile:
     """A COCO file in columns.
 
-    While the file is decoded, this is the JSON decoder's `object_hook`: it takes each image and each annotation as soon
-    as it is decoded and keeps only what is needed, so that the polygons, most of a file, never pile up in memory.
+    Each image and each annotation is taken as soon as it is decoded, and only what is needed of it is kept, so that the
+    polygons, most of a file, never pile up in memory.
 
     Attributes:
         path: The file.
@@ -32,10 +38,12 @@ class CocoFile:
         image_id_of: The id of each annotation's image, `[m]`.
         category_ids: The id of each annotation's category, `[m]`.
         annotation_ids: The id of each annotation, `[m]`; its index where it has none.
-        boxes: float64 `[4 m]`, x1, y1, x2, y2 of each annotation in pixels.
+        boxes: float64 `[4 m]`, x1, y1, x2, y2 of each annotation in pixels, NaN where it has none.
         areas: float64 `[m]`, area of each annotation in pixels.
         crowd: int8 `[m]`, whether `iscrowd` is set.
         difficult: int8 `[m]`, whether `ignore` is set.
+        positions: int64 `[m]`, where each annotation begins in the text of the file.
+        no_box: The finding of each annotation without a box that can be understood, by its index.
         category_names: {category id: name}.
         supercategories: The names of the supercategories that differ from the category's own name.
         findings: What can't be understood.
@@ -53,38 +61,74 @@ class CocoFile:
     areas: MutableSequence[float] = field(default_factory=lambda: array.array("d"))
     crowd: MutableSequence[int] = field(default_factory=lambda: array.array("b"))
     difficult: MutableSequence[int] = field(default_factory=lambda: array.array("b"))
-    category_names: dict[int, str] = field(default_factory=dict)
+    positions: MutableSequence[int] = field(default_factory=lambda: array.array("q"))
+    no_box: dict[int, Finding] = field(default_factory=dict)
+    category_names: dict[Id, str] = field(default_factory=dict)
     supercategories: set[Any] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     ambiguous_ids: set[Id] = field(default_factory=set)
     _flat_sizes: MutableSequence[int] = field(default_factory=lambda: array.array("q"))
 
-    def take_entry(self, entry: dict[str, Any]) -> dict[str, Any] | None:
-        """Keep what is needed of an image or an annotation, and return any other JSON object as it is."""
-        if "image_id" in entry and "file_name" not in entry:
-            self._take_annotation(entry)
-            return None
-        if "bbox" in entry and "category_id" in entry:
-            item = f"annotation {entry.get('id')}"
-            self._add_bad("unknown image", item, f"{item}: it has no image_id", "skipped; add the id of its image")
-            return None
-        if "file_name" not in entry and {"id", "width", "height"} <= entry.keys():
-            item = f"image {entry['id']}"
-            self._add_bad("no file name", item, f"{item}: it has no file_name", "skipped; add the name of its file")
-            return None
-        if "file_name" in entry and "id" in entry:
-            self.image_ids.append(_hashable_id(entry["id"]))
-            self.file_names.append(str(entry["file_name"]).replace("\\", "/"))
-            self._flat_sizes.extend((_pixels(entry.get("height")), _pixels(entry.get("width"))))
-            return None
-        return entry
+    def take_image(self, entry: Any) -> None:
+        """Keep what is needed of an entry of `images`."""
+        if not isinstance(entry, dict):
+            self._add_bad("not an image", "", f"{json_text(entry)[:60]} is among the images", "skipped; remove it")
+            return
+        name = image_name(entry)
+        if not name or entry.get("id") is None:
+            number = entry.get("id")
+            item = f"image {name if number is None else number}"
+            kind = "no file name" if not name else "no image id"
+            lack, cure = ("file_name", "the name of its file") if not name else ("id", "a number of its own")
+            self._add_bad(kind, item, f"{item}: it has no {lack}", f"skipped; add {cure}")
+            return
+        self.image_ids.append(plain_id(entry["id"]))
+        self.file_names.append(name)
+        self._flat_sizes.extend((_pixels(entry.get("height")), _pixels(entry.get("width"))))
 
-    def finish(self) -> None:
-        """Turn the sizes into an array and resolve images that are listed several times, after all entries are taken.
+    def take_annotation(self, entry: Any, position: int) -> None:
+        """Keep what is needed of an entry of `annotations`, which begins at a position of the text."""
+        if not isinstance(entry, dict):
+            self._add_bad("not a box", "", f"{json_text(entry)[:60]} is among the annotations", "skipped; remove it")
+            return
+        item = f"annotation {entry.get('id')}"
+        if "image_id" not in entry:
+            self._add_bad("unknown image", item, f"{item}: it has no image_id", "skipped; add the id of its image")
+            return
+        if "category_id" not in entry:
+            reason = f"{item}: it has no category_id"
+            self.findings.append(Finding(WARNING, "no class", self.path, item, reason, "skipped; add it"))
+            return
+        box = entry.get("bbox")
+        try:
+            if not box:
+                box = polygon_box(entry.get("segmentation"))
+            x1, y1, width, height = map(float, box)
+            mode = entry.get("bbox_mode", XYWH)
+            if mode == XYXY:
+                width, height = width - x1, height - y1
+            elif mode != XYWH:
+                raise ValueError(f"bbox_mode {mode}")
+        except (TypeError, ValueError):
+            x1 = y1 = width = height = math.nan
+            self.no_box[len(self.annotation_ids)] = self._no_box_finding(entry, item)
+        area = entry.get("area")
+        self.boxes.extend((x1, y1, x1 + width, y1 + height))
+        self.areas.append(area if isinstance(area, int | float) else width * height)
+        self.image_id_of.append(plain_id(entry["image_id"]))
+        self.category_ids.append(plain_id(entry["category_id"]))
+        self.annotation_ids.append(entry.get("id", len(self.annotation_ids)))
+        self.crowd.append(_is_set(entry.get("iscrowd")))
+        self.difficult.append(_is_set(entry.get("ignore")))
+        self.positions.append(position)
+
+    def finish(self, categories: list[Any]) -> None:
+        """Take the categories, and resolve images that are listed several times, after all entries are taken.
 
         Raises:
-            RetinueError: No image has an id of its own.
+            RetinueError: The categories contradict each other, or no image has an id of its own.
         """
+        _parse_categories(self, categories)
         self.sizes = np.array(self._flat_sizes, np.int32).reshape(-1, 2)
         self._flat_sizes = array.array("q")
         _resolve_repeated_images(self)
@@ -92,27 +136,15 @@ class CocoFile:
     def _add_bad(self, kind: str, item: str, reason: str, action: str) -> None:
         self.findings.append(Finding(INVALID, kind, self.path, item, reason, action))
 
-    def _take_annotation(self, entry: Mapping[str, Any]) -> None:
-        box = entry.get("bbox")
-        item = f"annotation {entry.get('id')}"
-        if box is None or "category_id" not in entry:
-            reason = f"{item}: it has no {'bbox' if box is None else 'category_id'}"
-            self.findings.append(Finding(WARNING, NO_BOX, self.path, item, reason, "skipped; add it"))
-            return
-        try:
-            x, y, width, height = map(float, box)
-        except (TypeError, ValueError):
+    def _no_box_finding(self, entry: Mapping[str, Any], item: str) -> Finding:
+        box, mode = entry.get("bbox"), entry.get("bbox_mode", XYWH)
+        if box is None or box == []:
+            return Finding(WARNING, "no box", self.path, item, f"{item}: it has no bbox", "skipped; add it")
+        if mode not in (XYXY, XYWH):
+            reason = f"{item}: its bbox_mode is {json_text(mode)}, not 0 (x1, y1, x2, y2) or 1 (x, y, width, height)"
+        else:
             reason = f"{item}: its bbox is {json_text(box)[:60]}, not x, y, width, height"
-            self._add_bad("not a box", item, reason, "skipped; correct it")
-            return
-        area = entry.get("area")
-        self.boxes.extend((x, y, x + width, y + height))
-        self.areas.append(area if isinstance(area, int | float) else width * height)
-        self.image_id_of.append(_hashable_id(entry["image_id"]))
-        self.category_ids.append(_hashable_id(entry["category_id"]))
-        self.annotation_ids.append(entry.get("id", len(self.annotation_ids)))
-        self.crowd.append(_is_set(entry.get("iscrowd")))
-        self.difficult.append(_is_set(entry.get("ignore")))
+        return Finding(INVALID, "not a box", self.path, item, reason, "skipped; correct it")
 
 
 def parse_coco_file(path: str) -> CocoFile:
@@ -125,28 +157,36 @@ def parse_coco_file(path: str) -> CocoFile:
         RetinueError: It can't be read, is not JSON or not a COCO file of instances, or its categories contradict each
             other.
     """
-    parsed = CocoFile(path)
+    parsed, others = CocoFile(path), dict[str, Any]()
+    text = read_text(path)
+    is_object = text[:MAX_SPACE].lstrip().startswith("{")
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            content = json.loads(file.read(), object_hook=parsed.take_entry)
-    except OSError as error:
-        raise RetinueError(f"{path}: this file can't be read ({error.strerror})") from None
+        for key, entry, position in top_level_entries(text) if is_object else ():
+            if key == "images":
+                parsed.take_image(entry)
+            elif key == "annotations":
+                parsed.take_annotation(entry, position)
+            elif key == "categories":
+                others[key] = entry
     except (ValueError, RecursionError) as error:
         raise RetinueError(f"{path}: this is not JSON ({error}); export the annotations again") from None
-    if not isinstance(content, dict) or not parsed.file_names or not isinstance(content.get("categories"), list):
+    if not parsed.file_names or not isinstance(others.get("categories"), list):
         raise RetinueError(
             f"{path}: this is not a COCO file, which has images with a file_name, annotations, and categories; "
             "convert it, or give a folder or a CSV with the columns file,x1,y1,x2,y2,label"
         )
-    num_without_box = sum(finding.kind == NO_BOX for finding in parsed.findings)
-    if num_without_box and not parsed.annotation_ids:
-        raise RetinueError(
-            f"{path}: none of its {num_without_box:,} annotations has a bbox and a category_id; for detection give "
-            "the file of instances"
-        )
-    _parse_categories(parsed, content["categories"])
-    parsed.finish()
+    parsed.finish(others["categories"])
     return parsed
+
+
+def image_name(entry: Mapping[str, Any]) -> str:
+    """Return the name of the file of an entry of `images`, with "/" between folders; "" for none.
+
+    LVIS only gives addresses, whose last two parts are the folder and the name of COCO's image.
+    """
+    if entry.get("file_name"):
+        return plain_name(str(entry["file_name"]))
+    return "/".join(plain_name(str(entry.get("coco_url") or "")).split("/")[-2:])
 
 
 def json_text(value: Any) -> str:
@@ -154,13 +194,33 @@ def json_text(value: Any) -> str:
     return json.dumps(value)
 
 
+def plain_id(value: Any) -> Id:
+    """Return an id, a whole float as an int, and a value that can't be one (such as a list) as its text."""
+    if isinstance(value, int | str):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return json_text(value)
+
+
+def number_of(value: Id) -> int | None:
+    """Return the whole number that an id is or is written as, such as 7 for "7", "007" and "7.0"; else None."""
+    if isinstance(value, int):
+        return value
+    digits = value.strip().removesuffix(".0")
+    return int(digits) if digits.isascii() and digits.isdigit() else None
+
+
 def _parse_categories(parsed: CocoFile, categories: list[Any]) -> None:
     for entry in categories:
-        if not isinstance(entry, dict) or not isinstance(entry.get("id"), int) or "name" not in entry:
+        if not isinstance(entry, dict) or entry.get("id") is None or entry.get("name") is None:
             raise RetinueError(f"{parsed.path}: the category {json_text(entry)[:80]} lacks an id or a name; add it")
-        if entry["id"] in parsed.category_names:
-            raise RetinueError(f"{parsed.path}: two categories have the id {entry['id']}; give one of them another id")
-        parsed.category_names[entry["id"]] = str(entry["name"])
+        number, name = plain_id(entry["id"]), str(entry["name"])
+        if parsed.category_names.get(number, name) != name:
+            raise RetinueError(
+                f"{parsed.path}: two categories have the id {json_text(number)}; give one of them another id"
+            )
+        parsed.category_names[number] = name
         if entry.get("supercategory") != entry["name"]:
             parsed.supercategories.add(entry.get("supercategory"))
     repeated = [name for name, count in Counter(parsed.category_names.values()).items() if count > 1]
@@ -177,6 +237,7 @@ def _resolve_repeated_images(parsed: CocoFile) -> None:
     for image, name in zip(parsed.image_ids, parsed.file_names, strict=True):
         if count[image] > 1:
             names_of.setdefault(image, []).append(name)
+    num_boxes = Counter(image for image in parsed.image_id_of if image in names_of)
     for image, names in names_of.items():
         if len(set(names)) == 1:
             item, action = f"image {image}", "used once; remove the other entries"
@@ -184,11 +245,10 @@ def _resolve_repeated_images(parsed: CocoFile) -> None:
             parsed.findings.append(Finding(WARNING, "image listed twice", parsed.path, item, reason, action))
             continue
         parsed.ambiguous_ids.add(image)
-        num_boxes = parsed.image_id_of.count(image)
         for name in dict.fromkeys(names):
             others = " and ".join(other for other in dict.fromkeys(names) if other != name)
             reason = f"image {image}: duplicate image id, {name} and {others} have it"
-            action = f"skipped, with its {num_boxes:,} boxes, which may be of either; number the images anew"
+            action = f"skipped, with its {num_boxes[image]:,} boxes, which may be of either; number the images anew"
             parsed.findings.append(Finding(INVALID, "duplicate image id", parsed.path, "", reason, action))
     seen, kept = set(parsed.ambiguous_ids), []
     for row, image in enumerate(parsed.image_ids):
@@ -207,13 +267,10 @@ def _resolve_repeated_images(parsed: CocoFile) -> None:
 
 
 def _pixels(value: Any) -> int:
-    """Return a height or a width, 0 for what can't be one."""
-    return value if isinstance(value, int) and 0 < value < 2**31 else 0
-
-
-def _hashable_id(value: Any) -> Id:
-    """Return an id as it is, and a value that can't be one (for example a list) as its text, which is unknown then."""
-    return value if isinstance(value, int | str) else json_text(value)
+    """Return a height or a width, also one that is written as text; 0 for what can't be one."""
+    number = number_of(value) if isinstance(value, int | str) else value
+    is_size = isinstance(number, int | float) and 0 < number < 2**31 and number == int(number)
+    return int(number) if is_size else 0
 
 
 def _is_set(flag: Any) -> bool:

@@ -1,6 +1,7 @@
 """The files of a source, listed once: what every reader looks at to find out whether it can read the source."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
@@ -8,6 +9,15 @@ from functools import cached_property
 from retinue.data.finding import Finding
 from retinue.data.readers.folders import files_in, folders_in, result_findings, split_of_name
 from retinue.data.storage.file_names import looks_like_image, looks_like_video
+
+# Words in the names of folders that only hold annotations, besides those that begin with "annot".
+ANNOTATION_WORDS = (
+    *("anno", "annos", "ann", "anns", "label", "labels", "json", "jsons", "xml", "xmls", "coco", "voc", "gt"),
+    *("instances", "boxes", "bbox", "bboxes", "groundtruth", "truth"),
+)
+DEPTH_AROUND = 3  # of folders below the one that holds a folder of annotations
+
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 class FileTree:
@@ -24,8 +34,12 @@ class FileTree:
         findings: A finding for each folder that retinue wrote.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, depth: int | None = None) -> None:
         """List the files below `root`.
+
+        Args:
+            root: The folder.
+            depth: How many levels of folders below `root` are listed. None lists all.
 
         Raises:
             RetinueError: A folder can't be read.
@@ -33,7 +47,7 @@ class FileTree:
         self.root = root
         self.names: dict[str, list[str]] = {}
         self.findings: list[Finding] = []
-        self._list("", ())
+        self._list("", (), depth)
 
     def path(self, folder: str, name: str = "") -> str:
         """Return the path of a file or a folder of this tree, which can be opened."""
@@ -120,15 +134,32 @@ class FileTree:
                 folders.setdefault(stem, []).append(folder)
         return folders
 
-    def _list(self, folder: str, above: tuple[str, ...]) -> None:
+    def _list(self, folder: str, above: tuple[str, ...], depth: int | None) -> None:
         path = os.path.join(self.root, folder)
         real_path = os.path.realpath(path)
         if real_path in above:
             return
         self.names[folder] = files_in(path)
         self.findings += result_findings(path)
+        if depth == 0:
+            return
         for name in folders_in(path):
-            self._list(os.path.join(folder, name), (*above, real_path))
+            self._list(os.path.join(folder, name), (*above, real_path), None if depth is None else depth - 1)
+
+
+def tree_around(folder: str, depth: int = DEPTH_AROUND) -> FileTree | None:
+    """Return the tree of the folder above a folder of annotations, whose images are not below it.
+
+    Any other folder has none: what lies beside it may be other data, with images of the same names.
+
+    Args:
+        folder: The folder of the annotations.
+        depth: How many levels of folders are listed, since the folder above may hold much else.
+    """
+    words = _WORD.findall(os.path.basename(os.path.abspath(folder)).lower())
+    if not any(word in ANNOTATION_WORDS or word.startswith("annot") for word in words):
+        return None
+    return FileTree(os.path.normpath(os.path.join(folder, os.pardir)), depth)
 
 
 def is_below(folder: str, above: str) -> bool:

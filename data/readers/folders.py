@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from retinue.configs.errors import RetinueError
 from retinue.data.finding import NOTE, Finding
@@ -78,8 +78,23 @@ def split_folders_in(root: str) -> dict[str, str]:
     Raises:
         RetinueError: Two folders could be the same split.
     """
+    names = folders_in(root)
+    folder_of = assign_splits(root, names)
+    if "train" not in folder_of:
+        return {}
+    if len(folder_of) == len(names):
+        return folder_of
+    return folder_of if len(folder_of) > 1 and folders_in(os.path.join(root, folder_of["train"])) else {}
+
+
+def assign_splits(root: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the folder of each split among the names of the folders in `root`.
+
+    Raises:
+        RetinueError: Two folders could be the same split.
+    """
     folder_of: dict[str, str] = {}
-    for name in folders_in(root):
+    for name in names:
         split = split_of_name(name)
         if split in folder_of:
             raise RetinueError(
@@ -87,11 +102,7 @@ def split_folders_in(root: str) -> dict[str, str]:
             )
         if split:
             folder_of[split] = name
-    if "train" not in folder_of:
-        return {}
-    if len(folder_of) == len(folders_in(root)):
-        return folder_of
-    return folder_of if len(folder_of) > 1 and folders_in(os.path.join(root, folder_of["train"])) else {}
+    return folder_of
 
 
 def class_name(folder_name: str) -> str:

@@ -13,11 +13,20 @@ from retinue.data.readers import (
     clip_folders,
     clip_splits,
     coco,
+    createml,
+    cvat,
+    keras_yolo_lists,
+    label_studio,
+    labelme,
     mask_folders,
     tables,
     tables_in_folders,
+    tfrecords,
+    unread_tools,
+    via,
     voc,
-    yolo,
+    yolo_files,
+    yolo_layout,
 )
 from retinue.data.readers.explanation import Explanation, ReadOptions, choose
 from retinue.data.readers.file_tree import FileTree
@@ -32,15 +41,31 @@ EXPLAINERS: tuple[Callable[[FileTree], list[Explanation]], ...] = (
     clip_splits.explain,
     coco.explain,
     voc.explain,
-    yolo.explain,
+    yolo_layout.explain,
+    keras_yolo_lists.explain,
     mask_folders.explain,
+    labelme.explain,
+    via.explain,
+    cvat.explain,
+    createml.explain,
+    label_studio.explain,
+    tfrecords.explain,
+    unread_tools.explain,
     tables_in_folders.explain,
 )
 # Each returns what its format would make of a file, or None if it is not such a file.
 FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
     tables.explain_file,
     coco.explain_file,
-    yolo.explain_file,
+    keras_yolo_lists.explain_file,
+    yolo_files.explain_file,
+    labelme.explain_file,
+    via.explain_file,
+    cvat.explain_file,
+    createml.explain_file,
+    label_studio.explain_file,
+    tfrecords.explain_file,
+    unread_tools.explain_file,
 )
 
 

@@ -1,208 +1,201 @@
-"""Pascal VOC: an XML file for each image, in the folders of VOCdevkit or beside the images as LabelImg writes them."""
+"""Pascal VOC: an XML file for each image, in the folders of VOCdevkit, beside the images, or anywhere else."""
 
+import dataclasses
 import os
-import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from retinue.configs.errors import RetinueError
+from retinue.configs.machine import usable_cores
 from retinue.data.dataset import Dataset
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
+from retinue.data.readers.drawings import drawing_findings, drawing_folders
 from retinue.data.readers.explanation import Explanation, ReadOptions
-from retinue.data.readers.file_tree import FileTree
-from retinue.data.readers.objects import object_columns, object_location, relative_location
-from retinue.data.storage.file_names import looks_like_image
+from retinue.data.readers.file_tree import FileTree, common_folder
+from retinue.data.readers.image_finder import ImageFinder
+from retinue.data.readers.objects import object_columns, relative_location
+from retinue.data.readers.voc_file import ParsedObject, VocFile, parse_voc_file
+from retinue.data.readers.voc_layout import VocPart, find_voc_parts
 
-SPLIT_LISTS = ("train", "val", "test", "trainval")  # trainval last: it only adds what is in none of the others
+MAX_LABELS = 3  # folders that are named in messages
 
-Box = tuple[float, float, float, float]
-ParsedObject = tuple[str, Box, bool, int]  # class name, box, difficult, number in its file
+
+@dataclasses.dataclass
+class _Rows:
+    """The rows of a dataset as they are collected, one entry for each image."""
+
+    files: list[str] = dataclasses.field(default_factory=list)
+    splits: list[str] = dataclasses.field(default_factory=list)
+    image_ids: list[str] = dataclasses.field(default_factory=list)
+    locations: list[str] = dataclasses.field(default_factory=list)
+    sizes: list[tuple[float, float]] = dataclasses.field(default_factory=list)
+    objects: list[tuple[int, ParsedObject]] = dataclasses.field(default_factory=list)
 
 
 def explain(tree: FileTree) -> list[Explanation]:
     """Return what the XML files of Pascal VOC explain of a source."""
-    folders = voc_folders(tree.root)
-    if not folders:
+    parts = find_voc_parts(tree)
+    if not parts:
         return []
+    root = parts[0].tree
+    images = {root.path(folder, name) for part in parts for folder, name in part.image_of.values()}
+    for part in parts:
+        images.update(root.path(folder, name) for folder in part.named_folders for name in root.images[folder].values())
+    images.update(root.path(folder, name) for folder in _drawings(parts) for name in root.images[folder].values())
 
     def read(options: ReadOptions) -> Dataset:
-        from retinue.data.readers.mask_folders import read_mask_folders
+        return _read_parts(tree.root, parts)
 
-        return read_mask_folders(tree.root) if options.task == "segmentation" else read_voc(tree.root)
-
-    labels = ", ".join(os.path.join(_subfolders(folder)[0], "*.xml") for folder in folders)
-    return [Explanation("voc", ("detection", "segmentation"), tree.root, tree.image_paths, labels, read)]
-
-
-def voc_folders(folder: str) -> list[str]:
-    """Return the folders with VOC annotations in `folder`: itself, or those of the years in a VOCdevkit.
-
-    Such a folder has `Annotations/*.xml` and `JPEGImages`, or XML files beside images of the same names. The list is
-    empty when there is no such folder.
-    """
-    inner = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
-    devkit = [path for path in inner if os.path.basename(path) == "VOCdevkit" and os.path.isdir(path)]
-    if devkit:
-        return voc_folders(devkit[0])
-    if _is_voc(folder):
-        return [folder]
-    return [path for path in inner if os.path.isdir(path) and os.path.isdir(os.path.join(path, "JPEGImages"))]
+    problem = ""
+    if not images:
+        path = root.path(parts[0].folder, next(iter(parts[0].xml_of.values())))
+        image = parse_voc_file(path, path).image_name or next(iter(parts[0].xml_of))
+        problem = (
+            f"{tree.root}: it has annotations of Pascal VOC, but none of their images is there, the first is {image}; "
+            "put the images beside the XML files, or into a folder beside theirs"
+        )
+    folders = [part.folder for part in parts]
+    above = common_folder([*folders, *(folder for part in parts for folder in part.image_folders())])
+    labels = [relative_location(root.path(folder, "*.xml"), tree.root) for folder in folders]
+    return [
+        Explanation(
+            format="voc",
+            tasks=("detection",),
+            source=root.path(above) if above or root is not tree else tree.root,
+            images=frozenset(images),
+            labels=", ".join(labels[:MAX_LABELS])
+            + f" and {len(labels) - MAX_LABELS} more" * (len(labels) > MAX_LABELS),
+            read=read,
+            num_annotations=sum(len(part.xml_of) for part in parts),
+            problem=problem,
+        )
+    ]
 
 
 def read_voc(source: str | os.PathLike[str]) -> Dataset:
     """Read Pascal VOC annotations into a `Dataset` for detection.
 
     The images are those of the lists in `ImageSets/Main` (train, val, test; trainval without a split), or without lists
-    all that have an XML file. Classes are the names of the objects in sorted order. VOC counts pixels from 1 and
-    includes the last one, so xmin, ymin, xmax, ymax become xmin - 1, ymin - 1, xmax, ymax. `difficult` is kept. The
-    parts of an object are not read as objects. `image_id` is the file name without its suffix. An XML file or an object
-    that can't be understood is a finding.
+    all that have an XML file; then the names of folders give the splits. Classes are the names of the objects in sorted
+    order. `difficult` is kept. `image_id` is the file name without its suffix. An XML file or an object that can't be
+    understood is a finding.
 
     Args:
-        source: A folder as `voc_folders` describes it.
+        source: A folder as `find_voc_parts` describes it.
 
     Raises:
         RetinueError: There is no image with an annotation.
     """
     source = os.fspath(source)
+    return _read_parts(source, find_voc_parts(FileTree(source)))
+
+
+def _read_parts(source: str, parts: Sequence[VocPart]) -> Dataset:
+    """Read the folders of annotations of a source into a `Dataset`."""
     findings: list[Finding] = []
-    files: list[str] = []
-    splits: list[str] = []
-    image_ids: list[str] = []
-    locations: list[str] = []
-    sizes: list[tuple[float, float]] = []
-    objects: list[tuple[int, str, Box, bool, int]] = []
-    for folder in voc_folders(source):
-        annotation_folder, image_folder = _subfolders(folder)
-        image_of = {
-            os.path.splitext(name)[0]: name for name in sorted(os.listdir(image_folder)) if looks_like_image(name)
-        }
-        stems, split_of = _listed_stems(folder, annotation_folder, findings)
-        for stem in stems:
-            file = os.path.join(image_folder, image_of.get(stem, f"{stem}.jpg"))
-            path = os.path.join(annotation_folder, f"{stem}.xml")
-            location = relative_location(path, source)
-            parsed = _parse(path, file, location, findings)
-            if parsed is None:
-                continue
-            size, parsed_objects = parsed
-            objects += [(len(files), *entry) for entry in parsed_objects]
-            files.append(file)
-            splits.append(split_of.get(stem, ""))
-            image_ids.append(stem)
-            locations.append(location)
-            sizes.append(size)
-    if not files:
-        raise RetinueError(
-            f"{source}: there is no image with an annotation; looked for Annotations/*.xml and JPEGImages"
-        )
-    rows, names, boxes, difficult, numbers = zip(*objects, strict=True) if objects else ((),) * 5
+    rows = _Rows()
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        for part in parts:
+            stems = _stems_to_read(part, source, findings)
+            paths = [part.tree.path(part.folder, part.xml_of[stem]) for stem in stems]
+            locations = [relative_location(path, source) for path in paths]
+            parsed = list(pool.map(parse_voc_file, paths, locations))
+            _add_part(rows, part, stems, locations, parsed, findings)
+    if not rows.files:
+        raise RetinueError(f"{source}: there is no image with an annotation; looked for XML files of Pascal VOC")
+    findings += _unannotated(parts, rows.files)
+    findings += drawing_findings(parts[0].tree, _drawings(parts))
+    numbers, objects = zip(*rows.objects, strict=True) if rows.objects else ((), ())
+    names, boxes, difficult, object_ids = zip(*objects, strict=True) if objects else ((),) * 4
     classes = sorted(set(names))
     label_of = {name: index for index, name in enumerate(classes)}
     return Dataset(
         task="detection",
-        files=np.array(files, dtype=object),
+        files=np.array(rows.files, dtype=object),
         classes=tuple(classes),
         columns=object_columns(
-            rows,
+            numbers,
             boxes,
             [label_of[name] for name in names],
-            numbers,
-            image_ids,
-            location=locations,
+            object_ids,
+            rows.image_ids,
+            location=rows.locations,
             difficult=difficult,
-            size=sizes,
+            size=rows.sizes,
         ),
-        splits=np.array(splits, dtype=object),
+        splits=np.array(rows.splits, dtype=object),
         source=source,
         format="voc",
         findings=tuple(findings),
     )
 
 
-def read_split_lists(folder: str) -> dict[str, str]:
-    """Return the split of each image that the lists in a folder of `ImageSets` name.
-
-    Args:
-        folder: The folder of `train.txt`, `val.txt`, `test.txt` and `trainval.txt`, each optional.
-
-    Returns:
-        {file name without suffix: split}; the split is "" for images that only trainval lists.
-    """
-    split_of: dict[str, str] = {}
-    for name in SPLIT_LISTS:
-        path = os.path.join(folder, f"{name}.txt")
-        if os.path.isfile(path):
-            with open(path, encoding="utf-8-sig") as lines:
-                for stem in (line.split()[0] for line in lines if line.strip()):
-                    split_of.setdefault(stem, "" if name == "trainval" else name)
-    return split_of
+def _drawings(parts: Sequence[VocPart]) -> list[str]:
+    """Return the folders that hold drawings of the annotated images, such as VOC's own masks."""
+    stems = {stem for part in parts for stem in part.xml_of}
+    return drawing_folders(parts[0].tree, stems, [folder for part in parts for folder in part.image_folders()])
 
 
-def _is_voc(folder: str) -> bool:
-    annotation_folder, image_folder = _subfolders(folder)
-    if not os.path.isdir(annotation_folder) or not os.path.isdir(image_folder):
-        return False
-    stems = {os.path.splitext(name)[0] for name in os.listdir(annotation_folder) if name.lower().endswith(".xml")}
-    return any(looks_like_image(name) and os.path.splitext(name)[0] in stems for name in os.listdir(image_folder))
-
-
-def _subfolders(folder: str) -> tuple[str, str]:
-    """Return the folders of the annotations and of the images."""
-    annotation_folder = os.path.join(folder, "Annotations")
-    image_folders = [os.path.join(folder, name) for name in ("JPEGImages", "images")]
-    image_folder = next((path for path in image_folders if os.path.isdir(path)), folder)
-    return annotation_folder if os.path.isdir(annotation_folder) else folder, image_folder
-
-
-def _listed_stems(folder: str, annotation_folder: str, findings: list[Finding]) -> tuple[list[str], dict[str, str]]:
-    """Return the names without suffix of the images to read, and the split of each that a list names."""
-    annotated = sorted(
-        os.path.splitext(name)[0] for name in os.listdir(annotation_folder) if name.lower().endswith(".xml")
-    )
-    split_of = read_split_lists(os.path.join(folder, "ImageSets", "Main"))
-    if not split_of:
-        return annotated, {}
-    known = set(annotated)
-    missing = [stem for stem in split_of if stem not in known]
+def _stems_to_read(part: VocPart, source: str, findings: list[Finding]) -> list[str]:
+    """Return the names without suffix of the images to read: the listed ones, or all."""
+    if not part.split_of:
+        return sorted(part.xml_of)
+    folder = part.tree.path(part.folder)
+    missing = [stem for stem in part.split_of if stem not in part.xml_of]
     if missing:
         reason = f"{len(missing):,} listed images have no XML file, the first is {missing[0]}"
         findings.append(Finding(WARNING, "no annotation", folder, "", reason, "skipped; add it"))
-    num_unlisted = len(known - set(split_of))
+    num_unlisted = len(set(part.xml_of) - set(part.split_of))
     if num_unlisted:
         reason = f"{num_unlisted:,} annotations are in no list of ImageSets/Main"
         findings.append(Finding(NOTE, "not listed", folder, "", reason, "ignored"))
-    return [stem for stem in split_of if stem in known], split_of
+    return [stem for stem in part.split_of if stem in part.xml_of]
 
 
-def _parse(
-    path: str, file: str, location: str, findings: list[Finding]
-) -> tuple[tuple[float, float], list[ParsedObject]] | None:
-    """Return the size (height, width) and the objects of an XML file, or None when it is not XML."""
-    try:
-        root = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError) as error:
-        reason = f"its annotation {path} can't be read ({error})"
-        findings.append(Finding(INVALID, "broken annotation", file, "", reason, "skipped; write it again"))
-        return None
-    height, width = (_parse_number(root.findtext(f"size/{side}")) or 0 for side in ("height", "width"))
-    objects = []
-    for number, entry in enumerate(root.findall("object"), 1):
-        name = (entry.findtext("name") or "").strip()
-        corners = [_parse_number(entry.findtext(f"bndbox/{corner}")) for corner in ("xmin", "ymin", "xmax", "ymax")]
-        x1, y1, x2, y2 = corners
-        if not name or x1 is None or y1 is None or x2 is None or y2 is None:
-            problem = "its bndbox lacks a number" if name else "it has no name"
-            item = object_location("voc", number, location)
-            findings.append(Finding(INVALID, "not a box", file, item, f"{item}: {problem}", "skipped; correct it"))
+def _add_part(
+    rows: _Rows,
+    part: VocPart,
+    stems: Sequence[str],
+    locations: Sequence[str],
+    parsed: Sequence[VocFile],
+    findings: list[Finding],
+) -> None:
+    """Add the images of a folder of annotations to the rows."""
+    paths = {stem: part.tree.path(*part.image_of[stem]) for stem in stems if stem in part.image_of}
+    others = [(stem, file) for stem, file in zip(stems, parsed, strict=True) if stem not in paths and file.image_name]
+    if others:
+        found = ImageFinder(part.tree).find([file.image_name for _, file in others], part.folder)
+        paths |= {stem: path for (stem, _), path in zip(others, found, strict=True) if path}
+    folder = next(iter(part.image_folders()), part.folder)
+    for stem, location, file in zip(stems, locations, parsed, strict=True):
+        path = paths.get(stem) or part.tree.path(folder, file.image_name or f"{stem}.jpg")
+        if file.is_other:
+            findings.append(Finding(NOTE, "other XML", file.path, "", file.problem, "ignored"))
             continue
-        difficult = _parse_number(entry.findtext("difficult")) == 1
-        objects.append((name, (x1 - 1, y1 - 1, x2, y2), difficult, number))
-    return (height, width), objects
+        if file.problem:
+            findings.append(Finding(INVALID, "broken annotation", path, "", file.problem, "skipped; write it again"))
+            continue
+        findings += [dataclasses.replace(finding, file=path) for finding in file.findings]
+        rows.objects += [(len(rows.files), entry) for entry in file.objects]
+        rows.files.append(path)
+        rows.splits.append(part.split(stem))
+        rows.image_ids.append(stem)
+        rows.locations.append(location)
+        rows.sizes.append(file.size)
 
 
-def _parse_number(text: str | None) -> float | None:
-    try:
-        return float(text or "")
-    except ValueError:
-        return None
+def _unannotated(parts: Sequence[VocPart], files: Sequence[str]) -> list[Finding]:
+    """Return a finding for each folder of images some of which have no annotation."""
+    annotated = set(files)
+    annotated.update(part.tree.path(*image) for part in parts for image in part.image_of.values())
+    findings = []
+    for folder in dict.fromkeys(folder for part in parts for folder in part.image_folders()):
+        tree = parts[0].tree
+        without = [path for name in tree.images[folder].values() if (path := tree.path(folder, name)) not in annotated]
+        if without:
+            reason = f"{len(without):,} images have no XML file, the first is {os.path.basename(without[0])}"
+            action = "ignored; annotate them, or remove them"
+            findings.append(Finding(NOTE, "image without XML", tree.path(folder), "", reason, action))
+    return findings

@@ -64,6 +64,18 @@ def split_of_name(name: str) -> str:
     return splits.pop() if len(splits) == 1 else ""
 
 
+def split_in_words(name: str) -> str:
+    """Return the split that one word of a name stands for, or "": "via_basketball_train" is train.
+
+    Other words may be anything, so this is only for the names of files that are known to hold annotations.
+
+    Args:
+        name: The name without suffix.
+    """
+    splits = {SPLIT_NAMES[word] for word in re.findall("[a-z]+", name.lower()) if word in SPLIT_NAMES}
+    return splits.pop() if len(splits) == 1 else ""
+
+
 def frame_paths(folder: str) -> list[str]:
     """List the images of a folder of frames, in the order of the numbers in their names.
 

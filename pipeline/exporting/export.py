@@ -218,7 +218,7 @@ def _write_and_run(
         The outputs of each batch.
     """
     if name == "savedmodel":
-        export_savedmodel.write(run, inference, folder)
+        export_savedmodel.write(run, inference, function, folder)
         return export_savedmodel.serve_batches(folder, run.task, paths, batches)
     if name == "openvino":
         openvino, path = openvino_runtime.import_openvino(), folder / runtimes.OPENVINO_FILE

@@ -104,6 +104,8 @@ def check_dataset(dataset: Dataset, config: Config, *, training: bool = True) ->
         progress=count_files,
         training=training,
         anchors=_anchor_layout(config) if "boxes" in dataset.columns else None,
+        max_detections=config.detection.max_detections,
+        resize_masks=config.segmentation.resize_masks,
     )
 
 

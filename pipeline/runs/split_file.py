@@ -1,11 +1,14 @@
 """The file `split.csv` of a run folder or an export: which files a model was trained, validated and tested on."""
 
 import csv
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
@@ -76,7 +79,7 @@ def split_csv(task: "Task", dataset: Dataset) -> str:
 
     Returns:
         CSV text with the columns file, label, split and content_id, and those of image_id, start and end that the data
-        has.
+        has. The ids of images are JSON, which tells the text "7" from the number 7.
     """
     assert dataset.content_ids is not None, "the check computes the content ids"
     return to_csv(
@@ -87,7 +90,8 @@ def split_csv(task: "Task", dataset: Dataset) -> str:
                 "split": record["split"],
                 "content_id": content_id,
             }
-            | {name: record[name] for name in ("image_id", "start", "end") if name in record}
+            | ({"image_id": _id_text(record["image_id"])} if "image_id" in record else {})
+            | {name: record[name] for name in ("start", "end") if name in record}
             for record, content_id in zip(dataset, dataset.content_ids, strict=True)
         ]
     )
@@ -101,8 +105,21 @@ def anonymous_split_csv(rows: Iterable[SplitRow]) -> str:
     return to_csv([{"content_id": row.content_id, "split": row.split} for row in rows])
 
 
+def _id_text(image_id: Any) -> str:
+    """Return the id of an image as JSON."""
+    return json.dumps(image_id.item() if isinstance(image_id, np.generic) else image_id, ensure_ascii=False)
+
+
+def _parse_id(text: str | None) -> int | str | None:
+    """Return the id that a cell holds: JSON, or else its text."""
+    try:
+        image_id = json.loads(text or "null")
+    except ValueError:
+        return text
+    return image_id if isinstance(image_id, int | str | None) else text
+
+
 def _parse(path: Path, line: int, row: dict[str, str | None]) -> SplitRow:
-    image_id = row.get("image_id") or None
     try:
         start, end = (float(row.get(name) or 0) for name in ("start", "end"))
     except ValueError:
@@ -112,7 +129,7 @@ def _parse(path: Path, line: int, row: dict[str, str | None]) -> SplitRow:
         file=row.get("file") or "",
         label=row.get("label") or "",
         content_id=row.get("content_id") or "",
-        image_id=int(image_id) if image_id and image_id.isdigit() else image_id,
+        image_id=_parse_id(row.get("image_id")),
         start=start,
         end=end,
     )

@@ -123,7 +123,7 @@ class StageFeatures:
                 task.input_columns(validation),
                 lambda columns, _: (task.read_record(columns), ()),
             )
-        self._predict = tf.function(lambda inputs: models.predictor(inputs, training=False))
+        self._predict = tf.function(lambda inputs: models.predictor(inputs, training=False), autograph=False)
 
     def compute(self, progress: Progress, stopped: Callable[[], bool]) -> None:
         """Compute the features that are not in the cache.

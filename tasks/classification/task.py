@@ -251,7 +251,7 @@ class Classification(Task):
         return draw.draw(image, prediction, truth)
 
     def result_writer(
-        self, class_ids: Sequence[int] = (), image_ids: Mapping[str, int | str] | None = None
+        self, class_ids: Sequence[int | str] = (), image_ids: Mapping[str, int | str] | None = None
     ) -> LabelResultWriter:
         """Write labels with their scores; see result_writer.py."""
         return LabelResultWriter(min(MAX_WRITTEN_LABELS, len(self.classes)))

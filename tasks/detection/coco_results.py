@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from retinue.data.storage.atomic_files import atomic_path
+from retinue.data.storage.atomic_files import atomic_path, atomic_write
 
 
 def write_coco_results(
     path: Path,
     read_lines: Callable[[], Iterable[Mapping[str, Any]]],
-    category_ids: Mapping[str, int] | None = None,
+    category_ids: Mapping[str, int | str],
     image_ids: Mapping[str, int | str] | None = None,
 ) -> None:
     """Write `[{"image_id", "category_id", "bbox": [x, y, width, height], "score"}, ...]`, one detection a line.
@@ -24,12 +24,11 @@ def write_coco_results(
     Args:
         path: the file to write.
         read_lines: function that reads the lines of `predictions.jsonl` again at each call.
-        category_ids: ids of the classes by name. By default 1, 2, ... in the order in which classes occur.
+        category_ids: ids of the classes by name.
         image_ids: ids of images by absolute path. Other images have the id of `image_id`, or their path where several
             have the same.
     """
-    category_ids, image_ids = category_ids or {}, image_ids or {}
-    numbered: dict[str, int] = {}
+    image_ids = image_ids or {}
     shared = Counter(image_id(line["file"]) for line in read_lines())
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as results:
         results.write("[")
@@ -39,13 +38,19 @@ def write_coco_results(
             default = by_name if shared[by_name] == 1 else line["file"]
             image = image_ids.get(os.path.abspath(line["file"]), default)
             for detection in line["detections"]:
-                name, (x1, y1, x2, y2) = detection["label"], detection["box"]
-                category = category_ids[name] if category_ids else numbered.setdefault(name, len(numbered) + 1)
+                x1, y1, x2, y2 = detection["box"]
                 box = [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)]
+                category = category_ids[detection["label"]]
                 entry = {"image_id": image, "category_id": category, "bbox": box, "score": detection["score"]}
                 results.write(separator + json.dumps(entry))
                 separator = ",\n"
         results.write("\n]\n")
+
+
+def write_categories(path: Path, category_ids: Mapping[str, int | str]) -> None:
+    """Write COCO's list of categories, `[{"id", "name"}, ...]`, which says what the ids in the results mean."""
+    categories = [{"id": number, "name": name} for name, number in category_ids.items()]
+    atomic_write(path, json.dumps(categories, indent=1, ensure_ascii=False) + "\n")
 
 
 def image_id(file: str) -> int | str:

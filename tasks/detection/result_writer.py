@@ -1,10 +1,10 @@
 """How the predictions of a detector are written."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from retinue.tasks.detection.coco_results import write_coco_results
+from retinue.tasks.detection.coco_results import write_categories, write_coco_results
 from retinue.tasks.result_writer import SCORE_DIGITS, Line, ResultWriter
 
 BOX_DIGITS = 2  # hundredths of a pixel
@@ -17,11 +17,22 @@ class BoxResultWriter(ResultWriter):
     extra_formats = ("coco",)
 
     def __init__(
-        self, category_ids: Mapping[str, int] | None = None, image_ids: Mapping[str, int | str] | None = None
+        self,
+        classes: Sequence[str],
+        class_ids: Sequence[int | str] = (),
+        image_ids: Mapping[str, int | str] | None = None,
     ) -> None:
-        """Keep the ids for COCO's format; see `write_coco_results`."""
+        """Keep the ids for COCO's format.
+
+        Args:
+            classes: the class names.
+            class_ids: the ids of the classes in the training data. Without them, the classes have the ids 1, 2, ..., in
+                their order, so that all parts of a job agree.
+            image_ids: the ids of images, see `write_coco_results`.
+        """
         super().__init__(COLUMNS)
-        self._category_ids, self._image_ids = category_ids, image_ids
+        self._category_ids = dict(zip(classes, class_ids or range(1, len(classes) + 1), strict=True))
+        self._image_ids = image_ids
 
     def entries(self, prediction: Mapping[str, Any]) -> dict[str, Any]:
         """Return the entries of a line, with scores of 6 and boxes of 2 digits after the point."""
@@ -40,5 +51,6 @@ class BoxResultWriter(ResultWriter):
         return rows or [[""] * len(COLUMNS)]
 
     def write_format(self, name: str, folder: Path, read_lines: Callable[[], Iterable[Line]]) -> None:
-        """Write `predictions.coco.json`."""
+        """Write `predictions.coco.json`, and `categories.json`, which tells what its ids of categories mean."""
+        write_categories(folder / "categories.json", self._category_ids)
         write_coco_results(folder / "predictions.coco.json", read_lines, self._category_ids, self._image_ids)

@@ -203,10 +203,10 @@ class Detection(Task):
         return draw.draw(image, prediction, self.classes, truth)
 
     def result_writer(
-        self, class_ids: Sequence[int] = (), image_ids: Mapping[str, int | str] | None = None
+        self, class_ids: Sequence[int | str] = (), image_ids: Mapping[str, int | str] | None = None
     ) -> BoxResultWriter:
         """Write boxes with their labels and scores, also in COCO's format; see result_writer.py."""
-        return BoxResultWriter(dict(zip(self.classes, class_ids, strict=True)) if class_ids else None, image_ids)
+        return BoxResultWriter(self.classes, class_ids, image_ids)
 
     def report_sections(self, scores: "Scores", worst_images: "Sequence[WorstImage]") -> "list[Section]":
         """Make the sections of the report; see report.py."""

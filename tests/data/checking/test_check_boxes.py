@@ -49,7 +49,7 @@ def test_valid_boxes_have_no_findings(folder):
         f"data     {folder}/boxes.json (coco, for detection), 4 images",
         "classes  2: cat 2, dog 2",
         "sizes    all 100 x 80 pixels; JPEG 4",
-        "objects  4, 1 images without, at most 2 in one, side 21.5 to 89.4 pixels, median 59.7",
+        "objects  4, 1 images without, at most 2 in one, side 20 to 89.4 pixels, median 59.7, 90% within 21.5 to 89.4",
         "objects  0 (0.0%) are far from every anchor (IoU below 0.3)",
         "invalid  0 of 4 images can't be used",
         f"next     retinue train {folder}/boxes.json",
@@ -78,7 +78,7 @@ def test_a_box_that_can_not_be_right_is_left_out(folder, box, kind, reason, cure
     assert finding.reason.startswith("annotation 5 (dog): the box ") and reason in finding.reason
     assert finding.action.startswith("skipped, the image has 2 boxes; ") and cure in finding.action
     assert len(report.dataset.columns["labels"].values) == 4 and len(report.dataset) == 4
-    assert report.objects["skipped"] == 1 and len(report.findings) == 1
+    assert report.objects["left_out"] == 1 and len(report.findings) == 1
     strict = report_of(folder, *VALID, (1, 7, box), on_invalid="stop")
     assert strict.would_fail == [
         "1 of 5 boxes are invalid (20.0%, more than 3%); fix them, or skip them with --set data.on_invalid=skip"
@@ -200,7 +200,7 @@ def test_a_box_that_reaches_out_of_the_image_is_clipped(folder):
         [0, 70, 40, 80],
         [60, 60, 100, 80],
     ]  # half a pixel is rounding
-    assert report.objects["clipped"] == 1 and report.objects["skipped"] == 0
+    assert report.objects["clipped"] == 1 and report.objects["left_out"] == 0
 
 
 def test_a_repeated_box_is_skipped(folder):
@@ -302,6 +302,38 @@ def test_the_iou_is_that_of_the_anchors_of_the_model(folder):
     report = report_of(folder, *VALID, anchors=AnchorLayout(sizes=((4,),), strides=(4,), aspect_ratios=(1.0,)))
     assert report.objects["anchors"]["below_negative"] == 4
     assert "objects  4 (100.0%) are far from every anchor" in "\n".join(summary_lines(report))
+
+
+def test_the_farthest_object_of_each_class_is_named(folder):
+    layout = AnchorLayout(sizes=((32,),), strides=(8,), aspect_ratios=(1.0,))
+    report = report_of(folder, (0, 1, [0, 0, 32, 32]), (0, 1, [0, 0, 100, 4]), (1, 1, [0, 0, 10, 10]), anchors=layout)
+    finding = finding_of(report, "far from every anchor")
+    assert (finding.severity, finding.file, finding.item) == ("warning", f"{folder}/b.jpg", "cat")
+    assert finding.reason == (  # IoU 100 / 1,024; the box of 100 x 4 has 128 / (1,024 + 400 - 128)
+        "the class cat: 2 of 3 objects are far from every anchor, the farthest is annotation 3 with 10 x 10 pixels "
+        "(IoU 0.10)"
+    )
+
+
+def test_images_with_more_objects_than_a_detector_returns_are_named(folder):
+    boxes = [(0, 1, [number, 1, 30, 30]) for number in range(5)] + [(1, 1, [1, 1, 30, 30])] * 4
+    report = report_of(folder, *boxes, max_detections=4)
+    finding = finding_of(report, "more objects than detections")
+    assert (finding.severity, finding.file) == ("warning", f"{folder}/a.jpg")
+    assert finding.reason == "it has 5 objects, but a detector returns at most 4 in one image"
+    assert finding.action.startswith("kept; set detection.max_detections to at least 5")
+
+
+def test_swapped_width_and_height_are_used_if_all_boxes_fit_the_files(folder):
+    for name in "ab":
+        save_image(folder / f"{name}.jpg", size=(80, 100))  # annotated as 100 x 80
+    report = report_of(folder, (0, 1, [10, 60, 30, 40]), (1, 7, [0, 0, 81, 20]))
+    swapped = [finding for finding in report.findings if finding.kind == "width and height swapped"]
+    assert len(swapped) == 2 and swapped[0].reason == "annotated as 100 x 80 pixels, but the file has 80 x 100"
+    assert report.dataset.columns["boxes"][0].tolist() == [[10, 60, 40, 100]] and not len(report.invalid_rows)
+    rotated = report_of(folder, (0, 1, [10, 60, 30, 40]), (1, 7, [0, 0, 90, 20]))  # too wide for the file
+    assert rotated.invalid_rows.tolist() == [0, 1]
+    assert {finding.kind for finding in rotated.findings} >= {"other size than annotated"}
 
 
 def test_splits_take_from_each_class_and_keep_groups(tmp_path):

@@ -198,32 +198,34 @@ def test_a_class_name_that_is_not_unicode_is_refused(tmp_path):
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(
         RetinueError,
-        match=f"{tmp_path}: there are no images in it; looked for .jpg .*named after the classes",
+        match=f"{tmp_path}: there are no images and no videos in it; looked for .jpg .*named after the classes",
     ):
         read_class_folders(tmp_path)
 
 
 def test_images_without_class_folders_are_refused(tmp_path):
     make(tmp_path, "1.jpg", "2.jpg", "3.txt")
-    with pytest.raises(RetinueError, match="there are 2 images but no class folders; give each class a folder of its"):
+    with pytest.raises(
+        RetinueError, match=r"2 images but no class folders, .* \(1 .txt\); give each class a folder of its own"
+    ):
         read_class_folders(tmp_path)
 
 
 def test_images_in_train_without_class_folders_are_refused(tmp_path):
     make(tmp_path, "train/1.jpg", "train/2.jpg", "val/3.jpg")
-    with pytest.raises(RetinueError, match="there are 3 images but no class folders"):
+    with pytest.raises(RetinueError, match="there are 3 images in train, val but no class folders"):
         read_class_folders(tmp_path)
 
 
 def test_a_table_beside_the_images_is_suggested(tmp_path):
     make(tmp_path, "1.jpg", "labels.csv")
-    with pytest.raises(RetinueError, match=f"name it instead: {tmp_path}/labels.csv"):
+    with pytest.raises(RetinueError, match=f"name it instead: retinue check {tmp_path}/labels.csv"):
         read_class_folders(tmp_path)
 
 
 def test_a_table_beside_one_folder_of_images_is_suggested(tmp_path):
     make(tmp_path, "images/1.jpg", "images/2.jpg", "boxes.csv")
-    with pytest.raises(RetinueError, match=f"name the table instead: {tmp_path}/boxes.csv"):
+    with pytest.raises(RetinueError, match=f"2 images in images but .* retinue check {tmp_path}/boxes.csv"):
         read_class_folders(tmp_path)
 
 

@@ -118,16 +118,20 @@ def test_a_broken_file_is_refused(folder):
     with pytest.raises(RetinueError, match="two categories are named cat"):
         read(path)
     save_coco(path, [(1, "z.jpg")], [])
-    with pytest.raises(RetinueError, match="none of its images is there, the first is z.jpg; looked in"):
+    with pytest.raises(RetinueError, match="none of its images is there, the first is z.jpg; put the images"):
         read(path)
     save_coco(path, [(1, "a.jpg")], [])
     content = json.loads(path.read_text())
     path.write_text(broken(content, annotations=[{"image_id": 1, "id": 1, "caption": "a cat"}]))
+    with pytest.raises(RetinueError, match="it holds captions, which retinue doesn't train on; give the file of inst"):
+        read(path)
+    path.write_text(broken(content, annotations=[{"image_id": 1, "id": 1, "category_id": 1}]))
     with pytest.raises(RetinueError, match="none of its 1 annotations has a bbox and a category_id"):
         read(path)
     for text, message in (
+        ("[]", "this is not a data source"),
+        ('[{"image_id": 1, "bbox": [1, 2, 3, 4]}]', "a list of annotations or detections without the images"),
         ("{", "this is not JSON"),
-        ("[1]", "this is not a COCO file"),
         ('{"images": []}', "this is not a COCO file"),
     ):
         path.write_text(text)
@@ -156,8 +160,8 @@ def test_flags_as_text_odd_ids_and_incomplete_entries_are_handled(tmp_path):
     }
     (tmp_path / "boxes.json").write_text(json.dumps(content))
     dataset = read_coco(tmp_path)  # the file is beside its images
-    assert dataset.columns["crowd"][0].tolist() == [False, True]
+    assert dataset.columns["crowd"][0].tolist() == [False, True, False]
     reasons = [finding.reason for finding in dataset.findings]
     assert "annotation 5: it has no image_id" in reasons and "image 2: it has no file_name" in reasons
     assert any('annotation 3: unknown class, its category_id "[7]"' in reason for reason in reasons)
-    assert any('annotation 4: its image_id "1" is none of the images' in reason for reason in reasons)
+    assert any('annotation 4 with "1"' in reason for reason in reasons)  # it is matched

@@ -2,7 +2,7 @@
 
 import pytest
 
-from retinue.data.readers.file_tree import FileTree, common_folder, split_in_path
+from retinue.data.readers.file_tree import FileTree, common_folder, split_in_path, tree_around
 from retinue.data.storage.file_names import split_of_name
 
 
@@ -19,6 +19,17 @@ def test_all_files_are_listed_but_droppings(tmp_path):
     assert tree.images == {"a": {"1": "1.png", "2": "2.JPG"}}
     assert tree.image_paths == {str(tmp_path / "a/1.png"), str(tmp_path / "a/2.JPG")}
     assert list(tree.files((".txt", ".png"))) == [("", "b.txt"), ("a", "1.png")]
+
+
+def test_the_depth_can_be_limited(tmp_path):
+    make(tmp_path, "1.jpg", "a/2.jpg", "a/b/3.jpg")
+    assert set(FileTree(str(tmp_path), depth=1).names) == {"", "a"}
+
+
+def test_only_a_folder_of_annotations_has_images_beside_it(tmp_path):
+    make(tmp_path, "images/a/1.jpg", "Annotations/1.xml", "cats/boxes.json")
+    assert set(tree_around(str(tmp_path / "Annotations")).images) == {"images/a"}
+    assert tree_around(str(tmp_path / "cats")) is None
 
 
 def test_links_are_followed_but_never_in_circles(tmp_path):

@@ -1,6 +1,5 @@
-"""Masks in every format: pairs of folders, Pascal VOC, CSV and COCO."""
+"""Masks in every format: pairs of folders, Pascal VOC and CSV."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ from PIL import Image
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.checking.check import check
 from retinue.data.decoding.mask_file import read_mask
-from retinue.data.readers.coco_masks import paint
 from retinue.data.readers.read import read, understand
 from retinue.tests.helpers.mask_images import halves, make_image, make_mask
 
@@ -130,7 +128,7 @@ def test_the_lists_and_names_of_voc_are_read(tmp_path):
     (root / "ImageSets" / "Segmentation" / "train.txt").write_text("x\n")
     (root / "ImageSets" / "Segmentation" / "val.txt").write_text("y\n")
     dataset = read(tmp_path, "segmentation")
-    assert dataset.format == "voc" and [finding.kind for finding in dataset.findings] == ["class names"]
+    assert dataset.format == "voc" and kinds(dataset) == ["not listed", "class names"]
     assert len(dataset.classes) == 21 and dataset.classes[15] == "person"
     assert [Path(name).stem for name in dataset.files] == ["x", "y"] and list(dataset.splits) == ["train", "val"]
     assert set(np.unique(ids_of(dataset, 0))) == {15, 255}
@@ -146,84 +144,6 @@ def test_a_table_of_images_and_masks_is_read(tmp_path):
     table.write_text("file,mask\nimages/a.jpg,\n")
     with pytest.raises(RetinueError, match="line 2: the mask is empty"):
         read(table)
-
-
-def test_polygons_and_run_lengths_of_coco_become_masks(tmp_path, monkeypatch, logged):
-    monkeypatch.setenv("RETINUE_CACHE", str(tmp_path / "cache"))
-    make_image(tmp_path / "images" / "a.jpg", (4, 6))
-    make_image(tmp_path / "images" / "b.jpg", (4, 6))
-    square = {"segmentation": [[0, 0, 3, 0, 3, 4, 0, 4]], "bbox": [0, 0, 3, 4], "iscrowd": 0}
-    runs = {"segmentation": {"size": [4, 6], "counts": [20, 4]}, "bbox": [5, 0, 1, 4], "iscrowd": 1}
-    box = {"bbox": [0, 0, 2, 2], "iscrowd": 0}
-    content = {
-        "images": [{"id": 7, "file_name": "a.jpg", "height": 4, "width": 6}, {"id": 3, "file_name": "b.jpg"}],
-        "annotations": [
-            square | {"id": 1, "image_id": 7, "category_id": 20},
-            runs | {"id": 2, "image_id": 7, "category_id": 10},
-            box | {"id": 3, "image_id": 3, "category_id": 10},
-        ],
-        "categories": [{"id": 10, "name": "cat"}, {"id": 20, "name": "dog"}],
-    }
-    (tmp_path / "a.json").write_text(json.dumps(content))
-    logged.clear()
-    dataset = read(tmp_path / "a.json", "segmentation")
-    assert dataset.classes == ("background", "cat", "dog")
-    assert ids_of(dataset, 0).tolist() == [[2, 2, 2, 0, 0, 1]] * 4 and not ids_of(dataset, 1).any()
-    assert "no shape" in kinds(dataset) and len(logged.messages) == 1
-    read(tmp_path / "a.json", "segmentation")
-    assert len(logged.messages) == 1  # the second time they are there
-    assert read(tmp_path / "a.json", "detection").task == "detection"
-
-
-def test_skipped_images_of_coco_do_not_shift_the_masks(tmp_path, monkeypatch):
-    monkeypatch.setenv("RETINUE_CACHE", str(tmp_path / "cache"))
-    for name in "abc":
-        make_image(tmp_path / f"{name}.jpg", (4, 6))
-    square = {"segmentation": [[0, 0, 3, 0, 3, 4, 0, 4]], "bbox": [0, 0, 3, 4], "category_id": 1}
-    named = [
-        {"id": 1, "file_name": "a.jpg"},
-        {"id": 2},
-        {"id": 3, "file_name": "b.jpg"},
-        {"id": 3, "file_name": "a.jpg"},
-    ]
-    content = {
-        "images": [*named, {"id": 4, "file_name": "c.jpg"}],
-        "annotations": [square | {"id": number, "image_id": image} for number, image in enumerate((3, 4))],
-        "categories": [{"id": 1, "name": "cat"}],
-    }
-    (tmp_path / "a.json").write_text(json.dumps(content))
-    dataset = read(tmp_path / "a.json", "segmentation", lambda line: None)
-    assert [Path(name).name for name in dataset.files] == ["a.jpg", "c.jpg"]
-    assert not ids_of(dataset, 0).any() and ids_of(dataset, 1).tolist() == [[1, 1, 1, 0, 0, 0]] * 4
-
-
-def test_small_objects_are_painted_over_large_ones():
-    large, small = [[0, 0, 4, 0, 4, 4, 0, 4]], [[0, 0, 2, 0, 2, 2, 0, 2]]
-    entries = [{"segmentation": small, "category_id": 1}, {"segmentation": large, "category_id": 2}]
-    mask, num_without_shape, broken = paint(entries, 4, 4, {1: 1, 2: 2})
-    assert mask.tolist() == [[1, 1, 2, 2]] * 2 + [[2] * 4] * 2 and (num_without_shape, broken) == (0, [])
-
-
-@pytest.mark.parametrize(
-    "shape",
-    [
-        {"size": [4, 4], "counts": "!!bad"},
-        {"size": [4], "counts": [16]},
-        {"size": [4, 4], "counts": ["x"]},
-        {"counts": [16]},
-        {"size": [4, 4], "counts": 7},
-        {"size": [4, 4], "counts": [3, 2]},
-        {"size": [2, 4], "counts": [4, 4]},
-        [["a"] * 6],
-        [[0, 0, 4, 0, 4, None]],
-        [[0, 0, 4, 0, 4, 4, 0]],
-    ],
-)
-def test_a_broken_shape_is_reported_and_the_others_are_painted(shape):
-    good = {"id": 1, "segmentation": {"size": [4, 4], "counts": [0, 4, 12]}, "category_id": 1}
-    mask, num_without_shape, broken = paint([good, {"id": 105, "segmentation": shape, "category_id": 1}], 4, 4, {1: 1})
-    assert mask.tolist() == [[1, 0, 0, 0]] * 4 and num_without_shape == 0
-    assert broken == [(105, "its polygon or run lengths can't be understood")]
 
 
 def test_class_folders_are_not_read_for_segmentation(tmp_path):

@@ -277,5 +277,5 @@ def test_objects_that_are_not_boxes_are_findings(table):
 
 def test_a_table_of_another_tool_is_no_table_of_ours(table):
     path = table("filename,file_size,region_count,region_shape_attributes,region_attributes\na.jpg,1,0,{},{}\n")
-    with pytest.raises(UsageError, match="this is not a data source"):
+    with pytest.raises(RetinueError, match="these are annotations of VIA"):
         read(path)

@@ -147,7 +147,7 @@ def test_images_are_found_near_a_table(data, name, folder):
 
 def test_a_list_of_classes_is_not_taken_for_labels_of_images_with_these_numbers(data):
     root = data([f"all/{number}.jpg" for number in range(20)], {"classes.csv": "id,name\n0,cat\n1,dog\n"})
-    with pytest.raises(RetinueError, match="a table"):
+    with pytest.raises(RetinueError, match="no class folders, and no labels that are understood in its other files"):
         read(root)
 
 

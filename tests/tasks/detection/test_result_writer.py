@@ -31,14 +31,14 @@ CAT, DOG = ("cat", 0.87654321, [1.006, 2.0, 11.0, 22.5]), ("dog", 0.5, [0.0, 0.0
 
 
 def write(folder, *results, **options):
-    opened = Results(folder, MADE_BY, ("jsonl", "csv", "coco"), BoxResultWriter(**options))
+    opened = Results(folder, MADE_BY, ("jsonl", "csv", "coco"), BoxResultWriter(("cat", "dog"), **options))
     for result in results:
         opened.write(result)
     opened.close()
 
 
 def test_a_line_has_rounded_boxes_and_no_arrays():
-    assert as_line(result_of("a.jpg", CAT), BoxResultWriter()) == {
+    assert as_line(result_of("a.jpg", CAT), BoxResultWriter(("cat", "dog"))) == {
         "file": "a.jpg",
         "width": 40,
         "height": 30,
@@ -62,7 +62,7 @@ def test_the_table_has_a_row_for_each_box_and_can_be_resumed(tmp_path):
 
 
 def test_coco_results_have_the_ids_of_the_annotations(tmp_path):
-    ids = {"category_ids": {"cat": 17, "dog": 90}, "image_ids": {os.path.abspath("x/a.jpg"): 5}}
+    ids = {"class_ids": (17, 90), "image_ids": {os.path.abspath("x/a.jpg"): 5}}
     write(tmp_path, result_of("x/a.jpg", CAT), result_of("x/000139.jpg", DOG), result_of("x/c.jpg"), **ids)
     content = json.loads((tmp_path / "predictions.coco.json").read_text())
     assert content == [
@@ -76,17 +76,30 @@ def test_coco_results_have_the_ids_of_the_annotations(tmp_path):
         assert len(truth.loadRes(str(tmp_path / "predictions.coco.json")).anns) == 2
 
 
+def test_ids_that_are_text_stay_text(tmp_path):
+    ids = {"class_ids": ("cat", "01"), "image_ids": {os.path.abspath("000139.jpg"): "000139"}}
+    write(tmp_path, result_of("000139.jpg", DOG), **ids)
+    (entry,) = json.loads((tmp_path / "predictions.coco.json").read_text())
+    assert (entry["image_id"], entry["category_id"]) == ("000139", "01")
+    assert json.loads((tmp_path / "categories.json").read_text())[1] == {"id": "01", "name": "dog"}
+
+
 def test_coco_results_without_ids_and_without_detections(tmp_path):
     write(tmp_path / "some", result_of("b/tree.jpg", DOG, CAT))
     content = json.loads((tmp_path / "some/predictions.coco.json").read_text())
-    assert [(entry["image_id"], entry["category_id"]) for entry in content] == [("tree", 1), ("tree", 2)]
+    assert [(entry["image_id"], entry["category_id"]) for entry in content] == [("tree", 2), ("tree", 1)]
+    write(tmp_path / "other part", result_of("c.jpg", DOG))
+    assert json.loads((tmp_path / "other part/predictions.coco.json").read_text())[0]["category_id"] == 2
+    for name in ("some", "other part"):
+        categories = json.loads((tmp_path / name / "categories.json").read_text())
+        assert categories == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
     write(tmp_path / "none", result_of("a.jpg"))
     assert json.loads((tmp_path / "none/predictions.coco.json").read_text()) == []
     assert [image_id(name) for name in ("a/007.png", "x7.png", "²")] == [7, "x7", "²"]
 
 
 def test_an_interrupted_run_writes_no_results_that_would_look_complete(tmp_path):
-    opened = Results(tmp_path, MADE_BY, ("coco",), BoxResultWriter())
+    opened = Results(tmp_path, MADE_BY, ("coco",), BoxResultWriter(("cat", "dog")))
     opened.write(result_of("a.jpg", CAT))
     opened.close("interrupted")
     assert not (tmp_path / "predictions.coco.json").exists()
@@ -94,7 +107,7 @@ def test_an_interrupted_run_writes_no_results_that_would_look_complete(tmp_path)
 
 def test_an_unknown_format_is_refused(tmp_path):
     with pytest.raises(UsageError, match="--format xml: use jsonl or csv or coco"):
-        Results(tmp_path / "out", MADE_BY, ("xml",), BoxResultWriter())
+        Results(tmp_path / "out", MADE_BY, ("xml",), BoxResultWriter(("cat", "dog")))
 
 
 def test_crops_are_written_by_class(tmp_path):

@@ -1,0 +1,115 @@
+"""The shapes that COCO's `segmentation` can hold, in the dialects that programs write."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco
+
+MIN_COORDINATES = 6  # of a polygon: three points
+MAX_SIDES = 100  # of the image; pycocotools allocates memory for the whole outline of a polygon
+
+Polygon = list[float]
+
+
+def decode_shape(segmentation: Any, height: int, width: int) -> np.ndarray | None:
+    """Return the pixels of the shape of an annotation, bool `[height, width]`, None where it has none.
+
+    A shape is a list of polygons, each a flat list of coordinates or a list of points; a single polygon; run lengths,
+    compressed or not; or a list of run lengths.
+
+    Raises:
+        ValueError: It is not a shape of this size. The message is the reason.
+    """
+    if segmentation is None or segmentation == []:
+        return None
+    if isinstance(segmentation, dict):
+        return _decode_runs([segmentation], height, width)
+    if not isinstance(segmentation, list):
+        raise ValueError(f"its segmentation is {_kind(segmentation)}, not polygons or run lengths")
+    if all(isinstance(entry, dict) for entry in segmentation):
+        return _decode_runs(segmentation, height, width)
+    polygons = polygons_of(segmentation)
+    if max(abs(value) for polygon in polygons for value in polygon) > MAX_SIDES * max(height, width):
+        raise ValueError("its polygon lies far outside of the image")
+    return coco.decode(coco.merge(coco.frPyObjects(polygons, height, width))).astype(bool)
+
+
+def polygons_of(segmentation: Any) -> list[Polygon]:
+    """Return the polygons of an annotation as flat lists of coordinates; those of fewer than three points are omitted.
+
+    Raises:
+        ValueError: They are not polygons. The message is the reason.
+    """
+    if not isinstance(segmentation, list):
+        raise ValueError(f"its segmentation is {_kind(segmentation)}, not polygons")
+    if _is_flat(segmentation) or _is_points(segmentation):
+        segmentation = [segmentation]
+    polygons = []
+    for entry in segmentation:
+        try:
+            polygon = np.asarray(entry, np.float64).reshape(-1)
+        except (ValueError, TypeError):
+            raise ValueError("its polygon has a value that is not a number") from None
+        if len(polygon) % 2:
+            raise ValueError(f"its polygon has {len(polygon)} numbers, which are not pairs of x and y")
+        if not np.isfinite(polygon).all():
+            raise ValueError("its polygon has a value that is not a finite number")
+        if len(polygon) >= MIN_COORDINATES:
+            polygons.append(polygon.tolist())
+    if not polygons:
+        raise ValueError("its polygon has fewer than three points")
+    return polygons
+
+
+def polygon_box(segmentation: Any) -> tuple[float, float, float, float]:
+    """Return x, y, width, height of the polygons of an annotation.
+
+    Raises:
+        ValueError: They are not polygons.
+    """
+    points = np.concatenate([np.array(polygon).reshape(-1, 2) for polygon in polygons_of(segmentation)])
+    x1, y1, x2, y2 = *points.min(axis=0).tolist(), *points.max(axis=0).tolist()
+    return x1, y1, x2 - x1, y2 - y1
+
+
+def _is_flat(entries: Sequence[Any]) -> bool:
+    """Return whether a list is one polygon, a flat list of coordinates."""
+    return not any(isinstance(entry, list | dict) for entry in entries)
+
+
+def _is_points(entries: Sequence[Any]) -> bool:
+    """Return whether a list is one polygon, a list of points."""
+    return all(isinstance(entry, list) and len(entry) == 2 and _is_flat(entry) for entry in entries)
+
+
+def _decode_runs(runs: Sequence[Any], height: int, width: int) -> np.ndarray:
+    """Return the pixels of any of several run lengths, each {"size": [height, width], "counts": ...}."""
+    pixels = np.zeros((height, width), bool)
+    for encoded in runs:
+        counts, size = encoded.get("counts"), encoded.get("size")
+        if not isinstance(counts, list | str):
+            raise ValueError("its segmentation has no run lengths (counts)")
+        if not isinstance(size, list) or len(size) != 2:
+            raise ValueError("its run lengths have no size [height, width]")
+        if tuple(size) != (height, width):
+            raise ValueError(
+                f"its run lengths are of {size[1]} x {size[0]} pixels, but the image is annotated as {width} x {height}"
+            )
+        try:
+            filled = sum(counts) if isinstance(counts, list) else height * width
+            if filled == height * width:
+                runs_of_image = coco.frPyObjects(encoded, height, width) if isinstance(counts, list) else encoded
+                pixels |= coco.decode(runs_of_image).astype(bool)
+        except (TypeError, ValueError, OverflowError):  # what pycocotools raises for other things than run lengths
+            raise ValueError("its run lengths can't be understood") from None
+        if filled != height * width:
+            raise ValueError(f"its run lengths fill {filled} pixels, but the image has {height * width}")
+    return pixels
+
+
+def _kind(value: Any) -> str:
+    """Return what kind of value something is, for messages."""
+    return {str: "text", dict: "an object", bool: "a flag", int: "a number", float: "a number"}.get(
+        type(value), "a value"
+    )
