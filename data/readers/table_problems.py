@@ -92,7 +92,8 @@ def shape_problems(
         if kind == BOXES and key in ANGLES and any(cell not in ("", "0", "0.0") for cell in cells):
             yield f"its column {header[index]} turns the boxes; turned boxes are not read"
         elif kind == LABELS and key in RUN_LENGTHS and any(map(RUN_LENGTH.fullmatch, cells)):
-            yield RUN_LENGTHS_CURE
+            if "label" in columns:  # else the message about the missing column has it
+                yield RUN_LENGTHS_CURE
         elif kind == LABELS and any(map(_is_shape if key not in SHAPES else NUMBERS.search, cells)):
             yield f"its column {header[index]} seems to hold shapes, which are not read; write boxes as x1,y1,x2,y2"
     labels = [cells[columns["label"]] for cells in sample] if "label" in columns else []
