@@ -80,7 +80,7 @@ def read(
         source: A folder, a file of annotations, or `tfds:NAME`.
         task: What the data is for; "auto" is the likeliest task of the format.
         fold: Which of the three splits of UCF-101 and HMDB-51 is read, 1 to 3.
-        columns: For tables, the header's name of each column that retinue needs, such as {"file": "photo_id"}.
+        columns: For tables, the header's name of each column that retinue needs, such as {"file": "shot"}.
 
     Raises:
         UsageError: The source is not there, has no known format, can't be read for this task, or two readings of it are

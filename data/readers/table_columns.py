@@ -6,10 +6,24 @@ from collections.abc import Iterable
 # Other names of each column, the plainest first. Case, spaces and punctuation don't matter: "X_Min" is "xmin".
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "file": (
-        *("filename", "filepath", "image", "imagefile", "imagefilename", "imagepath", "imagename", "img", "imgfile"),
+        *(
+            "filename",
+            "filenames",
+            "filepath",
+            "filepaths",
+            "image",
+            "images",
+            "fname",
+            "imagefile",
+            "imagefilename",
+            "imagepath",
+            "imagename",
+            "img",
+            "imgfile",
+        ),
         *("imgfilename", "imgpath", "imgname", "path", "relativepath", "fullpath", "photo", "imageurl", "imageuri"),
         *("imgurl", "url", "uri", "gcsuri", "video", "videopath", "videoname", "clip", "imageindex", "imageid"),
-        *("imgid", "videoid", "idcode", "id", "patientid", "name"),
+        *("imgid", "videoid", "idcode", "id", "patientid", "frame", "name"),
     ),
     "label": (
         *("labels", "class", "classname", "classlabel", "labelname", "category", "categoryname", "target"),
@@ -46,7 +60,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "mask": ("masks", "maskpath", "maskfile", "maskfilename", "maskname", "segmentation", "labelpath", "labelfile"),
     "start": ("starttime", "begin", "starttimestamp"),
     "end": ("endtime", "stop", "endtimestamp"),
-    "split": ("set", "subset", "fold", "partition", "usage", "datasplit", "mlusage"),
+    "split": ("set", "subset", "fold", "partition", "usage", "datasplit", "dataset", "mlusage"),
     "group": ("groups", "groupid", "patient", "patientid", "subject", "subjectid"),
     "crowd": ("iscrowd", "isgroupof", "groupof"),
     "difficult": ("isdifficult",),
@@ -60,13 +74,23 @@ IDS_OF_LABELS = ("classid", "classidx", "classindex", "labelid", "labelidx", "ca
 LABEL_WORDS = ("label", "class", "category", "type", "species", "breed", "diagnosis")
 # unless its name begins with one of these.
 NO_LABEL_WORDS = ("file", "image", "img", "source", "box", "bbox", "annotation", "data", "media", "mime", "shape")
-WEAK_FILES = ("imageindex", "imageid", "imgid", "videoid", "idcode", "id", "patientid", "name")  # often something else
+WEAK_FILES = (
+    "imageindex",
+    "imageid",
+    "imgid",
+    "videoid",
+    "idcode",
+    "id",
+    "patientid",
+    "frame",
+    "name",
+)  # often something else
 # Columns of which it is known that they don't hold labels. They are ignored.
 OTHER_COLUMNS = (
     *("confidence", "score", "source", "area", "depth", "isoccluded", "occluded", "istruncated", "truncated"),
     *("isdepiction", "isinside", "index", "unnamed0", "annotationid", "objectid", "boxid", "imagesource", "filesize"),
     *("pose", "occlusion", "truncation", "segmented", "annotator", "radid", "date", "time", "timestamp", "comment"),
-    *("notes", "note", "imagewidth", "imageheight", "rotation", "license", "folder", "dataset"),
+    *("notes", "note", "imagewidth", "imageheight", "rotation", "license", "folder"),
     *("domain", "latitude", "longitude", "lat", "lon"),
 )
 

@@ -220,7 +220,7 @@ class _Understanding:
         free = self._free("label")
         names = [(rank, index) for rank, index in free if plain(self.header[index]) not in (*IDS_OF_LABELS, "name")]
         fallbacks = [pair for pair in free if pair not in names]
-        best = [pair for pair in names if pair[0] < WORD_RANK] or names or fallbacks[:1]
+        best = [pair for pair in names if pair[0] < WORD_RANK] or self._only_unknown(names) or fallbacks[:1]
         if not best:
             return
         if len(best) > 1 and best[0][0] > 0 and "mask" not in self.columns:
@@ -230,6 +230,14 @@ class _Understanding:
                 f"{shown} could {'both' if len(best) == 2 else 'all'} be the labels; name one: --columns label={choice}"
             )
         self.columns["label"] = best[0][1]
+
+    def _only_unknown(self, names: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return columns whose names only end like one of labels, unless others are unknown, which could be it as well.
+
+        The column dx_type beside dx tells how a diagnosis was made.
+        """
+        others = set(self._unused()) - {index for _, index in names}
+        return [] if any(not is_known(self.header[index]) for index in others) else names
 
     def _kind(self, box: tuple[str, ...]) -> tuple[str, tuple[int, ...]]:
         """Return what the table holds, and the columns that stand for classes."""

@@ -32,6 +32,8 @@ SHAPES = (
     "vertices",
     "contour",
 )
+MIN_COORDINATES = 6  # of a polygon
+ONLY_NUMBERS = re.compile(r"[\d\s.,;\[\](){}]+")
 NUMBERS = re.compile(r"\d+(?:\.\d+)?")
 PIXELS = ("pixels", "pixel0", "pixel1", "1x1")
 
@@ -89,7 +91,10 @@ def shape_problems(
             return
         if kind == BOXES and key in ANGLES and any(cell not in ("", "0", "0.0") for cell in cells):
             yield f"its column {header[index]} turns the boxes; turned boxes are not read"
-        elif kind == LABELS and key in SHAPES and any(len(NUMBERS.findall(cell)) > 1 for cell in cells):
+        elif kind == LABELS and key in RUN_LENGTHS and any(map(RUN_LENGTH.fullmatch, cells)):
+            if "label" in columns:  # else the message about the missing column has it
+                yield RUN_LENGTHS_CURE
+        elif kind == LABELS and any(map(_is_shape if key not in SHAPES else NUMBERS.search, cells)):
             yield f"its column {header[index]} seems to hold shapes, which are not read; write boxes as x1,y1,x2,y2"
     labels = [cells[columns["label"]] for cells in sample] if "label" in columns else []
     if any(label.startswith(("[", "{")) and label.endswith(("]", "}")) for label in labels):
@@ -132,12 +137,15 @@ def _cure(
         if index is not None:
             guesses[column] = header[index]
     if len(guesses) == len(missing):
+        example = ", for example" if len(free) > len(missing) else ""
         option = ",".join(f"{column}={name}" for column, name in guesses.items())
         what = "it" if len(missing) == 1 else "them"
         only = (
             " (label= if all objects are of one class)" if missing == ["label"] and set(columns) & BOX_COLUMNS else ""
         )
-        return f"name what holds {what}: retinue check {shlex.quote(path)} --columns {shlex.quote(option)}{only}"
+        return (
+            f"name what holds {what}{example}: retinue check {shlex.quote(path)} --columns {shlex.quote(option)}{only}"
+        )
     needed = "file,label" if set(missing) <= {"file", "label"} and "x1" not in columns else ",".join(missing)
     return (
         f"add what is missing, or name what holds it with --columns; the first line must name {needed}, "
@@ -176,6 +184,11 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_shape(cell: str) -> bool:
+    """Return whether a cell only holds numbers, so many that they are coordinates."""
+    return bool(ONLY_NUMBERS.fullmatch(cell)) and len(NUMBERS.findall(cell)) >= MIN_COORDINATES
 
 
 def _listed(names: Sequence[str]) -> str:

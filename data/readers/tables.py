@@ -50,7 +50,7 @@ READERS = {
 OTHER_TOOLS = ("regionshapeattributes", "regionattributes")  # columns of tables that have a reader of their own
 # Formats of which such tables are usually copies, written by a converter.
 REPEATS = {
-    BOXES: ("voc", "coco", "yolo", "labelme", "via", "cvat", "label studio", "createml", "tfrecord"),
+    BOXES: ("voc", "coco", "yolo", "labelme", "via", "cvat", "label studio", "createml", "tfrecord", "keras-yolo"),
     MASKS: ("voc", "mask folders"),
 }
 

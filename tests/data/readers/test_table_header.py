@@ -167,7 +167,7 @@ def test_the_option_decides_what_boxes_mean(table):
         "Image Index,Finding Labels,Patient ID\na.jpg,cat,1\nb.jpg,dog,2\n",
         ",path,category\n0,a.jpg,cat\n1,b.jpg,dog\n",
         "image_id,cat,dog\na.jpg,1,-1\nb.jpg,-1,1\n",
-        "image,tree species,photographer\na.jpg,cat,x\nb.jpg,dog,y\n",
+        "image,tree species,source\na.jpg,cat,x\nb.jpg,dog,y\n",
         "TRAIN,gs://bucket/a.jpg,cat\nTRAIN,gs://bucket/b.jpg,dog\n",
         "cat,a.jpg\ndog,b.jpg\n",
         "C:\\data\\a.jpg,cat\nC:\\data\\b.jpg,dog\n",
@@ -176,6 +176,20 @@ def test_the_option_decides_what_boxes_mean(table):
 )
 def test_labels_in_every_dialect_are_the_same(table, lines):
     assert labels(read(table(lines))) == {"a.jpg": ["cat"], "b.jpg": ["dog"]}
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("image_id,dx,dx_type,age\na,mel,histo,50\n", "label is missing .*, for example: .* --columns label=dx$"),
+        ("id,masterCategory,subCategory\na,x,y\n", "masterCategory and subCategory could both be the labels"),
+        ("ImageId,ClassId,EncodedPixels\na.jpg,1,5 6 7 8\n", "run lengths in a table are not read"),
+        ("file,class,annotation\na.jpg,x,1 2 3 4 5 6\n", "annotation seems to hold shapes, which are not read"),
+    ],
+)
+def test_labels_that_are_only_part_of_it_are_refused(table, lines, message):
+    with pytest.raises(RetinueError, match=message):
+        read(table(lines))
 
 
 def test_columns_of_classes_may_be_set_together_or_not_at_all(table):
@@ -214,6 +228,11 @@ def test_wrong_names_of_columns_are_refused(table):
     with pytest.raises(UsageError, match="write it as COLUMN=NAME"):
         parse_columns("emotion")
     assert parse_columns("label=cat, dog,file=x") == {"label": "cat, dog", "file": "x"}
+
+
+def test_a_column_of_splits_may_have_another_name(table):
+    data = read(table("class id,filepaths,labels,data set\n0,a.jpg,cat,train\n1,b.jpg,dog,valid\n"))
+    assert labels(data) == {"a.jpg": ["cat"], "b.jpg": ["dog"]} and data.splits.tolist() == ["train", "val"]
 
 
 def test_a_set_that_is_no_split_is_not_used(table):

@@ -58,6 +58,16 @@ def test_images_of_the_same_names_belong_to_the_table_of_their_split(data):
     assert rows(read(root), root) == {"images/train/1.jpg": "train", "images/test/1.jpg": "test"}
 
 
+def test_an_image_in_the_tables_of_two_splits_is_refused_with_both_lines(data):
+    names = [f"{number}.jpg" for number in range(12)]
+    tables = {"train.csv": box_lines(*names[:9]), "val.csv": box_lines(*names[8:])}
+    root = data([f"images/{name}" for name in names], tables)
+    with pytest.raises(
+        RetinueError, match=r"val.csv line 2: .*8.jpg has the split val .* train in line 10 of .*train.csv"
+    ):
+        read(root)
+
+
 def test_a_table_of_all_gives_way_to_tables_with_splits(data):
     names = [f"{name}.jpg" for name in "abcd"]
     tables = {"all.csv": box_lines(*names), "train.csv": box_lines(*names[:3]), "test.csv": box_lines(names[3])}
