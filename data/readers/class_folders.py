@@ -13,6 +13,7 @@ from retinue.data.readers.class_layout import (
     folders_above,
     is_one_collection,
     problem_with_folders,
+    problem_with_label_files,
     problem_with_names,
 )
 from retinue.data.readers.clip_folders import read_clip_folders
@@ -122,7 +123,7 @@ def _problem(tree: FileTree, layout: ClassLayout) -> str:
     """Return why there are no class folders, or ""."""
     if is_one_collection(layout) or not any(layout.below[folder] for folder in layout.classes):
         return describe_unknown(tree, layout)
-    return problem_with_names(tree, layout)
+    return problem_with_label_files(tree, layout) or problem_with_names(tree, layout)
 
 
 def _findings(tree: FileTree, layout: ClassLayout) -> list[Finding]:

@@ -106,7 +106,7 @@ class GroupLooks:
         """Return whether the files of one group look like masks of those of the other, and not the reverse."""
         of_mask, of_image = self.of(mask), self.of(image)
         if of_mask is None:
-            return mask.names_mask and not image.names_mask
+            return of_image is not None and mask.names_mask and not image.names_mask
         mask_kind, image_kind = of_mask.kind, of_image.kind if of_image else IMAGE
         if mask.names_mask and not image.names_mask:
             if mask_kind >= BLURRED:
@@ -117,7 +117,8 @@ class GroupLooks:
         if mask_kind < COLORS or mask.names_image:
             return False
         if mask_kind == image_kind:
-            return bool(of_image) and of_mask.num_values * 2 <= of_image.num_values and self._sizes_fit(mask, image)
+            has_fewer = of_image is not None and of_mask.num_values * 2 <= of_image.num_values
+            return has_fewer and self._sizes_fit(mask, image)
         return mask_kind > image_kind and self._sizes_fit(mask, image)
 
     def could_be_masks(self, group: Group) -> bool:
