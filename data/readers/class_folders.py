@@ -36,10 +36,10 @@ def explain(tree: FileTree) -> list[Explanation]:
         problem = str(error)
     path = tree.path(layout.root) if layout.root else tree.root
     images = frozenset(
-        tree.path(folder, name)
+        file
         for folder, names in ({} if problem else layout.images).items()
-        if any(is_below(folder, class_folder) for class_folder in _candidates(layout, folder))
-        for name in names
+        if _candidates(layout, folder)
+        for file in tree.paths(folder, names)
     )
 
     def read(options: ReadOptions) -> Dataset:
@@ -93,7 +93,7 @@ def _read(tree: FileTree) -> Dataset:
         split = split_of[os.path.dirname(class_folder)]
         if layout.splits_inside:
             split = split_of_name(folder[len(class_folder) + 1 :].split(os.sep)[0])
-        rows += [(tree.path(folder, name), class_of[class_folder], split) for name in names]
+        rows += [(file, class_of[class_folder], split) for file in tree.paths(folder, names)]
     rows.sort()
     classes = sorted(set(class_of.values()))
     index_of = {name: index for index, name in enumerate(classes)}

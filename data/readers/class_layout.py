@@ -20,7 +20,7 @@ REPOSITORY_FOLDERS = (
 # Words in the names of folders of images that are not classes.
 COLLECTION_WORDS = (
     *("image", "images", "img", "imgs", "jpegimages", "photo", "photos", "input", "inputs", "frame", "frames", "x"),
-    *("rgb", "leftimg8bit", "jpg", "jpeg", "png", "data", "dataset", "datasets", "dir", "folder", "all", "pics"),
+    *("rgb", "jpg", "jpeg", "png", "data", "dataset", "datasets", "dir", "folder", "all", "pics"),
 )
 
 ANNOTATION_SUFFIXES = (".xml", ".txt", ".json")  # of files that annotate the image of the same name
@@ -163,10 +163,8 @@ def problem_with_folders(tree: FileTree, layout: ClassLayout) -> str:
 
 def is_collection(name: str) -> bool:
     """Return whether a folder's name tells that it holds images, as opposed to those of a class."""
-    words = _WORD.findall(name.lower().replace("8bit", ""))
-    return (
-        bool(words) and all(word in COLLECTION_WORDS or split_of_name(word) for word in words) or name == "leftImg8bit"
-    )
+    words = [word for word in _WORD.findall(name.lower()) if not split_of_name(word)]
+    return bool(words) and all(word in COLLECTION_WORDS for word in words)
 
 
 def _holds_versions(first: str, stems: set[str], others: set[str]) -> bool:
