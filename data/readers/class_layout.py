@@ -98,7 +98,7 @@ def problem_with_label_files(tree: FileTree, layout: ClassLayout) -> str:
     """Return why files of annotations say that the folders are no classes, or ""."""
     path = tree.path(layout.root) if layout.root else tree.root
     annotated = {os.path.splitext(name)[0] for _, name in tree.files(ANNOTATION_SUFFIXES)}
-    stems = [os.path.splitext(name)[0] for names in layout.images.values() for name in names]
+    stems = [stem for folder in layout.images if annotated for stem in tree.images[folder]]
     num_annotated = sum(stem in annotated for stem in stems)
     if num_annotated * 2 > len(stems):
         return (
@@ -124,7 +124,7 @@ def problem_with_label_files(tree: FileTree, layout: ClassLayout) -> str:
 def problem_with_names(tree: FileTree, layout: ClassLayout) -> str:
     """Return why the folders can't be classes by their names and by the names of their images, or ""."""
     path = tree.path(layout.root) if layout.root else tree.root
-    stems = {folder: _stems_below(layout, folder) for folder in layout.classes}
+    stems = {folder: _stems_below(tree, folder) for folder in layout.classes}
     for parent in layout.parents.values():
         folders = [folder for folder in layout.classes if os.path.dirname(folder) == parent and stems[folder]]
         compared = [folder for folder in folders if is_collection(os.path.basename(folder))] or folders[:1]
@@ -177,10 +177,8 @@ def _holds_versions(first: str, stems: set[str], others: set[str]) -> bool:
     return len(stems) > 2 and not is_numbering
 
 
-def _stems_below(layout: ClassLayout, folder: str) -> set[str]:
-    return {
-        os.path.splitext(name)[0] for inner, names in layout.images.items() if is_below(inner, folder) for name in names
-    }
+def _stems_below(tree: FileTree, folder: str) -> set[str]:
+    return {stem for inner, stems in tree.images.items() if is_below(inner, folder) for stem in stems}
 
 
 def _find_root(tree: FileTree, layout: ClassLayout) -> str:
