@@ -299,3 +299,13 @@ def test_folders_of_labelme_must_have_equal_names(tmp_path):
     (tmp_path / "b_json/label_names.txt").write_text("_background_\ndog\n")
     with pytest.raises(RetinueError, match="b_json/label_names.txt: its classes are not those of .*a_json"):
         read(tmp_path)
+
+
+def test_classes_of_one_data_set_are_not_given_to_another(tmp_path):
+    for name in ("birds", "trees"):
+        write_image(tmp_path / f"{name}/images/{name}.png")
+        write_mask(tmp_path / f"{name}/masks/{name}.png")
+    (tmp_path / "birds/classes.txt").write_text("sky\nbird\n")
+    with pytest.raises(RetinueError, match="birds/classes.txt: it names the classes of 1 masks, and 1 are elsewhere"):
+        read(tmp_path)
+    assert read(tmp_path / "birds").classes == ("sky", "bird")
