@@ -13,6 +13,7 @@ from retinue.data.readers.class_layout import (
     folders_above,
     is_one_collection,
     problem_with_folders,
+    problem_with_label_files,
     problem_with_names,
 )
 from retinue.data.readers.clip_folders import read_clip_folders
@@ -35,10 +36,10 @@ def explain(tree: FileTree) -> list[Explanation]:
         problem = str(error)
     path = tree.path(layout.root) if layout.root else tree.root
     images = frozenset(
-        tree.path(folder, name)
+        file
         for folder, names in ({} if problem else layout.images).items()
-        if any(is_below(folder, class_folder) for class_folder in _candidates(layout, folder))
-        for name in names
+        if _candidates(layout, folder)
+        for file in tree.paths(folder, names)
     )
 
     def read(options: ReadOptions) -> Dataset:
@@ -92,7 +93,7 @@ def _read(tree: FileTree) -> Dataset:
         split = split_of[os.path.dirname(class_folder)]
         if layout.splits_inside:
             split = split_of_name(folder[len(class_folder) + 1 :].split(os.sep)[0])
-        rows += [(tree.path(folder, name), class_of[class_folder], split) for name in names]
+        rows += [(file, class_of[class_folder], split) for file in tree.paths(folder, names)]
     rows.sort()
     classes = sorted(set(class_of.values()))
     index_of = {name: index for index, name in enumerate(classes)}
@@ -122,7 +123,7 @@ def _problem(tree: FileTree, layout: ClassLayout) -> str:
     """Return why there are no class folders, or ""."""
     if is_one_collection(layout) or not any(layout.below[folder] for folder in layout.classes):
         return describe_unknown(tree, layout)
-    return problem_with_names(tree, layout)
+    return problem_with_label_files(tree, layout) or problem_with_names(tree, layout)
 
 
 def _findings(tree: FileTree, layout: ClassLayout) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from retinue.data.readers.mask_pairs import find_mask_pairs
 from retinue.data.storage.file_names import looks_like_image, split_of_name
 
 # A folder with one of these files, of any suffix, is a repository. Its images in these folders are not data.
-REPOSITORY_FILES = ("readme", "license", "licence", "requirements", "setup", "pyproject", "makefile", "dockerfile")
+REPOSITORY_FILES = ("readme", "license", "requirements", "setup", "pyproject", "makefile", "dockerfile")
 REPOSITORY_FOLDERS = (
     *("doc", "docs", "documentation", "assets", "media", "static", "figures", "figure", "figs", "screenshots"),
     *("src", "scripts", "notebooks", "examples", "example", "demo", "demos", "readme", "paper", "results", "outputs"),
@@ -19,8 +20,11 @@ REPOSITORY_FOLDERS = (
 # Words in the names of folders of images that are not classes.
 COLLECTION_WORDS = (
     *("image", "images", "img", "imgs", "jpegimages", "photo", "photos", "input", "inputs", "frame", "frames", "x"),
-    *("rgb", "leftimg8bit", "jpg", "jpeg", "png", "data", "dataset", "datasets", "dir", "folder", "all", "pics"),
+    *("rgb", "jpg", "jpeg", "png", "data", "dataset", "datasets", "dir", "folder", "all", "pics"),
 )
+
+ANNOTATION_SUFFIXES = (".xml", ".txt", ".json")  # of files that annotate the image of the same name
+DATA_SET_SUFFIXES = (".csv", ".json", ".xml", ".yaml", ".yml")  # of files that annotate the images of a folder
 
 _WORD = re.compile(r"[^\W\d_]+")
 _DIGITS = re.compile(r"\d+")
@@ -90,13 +94,41 @@ def is_one_collection(layout: ClassLayout) -> bool:
     return len(names) == 1 and is_collection(*names)
 
 
+def problem_with_label_files(tree: FileTree, layout: ClassLayout) -> str:
+    """Return why files of annotations say that the folders are no classes, or ""."""
+    path = tree.path(layout.root) if layout.root else tree.root
+    annotated = {os.path.splitext(name)[0] for _, name in tree.files(ANNOTATION_SUFFIXES)}
+    stems = [stem for folder in layout.images if annotated for stem in tree.images[folder]]
+    num_annotated = sum(stem in annotated for stem in stems)
+    if num_annotated * 2 > len(stems):
+        return (
+            f"{path}: {num_annotated:,} of {len(stems):,} images have a file of the same name "
+            f"({' or '.join(ANNOTATION_SUFFIXES)}), which seem to be annotations that are not understood; if the "
+            "folders are classes, move these files away, or list the images in a CSV with the columns file,label"
+        )
+    with_files: dict[str, str] = {}
+    for folder, name in tree.files(DATA_SET_SUFFIXES):
+        owner = next((known for known in layout.classes if is_below(folder, known)), None)
+        if owner:
+            with_files.setdefault(owner, os.path.join(folder, name))
+    if len(with_files) > 1 and len(with_files) * 2 > len(layout.classes):
+        first, second = list(with_files.values())[:2]
+        return (
+            f"{path}: its folders hold files of annotations of their own ({first}, {second}, ...), so they seem to be "
+            f"several data sets instead of classes; give one of them: retinue check "
+            f"{shlex.quote(tree.path(next(iter(with_files))))}"
+        )
+    return ""
+
+
 def problem_with_names(tree: FileTree, layout: ClassLayout) -> str:
     """Return why the folders can't be classes by their names and by the names of their images, or ""."""
     path = tree.path(layout.root) if layout.root else tree.root
-    stems = {folder: _stems_below(layout, folder) for folder in layout.classes}
+    stems = {folder: _stems_below(tree, folder) for folder in layout.classes}
     for parent in layout.parents.values():
         folders = [folder for folder in layout.classes if os.path.dirname(folder) == parent and stems[folder]]
-        for first in folders:
+        compared = [folder for folder in folders if is_collection(os.path.basename(folder))] or folders[:1]
+        for first in compared:
             for other in folders:
                 if first != other and _holds_versions(first, stems[first], stems[other]):
                     return (
@@ -104,8 +136,6 @@ def problem_with_names(tree: FileTree, layout: ClassLayout) -> str:
                         "names, so they seem to be versions of the same images, or images and their masks, instead of "
                         "classes; if they are classes, list the images in a CSV with the columns file,label"
                     )
-            if not is_collection(os.path.basename(first)):
-                break  # the others are compared with the first only
     return ""
 
 
@@ -133,10 +163,8 @@ def problem_with_folders(tree: FileTree, layout: ClassLayout) -> str:
 
 def is_collection(name: str) -> bool:
     """Return whether a folder's name tells that it holds images, as opposed to those of a class."""
-    words = _WORD.findall(name.lower().replace("8bit", ""))
-    return (
-        bool(words) and all(word in COLLECTION_WORDS or split_of_name(word) for word in words) or name == "leftImg8bit"
-    )
+    words = [word for word in _WORD.findall(name.lower()) if not split_of_name(word)]
+    return bool(words) and all(word in COLLECTION_WORDS for word in words)
 
 
 def _holds_versions(first: str, stems: set[str], others: set[str]) -> bool:
@@ -149,10 +177,8 @@ def _holds_versions(first: str, stems: set[str], others: set[str]) -> bool:
     return len(stems) > 2 and not is_numbering
 
 
-def _stems_below(layout: ClassLayout, folder: str) -> set[str]:
-    return {
-        os.path.splitext(name)[0] for inner, names in layout.images.items() if is_below(inner, folder) for name in names
-    }
+def _stems_below(tree: FileTree, folder: str) -> set[str]:
+    return {stem for inner, stems in tree.images.items() if is_below(inner, folder) for stem in stems}
 
 
 def _find_root(tree: FileTree, layout: ClassLayout) -> str:

@@ -9,7 +9,7 @@ from retinue.data.finding import NOTE, Finding
 from retinue.data.storage.file_names import looks_like_image, split_of_name
 
 # What operating systems and programs leave behind: macOS, Windows, Synology, ext4 and Python. Hidden files, too.
-DROPPINGS = (
+SYSTEM_NAMES = (
     *("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"),
     *("__pycache__", "node_modules"),
 )
@@ -23,7 +23,7 @@ def entries_in(folder: str) -> list[os.DirEntry[str]]:
     """
     try:
         with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".") and entry.name not in DROPPINGS]
+            return [entry for entry in entries if not entry.name.startswith(".") and entry.name not in SYSTEM_NAMES]
     except PermissionError:
         raise RetinueError(f"{folder}: this folder can't be read; check its permissions") from None
 

@@ -57,13 +57,14 @@ def _beside_image(tree: FileTree) -> dict[str, tuple[str, ...]]:
 
 def _named_after_image(tree: FileTree) -> dict[str, tuple[str, ...]]:
     """Return the masks that lie in folders with the names of their images."""
-    folder_of: dict[str, str] = {}
+    names_of_folders = {os.path.basename(folder) for folder in tree.images}
+    image_of: dict[str, str] = {}
     for folder, names in tree.images.items():
-        for stem, name in names.items():
-            folder_of.setdefault(stem, tree.path(folder, name))
+        for stem in names_of_folders.intersection(names):
+            image_of.setdefault(stem, tree.path(folder, names[stem]))
     found = {}
     for folder in tree.images:
-        image = folder_of.get(os.path.basename(folder))
+        image = image_of.get(os.path.basename(folder))
         if image and not image.startswith(tree.path(folder) + os.sep):
             found[image] = _masks_in(tree, folder)
     return found if len(found) * 2 >= len(tree.images) - 1 else {}

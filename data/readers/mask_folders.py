@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from retinue.configs.errors import RetinueError
-from retinue.data.dataset import Dataset, Ragged
+from retinue.data.dataset import Columns, Dataset, Ragged
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.explanation import Explanation
 from retinue.data.readers.file_tree import FileTree
@@ -89,7 +89,7 @@ def mask_dataset(
         object_masks: The paths of the masks of the objects of each image, `[n]` lists, if there are such masks.
     """
     values = np.asarray(values, np.int64)
-    columns = {
+    columns: Columns = {
         "mask": np.array([str(mask) for mask in masks], dtype=object),
         "values": np.tile(values, (len(files), 1)),
     }

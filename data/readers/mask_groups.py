@@ -13,13 +13,15 @@ from retinue.data.decoding.mask_file import same_aspect
 from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.mask_content import BLURRED, COLORS, GRAY, IDS, IMAGE, Look, look_at
 from retinue.data.readers.mask_names import (
+    have_mask_words,
+    have_words,
     names_image,
     names_mask,
     own_word_pattern,
     split_name,
     without_number,
 )
-from retinue.data.storage.file_names import IMAGE_SUFFIXES
+from retinue.data.storage.file_names import IMAGE_SUFFIXES, looks_like_image
 
 LOOKS_PER_GROUP = 3
 GROUPS_PER_SERIES = 12  # of groups with the same words and suffix, so many are looked at
@@ -58,6 +60,8 @@ class Group:
 
 def group_images(tree: FileTree) -> list[Group]:
     """Return the groups of the images of a tree, with the masks of an image under the key of the image."""
+    if not any(_may_hold_masks(folder, names) for folder, names in tree.names.items()):
+        return []
     groups = _group(tree, {})
     unmatched = {group.folder for group in _unmatched(groups)}
     own_words = _own_words(tree, unmatched) if unmatched else {}
@@ -106,7 +110,7 @@ class GroupLooks:
         """Return whether the files of one group look like masks of those of the other, and not the reverse."""
         of_mask, of_image = self.of(mask), self.of(image)
         if of_mask is None:
-            return mask.names_mask and not image.names_mask
+            return of_image is not None and mask.names_mask and not image.names_mask
         mask_kind, image_kind = of_mask.kind, of_image.kind if of_image else IMAGE
         if mask.names_mask and not image.names_mask:
             if mask_kind >= BLURRED:
@@ -117,7 +121,8 @@ class GroupLooks:
         if mask_kind < COLORS or mask.names_image:
             return False
         if mask_kind == image_kind:
-            return bool(of_image) and of_mask.num_values * 2 <= of_image.num_values and self._sizes_fit(mask, image)
+            has_fewer = of_image is not None and of_mask.num_values * 2 <= of_image.num_values
+            return has_fewer and self._sizes_fit(mask, image)
         return mask_kind > image_kind and self._sizes_fit(mask, image)
 
     def could_be_masks(self, group: Group) -> bool:
@@ -155,20 +160,30 @@ class GroupLooks:
         return bool(fits) and sum(fits) * 2 >= len(fits)
 
 
+_LOSSLESS = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in (".jpg", ".jpeg", ".jpe", ".jfif"))
 # A JPEG holds no ids; whether a WebP does is only known from its pixels.
-FORMAT_IS_LOSSLESS = {suffix: suffix not in (".jpg", ".jpeg", ".jpe", ".jfif") for suffix in IMAGE_SUFFIXES}
+FORMAT_IS_LOSSLESS = {suffix: suffix in _LOSSLESS for suffix in IMAGE_SUFFIXES}
+
+
+def _may_hold_masks(folder: str, names: Sequence[str]) -> bool:
+    """Return whether a folder has images without losses, or names that say that images are masks."""
+    lower = [name.lower() for name in names]
+    if any(name.endswith(_LOSSLESS) for name in lower):
+        return True
+    return any(map(looks_like_image, lower)) and (names_mask(folder) or have_mask_words(lower))
 
 
 def _group(tree: FileTree, own_words: dict[str, re.Pattern[str]]) -> list[Group]:
     groups: dict[tuple[str, tuple[str, ...], str], Group] = {}
     for folder, names in tree.names.items():
         pattern = own_words.get(folder)
-        for name in names:
-            stem, suffix = os.path.splitext(name)
+        stems = [os.path.splitext(name) for name in names]
+        is_plain = pattern is None and not have_words(stem for stem, _ in stems)
+        for name, (stem, suffix) in zip(names, stems, strict=True):
             suffix = suffix.lower()
             if suffix not in FORMAT_IS_LOSSLESS:
                 continue
-            key, words = split_name(stem, pattern)
+            key, words = (stem.lower(), ()) if is_plain else split_name(stem, pattern)
             group = groups.setdefault((folder, words, suffix), Group(folder, words, suffix))
             group.names.setdefault(key or os.sep + folder, []).append(name)
     return [group for group in groups.values() if group.names]

@@ -28,6 +28,10 @@ PREFERRED_KINDS = ("labeltrainids", "labelids")  # of several kinds of masks of 
 # Words within file names, with the separators around them; at the end of a name, L marks a mask in CamVid.
 _NAME_WORDS = sorted({*MASK_WORDS, *OTHER_KIND_WORDS, *IMAGE_WORDS} - {"l", "ann", "raw"}, key=len, reverse=True)
 _WORDS = re.compile(rf"[ _.-]*(?<![^\W\d_])(?:{'|'.join(_NAME_WORDS)})(?![^\W\d_])[ _.-]*|[_-](?-i:L)$", re.IGNORECASE)
+_ANY_WORD = re.compile(f"{'|'.join(_NAME_WORDS)}|[_-]L$|[.](?:jpe?g|png|bmp|tiff?)$", re.IGNORECASE | re.MULTILINE)
+_MASK_WORD = re.compile(
+    rf"(?<![^\W\d_])(?:{'|'.join(sorted({*MASK_WORDS, *OTHER_KIND_WORDS}, key=len, reverse=True))})(?![^\W\d_])"
+)
 _GAP = "\0"  # stands where a word was removed from a name
 _IMAGE_SUFFIX = re.compile(r"\.(jpe?g|png|bmp|tiff?)$", re.IGNORECASE)
 _NUMBER = re.compile(r"[ _.-]?\d{1,4}$")
@@ -63,6 +67,17 @@ def split_name(stem: str, own_words: re.Pattern[str] | None = None) -> NameParts
     if not words:
         return NameParts(stem.lower(), ())
     return NameParts(re.sub(f"{_GAP}+", "_", rest.strip(_GAP)).lower(), tuple(words))
+
+
+def have_words(stems: Iterable[str]) -> bool:
+    """Return whether any of the names of a folder may have a word or a suffix that `split_name` removes."""
+    text = "\n".join(stems)
+    return bool(_ANY_WORD.search(text))
+
+
+def have_mask_words(names: Iterable[str]) -> bool:
+    """Return whether a word in any of the names, which are in lower case, marks a mask."""
+    return bool(_MASK_WORD.search("\n".join(names)))
 
 
 def without_number(key: str) -> str:

@@ -62,4 +62,4 @@ def describe_unknown(tree: FileTree, layout: ClassLayout) -> str:
 
 
 def _is_documentation(name: str) -> bool:
-    return os.path.splitext(name)[0].lower() in ("readme", "license", "requirements", "licence")
+    return os.path.splitext(name)[0].lower() in ("readme", "license", "requirements")

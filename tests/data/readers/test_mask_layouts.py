@@ -218,10 +218,10 @@ def test_masks_of_other_sizes_are_masks_if_the_names_say_so(tmp_path):
 
 def test_class_folders_of_equal_names_are_no_masks(tmp_path):
     for name in ("1", "2", "3"):
-        write_image(tmp_path / f"photos of cats/{name}.png", seed=1)
+        write_image(tmp_path / f"images of cats/{name}.png", seed=1)
         write_image(tmp_path / f"dogs/{name}.png", seed=2)
         write_mask(tmp_path / f"drawings/{name}.png", size=(20, 9))  # few colors, and not the size of the others
-    assert read(tmp_path).classes == ("dogs", "drawings", "photos of cats")
+    assert read(tmp_path).classes == ("dogs", "drawings", "images of cats")
 
 
 def test_masks_win_over_class_folders_only_where_they_are_asked_for(tmp_path):
@@ -299,3 +299,13 @@ def test_folders_of_labelme_must_have_equal_names(tmp_path):
     (tmp_path / "b_json/label_names.txt").write_text("_background_\ndog\n")
     with pytest.raises(RetinueError, match="b_json/label_names.txt: its classes are not those of .*a_json"):
         read(tmp_path)
+
+
+def test_classes_of_one_data_set_are_not_given_to_another(tmp_path):
+    for name in ("birds", "trees"):
+        write_image(tmp_path / f"{name}/images/{name}.png")
+        write_mask(tmp_path / f"{name}/masks/{name}.png")
+    (tmp_path / "birds/classes.txt").write_text("sky\nbird\n")
+    with pytest.raises(RetinueError, match="birds/classes.txt: it names the classes of 1 masks, and 1 are elsewhere"):
+        read(tmp_path)
+    assert read(tmp_path / "birds").classes == ("sky", "bird")
