@@ -320,14 +320,7 @@ class Task(TaskOutput, TaskExport, abc.ABC):
         return None
 
     def read_encoded(self, file: "tf.Tensor") -> "tf.Tensor":
-        """Read the bytes of an image file in an input pipeline; see `data.decoding.decode.read_encoded`.
-
-        Args:
-            file: string scalar, the path.
-
-        Returns:
-            string scalar, what `read_image` takes.
-        """
+        """Read the bytes of an image file, string scalar, by its path; see `data.decoding.decode.read_encoded`."""
         from retinue.data.decoding.decode import read_encoded
 
         return read_encoded(file, self.config.data.pixel_range)

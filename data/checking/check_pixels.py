@@ -92,7 +92,7 @@ def _sample(dataset: Dataset, rows: np.ndarray) -> list[FileValues]:
     """Return the values of some files, evenly spaced over `rows`, so that they are the same in every check."""
     chosen = rows[np.unique(np.linspace(0, len(rows) - 1, SAMPLED_FILES).astype(int))]
     with ThreadPoolExecutor(usable_cores()) as pool:
-        return list(pool.map(lambda row: sample_values(decode_deep_image(dataset.files[row])), chosen))
+        return list(pool.map(lambda row: sample_values(decode_deep_image(str(dataset.files[row]))), chosen.tolist()))
 
 
 def _mixed_depth_findings(dataset: Dataset, depths: np.ndarray) -> list[Finding]:

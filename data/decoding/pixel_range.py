@@ -60,10 +60,10 @@ def scale_to_uint8(pixels: np.ndarray, pixel_range: PixelRange | None) -> np.nda
         return pixels
     if pixel_range is None:
         raise ValueError(NO_RANGE)
-    # `decode.scale_to_uint8` does the same in float32, which is exact for integers of 16 bits.
-    dtype = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
-    low, high = dtype(pixel_range[0]), dtype(pixel_range[1])
-    scaled = (pixels.astype(dtype) - low) * (dtype(255) / (high - low))
+    # `decode_image` does the same in float32, which is exact for integers of 16 bits.
+    dtype = np.dtype(np.float32 if pixels.dtype.itemsize <= 2 else np.float64)
+    low, high, white = np.array([*pixel_range, 255], dtype)
+    scaled = (pixels.astype(dtype) - low) * (white / (high - low))
     return np.rint(np.clip(np.nan_to_num(scaled, nan=0.0), 0, 255)).astype(np.uint8)
 
 
