@@ -1,4 +1,4 @@
-"""AVIF and HEIC: pixels, orientation, and what is said where a decoder is missing."""
+"""AVIF and HEIC: pixels, orientation, and the error where a decoder is missing."""
 
 import io
 import sys
