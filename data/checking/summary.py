@@ -36,6 +36,7 @@ def summary_lines(report: CheckReport, columns: str = "") -> list[str]:
         *([_line("labels", dataset.labels_in)] if dataset.labels_in not in ("", dataset.source) else []),
         _line("classes", _classes_text(report)),
         _line("sizes", _sizes_text(report)),
+        *([_line("scale", report.scale)] if report.scale else []),
         *(_line("length", text) for text in _length_texts(report)),
         *(_line("objects", text) for text in _object_texts(report)),
         *(_line("pixels", text) for text in _pixel_texts(report)),

@@ -3,10 +3,16 @@
 import os
 import re
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+    *(".avif", ".heic", ".heif", ".hif"),
+)
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
 # Image formats that retinue cannot decode. Such files are listed all the same, so that the check reports them.
-UNSUPPORTED_IMAGE_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".psd")
+UNSUPPORTED_IMAGE_SUFFIXES = (
+    *(".jxl", ".jp2", ".psd", ".dcm", ".dicom", ".exr", ".pgm", ".ppm", ".nii", ".nii.gz", ".czi", ".nd2"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".x3f", ".mrw"),
+)
 
 # The split that a folder's name, or a value of a table, stands for.
 SPLIT_NAMES = {

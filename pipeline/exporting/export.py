@@ -110,7 +110,7 @@ def export(
             description["fingerprint"] = fingerprint(folder)
             atomic_write(folder / "export.json", json.dumps(description, indent=1, ensure_ascii=False))
             if options.versioned and "savedmodel" in options.formats and run.task.array_specs() is None:
-                serving.write_example(folder, [record["file"] for record in records])
+                serving.write_example(folder, [record["file"] for record in records], run.config.data.pixel_range)
             os.replace(folder, out)
     except BaseException as error:
         if options.versioned:

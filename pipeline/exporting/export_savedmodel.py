@@ -162,6 +162,7 @@ def serve_batches(
         if task.array_specs() is not None:
             inputs = {name: tf.constant(array) for name, array in task.to_arrays(batch).items()}
         else:
-            inputs = {"bytes": tf.constant([read_encoded_bytes(str(file)) for file in files])}
+            pixel_range = task.config.data.pixel_range
+            inputs = {"bytes": tf.constant([read_encoded_bytes(str(file), pixel_range) for file in files])}
         results.append({name: value.numpy() for name, value in serve(**inputs).items()})
     return results

@@ -101,6 +101,7 @@ def check_dataset(dataset: Dataset, config: Config, *, training: bool = True) ->
         on_invalid=config.data.on_invalid,
         max_invalid_fraction=config.data.max_invalid_fraction,
         max_pixels=config.data.max_pixels,
+        pixel_range=config.data.pixel_range,
         progress=count_files,
         training=training,
         anchors=_anchor_layout(config) if "boxes" in dataset.columns else None,
@@ -133,6 +134,11 @@ def prepare(source: str | os.PathLike[str], config: Config) -> tuple[Dataset, Ch
         duplicate_groups=duplicate_groups,
     )
     return dataset, report
+
+
+def with_pixel_range(config: Config, report: CheckReport) -> Config:
+    """Return the configuration with the scale that the check found for images of more than 8 bits."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"pixel_range": report.pixel_range})})
 
 
 def require_usable(source: str | os.PathLike[str], report: CheckReport) -> None:

@@ -34,13 +34,16 @@ def read_ground_truth(
     Raises:
         RetinueError: the mask can't be read, or the image does not have the given size.
     """
-    width, height, orientation, _ = read_header(record["file"])
+    header = read_header(record["file"])
+    width, height = header.width, header.height
     if size is not None and (height, width) != tuple(size):
         raise RetinueError(
             f"{record['file']}: the prediction has {size[1]} x {size[0]} pixels, but the image has {width} x {height}; "
             "has the file changed since the prediction? Predict again"
         )
-    ids = read_mask(record["mask"], record["values"], len(dataset.classes), (height, width), orientation, resize)
+    ids = read_mask(
+        record["mask"], record["values"], len(dataset.classes), (height, width), header.orientation, resize
+    )
     if tuple(dataset.classes) == tuple(classes):
         return ids
     index = {name: position for position, name in enumerate(classes)}

@@ -11,7 +11,6 @@ from retinue.configs.errors import UsageError
 from retinue.data.augmentation import masks
 from retinue.data.checking.mask_sheet import blend, class_colors
 from retinue.data.dataset import Dataset
-from retinue.data.decoding import decode
 from retinue.data.decoding.encoded_image import EncodedImage
 from retinue.data.decoding.exif import exif_orientation
 from retinue.data.decoding.mask_file import read_mask
@@ -103,7 +102,7 @@ class Segmentation(Task):
         settings, augment, num_classes = self.config.segmentation, self.config.augment, len(self.classes)
 
         def make_example(columns: Mapping[str, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            encoded = decode.read_encoded(columns["file"])
+            encoded = self.read_encoded(columns["file"])
             image = self.read_image(encoded)
             arguments = (columns["mask"], columns["values"], size_of(image), exif_orientation(encoded))
             mask = tf.numpy_function(
