@@ -17,7 +17,8 @@ from retinue.data.storage.file_names import looks_like_image, split_of_name
 
 REPEATS = ("voc", "coco")  # from which label files are often converted
 NUM_LEVELS = 2  # folders above the source in which its class names are looked for
-MIN_FOUND = 0.5  # the part of the label files that must have an image in a folder beside them
+MIN_FOUND = 0.5  # the part of the label files that must have an image in the folder images beside them
+MIN_FOUND_ELSEWHERE = 0.9  # the same for a folder of another name, which can be of another data set
 FOLDER_NAMES = ("images", "labels")
 
 
@@ -55,16 +56,16 @@ def explain_labels_alone(tree: FileTree) -> list[Explanation]:
         lists = [
             tree.path("", path) for path in find_names_files(tree) if os.path.basename(path).lower() in NAMES_FILES
         ]
-        problem = (
+        error = (
             f"{tree.root}: {', '.join(lists)} names classes, but there are no images; add them and their label files"
         )
-        return [problem_explanation(tree.root, ", ".join(lists), 0, problem)] if lists else []
+        return [error_explanation(tree.root, ", ".join(lists), error)] if lists else []
     if not label_of:
-        problem = (
+        error = (
             f"{tree.root}: there are {num_labels:,} label files of YOLO, but not their images; put the images into a "
             "folder images beside this one, or give the folder that holds both"
         )
-        return [problem_explanation(tree.root, "*.txt", num_labels, problem)]
+        return [error_explanation(tree.root, "*.txt", error)]
 
     def read(options: ReadOptions) -> Dataset:
         names_files = [tree.path("", path) for path in find_names_files(tree)]
@@ -108,13 +109,19 @@ def explain_images_alone(tree: FileTree) -> list[Explanation]:
     ]
 
 
-def problem_explanation(source: str, labels: str, num_annotations: int, problem: str) -> Explanation:
-    """Return the explanation of YOLO data that can't be read: reading it raises `problem`."""
+def error_explanation(
+    source: str, labels: str, error: str, images: frozenset[str] = frozenset(), implicit: bool = False
+) -> Explanation:
+    """Return the explanation of what is YOLO data for certain, but can't be read.
+
+    Reading it raises `error`. That is no `problem` of the explanation, with which it would lose to any format that
+    explains the images by the way.
+    """
 
     def read(options: ReadOptions) -> Dataset:
-        raise RetinueError(problem)
+        raise RetinueError(error)
 
-    return Explanation("yolo", ("detection",), source, frozenset(), labels, read, num_annotations, problem=problem)
+    return Explanation("yolo", ("detection",), source, images, labels, read, max(1, len(images)), implicit, REPEATS)
 
 
 def _images_of_labels(tree: FileTree) -> tuple[dict[str, str], int, str]:
@@ -125,7 +132,7 @@ def _images_of_labels(tree: FileTree) -> tuple[dict[str, str], int, str]:
     """
     texts: list[tuple[str, str]] = []
     for folder, names in tree.names.items():
-        labels = [name for name in names if text_stem(name) is not None]
+        labels = [name for name in names if text_stem(name) is not None and name.lower() not in NAMES_FILES]
         if labels and sample_kinds(tree, folder, labels) == "labels":
             texts += [(folder, name) for name in labels]
     if not texts:
@@ -140,7 +147,7 @@ def _images_of_labels(tree: FileTree) -> tuple[dict[str, str], int, str]:
     label_of, base = max(counted, key=lambda entry: len(entry[0]), default=({}, ""))
     same = [other for other, path in counted if len(other) == len(label_of) and path != base]
     by_rule = base in _by_rule(root)
-    if len(label_of) < MIN_FOUND * len(texts) or (same and not by_rule):
+    if len(label_of) < (MIN_FOUND if by_rule else MIN_FOUND_ELSEWHERE) * len(texts) or (same and not by_rule):
         return {}, len(texts), ""
     return label_of, len(texts), base
 
@@ -150,7 +157,9 @@ def _match(tree: FileTree, texts: list[tuple[str, str]], base: str) -> dict[str,
     images: dict[str, dict[str, list[str]]] = {}  # by folder and stem
     label_of: dict[str, str] = {}
     for folder, name in texts:
-        inner = os.path.join(base, folder) if os.path.isdir(os.path.join(base, folder)) else base
+        inner = os.path.join(base, folder)
+        if split_of_name(folder) and not os.path.isdir(inner):
+            inner = base  # labels/train and labels/val of one folder of images
         if inner not in images:
             images[inner] = {}
             for file in sorted(os.listdir(inner)) if os.access(inner, os.R_OK) and os.path.isdir(inner) else []:
