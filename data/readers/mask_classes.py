@@ -107,9 +107,9 @@ def _refuse_different_files(paths: Sequence[str], masks: Sequence[str]) -> None:
     others = [mask for mask in masks if not mask.startswith(folders)]
     if 0 < len(others) < len(masks):
         raise RetinueError(
-            f"{paths[0]}: it names the classes of {len(masks) - len(others):,} masks, and {len(others):,} are elsewhere, the "
-            f"first is {others[0]}; are these several data sets? Give one of them, or move the file up if it holds "
-            "for all masks"
+            f"{paths[0]}: it names the classes of {len(masks) - len(others):,} masks, and {len(others):,} are "
+            f"elsewhere, the first is {others[0]}; are these several data sets? Give one of them, or move the file up "
+            "if it holds for all masks"
         )
 
 

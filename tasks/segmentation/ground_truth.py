@@ -41,9 +41,7 @@ def read_ground_truth(
             f"{record['file']}: the prediction has {size[1]} x {size[0]} pixels, but the image has {width} x {height}; "
             "has the file changed since the prediction? Predict again"
         )
-    ids = read_mask(
-        record["mask"], record["values"], len(dataset.classes), (height, width), header.orientation, resize
-    )
+    ids = read_mask(record["mask"], record["values"], len(dataset.classes), (height, width), header.orientation, resize)
     if tuple(dataset.classes) == tuple(classes):
         return ids
     index = {name: position for position, name in enumerate(classes)}

@@ -21,7 +21,7 @@ def test_what_tensorflow_writes_is_read(tmp_path):
     features = parse_example(records[0])
     assert features["a"] == [b"x", b"yz"] and features["d"] == []
     assert features["b"].tolist() == [0.5, -2] and features["c"].tolist() == [3, -1, 300]
-    path.write_bytes(gzip.compress(BY_TENSORFLOW))
+    path.write_bytes(gzip.compress(BY_TENSORFLOW, mtime=0))
     assert list(read_records(str(path))) == records[:1]
 
 
@@ -49,7 +49,7 @@ def test_values_that_are_not_packed_are_read():
         (BY_TENSORFLOW[:-1], "ends in the middle of record 1"),
         (BY_TENSORFLOW + BY_TENSORFLOW[:9], "ends in the middle of record 2"),
         (BY_TENSORFLOW + b"\x45" + BY_TENSORFLOW[1:], "is damaged at record 2"),
-        (gzip.compress(BY_TENSORFLOW)[:-12], "compressed data is damaged at record 1"),
+        (gzip.compress(BY_TENSORFLOW, mtime=0)[:-12], "compressed data is damaged at record 1"),
     ],
 )
 def test_damaged_files_are_named(tmp_path, content, message):
