@@ -44,7 +44,7 @@ def explain(tree: FileTree) -> list[Explanation]:
             format="clip folders",
             tasks=("video",),
             source=tree.root,
-            images=tree.image_paths.union(tree.path(folder, name) for folder, name in tree.files(VIDEO_SUFFIXES)),
+            images=tree.image_paths,
             labels=f"the names of the folders in {tree.root}",
             read=lambda options: read_clip_folders(tree.root),
             implicit=True,
