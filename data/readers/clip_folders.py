@@ -19,7 +19,7 @@ from retinue.data.readers.folders import (
     result_findings,
     split_folders_in,
 )
-from retinue.data.storage.file_names import SPLIT_NAMES, VIDEO_SUFFIXES, looks_like_image, looks_like_video
+from retinue.data.storage.file_names import VIDEO_SUFFIXES, looks_like_image, looks_like_video, split_of_name
 
 MAX_ENTRIES = 200  # of a folder are inspected: the first ones show what it holds, and there may be millions of images
 MAX_DEPTH = 3  # of the folders below DATA in which a video is looked for
@@ -138,7 +138,7 @@ def _unwrap(root: str) -> str:
     """Return `root`, or the one folder in it that has the class folders, as an archive often unpacks."""
     while True:
         inner = [os.path.join(root, name) for name in folders_in(root)]
-        if len(inner) != 1 or os.path.basename(inner[0]).lower() in SPLIT_NAMES or has_videos(root, 0):
+        if len(inner) != 1 or split_of_name(os.path.basename(inner[0])) or has_videos(root, 0):
             return root
         below = [os.path.join(inner[0], name) for name in folders_in(inner[0])]
         if len(below) < 2 or has_videos(inner[0], 0) or any(map(_has_frames, below)):

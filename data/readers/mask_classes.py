@@ -61,7 +61,7 @@ def classes_of(
     paths = [os.path.join(folder, name) for folder in folders for name in CLASS_FILES]
     paths = [path for path in paths if os.path.isfile(path)] or _color_files(folders)
     if paths:
-        _refuse_different_files(paths, masks)
+        _refuse_different_files(folders[0], paths, masks)
         return _read_class_file(paths[0], findings)
     if known:
         void = f", and {', '.join(map(str, known.void))} as void" if known.void else ""
@@ -87,10 +87,11 @@ def _color_files(folders: Sequence[str]) -> list[str]:
     return found[:1]
 
 
-def _refuse_different_files(paths: Sequence[str], masks: Sequence[str]) -> None:
+def _refuse_different_files(root: str, paths: Sequence[str], masks: Sequence[str]) -> None:
     """Raise RetinueError when files of one name in several folders give other classes, or only for some of the masks.
 
     Args:
+        root: The folder whose file of classes holds for all masks.
         paths: The files of classes that were found. The first one is read.
         masks: The paths of the masks.
     """
@@ -105,7 +106,7 @@ def _refuse_different_files(paths: Sequence[str], masks: Sequence[str]) -> None:
     same_name = [path for path in paths if os.path.basename(path) == os.path.basename(paths[0])]
     folders = tuple(os.path.join(os.path.dirname(path), "") for path in same_name)
     others = [mask for mask in masks if not mask.startswith(folders)]
-    if 0 < len(others) < len(masks):
+    if os.path.dirname(paths[0]) != root and 0 < len(others) < len(masks):
         raise RetinueError(
             f"{paths[0]}: it names the classes of {len(masks) - len(others):,} masks, and {len(others):,} are "
             f"elsewhere, the first is {others[0]}; are these several data sets? Give one of them, or move the file up "
