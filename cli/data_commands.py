@@ -5,19 +5,20 @@ import sys
 
 import click
 
-from retinue.cli.options import parse_size, settings_option, task_option
+from retinue.cli.options import columns_option, parse_size, settings_option, task_option
 from retinue.configs import logs
 
 
 @click.command(short_help="Check your data before training.")
 @click.argument("data")
 @task_option
+@columns_option
 @click.option("--out", help="The folder for report.json, problems.csv and samples.jpg.  [default: check]")
 @settings_option
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the report as JSON. Files are written only if --out is given, too."
 )
-def check(data: str, task: str, out: str | None, settings: tuple[str, ...], as_json: bool) -> None:
+def check(data: str, task: str, columns: str | None, out: str | None, settings: tuple[str, ...], as_json: bool) -> None:
     """Check DATA before training: invalid files, duplicates, leaks between splits, empty classes.
 
     Exit code 1 says that training would fail.
@@ -25,7 +26,8 @@ def check(data: str, task: str, out: str | None, settings: tuple[str, ...], as_j
     from retinue.data.checking.summary import summary_lines
     from retinue.pipeline.inputs.prepare import config_for, read_and_check
 
-    config = config_for(data, None if task == "auto" else task, settings=settings)
+    options = {"data.columns": columns} if columns else None
+    config = config_for(data, None if task == "auto" else task, settings=settings, options=options)
     if as_json:
         logs.use_stderr()
     report = read_and_check(data, config, task=task)
@@ -34,7 +36,7 @@ def check(data: str, task: str, out: str | None, settings: tuple[str, ...], as_j
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=1, ensure_ascii=False))
     else:
-        for line in summary_lines(report):
+        for line in summary_lines(report, config.data.columns):
             click.echo(line)
         click.echo(f"written  {out or 'check'}/report.json, problems.csv, samples.jpg")
     sys.exit(1 if report.would_fail else 0)

@@ -26,6 +26,13 @@ settings_option = click.option(
     help="Set a configuration key; may be repeated. `retinue recipes --keys` lists the keys.",
 )
 
+columns_option = click.option(
+    "--columns",
+    metavar="NAMES",
+    help="For a table whose header is not recognized: what it calls the columns that are needed, for example "
+    "file=image,label=emotion.",
+)
+
 
 def renamed_option(old: str, new: str, is_flag: bool = False) -> Callable[[Any], Any]:
     """Return a decorator that answers an option of version 0.1 with its new name.

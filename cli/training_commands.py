@@ -6,13 +6,14 @@ import sys
 
 import click
 
-from retinue.cli.options import renamed_option, settings_option, task_option
+from retinue.cli.options import columns_option, renamed_option, settings_option, task_option
 from retinue.configs.errors import UsageError
 
 
 @click.command(short_help="Fine-tune a pretrained model on your data.")
 @click.argument("data")
 @task_option
+@columns_option
 @click.option("--recipe", help="A recipe: a name that `retinue recipes` lists, or a YAML file.")
 @click.option("--backbone", help="The backbone: a name that `retinue models` lists.")
 @click.option("--weights", help="The weights of the backbone: imagenet, none, or a file.")
@@ -23,6 +24,7 @@ from retinue.configs.errors import UsageError
 def train(
     data: str,
     task: str,
+    columns: str | None,
     recipe: str | None,
     backbone: str | None,
     weights: str | None,
@@ -41,7 +43,7 @@ def train(
     if auto_resume and not out:
         raise UsageError("--auto-resume needs --out, the run folder to start or to resume")
     begun = auto_resume and os.path.exists(os.path.join(out or "", "run.json"))
-    options = {"model.backbone": backbone, "model.weights": weights}
+    options = {"model.backbone": backbone, "model.weights": weights, "data.columns": columns}
     options = {key: value for key, value in options.items() if value is not None}
     changed = task != "auto" or options or settings or recipe
     keep_config = begun or (resume and not changed)

@@ -13,6 +13,7 @@ from retinue.configs.schema_base import (
     Fraction,
     FractionBelowOne,
     NonNegativeFloat,
+    Number,
     PositiveFloat,
     PositiveFraction,
     Section,
@@ -49,7 +50,24 @@ class DataConfig(Section):
         True,
         description="Decode a large JPEG at 1/2, 1/4 or 1/8 of its size if it is then downscaled further anyway.",
     )
+    columns: str = Field(
+        "",
+        description="For tables whose header is not recognized: what it calls the columns that are needed, for example "
+        "file=image,label=emotion.",
+    )
+    pixel_range: Annotated[tuple[Number, Number], LISTED] | None = Field(
+        None,
+        description="The values that become black and white in images of more than 8 bits, [low, high], the same for "
+        "every image. With null, the check finds them, and a run keeps them; images of 8 bits are used as they are.",
+    )
     fold: Literal[1, 2, 3] = Field(1, description="Which of the three official splits of UCF-101 or HMDB-51 is used.")
+
+    @field_validator("pixel_range")
+    @classmethod
+    def _check_pixel_range(cls, pair: tuple[float, float] | None) -> tuple[float, float] | None:
+        if pair is not None and pair[0] >= pair[1]:
+            raise ValueError("two increasing numbers")
+        return pair
 
 
 class AugmentConfig(Section):

@@ -9,6 +9,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveFraction = Annotated[float, Field(gt=0, le=1)]
 FractionBelowOne = Annotated[float, Field(ge=0, lt=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+Number = Annotated[float, Field()]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 
 

@@ -160,6 +160,11 @@ class SegmentationConfig(Section):
     dice_weight: NonNegativeFloat = Field(
         0.0, description="Weight of the Dice loss, which is added to the cross-entropy; 0 turns it off."
     )
+    resize_masks: bool = Field(
+        False,
+        description="Resize a mask of another size than its image to the image's size (nearest neighbor) if both have "
+        "the same aspect ratio; otherwise such a mask is invalid.",
+    )
     scale_range: Annotated[tuple[PositiveFloat, PositiveFloat], LISTED] = Field(
         (0.5, 2.0), description="Range of the random scale of a training image before the square crop is taken."
     )

@@ -13,7 +13,12 @@ from retinue.data.finding import Finding
 from retinue.data.storage.content import content_ids
 
 SPLITS = ("train", "val", "test")
-LOCATION_COLUMNS = {"mask", "image_id", "location"}  # they tell where an annotation is stored; mask_id is its content
+LOCATION_COLUMNS = {
+    "mask",
+    "object_masks",
+    "image_id",
+    "location",
+}  # they tell where an annotation is stored; mask_id is its content
 
 # Arrays or `Ragged` columns by name. The name determines which of the two it is, which no type can say: hence Any.
 Columns = dict[str, Any]

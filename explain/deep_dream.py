@@ -65,7 +65,7 @@ def deep_dream(
         raise UsageError(f"channel {target} does not exist: the layer has {count} channels, 0 to {count - 1}")
     part = keras.Model(model.input, output)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def gradient(pixels: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(pixels)

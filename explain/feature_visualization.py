@@ -128,7 +128,7 @@ def _ascend_pixels(
     """
     random = np.random.default_rng(seed)
 
-    @tf.function
+    @tf.function(autograph=False)
     def normalized_gradient(pixels: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(pixels)
@@ -201,7 +201,7 @@ def _ascend_frequencies(
     optimizer = keras.optimizers.Adam(0.03)
     optimizer.build([spectrum])
 
-    @tf.function
+    @tf.function(autograph=False)
     def ascend(transforms: Any) -> None:
         with tf.GradientTape() as tape:
             copies = tf.repeat(render()[None], COPIES, axis=0)

@@ -39,7 +39,7 @@ class GradCam:
         self._model, self._local = model, local
         self.layer, output = feature_map_output(model, layer)
         self._features_and_outputs = keras.Model(model.input, [output, model.output])
-        self._step = tf.function(self._traced_step, reduce_retracing=True)
+        self._step = tf.function(self._traced_step, reduce_retracing=True, autograph=False)
         self._function: Callable[[Any], Any] | None = None
 
     def __call__(self, images: np.ndarray, target: Target) -> np.ndarray:
@@ -58,7 +58,10 @@ class GradCam:
         images = validate_images(self._model, images)
         function, labels = resolve_target(self._model, target, len(images))
         if self._function is not function:
-            self._function, self._step = function, tf.function(self._traced_step, reduce_retracing=True)
+            self._function, self._step = (
+                function,
+                tf.function(self._traced_step, reduce_retracing=True, autograph=False),
+            )
         size = batch_size_for(images)
         maps = [
             self._step(tf.constant(images[start : start + size]), tf.constant(labels[start : start + size])).numpy()

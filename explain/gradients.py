@@ -39,7 +39,7 @@ class Gradient:
             )
         self.model = model
         self._function: Callable[[Any], Any] | None = None
-        self._step = tf.function(self._traced_step, reduce_retracing=True)
+        self._step = tf.function(self._traced_step, reduce_retracing=True, autograph=False)
 
     def __call__(self, images: Any, target: Target) -> tuple[np.ndarray, Any]:
         """Compute the scores of the target and their gradient.
@@ -59,7 +59,10 @@ class Gradient:
         count = len(keras.tree.flatten(images)[0])
         function, labels = resolve_target(self.model, target, count)
         if self._function is not function:
-            self._function, self._step = function, tf.function(self._traced_step, reduce_retracing=True)
+            self._function, self._step = (
+                function,
+                tf.function(self._traced_step, reduce_retracing=True, autograph=False),
+            )
         results, batch_size = [], batch_size_for(images)
         for start in range(0, count, batch_size):
             stop = start + batch_size

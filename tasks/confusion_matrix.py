@@ -34,11 +34,14 @@ def confusion_section(scores: "Scores") -> Section:
     """Make the section with the confusion matrix and its largest confusion.
 
     Args:
-        scores: with the table `confusion`, as `plot_confusion_matrix` takes it.
+        scores: with the table `confusion`, as `plot_confusion_matrix` takes it; or, if there are too many classes for a
+            matrix, with the table `confused_pairs`, as `most_confused` returns it.
 
     Returns:
         The section.
     """
+    if "confused_pairs" in scores.tables:
+        return _pairs_section(scores.tables["confused_pairs"], len(scores.per_class))
     table = scores.tables["confusion"]
     pairs = most_confused(table)
     text = ["Each row is a true class, each column a predicted class. The diagonal holds the correct predictions."]
@@ -47,13 +50,28 @@ def confusion_section(scores: "Scores") -> Section:
     if len(table) > MAX_CLASSES:
         text = [f"The full matrix of {len(table)} classes is in confusion.csv. These are its most confused pairs."]
     if pairs:
-        worst = pairs[0]
-        files = round(worst["count"] / worst["fraction"])
-        text.append(
-            f"The most common confusion: {worst['count']:,} of {counted(files, 'file')} of “{worst['truth']}” "
-            f"{'was' if worst['count'] == 1 else 'were'} predicted as “{worst['predicted']}”."
-        )
+        text.append(_largest_confusion(pairs[0]))
     return Section("Confusion matrix", text, [plot_confusion_matrix(table)])
+
+
+def _pairs_section(pairs: Sequence[TableRow], num_classes: int) -> Section:
+    """Make the section for so many classes that there is no matrix."""
+    if not pairs:
+        return Section("Confusion matrix", ["No class was predicted in place of another."])
+    text = [
+        f"A matrix of {num_classes:,} classes would be too large; confused_pairs.csv lists every pair of a class and "
+        "another that was predicted in its place. These are the most frequent ones.",
+        _largest_confusion(pairs[0]),
+    ]
+    return Section("Confusion matrix", text, [_plot_pairs(pairs, pairs, num_classes, "files", "confused_pairs")])
+
+
+def _largest_confusion(pair: TableRow) -> str:
+    files = round(pair["count"] / pair["fraction"])
+    return (
+        f"The most common confusion: {pair['count']:,} of {counted(files, 'file')} of “{pair['truth']}” "
+        f"{'was' if pair['count'] == 1 else 'were'} predicted as “{pair['predicted']}”."
+    )
 
 
 def plot_confusion_matrix(table: Sequence[TableRow], unit: str = "files", name: str = "confusion") -> Plot:
@@ -75,7 +93,7 @@ def plot_confusion_matrix(table: Sequence[TableRow], unit: str = "files", name: 
     counts = np.array([[row[name] for name in predicted_names] for row in table], np.int64)
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     if len(names) > MAX_CLASSES:
-        return _plot_most_confused(table, names, unit, name)
+        return _plot_pairs(most_confused(table), table, len(names), unit, name)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -129,8 +147,19 @@ def most_confused(table: Sequence[TableRow]) -> list[dict[str, Any]]:
     return sorted(pairs, key=lambda pair: (-pair["count"], -pair["fraction"]))
 
 
-def _plot_most_confused(table: Sequence[TableRow], names: Sequence[str], unit: str, plot_name: str) -> Plot:
-    pairs = most_confused(table)[:MAX_PAIRS]
+def _plot_pairs(
+    pairs: Sequence[TableRow], table: Sequence[TableRow], num_classes: int, unit: str, plot_name: str
+) -> Plot:
+    """Plot the most frequent of the confused pairs as bars.
+
+    Args:
+        pairs: as `most_confused` returns them.
+        table: the rows of the plot's CSV file.
+        num_classes: the number of classes.
+        unit: what is counted, in the plural.
+        plot_name: name of the plot's files.
+    """
+    pairs = pairs[:MAX_PAIRS]
     pairs = [pair for pair in pairs if pair["count"] > 1] or pairs  # a mistake made once is no pattern
 
     def draw(figure: Figure) -> None:
@@ -143,7 +172,8 @@ def _plot_most_confused(table: Sequence[TableRow], names: Sequence[str], unit: s
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(x=0.12)
 
-    alt = f"The {len(pairs)} most confused pairs of {len(names)} classes"
+    alt = f"The {len(pairs)} most confused pairs of {num_classes:,} classes"
+    names = [pair[key] for pair in pairs for key in ("truth", "predicted")]
     return render(plot_name, table, (WIDTH, bar_chart_height(len(pairs))), names, draw, alt)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.suggestions import suggestion
+from retinue.data.decoding.pixel_range import PixelRange
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -168,7 +169,13 @@ class Explainer:
 
 
 class ImageExplainer(Explainer, abc.ABC):
-    """A model that takes one image."""
+    """A model that takes one image.
+
+    Attributes:
+        pixel_range: data.pixel_range of the model, for images of more than 8 bits.
+    """
+
+    pixel_range: PixelRange | None = None
 
     @abc.abstractmethod
     def prepare(self, original: np.ndarray) -> np.ndarray:

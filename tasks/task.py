@@ -284,12 +284,12 @@ class Task(TaskOutput, TaskExport, abc.ABC):
             It consists of TensorFlow operations, and its result depends on its arguments alone.
         """
         from retinue.data.augmentation import geometry
-        from retinue.data.decoding import decode, resize
+        from retinue.data.decoding import resize
 
         size, resize_mode = input_size or self.config.model.input_size, self.config.data.resize_mode
 
         def make(columns: Mapping[str, "tf.Tensor"], seed: "tf.Tensor") -> tuple[Any, Any]:
-            image = self.read_image(decode.read_encoded(columns["file"]))
+            image = self.read_image(self.read_encoded(columns["file"]))
             if training:
                 image = geometry.augment_image(image, self.config.augment, size, resize_mode, seed)
             else:
@@ -319,6 +319,12 @@ class Task(TaskOutput, TaskExport, abc.ABC):
         """
         return None
 
+    def read_encoded(self, file: "tf.Tensor") -> "tf.Tensor":
+        """Read the bytes of an image file, string scalar, by its path; see `data.decoding.decode.read_encoded`."""
+        from retinue.data.decoding.decode import read_encoded
+
+        return read_encoded(file, self.config.data.pixel_range)
+
     def read_image(self, encoded: "tf.Tensor", upright_jpeg: bool = False) -> "tf.Tensor | EncodedImage":
         """Make an image file ready for `prepare`.
 
@@ -334,8 +340,8 @@ class Task(TaskOutput, TaskExport, abc.ABC):
         from retinue.data.decoding.encoded_image import EncodedImage
 
         if not self.config.data.jpeg_dct_scaling:
-            return decode_image(encoded)
-        return EncodedImage(encoded, upright_jpeg)
+            return decode_image(encoded, self.config.data.pixel_range)
+        return EncodedImage(encoded, upright_jpeg, self.config.data.pixel_range)
 
     def prepare(self, image: "tf.Tensor | np.ndarray | EncodedImage") -> "dict[str, tf.Tensor]":
         """Resize one image to what the model takes.
@@ -370,9 +376,7 @@ class Task(TaskOutput, TaskExport, abc.ABC):
         Returns:
             What `read` returns.
         """
-        from retinue.data.decoding import decode
-
-        return self.read(decode.read_encoded(columns["file"]))
+        return self.read(self.read_encoded(columns["file"]))
 
     # Predictions.
 

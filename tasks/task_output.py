@@ -70,7 +70,8 @@ class TaskOutput:
         """Load the image that represents a record, uint8 `[h, w, 3]`. By default the decoded file."""
         from retinue.data.decoding import decode
 
-        return decode.decode_image(decode.read_encoded(record["file"])).numpy()
+        pixel_range = self.config.data.pixel_range
+        return decode.decode_image(decode.read_encoded(record["file"], pixel_range), pixel_range).numpy()
 
     def draw(self, image: "np.ndarray", prediction: Prediction, truth: Any = None) -> "np.ndarray":
         """Draw a prediction. By default its entries are written below the image.

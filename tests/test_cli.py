@@ -173,6 +173,21 @@ def test_csv_mistakes_name_file_and_line(retinue, tmp_path):
     assert code == 1 and "b.jpg" in out
 
 
+def test_columns_of_a_table_can_be_named(retinue, tmp_path):
+    table = tmp_path / "list.csv"
+    for number in range(8):
+        image(tmp_path / f"{number}.jpg", seed=number)
+    table.write_text("shot,mood\n" + "".join(f"{number},{'glad' if number % 2 else 'sad'}\n" for number in range(8)))
+    code, _, err = retinue("check", table, "--out", tmp_path / "check")
+    command = f"retinue check {table} --columns file=shot,label=mood"
+    assert code == 1 and command in err
+    code, out, _ = retinue("check", table, "--columns", "file=shot,label=mood", "--out", tmp_path / "check")
+    assert code == 0 and "glad 4, sad 4" in out
+    assert f"next     retinue train {table} --columns file=shot,label=mood" in out
+    code, _, err = retinue("check", tmp_path / "0.jpg", "--columns", "label=mood")
+    assert code == 2 and "--columns names columns of a table, but this is none" in err
+
+
 def test_models_and_recipes(retinue):
     code, out, _ = retinue("models", "efficientnet_lite*")
     assert code == 0 and "efficientnet_lite0" in out and "75.1" in out

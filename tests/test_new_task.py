@@ -145,10 +145,10 @@ def trained(new_task, images, tmp_path_factory):
         task="brightness",
         model__input_size=16,
         data__val_fraction=0.25,
-        train__batch_size=6,
+        train__batch_size=2,
         train__optimizer="adamw",
         train__warmup_epochs=0,
-        train__stages={"all": {"epochs": 30, "learning_rate": 0.03, "backbone_lr_multiplier": 1.0}},
+        train__stages={"all": {"epochs": 8, "learning_rate": 0.03, "backbone_lr_multiplier": 1.0}},
     )
 
 

@@ -6,24 +6,26 @@ from PIL import Image, ImageDraw, ImageFont
 from retinue.data.checking.sheet_layout import LARGE_TILES, caption_font, choose_rows, draw_sheet, thumbnail
 from retinue.data.dataset import Dataset
 from retinue.data.decoding.image_file import image_size
+from retinue.data.decoding.pixel_range import PixelRange
 
 # The colors of Okabe and Ito, which color-blind people can tell apart.
 COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 MAX_NAMED_BOXES = 12  # an image with more gets thin boxes without class names
 
 
-def box_sheet(dataset: Dataset) -> Image.Image:
+def box_sheet(dataset: Dataset, pixel_range: PixelRange | None = None) -> Image.Image:
     """Draw some images of every class, or of the first classes when there are many, with their boxes.
 
     Each class has a color. Crowds and difficult objects have thin lines.
 
     Args:
         dataset: A dataset for detection, with boxes of the upright images.
+        pixel_range: As data.pixel_range in the configuration.
     """
     rows, font = sorted(choose_rows(_rows_by_class(dataset), LARGE_TILES.max_tiles)), caption_font()
 
     def draw_tile(row: int, side: int) -> Image.Image:
-        tile = thumbnail(dataset.files[row], side)
+        tile = thumbnail(dataset.files[row], side, pixel_range)
         _draw_boxes(tile, dataset, row, font)
         return tile
 

@@ -13,11 +13,13 @@ from retinue.data.checking.anchor_iou import AnchorLayout
 from retinue.data.checking.check_boxes import check_boxes
 from retinue.data.checking.check_classes import class_counts, class_findings, reasons_against_training
 from retinue.data.checking.check_duplicates import duplicate_findings, duplicate_groups, group_findings
-from retinue.data.checking.check_masks import check_masks
+from retinue.data.checking.check_masks import RESIZE_SETTING, check_masks
+from retinue.data.checking.check_pixels import check_pixels
 from retinue.data.checking.check_report import CheckReport
 from retinue.data.checking.file_info import FileInfo
 from retinue.data.dataset import Dataset
-from retinue.data.decoding.image_file import probe
+from retinue.data.decoding.image_file import SEVERAL_FRAMES, probe
+from retinue.data.decoding.pixel_range import PixelRange
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.objects import keep_objects
 
@@ -30,11 +32,13 @@ def check(
     on_invalid: str = "stop",
     max_invalid_fraction: float = 0.03,
     max_pixels: int = 200_000_000,
+    pixel_range: PixelRange | None = None,
     num_workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     training: bool = True,
     anchors: AnchorLayout | None = None,
     max_detections: int | None = None,
+    resize_masks: bool = False,
 ) -> CheckReport:
     """Decode every file of a dataset and look for everything that would spoil a training.
 
@@ -43,12 +47,14 @@ def check(
         on_invalid: As data.on_invalid in the configuration.
         max_invalid_fraction: As data.max_invalid_fraction in the configuration.
         max_pixels: As data.max_pixels in the configuration.
+        pixel_range: As data.pixel_range in the configuration.
         num_workers: The number of threads, by default the number of cores.
         progress: Called with the number of checked files and the number of all files.
         training: Whether to check also what training needs: two classes, and every class in the training set. False for
             data that is only evaluated.
         anchors: The anchors of the model, for detection.
         max_detections: The largest number of detections of an image, for detection; None for no limit.
+        resize_masks: As segmentation.resize_masks in the configuration.
 
     Returns:
         The report. Its dataset has `content_ids`; for detection it only has boxes that can be right, and for
@@ -59,6 +65,9 @@ def check(
     dataset = dataclasses.replace(dataset, content_ids=np.array([file.content_id for file in files], dtype=object))
     invalid = np.array([file.problem is not None for file in files], bool)
     findings = [*dataset.findings, *_file_findings(dataset, files)]
+    pixels = check_pixels(dataset, files, pixel_range, training)
+    findings += pixels.findings
+    invalid |= pixels.invalid_files
     would_fail, objects, masks = list[str](), None, None
     cure = "fix or remove them"
     if training:
@@ -78,10 +87,12 @@ def check(
         invalid |= boxes.invalid_files
         would_fail += boxes.would_fail
     if dataset.task == "segmentation":
-        mask_report = check_masks(dataset, files, num_workers)
+        mask_report = check_masks(dataset, files, num_workers, resize_masks)
         dataset, masks = mask_report.dataset, mask_report.summary
         findings += mask_report.findings
         invalid |= mask_report.invalid_files
+        if masks["resizable"] and training:
+            cure = f"resize masks with --set {RESIZE_SETTING}, {cure}"
     duplicates = duplicate_groups(files)
     findings += duplicate_findings(dataset, duplicates)
     findings += group_findings(dataset)
@@ -102,6 +113,8 @@ def check(
         seconds=time.perf_counter() - begin,
         objects=objects,
         masks=masks,
+        pixel_range=pixels.pixel_range,
+        scale=pixels.text,
         skips=on_invalid == "skip" and any(finding.severity == INVALID for finding in findings),
     )
 
@@ -142,7 +155,7 @@ def _file_findings(dataset: Dataset, files: Sequence[FileInfo]) -> list[Finding]
             located = f"{location}: {reason}" if location else reason
             findings.append(Finding(INVALID, kind, name, location, located, f"skipped; {cure}"))
         for kind, reason in file.remarks:
-            severity = NOTE if kind == "animated" else WARNING
+            severity = NOTE if kind == SEVERAL_FRAMES else WARNING
             findings.append(Finding(severity, kind, name, "", reason, "used as it is"))
     return findings
 

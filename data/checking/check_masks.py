@@ -20,6 +20,8 @@ from retinue.data.storage.content import content_ids
 from retinue.data.void_label import VOID
 
 RARE_FRACTION = 0.0001  # of all pixels; a class with fewer is reported
+SAME_ASPECT = "sizes differ, same aspect ratio"  # a kind of problem
+RESIZE_SETTING = "segmentation.resize_masks=true"
 MAX_VALUES = 300  # pixel values in the report's histogram
 
 
@@ -34,7 +36,8 @@ class MaskReport:
         invalid_files: bool `[n]`, the rows whose mask can't be used.
         findings: What is wrong or odd.
         summary: Plain values for the report. `values`: the number of pixels of each value in the masks. `pixels`: the
-            number of pixels of each class. `void`: the number of void pixels.
+            number of pixels of each class. `void`: the number of void pixels. `resizable`: the number of masks of
+            another size that segmentation.resize_masks would make usable. `resized`: the number of resized masks.
     """
 
     dataset: Dataset
@@ -51,14 +54,18 @@ class _MaskInfo:
         histogram: {pixel value: count}; empty where the mask can't be decoded or its image is invalid.
         problem: Kind, reason and cure when the mask can't be used.
         is_rotated: Whether the mask is that of the stored image, which EXIF rotates.
+        resized_from: Width and height in pixels of a mask that is resized to its image, or None.
     """
 
     histogram: dict[int, int] = dataclasses.field(default_factory=dict)
     problem: tuple[str, str, str] | None = None
     is_rotated: bool = False
+    resized_from: tuple[int, int] | None = None
 
 
-def check_masks(dataset: Dataset, files: Sequence[FileInfo], num_workers: int | None = None) -> MaskReport:
+def check_masks(
+    dataset: Dataset, files: Sequence[FileInfo], num_workers: int | None = None, resize_masks: bool = False
+) -> MaskReport:
     """Look at every mask of a segmentation dataset.
 
     Invalid is a mask that is missing, can't be decoded, is a JPEG, has another size than its image, or holds a value
@@ -68,11 +75,12 @@ def check_masks(dataset: Dataset, files: Sequence[FileInfo], num_workers: int | 
         dataset: The dataset.
         files: What is known of each image, `[n]`.
         num_workers: The number of threads, by default the number of cores.
+        resize_masks: As segmentation.resize_masks in the configuration.
     """
     num_classes, masks, values = len(dataset.classes), dataset.columns["mask"], dataset.columns["values"]
 
     def probe_row(row: int) -> _MaskInfo:
-        return _probe_mask(masks[row], values[row], num_classes, files[row])
+        return _probe_mask(masks[row], values[row], num_classes, files[row], resize_masks)
 
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(num_workers or usable_cores()) as pool:
         mask_infos = list(pool.map(probe_row, range(len(dataset))))
@@ -100,6 +108,8 @@ def check_masks(dataset: Dataset, files: Sequence[FileInfo], num_workers: int | 
         "values": {describe_value(value): int(count) for value, count in sorted(histogram.items())[:MAX_VALUES]},
         "pixels": dict(zip(dataset.classes, total.tolist(), strict=True)),
         "void": void,
+        "resizable": sum(info.problem is not None and info.problem[0] == SAME_ASPECT for info in mask_infos),
+        "resized": sum(info.resized_from is not None for info in mask_infos),
     }
     return MaskReport(dataclasses.replace(dataset, columns=dataset.columns | columns), invalid, findings, summary)
 
@@ -111,6 +121,10 @@ def _mask_findings(dataset: Dataset, row: int, info: _MaskInfo, orientation: int
         return [Finding(INVALID, kind, file, "", f"{dataset.columns['mask'][row]}: {reason}", f"skipped; {cure}")]
     if not info.histogram:  # the image is invalid, which is reported already
         return []
+    if info.resized_from:
+        width, height = info.resized_from
+        reason = f"its mask has {width} x {height} pixels, the image another size of the same aspect ratio"
+        return [Finding(NOTE, "mask resized", file, "", reason, "resized to the image (segmentation.resize_masks)")]
     if info.is_rotated:
         reason = "its mask is drawn on the image as stored, and EXIF rotates it"
         return [Finding(NOTE, "mask rotated by EXIF", file, "", reason, "the mask is rotated with it")]
@@ -140,24 +154,30 @@ def _rare_class_findings(dataset: Dataset, pixels: np.ndarray) -> list[Finding]:
     return findings
 
 
-def _probe_mask(path: str, values: np.ndarray, num_classes: int, file: FileInfo) -> _MaskInfo:
+def _probe_mask(path: str, values: np.ndarray, num_classes: int, file: FileInfo, resize: bool) -> _MaskInfo:
     """Decode one mask and compare it with its image and with the classes."""
     if file.problem:
         return _MaskInfo()
-    size = upright_size(file)
     try:
         raw = read_mask_values(path, values[0] >= COLOR_FLAG)
     except RetinueError as error:
         return _MaskInfo(problem=_problem_of(path, error))
-    unique, counts = np.unique(raw, return_counts=True)
-    histogram = dict(zip(unique.tolist(), counts.tolist(), strict=True))
     try:
-        orient_mask(path, raw, size, file.orientation)
+        mask = orient_mask(path, raw, upright_size(file), file.orientation, resize)
     except RetinueError as error:
-        return _MaskInfo(histogram, _problem_of(path, error))
+        return _MaskInfo(_histogram(raw), _problem_of(path, error))
+    is_rotated, is_resized = raw.shape != mask.shape, sorted(raw.shape) != sorted(mask.shape)
+    histogram = _histogram(mask)
+    unique = np.array(list(histogram), np.int64)
     _, is_unknown = to_class_ids(unique, values, num_classes)
     problem = _unknown_values_problem(histogram, unique[is_unknown].tolist(), values) if is_unknown.any() else None
-    return _MaskInfo(histogram, problem, is_rotated=raw.shape != size)
+    return _MaskInfo(histogram, problem, is_rotated, (raw.shape[1], raw.shape[0]) if is_resized else None)
+
+
+def _histogram(mask: np.ndarray) -> dict[int, int]:
+    """Return {pixel value: count} of a mask, uint8 or int32 `[h, w]`."""
+    unique, counts = np.unique(mask, return_counts=True)
+    return dict(zip(unique.tolist(), counts.tolist(), strict=True))
 
 
 def _unknown_values_problem(
@@ -175,6 +195,11 @@ def _unknown_values_problem(
 def _problem_of(path: str, error: RetinueError) -> tuple[str, str, str]:
     """Return kind, reason and cure of an error of `mask_file`, whose messages are "PATH: REASON; CURE"."""
     reason, _, cure = str(error).removeprefix(f"{path}: ").partition("; ")
-    kinds = {"JPEG": "mask saved as JPEG", "colors": "colored mask", "its image": "sizes differ"}
+    kinds = {
+        "JPEG": "mask saved as JPEG",
+        "colors": "colored mask",
+        "same aspect ratio": SAME_ASPECT,
+        "its image": "sizes differ",
+    }
     kind = next((kind for words, kind in kinds.items() if words in reason), "mask unreadable")
     return kind, reason, cure

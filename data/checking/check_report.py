@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from retinue.configs.errors import RetinueError
 from retinue.data.checking.box_sheet import box_sheet
@@ -16,6 +17,7 @@ from retinue.data.checking.contact_sheet import contact_sheet
 from retinue.data.checking.file_info import FileInfo, upright_size
 from retinue.data.checking.mask_sheet import mask_sheet
 from retinue.data.dataset import Dataset
+from retinue.data.decoding.pixel_range import PixelRange
 from retinue.data.finding import Finding
 from retinue.data.storage.atomic_files import atomic_path, atomic_write
 
@@ -38,6 +40,9 @@ class CheckReport:
         seconds: How long the check took.
         objects: For detection, what is known of the boxes (see `check_boxes.BoxReport.summary`), else None.
         masks: For segmentation, what is known of the pixels (see `check_masks.MaskReport.summary`), else None.
+        pixel_range: The values that become 0 and 255 in images of more than 8 bits, or None. A run keeps it as
+            data.pixel_range.
+        scale: The same in words, "" if there are no such images.
         skips: Whether something invalid is skipped because the configuration allows it.
     """
 
@@ -51,6 +56,8 @@ class CheckReport:
     seconds: float
     objects: dict[str, Any] | None = None
     masks: dict[str, Any] | None = None
+    pixel_range: PixelRange | None = None
+    scale: str = ""
     skips: bool = False
 
     def usable(self) -> tuple[Dataset, list[np.ndarray]]:
@@ -97,6 +104,7 @@ class CheckReport:
             "formats": dict(Counter(file.format or "none" for file in self.files).most_common()),
             "channels": dict(Counter(file.mode for file in self.files if not file.problem).most_common()),
             "exif_rotated": self.num_rotated(),
+            "pixel_range": None if self.pixel_range is None else list(self.pixel_range),
             "duplicate_groups": [[dataset.files[row] for row in rows] for rows in self.duplicate_groups],
             "problems": [
                 {"severity": severity, "kind": kind, "count": count} for (severity, kind), count in kinds.most_common()
@@ -135,14 +143,16 @@ class CheckReport:
         usable, _ = self.usable()
         if not len(usable):
             return
-        sheets = {"detection": box_sheet, "segmentation": mask_sheet}
-        draw = sheets.get(self.dataset.task, contact_sheet)
-        if self.dataset.task == "video":
+        with atomic_path(os.path.join(folder, "samples.jpg")) as path:
+            self._draw_samples(usable).save(path, quality=90)
+
+    def _draw_samples(self, usable: Dataset) -> Image.Image:
+        if usable.task == "video":
             from retinue.data.checking.clip_sheet import clip_sheet  # imports OpenCV
 
-            draw = clip_sheet
-        with atomic_path(os.path.join(folder, "samples.jpg")) as path:
-            draw(usable).save(path, quality=90)
+            return clip_sheet(usable)
+        sheets = {"detection": box_sheet, "segmentation": mask_sheet}
+        return sheets.get(usable.task, contact_sheet)(usable, self.pixel_range)
 
     def _frame_counts(self) -> dict[str, int]:
         """Return how many frames of the usable clips were decoded, and how many more their containers declare."""

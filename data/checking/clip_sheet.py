@@ -21,7 +21,7 @@ def clip_sheet(dataset: Dataset) -> Image.Image:
         image.thumbnail((side, side))
         return image
 
-    return contact_sheet(dataset, draw_tile)
+    return contact_sheet(dataset, draw_tile=draw_tile)
 
 
 def middle_frame(path: str, start: float = 0.0, end: float = 0.0) -> Image.Image:

@@ -7,18 +7,24 @@ from PIL import Image
 
 from retinue.data.checking.sheet_layout import SMALL_TILES, choose_rows, draw_sheet, thumbnail
 from retinue.data.dataset import Dataset
+from retinue.data.decoding.pixel_range import PixelRange
 
 
-def contact_sheet(dataset: Dataset, draw_tile: Callable[[int, int], Image.Image] | None = None) -> Image.Image:
+def contact_sheet(
+    dataset: Dataset,
+    pixel_range: PixelRange | None = None,
+    draw_tile: Callable[[int, int], Image.Image] | None = None,
+) -> Image.Image:
     """Draw some upright images of every class, or of the first classes when there are many.
 
     Args:
         dataset: The dataset, with labels of whole images or clips.
+        pixel_range: As data.pixel_range in the configuration.
         draw_tile: A function from a row and the length of the longer side in pixels to an image; by default the file's
             image.
     """
     rows = choose_rows(_rows_by_class(dataset), SMALL_TILES.max_tiles)
-    draw_tile = draw_tile or (lambda row, side: thumbnail(dataset.files[row], side))
+    draw_tile = draw_tile or (lambda row, side: thumbnail(dataset.files[row], side, pixel_range))
     return draw_sheet(rows, SMALL_TILES, draw_tile, lambda row: _caption(dataset, row))
 
 

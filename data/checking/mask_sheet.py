@@ -11,19 +11,21 @@ from retinue.data.checking.sheet_layout import LARGE_TILES, choose_rows, draw_sh
 from retinue.data.dataset import Dataset
 from retinue.data.decoding.image_file import probe
 from retinue.data.decoding.mask_file import read_mask, voc_palette
+from retinue.data.decoding.pixel_range import PixelRange
 from retinue.data.void_label import VOID
 
 OPACITY = 0.55  # of the mask's color
 VOID_COLOR = (255, 255, 255)
 
 
-def mask_sheet(dataset: Dataset) -> Image.Image:
+def mask_sheet(dataset: Dataset, pixel_range: PixelRange | None = None) -> Image.Image:
     """Draw some images of every class, or of the first classes when there are many, under their masks.
 
     Each class but one named background has a color. Void is white.
 
     Args:
         dataset: A checked dataset for segmentation.
+        pixel_range: As data.pixel_range in the configuration.
     """
     labels = dataset.columns["labels"]
     row_of = labels.value_rowids()
@@ -34,7 +36,7 @@ def mask_sheet(dataset: Dataset) -> Image.Image:
     return draw_sheet(
         rows,
         LARGE_TILES,
-        lambda row, side: _under_mask(thumbnail(dataset.files[row], side), dataset, row),
+        lambda row, side: _under_mask(thumbnail(dataset.files[row], side, pixel_range), dataset, row),
         lambda row: ", ".join(dataset.classes[label] for label in labels[row]) or "(all void)",
     )
 
@@ -77,7 +79,7 @@ def _under_mask(tile: Image.Image, dataset: Dataset, row: int) -> Image.Image:
     try:
         values = dataset.columns["values"][row]
         mask = dataset.columns["mask"][row]
-        ids = read_mask(mask, values, len(dataset.classes), upright_size(image), image.orientation)
+        ids = read_mask(mask, values, len(dataset.classes), upright_size(image), image.orientation, resize=True)
     except RetinueError:  # the check has reported it
         return tile
     ids = np.asarray(Image.fromarray(ids).resize(tile.size, Image.Resampling.NEAREST))

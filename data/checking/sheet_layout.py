@@ -8,6 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from retinue.data.decoding.deep_image import decode_deep_image
+from retinue.data.decoding.image_file import read_header
+from retinue.data.decoding.modern_formats import decode_modern
+from retinue.data.decoding.pixel_range import EIGHT_BITS, PixelRange, scale_to_uint8
+
 CAPTION_HEIGHT = 18  # pixels
 
 
@@ -78,28 +83,37 @@ def choose_rows(groups: Sequence[np.ndarray], max_rows: int) -> list[int]:
     return list(chosen)[:max_rows]
 
 
-def thumbnail(file: str | Path, side: int) -> Image.Image:
-    """Return an image file as an upright RGB image.
+def thumbnail(file: str | Path, side: int, pixel_range: PixelRange | None = None) -> Image.Image:
+    """Return an image file as an upright RGB image, with the brightness that the model gets.
 
     Args:
         file: The path.
         side: The largest length of a side in pixels.
+        pixel_range: As data.pixel_range in the configuration.
 
     Returns:
-        The image; a gray tile where Pillow can't read it.
+        The image; a gray tile where it can't be read.
     """
     try:
         # The warnings are about many pixels and odd metadata; the check has reported both.
-        with warnings.catch_warnings(action="ignore"), Image.open(file) as opened:
-            opened.draft("RGB", (side, side))
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith(("I", "F")):
-                image = _to_eight_bits(image)
-            image = image.convert("RGB")
-    except Exception:  # TIFF files that only OpenCV reads, and more pixels than Pillow accepts: a gray tile will do
+        with warnings.catch_warnings(action="ignore"):
+            header = read_header(file)
+            if header.format == "TIFF" or header.depth != EIGHT_BITS:
+                image = Image.fromarray(scale_to_uint8(decode_deep_image(file), pixel_range)).convert("RGB")
+            elif header.format == "HEIC":
+                image = Image.fromarray(decode_modern(Path(file).read_bytes(), header.format))
+            else:
+                image = _open_upright(file, side)
+    except Exception:  # files that have changed since the check, and more pixels than Pillow accepts
         return Image.new("RGB", (side, side), "lightgrey")
     image.thumbnail((side, side))
     return image
+
+
+def _open_upright(file: str | Path, side: int) -> Image.Image:
+    with Image.open(file) as opened:
+        opened.draft("RGB", (side, side))
+        return ImageOps.exif_transpose(opened).convert("RGB")
 
 
 def caption_font() -> ImageFont.FreeTypeFont:
@@ -113,8 +127,3 @@ def _shorten(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     while font.getlength(text) > width:
         text = text[:-2] + "…"
     return text
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    pixels = np.asarray(image, np.float64)
-    return Image.fromarray((255 * pixels / max(pixels.max(), 1e-12)).clip(0, 255).astype(np.uint8))

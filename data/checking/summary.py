@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from retinue.data.checking.check_masks import RESIZE_SETTING
 from retinue.data.checking.check_report import CheckReport, printable
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.read import tasks_of
+from retinue.data.readers.table_layout import parse_columns
 
 logger = logging.getLogger(__name__)
 
@@ -20,8 +22,13 @@ MAX_CLASSES = 8
 SKIP_SETTING = "data.on_invalid=skip"  # in a reason why training would fail: the setting that would remove it
 
 
-def summary_lines(report: CheckReport) -> list[str]:
-    """Return the report for the screen: what there is, problems by kind with examples, and the command to run next."""
+def summary_lines(report: CheckReport, columns: str = "") -> list[str]:
+    """Return the report for the screen: what there is, problems by kind with examples, and the command to run next.
+
+    Args:
+        report: The report.
+        columns: The option `--columns` with which the data was read, "" for none.
+    """
     dataset = report.dataset
     noun = "clips" if dataset.task == "video" else "images"
     lines = [
@@ -29,6 +36,7 @@ def summary_lines(report: CheckReport) -> list[str]:
         *([_line("labels", dataset.labels_in)] if dataset.labels_in not in ("", dataset.source) else []),
         _line("classes", _classes_text(report)),
         _line("sizes", _sizes_text(report)),
+        *([_line("scale", report.scale)] if report.scale else []),
         *(_line("length", text) for text in _length_texts(report)),
         *(_line("objects", text) for text in _object_texts(report)),
         *(_line("pixels", text) for text in _pixel_texts(report)),
@@ -36,7 +44,7 @@ def summary_lines(report: CheckReport) -> list[str]:
     ]
     lines += [_line(severity, text) for severity, text in _problems(report)]
     lines += [_line("stops", reason) for reason in report.would_fail]
-    return [*lines, _line("next", _next_command(report))]
+    return [*lines, _line("next", _next_command(report, columns))]
 
 
 def problem_lines(report: CheckReport) -> list[str]:
@@ -159,10 +167,18 @@ def _is_inside(file: str, folder: str) -> bool:
     return os.path.isdir(folder) and file.startswith(os.path.join(folder, ""))
 
 
-def _next_command(report: CheckReport) -> str:
+def _next_command(report: CheckReport, columns: str) -> str:
     dataset = report.dataset
-    default_task = tasks_of(dataset.source)[0] if os.path.exists(dataset.source) else dataset.task
+    default_task = dataset.task
+    if os.path.exists(dataset.source):
+        default_task = tasks_of(dataset.source, parse_columns(columns))[0]
     data = shlex.quote(dataset.source) + ("" if default_task == dataset.task else f" --task {dataset.task}")
+    data += f" --columns {shlex.quote(columns)}" if columns else ""
+    masks = report.masks or {}
+    if masks.get("resizable") and report.would_fail:
+        return f"retinue check {data} --set {RESIZE_SETTING}"
+    if masks.get("resized"):
+        data += f" --set {RESIZE_SETTING}"
     if not all(SKIP_SETTING in reason for reason in report.would_fail):
         return f"fix what stops it, then: retinue check {data}"
     return f"retinue train {data}" + (f" --set {SKIP_SETTING}" if report.would_fail or report.skips else "")

@@ -2,9 +2,17 @@
 
 import tensorflow as tf
 
-from retinue.data.decoding.decode import JPEG_SIGNATURE, decode_jpeg, decode_stored, starts_with
+from retinue.data.decoding.decode import (
+    DECODER_SIGNATURE,
+    JPEG_SIGNATURE,
+    decode_jpeg,
+    decode_stored,
+    range_tensor,
+    starts_with,
+)
 from retinue.data.decoding.exif import ENCODED_SIGNATURE, apply_orientation, exif_orientation
 from retinue.data.decoding.orientation import FLIPS_LEFT_RIGHT, FLIPS_UP_DOWN
+from retinue.data.decoding.pixel_range import PixelRange
 
 RATIOS = (1, 2, 4, 8)
 MIN_OVERSAMPLING = 1.5  # a decoded side has at least this many times the pixels of the resized side
@@ -22,6 +30,7 @@ class EncodedImage:
         encoded: string scalar, the content of an image file, as for `decode_image`.
         upright_jpeg: Whether the file is known to be a JPEG with EXIF orientation 1. Then its format and orientation
             are not read again.
+        pixel_range: As for `decode_image`.
 
     Attributes:
         size: int32 [2], height and width in pixels of the upright image at its full size.
@@ -31,13 +40,13 @@ class EncodedImage:
         tf.errors.InvalidArgumentError: As by `decode_image`. For a truncated JPEG, `decode_for` raises it.
     """
 
-    def __init__(self, encoded: tf.Tensor, upright_jpeg: bool = False) -> None:
+    def __init__(self, encoded: tf.Tensor, upright_jpeg: bool = False, pixel_range: PixelRange | None = None) -> None:
         self._encoded, self._upright_jpeg = encoded, upright_jpeg
         if upright_jpeg:
             self._is_jpeg, self.orientation = tf.constant(True), tf.constant(1)
             self.size = tf.io.extract_jpeg_shape(encoded)[:2]
             return
-        self._is_jpeg, self._other_pixels, self.orientation, self.size = _open(encoded)
+        self._is_jpeg, self._other_pixels, self.orientation, self.size = _open(encoded, range_tensor(pixel_range))
 
     def decode_for(self, window: tf.Tensor, size: tuple[int, int] | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Decode the image at a size that is sufficient for resizing a part of it.
@@ -85,12 +94,13 @@ class EncodedImage:
 
 
 # The following functions are traced once in a process, like `decode_image`.
-@tf.function(input_signature=ENCODED_SIGNATURE, autograph=False)
-def _open(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+@tf.function(input_signature=DECODER_SIGNATURE, autograph=False)
+def _open(encoded: tf.Tensor, pixel_range: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Read the size of an image, and decode it unless it is a JPEG.
 
     Args:
         encoded: string scalar, the content of an image file.
+        pixel_range: What `range_tensor` returned.
 
     Returns:
         bool scalar, whether it is a JPEG; uint8 [height, width, 3], the upright image if it is not; int32 scalar, the
@@ -101,7 +111,7 @@ def _open(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tenso
     other_pixels = tf.cond(
         is_jpeg,
         lambda: tf.zeros([0, 0, 3], tf.uint8),
-        lambda: apply_orientation(decode_stored(encoded), orientation),
+        lambda: apply_orientation(decode_stored(encoded, pixel_range), orientation),
     )
     stored = tf.cond(is_jpeg, lambda: tf.io.extract_jpeg_shape(encoded)[:2], lambda: tf.shape(other_pixels)[:2])
     size = tf.ensure_shape(tf.where(is_jpeg & (orientation >= 5), stored[::-1], stored), [2])

@@ -4,10 +4,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from retinue.data.decoding.orientation import FLIPS_LEFT_RIGHT, FLIPS_UP_DOWN, ORIENTATION_TAG
+from retinue.data.decoding.orientation import FLIPS_LEFT_RIGHT, FLIPS_UP_DOWN, MAX_SEGMENTS, ORIENTATION_TAG
 
 EXIF_SIGNATURE = b"Exif\x00\x00"
-MAX_SEGMENTS = 64  # segments or chunks that are searched; cameras write EXIF into the first or the second one
 MAX_ENTRIES = 128  # entries of the first image directory that are read; they are sorted, and this tag comes early
 
 # A function with this signature is traced once in a process. Every input pipeline would otherwise build the hundreds of

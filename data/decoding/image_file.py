@@ -1,8 +1,8 @@
 """Inspecting image files without TensorFlow: format, size, orientation, and whether the file can be decoded.
 
 A file is usable if `retinue.data.decoding.decode` can decode it. Pillow decodes the file here. Where it is more
-tolerant than TensorFlow's decoders (a PNG or GIF without its end, some BMPs), the bytes are checked as well. TIFF is
-decoded by OpenCV in both cases.
+tolerant than TensorFlow's decoders (a PNG or GIF without its end, some BMPs), the bytes are checked as well. TIFF, AVIF
+and HEIC are decoded by the same code in both cases.
 """
 
 import io
@@ -20,16 +20,17 @@ from PIL import (
     ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
-    TiffImagePlugin,
     WebPImagePlugin,
 )
 
 from retinue.configs.errors import first_line
 from retinue.data.decoding.file_problem import COPY_AGAIN, RESAVE, TRUNCATED, Problem, UnusableFileError
-from retinue.data.decoding.image_formats import FORMAT_OF_SUFFIX, describe_other_content, format_of
-from retinue.data.decoding.image_structure import check_structure
-from retinue.data.decoding.opencv import silence_opencv
+from retinue.data.decoding.image_formats import FORMAT_OF_SUFFIX, HEAD_BYTES, describe_other_content, format_of
+from retinue.data.decoding.image_structure import check_structure, finds_exif
+from retinue.data.decoding.modern_formats import MODERN_FORMATS, open_modern
 from retinue.data.decoding.orientation import ORIENTATION_TAG, upright_size
+from retinue.data.decoding.pixel_range import EIGHT_BITS
+from retinue.data.decoding.tiff_file import TiffHeader, decode_tiff, read_tiff_header, refuse_unsupported
 from retinue.data.storage.content import content_id
 
 # Pillow's classes are called directly, because Image.open would warn about, or reject, what max_pixels allows.
@@ -40,6 +41,7 @@ OPENERS: dict[str, type[ImageFile.ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
 }
+SEVERAL_FRAMES = "several frames"  # kind of a remark
 MIN_SIDE = 8  # pixels; a smaller image causes a remark
 MAX_ASPECT_RATIO = 20  # a larger ratio of the sides causes a remark
 
@@ -52,12 +54,14 @@ class ImageHeader(NamedTuple):
         height: Height in pixels of the upright image.
         orientation: EXIF orientation of the stored image, 1 to 8.
         format: The format, as `format_of` returns it.
+        depth: "8-bit", or the depth of an image whose values `data.pixel_range` scales, such as "16-bit".
     """
 
     width: int
     height: int
     orientation: int
     format: str
+    depth: str
 
 
 @dataclass(slots=True)
@@ -65,11 +69,13 @@ class ImageInfo:
     """What `probe` found out about an image file.
 
     Attributes:
-        format: "JPEG", "PNG", "GIF", "BMP", "WebP", "TIFF" or "".
+        format: "JPEG", "PNG", "GIF", "BMP", "WebP", "TIFF", "AVIF", "HEIC" or "".
         width: Width in pixels of the stored image, 0 if unknown.
         height: Height in pixels of the stored image, 0 if unknown.
         mode: Pillow's name of the channels, such as "RGB", "L" or "CMYK".
         orientation: EXIF orientation, 1 to 8. From 5 on, the upright image has height and width exchanged.
+        depth: "8-bit", or the depth of an image whose values `data.pixel_range` scales, such as "16-bit" or "32-bit
+            float".
         file_size: Size of the file in bytes.
         problem: Why the file cannot be used, or None.
         remarks: Kind and reason of each property that is unusual, but does not prevent using the file.
@@ -82,6 +88,7 @@ class ImageInfo:
     height: int = 0
     mode: str = ""
     orientation: int = 1
+    depth: str = EIGHT_BITS
     file_size: int = 0
     problem: Problem | None = None
     remarks: tuple[tuple[str, str], ...] = ()
@@ -131,16 +138,18 @@ def read_header(path: str | os.PathLike[str]) -> ImageHeader:
     if not stat.S_ISREG(os.stat(path).st_mode):  # opening a named pipe would block until a process writes to it
         raise ValueError("not a regular file")
     with open(path, "rb") as stream:
-        info = ImageInfo(format=format_of(stream.read(16)))
+        info = ImageInfo(format=format_of(stream.read(HEAD_BYTES)))
         if not info.format:
             raise ValueError("an unknown image format")
         stream.seek(0)
         try:
             _open(stream, info)
+        except UnusableFileError as error:
+            raise ValueError(error.problem.reason) from error
         except Exception as error:  # decoders raise exceptions of any class for damaged files
             raise ValueError(_decoder_problem(error).reason) from error
     height, width = upright_size(info.height, info.width, info.orientation)
-    return ImageHeader(width, height, info.orientation, info.format)
+    return ImageHeader(width, height, info.orientation, info.format, info.depth)
 
 
 def _probe(path: str, max_pixels: int, info: ImageInfo) -> None:
@@ -158,8 +167,8 @@ def _probe(path: str, max_pixels: int, info: ImageInfo) -> None:
     if info.width * info.height > max_pixels:
         reason = f"{info.width:,} x {info.height:,} pixels, more than data.max_pixels ({max_pixels:,})"
         raise UnusableFileError("too large", reason, "make it smaller, or increase data.max_pixels")
-    if image is None:
-        _decode_tiff(content)
+    if isinstance(image, TiffHeader):
+        decode_tiff(content)
     else:
         if info.format == "JPEG":
             # Decoding at 1/8 of the size reads every byte as well, in a third of the time.
@@ -205,18 +214,18 @@ def _unreadable(error: OSError) -> UnusableFileError:
     return UnusableFileError("unreadable", reason, "check its permissions and the disk")
 
 
-def _open(stream: BinaryIO, info: ImageInfo) -> ImageFile.ImageFile | None:
-    """Read the header into `info`. Returns Pillow's image, or None for TIFF."""
+def _open(stream: BinaryIO, info: ImageInfo) -> ImageFile.ImageFile | TiffHeader:
+    """Read the header into `info`. Returns Pillow's image, or the header of a TIFF."""
     if info.format == "TIFF":
-        head = stream.read(16)
-        directory = TiffImagePlugin.ImageFileDirectory_v2(head if 43 in head[2:4] else head[:8])  # 43 is BigTIFF
-        stream.seek(directory.next)
-        directory.load(stream)
-        info.width, info.height = int(directory[256]), int(directory[257])
-        info.mode, info.orientation = f"{directory.get(277, 1)} channels", _orientation(directory)
-        return None
-    image = OPENERS[info.format](stream)
+        header = read_tiff_header(stream)
+        info.width, info.height, info.orientation = header.width, header.height, header.orientation
+        info.mode, info.depth = f"{header.bands} channels", header.depth
+        refuse_unsupported(header)
+        return header
+    image = open_modern(stream, info.format) if info.format in MODERN_FORMATS else OPENERS[info.format](stream)
     info.width, info.height, info.mode = image.width, image.height, image.mode
+    if info.format == "PNG" and _png_bits(stream) == 16:
+        info.depth = "16-bit"
     if "exif" in image.info:
         exif = Image.Exif()  # getexif would also read XMP, which retinue.data.decoding.exif does not
         try:
@@ -224,22 +233,23 @@ def _open(stream: BinaryIO, info: ImageInfo) -> ImageFile.ImageFile | None:
             info.orientation = _orientation(exif)
         except Exception:  # the EXIF data is damaged: the image is taken as upright, as in retinue.data.decoding.exif
             pass
+    if info.orientation != 1 and info.format not in MODERN_FORMATS and not finds_exif(stream, info.format):
+        info.orientation = 1
     return image
+
+
+def _png_bits(stream: BinaryIO) -> int:
+    """Return the bits of a sample, and leave the position in the stream as it is."""
+    position = stream.tell()
+    stream.seek(24)
+    bits = stream.read(1)
+    stream.seek(position)
+    return bits[0] if bits else 0
 
 
 def _orientation(tags: Mapping[int, object]) -> int:
     value = tags.get(ORIENTATION_TAG, 1)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _decode_tiff(content: bytes) -> None:
-    import cv2
-    import numpy as np
-
-    with silence_opencv:
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise UnusableFileError("broken", "this TIFF cannot be decoded, it may be truncated", RESAVE)
 
 
 def _decode_all_frames(image: ImageFile.ImageFile) -> None:
@@ -249,7 +259,7 @@ def _decode_all_frames(image: ImageFile.ImageFile) -> None:
         image.load()
 
 
-def _remarks(path: str, image: ImageFile.ImageFile | None, info: ImageInfo) -> Iterator[tuple[str, str]]:
+def _remarks(path: str, image: ImageFile.ImageFile | TiffHeader, info: ImageInfo) -> Iterator[tuple[str, str]]:
     """Yield the kind and reason of each property that is unusual, but does not prevent using the file."""
     suffix = os.path.splitext(path)[1].lower()
     expected_format = FORMAT_OF_SUFFIX.get(suffix)
@@ -260,11 +270,16 @@ def _remarks(path: str, image: ImageFile.ImageFile | None, info: ImageInfo) -> I
         yield "very small", f"{width} x {height} pixels, which is too small for training"
     elif max(width, height) > MAX_ASPECT_RATIO * min(width, height):
         yield "very long", f"{width} x {height} pixels, of which little is left in a square"
-    if _is_animated(image):
-        yield "animated", "it has several frames, and only the first is used"
+    if _has_several_frames(image):
+        yield SEVERAL_FRAMES, "it has several frames, of which the first is used"
+    if isinstance(image, TiffHeader) and image.num_unspecified:
+        used = "3 are used as red, green and blue" if image.bands > 2 else "first is used"
+        yield "bands", f"it has {image.bands} bands, of which the {'first ' if image.bands > 2 else ''}{used}"
 
 
-def _is_animated(image: ImageFile.ImageFile | None) -> bool:
+def _has_several_frames(image: ImageFile.ImageFile | TiffHeader) -> bool:
+    if isinstance(image, TiffHeader):
+        return image.has_more_pages
     try:
         return bool(getattr(image, "is_animated", False))
     except Exception:  # there is a second frame, but it is damaged

@@ -1,9 +1,11 @@
-"""Checks of the structure of PNG, GIF and BMP files that Pillow decodes, but TensorFlow's decoders do not."""
+"""The structure of files, where Pillow accepts more than TensorFlow's decoders and `retinue.data.decoding.exif`."""
 
 import struct
 import zlib
+from typing import BinaryIO
 
 from retinue.data.decoding.file_problem import RESAVE, TRUNCATED, UnusableFileError
+from retinue.data.decoding.orientation import MAX_SEGMENTS
 
 
 def check_structure(content: bytes, image_format: str) -> None:
@@ -22,6 +24,51 @@ def check_structure(content: bytes, image_format: str) -> None:
         _check_gif(content)
     elif image_format == "BMP":
         _check_bmp(content)
+
+
+def finds_exif(stream: BinaryIO, image_format: str) -> bool:
+    """Return whether `retinue.data.decoding.exif` finds the EXIF data of a file, which it searches from its beginning.
+
+    Args:
+        stream: A file that has EXIF data. Its position is left as it is.
+        image_format: Its format, as `format_of` returns it.
+    """
+    before = stream.tell()
+    try:
+        return _finds_exif(stream, image_format)
+    finally:
+        stream.seek(before)
+
+
+def _finds_exif(stream: BinaryIO, image_format: str) -> bool:
+    position = {"JPEG": 2, "PNG": 8, "WebP": 12}.get(image_format, 0)
+    for _ in range(MAX_SEGMENTS):
+        stream.seek(position)
+        header = stream.read(10)
+        if len(header) < 8:
+            return False
+        if image_format == "JPEG":
+            if header[:2] == b"\xff\xff":  # additional bytes 0xFF may come before any marker
+                position += 1
+                continue
+            if header[:2] == b"\xff\xe1" and header[4:] == b"Exif\0\0":
+                return True
+            if header[0] != 0xFF or header[1] in (0xC0, 0xC1, 0xC2, 0xD9, 0xDA):
+                return False
+            position += 2 + struct.unpack(">H", header[2:4])[0]
+        elif image_format == "PNG":
+            size, name = struct.unpack(">I4s", header[:8])
+            if name in (b"eXIf", b"IDAT", b"IEND"):
+                return bool(name == b"eXIf")
+            position += 12 + size
+        elif image_format == "WebP":
+            name, size = struct.unpack("<4sI", header[:8])
+            if name == b"EXIF":
+                return True
+            position += 8 + size + size % 2
+        else:
+            return False
+    return False
 
 
 def _check_png(content: bytes) -> None:
@@ -65,6 +112,10 @@ def _check_gif(content: bytes) -> None:
             position = skip_blocks(position + 2)
         if content[position] != 0x2C:
             raise UnusableFileError("broken", f"no GIF frame begins at byte {position:,}, where one must begin", RESAVE)
+        canvas, frame = struct.unpack("<HH", content[6:10]), struct.unpack("<HH", content[position + 5 : position + 9])
+        if frame != canvas:
+            sizes = "{} x {} pixels, and the image has {} x {}".format(*frame, *canvas)
+            raise UnusableFileError("unsupported", f"a GIF whose first frame does not fill it: {sizes}", RESAVE)
         skip_blocks(skip_colors(position + 10, content[position + 9]) + 1)
     except IndexError:
         raise UnusableFileError(*TRUNCATED) from None

@@ -21,10 +21,17 @@ MAX_CLASSES = 255
 COLOR_FLAG = 1 << 24  # added to the 24 bits of a color, so that no color equals an id
 RESAVE = "save it as a PNG of ids, in grayscale or with a palette"
 
+_COLOR_WEIGHTS = np.array([1 << 16, 1 << 8, 1], np.int32)
+
 
 def color_value(red: int, green: int, blue: int) -> int:
     """Return the pixel value of a color whose three components are in 0..255."""
     return COLOR_FLAG | red << 16 | green << 8 | blue
+
+
+def color_values(pixels: np.ndarray) -> np.ndarray:
+    """Return the pixel values of colors, int32 [height, width], for uint8 [height, width, 3]."""
+    return COLOR_FLAG | pixels.astype(np.int32) @ _COLOR_WEIGHTS
 
 
 def read_mask(
@@ -33,6 +40,7 @@ def read_mask(
     classes: int,
     size: tuple[int, int] | None = None,
     orientation: int = 1,
+    resize: bool = False,
 ) -> np.ndarray:
     """Read the class ids of a mask file.
 
@@ -43,6 +51,7 @@ def read_mask(
         size: Height and width in pixels of the upright image. The mask must have this size, or the size of the stored
             image, and then it is turned upright like the image. None accepts any size.
         orientation: EXIF orientation of the image, 1 to 8.
+        resize: As for `orient_mask`.
 
     Returns:
         uint8 [height, width], class ids, and 255 for void.
@@ -52,7 +61,7 @@ def read_mask(
     """
     raw = read_mask_values(path, bool(values[0] >= COLOR_FLAG))
     if size is not None:
-        raw = orient_mask(path, raw, size, orientation)
+        raw = orient_mask(path, raw, size, orientation, resize)
     ids, unknown = to_class_ids(raw, values, classes)
     if unknown.any():
         names = ", ".join(describe_value(value) for value in np.unique(raw[unknown])[:5])
@@ -76,24 +85,29 @@ def read_mask_values(path: str, as_colors: bool = False) -> np.ndarray:
         RetinueError: If the file cannot be read, is a JPEG, whose compression blurs ids, or contains colors although
             ids are expected.
     """
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except OSError as error:
-        raise RetinueError(
-            f"{path}: the mask cannot be read ({error.strerror}); add the mask, or remove its image"
-        ) from None
+    content = _read_bytes(path)
     if format_of(content) == "JPEG":
         raise RetinueError(f"{path}: the mask is a JPEG, whose compression changes ids at every edge; {RESAVE}")
-    try:
-        with Image.open(io.BytesIO(content)) as mask:
-            return _read_colors(mask) if as_colors else _read_ids(path, mask)
-    except RetinueError:
-        raise
-    except UnidentifiedImageError:
-        raise RetinueError(f"{path}: the mask is not an image; save it again as PNG") from None
-    except Exception as error:  # decoders raise exceptions of any class for damaged files
-        raise RetinueError(f"{path}: the mask cannot be decoded ({error}); save it again as PNG") from None
+    pixels = _decode(path, content, as_colors)
+    if not as_colors and pixels.ndim == 3:
+        raise RetinueError(
+            f"{path}: the mask has colors, but the classes are not defined by colors; add class_colors.txt with a line "
+            "'name red green blue' for each class"
+        )
+    return pixels if pixels.ndim == 2 else color_values(pixels)
+
+
+def read_mask_pixels(path: str) -> tuple[np.ndarray, bool]:
+    """Read the pixels of a mask file of any kind, also of a JPEG, to find out what they mean.
+
+    Returns:
+        Ids, uint8 or int32 [height, width], or colors, uint8 [height, width, 3]; and whether the file is a JPEG.
+
+    Raises:
+        RetinueError: If the file cannot be read.
+    """
+    content = _read_bytes(path)
+    return _decode(path, content), format_of(content) == "JPEG"
 
 
 def to_class_ids(raw: np.ndarray, values: Sequence[int] | np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +141,9 @@ def to_class_ids(raw: np.ndarray, values: Sequence[int] | np.ndarray, classes: i
     return np.where(unknown, VOID, id_of[order][position]).astype(np.uint8), unknown
 
 
-def orient_mask(path: str, raw: np.ndarray, size: tuple[int, int], orientation: int) -> np.ndarray:
+def orient_mask(
+    path: str, raw: np.ndarray, size: tuple[int, int], orientation: int, resize: bool = False
+) -> np.ndarray:
     """Turn a mask upright if it was drawn on the stored image, and check its size.
 
     Args:
@@ -135,6 +151,7 @@ def orient_mask(path: str, raw: np.ndarray, size: tuple[int, int], orientation: 
         raw: [height, width], pixel values.
         size: Height and width in pixels of the upright image.
         orientation: EXIF orientation of the image, 1 to 8.
+        resize: Whether a mask of another size with the aspect ratio of its image is resized to it (nearest neighbor).
 
     Returns:
         The mask with this size.
@@ -144,12 +161,34 @@ def orient_mask(path: str, raw: np.ndarray, size: tuple[int, int], orientation: 
     """
     if raw.shape == tuple(size):
         return raw
-    if orientation in SWAPS_SIDES and raw.shape == tuple(size)[::-1]:
+    swaps = orientation in SWAPS_SIDES
+    if swaps and raw.shape == tuple(size)[::-1]:
         return turn_array_upright(raw, orientation)
-    raise RetinueError(
-        f"{path}: the mask has {raw.shape[1]} x {raw.shape[0]} pixels, but its image has {size[1]} x {size[0]}; "
-        "use the mask of this image, or draw it again"
-    )
+    sizes = f"the mask has {raw.shape[1]} x {raw.shape[0]} pixels, but its image has {size[1]} x {size[0]}"
+    is_upright = same_aspect(raw.shape, size)
+    if not is_upright and not (swaps and same_aspect(raw.shape[::-1], size)):
+        raise RetinueError(f"{path}: {sizes}; use the mask of this image, or draw it again")
+    if not resize:
+        raise RetinueError(
+            f"{path}: {sizes}, with the same aspect ratio; --set segmentation.resize_masks=true resizes it (nearest "
+            "neighbor)"
+        )
+    return resize_nearest(raw if is_upright else turn_array_upright(raw, orientation), size)
+
+
+def same_aspect(size: Sequence[int], other: Sequence[int]) -> bool:
+    """Return whether one size, height and width, is the other one scaled, with sides rounded to pixels."""
+    (height, width), (other_height, other_width) = size, other
+    if not min(height, width, other_height, other_width):
+        return False
+    difference = abs(height * other_width - width * other_height)
+    return difference <= max(height, width, other_height, other_width)
+
+
+def resize_nearest(mask: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Resize a mask [height, width] to a height and width: each pixel takes the value at its center."""
+    rows, columns = ((2 * np.arange(side) + 1) * old // (2 * side) for side, old in zip(size, mask.shape, strict=True))
+    return mask[rows[:, None], columns]
 
 
 def describe_value(value: int) -> str:
@@ -157,19 +196,6 @@ def describe_value(value: int) -> str:
     if value < COLOR_FLAG:
         return str(int(value))
     return f"color {value >> 16 & 255},{value >> 8 & 255},{value & 255}"
-
-
-def has_colors(path: str) -> bool:
-    """Return whether a mask file contains colors, as opposed to ids in grayscale or with a palette."""
-    try:
-        read_mask_values(path)
-    except RetinueError:
-        try:
-            read_mask_values(path, as_colors=True)
-            return True
-        except RetinueError:
-            return False
-    return False
 
 
 def write_mask(path: str | os.PathLike[str], ids: np.ndarray, palette: np.ndarray) -> None:
@@ -198,7 +224,28 @@ def voc_palette() -> np.ndarray:
     return colors.astype(np.uint8)
 
 
-def _read_ids(path: str, mask: Image.Image) -> np.ndarray:
+def _read_bytes(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise RetinueError(
+            f"{path}: the mask cannot be read ({error.strerror}); add the mask, or remove its image"
+        ) from None
+
+
+def _decode(path: str, content: bytes, as_colors: bool = False) -> np.ndarray:
+    """Return ids, uint8 or int32 [height, width], or colors, uint8 [height, width, 3]."""
+    try:
+        with Image.open(io.BytesIO(content)) as mask:
+            return np.asarray(mask.convert("RGB")) if as_colors else _ids_or_colors(mask)
+    except UnidentifiedImageError:
+        raise RetinueError(f"{path}: the mask is not an image; save it again as PNG") from None
+    except Exception as error:  # decoders raise exceptions of any class for damaged files
+        raise RetinueError(f"{path}: the mask cannot be decoded ({error}); save it again as PNG") from None
+
+
+def _ids_or_colors(mask: Image.Image) -> np.ndarray:
     if mask.mode in ("L", "P"):
         return np.asarray(mask)
     if mask.mode == "1":
@@ -208,14 +255,4 @@ def _read_ids(path: str, mask: Image.Image) -> np.ndarray:
     if mask.mode in ("LA", "PA"):
         return np.asarray(mask)[:, :, 0]
     pixels = np.asarray(mask.convert("RGB"))
-    if (pixels == pixels[:, :, :1]).all():
-        return pixels[:, :, 0]
-    raise RetinueError(
-        f"{path}: the mask has colors, but their classes are not defined; add class_colors.txt with a line "
-        "'name red green blue' for each class"
-    )
-
-
-def _read_colors(mask: Image.Image) -> np.ndarray:
-    pixels = np.asarray(mask.convert("RGB")).astype(np.int32)
-    return COLOR_FLAG | pixels[:, :, 0] << 16 | pixels[:, :, 1] << 8 | pixels[:, :, 2]
+    return pixels[:, :, 0] if (pixels == pixels[:, :, :1]).all() else pixels

@@ -2,8 +2,8 @@
 
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from retinue.configs.errors import UsageError
 from retinue.data.dataset import Dataset
@@ -18,12 +18,10 @@ class ReadOptions:
     Attributes:
         task: "classification", "detection", "segmentation" or "video"; "auto" is the likeliest task of the format.
         fold: Which of the three splits of UCF-101 and HMDB-51 is read, 1 to 3.
-        columns: For tables, the header's name of each column that retinue needs, such as {"file": "photo_id"}.
     """
 
     task: str = "auto"
     fold: int = 1
-    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

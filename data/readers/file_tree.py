@@ -53,6 +53,12 @@ class FileTree:
         """Return the path of a file or a folder of this tree, which can be opened."""
         return os.path.normpath(os.path.join(self.root, folder, name))
 
+    def paths(self, folder: str, names: Iterable[str]) -> list[str]:
+        """Return what `path` returns for each of the names of files in a folder."""
+        path = self.path(folder)
+        prefix = "" if path == os.curdir else os.path.join(path, "")
+        return [prefix + name for name in names]
+
     def files(self, suffixes: str | tuple[str, ...], folder: str = "") -> Iterator[tuple[str, str]]:
         """Yield the folder and the name of every file with one of these suffixes, which are in lower case.
 
@@ -84,7 +90,7 @@ class FileTree:
     def image_paths(self) -> frozenset[str]:
         """The paths of all images, as `path` returns them."""
         return frozenset(
-            self.path(folder, name) for folder, names in self.names.items() for name in names if looks_like_image(name)
+            path for folder, names in self.names.items() for path in self.paths(folder, filter(looks_like_image, names))
         )
 
     @cached_property

@@ -2,14 +2,14 @@
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from retinue.configs.errors import RetinueError
 from retinue.data.finding import NOTE, Finding
 from retinue.data.storage.file_names import looks_like_image, split_of_name
 
 # What operating systems and programs leave behind: macOS, Windows, Synology, ext4 and Python. Hidden files, too.
-DROPPINGS = (
+SYSTEM_NAMES = (
     *("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"),
     *("__pycache__", "node_modules"),
 )
@@ -23,7 +23,7 @@ def entries_in(folder: str) -> list[os.DirEntry[str]]:
     """
     try:
         with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".") and entry.name not in DROPPINGS]
+            return [entry for entry in entries if not entry.name.startswith(".") and entry.name not in SYSTEM_NAMES]
     except PermissionError:
         raise RetinueError(f"{folder}: this folder can't be read; check its permissions") from None
 
@@ -78,8 +78,23 @@ def split_folders_in(root: str) -> dict[str, str]:
     Raises:
         RetinueError: Two folders could be the same split.
     """
+    names = folders_in(root)
+    folder_of = assign_splits(root, names)
+    if "train" not in folder_of:
+        return {}
+    if len(folder_of) == len(names):
+        return folder_of
+    return folder_of if len(folder_of) > 1 and folders_in(os.path.join(root, folder_of["train"])) else {}
+
+
+def assign_splits(root: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the folder of each split among the names of the folders in `root`.
+
+    Raises:
+        RetinueError: Two folders could be the same split.
+    """
     folder_of: dict[str, str] = {}
-    for name in folders_in(root):
+    for name in names:
         split = split_of_name(name)
         if split in folder_of:
             raise RetinueError(
@@ -87,11 +102,7 @@ def split_folders_in(root: str) -> dict[str, str]:
             )
         if split:
             folder_of[split] = name
-    if "train" not in folder_of:
-        return {}
-    if len(folder_of) == len(folders_in(root)):
-        return folder_of
-    return folder_of if len(folder_of) > 1 and folders_in(os.path.join(root, folder_of["train"])) else {}
+    return folder_of
 
 
 def class_name(folder_name: str) -> str:

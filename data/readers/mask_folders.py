@@ -1,4 +1,4 @@
-"""Pairs of an image folder and a mask folder, also in train, val and test, and Pascal VOC's SegmentationClass."""
+"""Images and masks in folders of any names, or beside each other: pairs that are matched by name and content."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -7,102 +7,59 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from retinue.configs.errors import RetinueError
-from retinue.data.dataset import Dataset
-from retinue.data.finding import INVALID, WARNING, Finding
-from retinue.data.readers.explanation import Explanation, ReadOptions
+from retinue.data.dataset import Columns, Dataset, Ragged
+from retinue.data.finding import INVALID, NOTE, WARNING, Finding
+from retinue.data.readers.explanation import Explanation
 from retinue.data.readers.file_tree import FileTree
+from retinue.data.readers.known_classes import known_classes
+from retinue.data.readers.listed_splits import SplitLists, read_split_lists_of
 from retinue.data.readers.mask_classes import classes_of
-from retinue.data.readers.split_lists import read_split_lists
-from retinue.data.storage.file_names import IMAGE_SUFFIXES, SPLIT_NAMES, looks_like_image
+from retinue.data.readers.mask_pairs import MaskPair, MaskPairs, find_mask_pairs
+from retinue.data.readers.mask_union import unite_masks
 
-IMAGE_FOLDERS = ("images", "image", "imgs", "img", "photos", "JPEGImages")
-MASK_FOLDERS = (
-    *("masks", "mask", "SegmentationClass", "SegmentationClassPNG"),
-    *("annotations", "labels", "segmentation", "gt"),
-)
-MASK_ENDINGS = ("_mask", "_masks", "_gt", "_label", "_labels", "_seg", "_L", "-mask")
-
-FolderPair = tuple[str, str, str]  # image folder, mask folder, split
+SHOWN_LABELS = 3  # kinds of masks in a message
 
 
 def explain(tree: FileTree) -> list[Explanation]:
     """Return what pairs of images and masks explain of a source."""
-    pairs = mask_folders(tree.root)
-    if not pairs:
+    found = find_mask_pairs(tree)
+    if not found.pairs:
         return []
-    labels = ", ".join(pair[1] for pair in pairs)
-
-    def read(options: ReadOptions) -> Dataset:
-        return read_mask_folders(tree.root)
-
-    return [Explanation("mask folders", ("segmentation",), tree.root, tree.image_paths, labels, read, repeats=("voc",))]
-
-
-def mask_folders(folder: str) -> list[FolderPair]:
-    """Return the pairs of an image folder and a mask folder in `folder`; empty when it holds no such pair.
-
-    It looks for images/ and masks/ (or the other usual names) in the folder itself, in its split folders
-    (train/images), or with the split folders inside them (images/train). The years of a VOCdevkit are each a pair.
-    """
-    pair = _find_pair(folder)
-    if pair:
-        inner_pairs = [
-            (os.path.join(pair[0], name), os.path.join(pair[1], name), split)
-            for name, split in _split_folders(pair[0])
-            if os.path.isdir(os.path.join(pair[1], name))
-        ]
-        return _with_images(inner_pairs) or _with_images([(*pair, "")])
-    pairs: list[FolderPair] = []
-    for name, split in _split_folders(folder):
-        pair = _find_pair(os.path.join(folder, name))
-        if pair:
-            pairs.append((*pair, split))
-    if pairs:
-        return _with_images(pairs)
-    for name in sorted(os.listdir(folder)):
-        inner = os.path.join(folder, name)
-        if name == "VOCdevkit" and os.path.isdir(inner):
-            return mask_folders(inner)
-        if os.path.isdir(os.path.join(inner, "SegmentationClass")) and (pair := _find_pair(inner)):
-            pairs.append((*pair, ""))
-    return _with_images(pairs)
+    is_voc = _is_voc(found)
+    return [
+        Explanation(
+            format="voc" if is_voc else "mask folders",
+            tasks=("segmentation",),
+            source=tree.root,
+            images=frozenset(pair.image for pair in found.pairs),
+            labels=", ".join(found.labels[:SHOWN_LABELS]) + (", ..." if len(found.labels) > SHOWN_LABELS else ""),
+            read=lambda options: _read(tree),
+            num_annotations=sum(len(pair.masks) for pair in found.pairs),
+            repeats=("voc",) if is_voc else (),
+            problem=found.problem,
+        )
+    ]
 
 
 def read_mask_folders(source: str | os.PathLike[str]) -> Dataset:
-    """Read pairs of folders into a `Dataset` for segmentation.
+    """Read the images and masks of a folder into a `Dataset` for segmentation.
 
-    A mask has the name of its image, another suffix, and optionally an ending such as `_mask`. The lists of
-    `ImageSets/Segmentation` (train, val, test, trainval), if any, give the splits. For the classes see
-    `mask_classes.classes_of`. Images without a mask and masks without an image are findings.
+    A mask has the name of its image, and may have words such as `_mask` in its name; see `mask_pairs`. Lists such as
+    train.txt, or those of ImageSets/Segmentation, give the splits where no folder does. For the classes see
+    `mask_classes.classes_of`. Images without a mask and masks without an image are findings. The masks of the objects
+    of an image become one mask.
 
     Args:
-        source: A folder as `mask_folders` describes it.
+        source: The folder.
 
     Returns:
-        The dataset, with the columns `mask` and `values`.
+        The dataset, with the columns `mask` and `values`, and where masks are of single objects `object_masks` (Ragged
+        of paths).
 
     Raises:
         RetinueError: No image has a mask.
     """
-    source = os.fspath(source)
-    findings: list[Finding] = []
-    files: list[str] = []
-    masks: list[str] = []
-    splits: list[str] = []
-    pairs = mask_folders(source)
-    for pair in pairs:
-        for file, mask, split in _read_pair(pair, findings):
-            files.append(file)
-            masks.append(mask)
-            splits.append(split)
-    if not files:
-        expected = f"{pairs[0][0]} and {pairs[0][1]}" if pairs else f"{IMAGE_FOLDERS[0]}/ and {MASK_FOLDERS[0]}/"
-        raise RetinueError(f"{source}: no image has a mask of its name; looked in {expected}")
-    is_voc = all(os.path.basename(folder).startswith("SegmentationClass") for _, folder, _ in pairs)
-    folders = [source, *dict.fromkeys(os.path.dirname(path) for pair in pairs for path in pair[:2])]
-    folders += [folder for _, folder, _ in pairs]
-    classes, values = classes_of(source, folders, masks, findings, is_voc)
-    return mask_dataset(source, "voc" if is_voc else "mask folders", files, masks, splits, classes, values, findings)
+    return _read(FileTree(os.fspath(source)))
 
 
 def mask_dataset(
@@ -115,6 +72,7 @@ def mask_dataset(
     values: ArrayLike,
     findings: Iterable[Finding],
     groups: np.ndarray | None = None,
+    object_masks: Sequence[Sequence[str]] | None = None,
 ) -> Dataset:
     """Build a `Dataset` for segmentation.
 
@@ -128,17 +86,21 @@ def mask_dataset(
         values: int `[k]`, the pixel value of each class, then those that mean void.
         findings: What the reader noticed.
         groups: str objects `[n]`, the group of each image; images of one group stay in one split.
+        object_masks: The paths of the masks of the objects of each image, `[n]` lists, if there are such masks.
     """
     values = np.asarray(values, np.int64)
+    columns: Columns = {
+        "mask": np.array([str(mask) for mask in masks], dtype=object),
+        "values": np.tile(values, (len(files), 1)),
+    }
+    if object_masks is not None:
+        columns["object_masks"] = Ragged.from_rows(object_masks, object)
     return Dataset(
         task="segmentation",
         files=np.array(files, dtype=object),
         classes=tuple(classes),
         class_ids=tuple(int(value) for value in values[: len(classes)]),
-        columns={
-            "mask": np.array([str(mask) for mask in masks], dtype=object),
-            "values": np.tile(values, (len(files), 1)),
-        },
+        columns=columns,
         splits=np.array(splits, dtype=object),
         groups=groups,
         source=source,
@@ -147,60 +109,112 @@ def mask_dataset(
     )
 
 
-def _read_pair(pair: FolderPair, findings: list[Finding]) -> list[tuple[str, str, str]]:
-    """Return the image, the mask and the split of each image of a pair of folders that has a mask."""
-    image_folder, mask_folder, split = pair
-    split_of = read_split_lists(os.path.join(os.path.dirname(image_folder), "ImageSets", "Segmentation"))
-    mask_of: dict[str, str] = {}
-    for name in sorted(os.listdir(mask_folder)):
-        if name.lower().endswith(IMAGE_SUFFIXES):
-            mask_of.setdefault(os.path.splitext(name)[0], os.path.join(mask_folder, name))
-    rows, used = [], set()
-    for name in sorted(os.listdir(image_folder)):
-        stem = os.path.splitext(name)[0]
-        if not looks_like_image(name) or (split_of and stem not in split_of):
-            continue
-        file = os.path.join(image_folder, name)
-        mask_stem = next((stem + ending for ending in ("", *MASK_ENDINGS) if stem + ending in mask_of), None)
-        if mask_stem is None:
-            reason = f"there is no mask {stem}.png in {mask_folder}"
-            findings.append(Finding(INVALID, "no mask", file, "", reason, "skipped; add it, or remove the image"))
-            continue
-        if mask_stem in used:
-            reason = f"the mask {mask_of[mask_stem]} already belongs to another image of the same name"
-            findings.append(Finding(WARNING, "two images, one mask", file, "", reason, "skipped; rename one"))
-            continue
-        used.add(mask_stem)
-        rows.append((file, mask_of[mask_stem], split or split_of.get(stem, "")))
-    for stem in [] if split_of else sorted(set(mask_of) - used):
-        findings.append(
-            Finding(WARNING, "no image", mask_of[stem], "", f"there is no image for it in {image_folder}", "ignored")
-        )
-    missing = sorted(set(split_of) - {os.path.splitext(name)[0] for name in os.listdir(image_folder)})
+def _read(tree: FileTree) -> Dataset:
+    source = tree.root
+    found = find_mask_pairs(tree)
+    if found.problem:
+        raise RetinueError(found.problem)
+    findings = [*tree.findings, *found.findings]
+    lists = read_split_lists_of(tree, {_stem(pair.image) for pair in found.pairs})
+    pairs = _select_listed(source, found, lists, findings)
+    if not pairs:
+        raise RetinueError(f"{source}: no image has a mask of its name; looked in {', '.join(tree.images) or source}")
+    findings += _unpaired_findings(tree, found, lists)
+    has_objects = any(len(pair.masks) > 1 for pair in pairs)
+    masks, pairs = _one_mask_each(source, pairs, findings)
+    folders = [source, *_folders_above_masks(tree, found)]
+    known = None if has_objects else known_classes(source, found.mask_folders, masks[:100], lists.text)
+    classes, values = classes_of(source, folders, masks, findings, known)
+    return mask_dataset(
+        source,
+        "voc" if _is_voc(found) else "mask folders",
+        [pair.image for pair in pairs],
+        masks,
+        [pair.split or lists.split_of.get(_stem(pair.image), "") for pair in pairs],
+        classes,
+        values,
+        findings,
+        object_masks=[pair.masks for pair in pairs] if has_objects else None,
+    )
+
+
+def _is_voc(found: MaskPairs) -> bool:
+    return all(os.path.basename(folder).startswith("SegmentationClass") for folder in found.mask_folders)
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def _folders_above_masks(tree: FileTree, found: MaskPairs) -> list[str]:
+    """Return the folders in which a file of classes may lie: those of images and masks, and those above them."""
+    folders = {""}
+    for folder in (*found.mask_folders, *(os.path.relpath(os.path.dirname(p.image), tree.root) for p in found.pairs)):
+        while folder not in folders and folder != os.curdir:
+            folders.add(folder)
+            folder = os.path.dirname(folder)
+    return [tree.path(folder) for folder in sorted(folders - {""}, key=lambda name: (name.count(os.sep), name))]
+
+
+def _select_listed(source: str, found: MaskPairs, lists: SplitLists, findings: list[Finding]) -> list[MaskPair]:
+    """Return the pairs that the lists name, or all pairs where folders give the splits or there are no lists."""
+    if not lists.split_of:
+        return found.pairs
+    stems = {_stem(pair.image) for pair in found.pairs} | {_stem(path) for path in found.unpaired_images}
+    missing = [stem for stem in lists.split_of if stem not in stems]
     if missing:
         reason = f"{len(missing):,} listed images are not there, the first is {missing[0]}"
-        findings.append(Finding(WARNING, "listed, not there", image_folder, "", reason, "ignored"))
-    return rows
+        findings.append(Finding(WARNING, "listed, not there", source, "", reason, "ignored"))
+    if all(pair.split for pair in found.pairs):
+        return found.pairs
+    listed = [pair for pair in found.pairs if _stem(pair.image) in lists.split_of]
+    if len(listed) < len(found.pairs):
+        names = ", ".join(sorted(os.path.basename(path) for path in lists.paths))
+        reason = f"{len(found.pairs) - len(listed):,} images with masks are in none of its lists ({names})"
+        findings.append(Finding(NOTE, "not listed", source, "", reason, "ignored"))
+    return listed
 
 
-def _find_pair(folder: str) -> tuple[str, str] | None:
-    """Return the image folder and the mask folder in `folder`, or None."""
-    paths = {name.lower(): os.path.join(folder, name) for name in sorted(os.listdir(folder), reverse=True)}
-    paths = {name: path for name, path in paths.items() if os.path.isdir(path)}
-    images = [paths[name.lower()] for name in IMAGE_FOLDERS if name.lower() in paths]
-    masks = [paths[name.lower()] for name in MASK_FOLDERS if name.lower() in paths]
-    return (images[0], masks[0]) if images and masks else None
+def _unpaired_findings(tree: FileTree, found: MaskPairs, lists: SplitLists) -> list[Finding]:
+    """Return the findings for images without a mask and masks without an image."""
+    findings = []
+    folders = ", ".join(tree.path(folder) for folder in found.mask_folders[:3])
+    with_mask = {_stem(pair.image) for pair in found.pairs}
+    by_lists = lists.split_of and not all(pair.split for pair in found.pairs)
+    for file in found.unpaired_images:
+        stem = _stem(file)
+        if by_lists and stem not in lists.split_of:
+            continue
+        if stem in with_mask:
+            reason = "the mask of its name already belongs to another image of the same name"
+        else:
+            reason = f"there is no mask {stem}.png in {folders}"
+        findings.append(Finding(INVALID, "no mask", file, "", reason, "skipped; add it, or remove the image"))
+    if not by_lists:
+        for file in found.unpaired_masks:
+            findings.append(Finding(WARNING, "no image", file, "", "there is no image for it", "ignored"))
+    known = {pair.image for pair in found.pairs} | found.mask_paths | {*found.unpaired_images, *found.drawings}
+    if found.drawings:
+        reason = f"{len(found.drawings):,} images are drawings of masks, the first is {min(found.drawings)}"
+        findings.append(Finding(NOTE, "drawings of masks", tree.root, "", reason, "ignored"))
+    others: dict[str, list[str]] = {}
+    for path in sorted(tree.image_paths - known):
+        others.setdefault(os.path.dirname(path), []).append(path)
+    for folder, paths in others.items():
+        reason = f"{len(paths):,} images in a folder without masks for them"
+        findings.append(Finding(WARNING, "not used", folder, "", reason, "ignored"))
+    return findings
 
 
-def _with_images(pairs: Sequence[FolderPair]) -> list[FolderPair]:
-    """Return the pairs whose mask folder holds images; a folder labels of YOLO, for example, holds text files."""
-    return [pair for pair in pairs if any(name.lower().endswith(IMAGE_SUFFIXES) for name in os.listdir(pair[1]))]
-
-
-def _split_folders(folder: str) -> list[tuple[str, str]]:
-    """Return the name and the split of each folder in `folder` that is named after a split."""
-    return [
-        (name, SPLIT_NAMES[name.lower()])
-        for name in sorted(os.listdir(folder))
-        if name.lower() in SPLIT_NAMES and os.path.isdir(os.path.join(folder, name))
-    ]
+def _one_mask_each(source: str, pairs: Sequence[MaskPair], findings: list[Finding]) -> tuple[list[str], list[MaskPair]]:
+    """Return a mask for each image, and the images that have one; the masks of objects are united."""
+    if all(len(pair.masks) == 1 for pair in pairs):
+        return [pair.masks[0] for pair in pairs], list(pairs)
+    united, problems = unite_masks(source, [pair.masks for pair in pairs])
+    reason = f"{sum(len(pair.masks) for pair in pairs):,} masks of single objects in {len(pairs):,} images"
+    action = "the masks of an image are united into one of background and foreground"
+    findings.append(Finding(NOTE, "masks of objects", source, "", reason, action))
+    for row, problem in problems.items():
+        findings.append(Finding(INVALID, "broken mask", pairs[row].image, "", problem, "skipped; correct it"))
+    rows = [row for row in range(len(pairs)) if row not in problems]
+    return [united[row] for row in rows], [pairs[row] for row in rows]

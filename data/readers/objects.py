@@ -5,12 +5,14 @@
 - `crowd`: Ragged bool `[m]`: the box surrounds many objects; it is neither trained on nor scored.
 - `difficult`: Ragged bool `[m]`: Pascal VOC's flag for objects that its scores ignore.
 - `object_id`: Ragged int64 `[m]`: which object of its source it is, for messages (`object_location`): COCO's annotation
-  id, the number of the object in a VOC file, or the line in a YOLO file or in a table.
+  id, the number of the object in a VOC file, the line in a YOLO file or in a table, or the box in a list's line.
 - `location`: str objects `[n]`: where the image is listed, for messages: "image 7 of boxes.json", "line 3", or the path
   of its own XML or label file relative to the source; "" where it is not known.
 - `image_id`: the id of the image in its source, int64 or str objects `[n]`.
 - `size`: int32 `[n, 2]`, height and width that the annotation gives, 0 where it gives none.
 - `area`: Ragged float32 `[m]`: COCO's area of the object's mask in pixels, where the source is COCO.
+- `occluded`: Ragged bool `[m]`: whether something hides a part of the object, where the source tells it. Such objects
+  are trained on and scored like others.
 """
 
 import os
@@ -26,8 +28,15 @@ OBJECT_LOCATIONS = {
     "coco": "annotation {id}",
     "voc": "object {id} of {location}",
     "yolo": "line {id} of {location}",
+    "keras-yolo": "box {id} of {location}",
     "boxes csv": "line {id}",
     "tfds": "object {id}",
+    "labelme": "shape {id} of {location}",
+    "via": "region {id} of {location}",
+    "cvat": "shape {id} of {location}",
+    "label studio": "region {id} of {location}",
+    "createml": "annotation {id} of {location}",
+    "tfrecord": "object {id} of {location}",
 }
 
 
@@ -43,6 +52,7 @@ def object_columns(
     difficult: ArrayLike | None = None,
     size: ArrayLike | None = None,
     area: ArrayLike | None = None,
+    occluded: ArrayLike | None = None,
 ) -> Columns:
     """Build the columns of a detection dataset from flat arrays of objects in any order.
 
@@ -59,6 +69,7 @@ def object_columns(
         difficult: bool `[m]`, by default false.
         size: int `[n, 2]`, by default 0.
         area: float `[m]`; without it there is no column `area`.
+        occluded: bool `[m]`; without it there is no column `occluded`.
 
     Returns:
         The columns that the module describes.
@@ -83,7 +94,11 @@ def object_columns(
         "location": np.array([""] * count if location is None else list(location), object),
         "size": np.asarray(np.zeros((count, 2)) if size is None else size, np.int32).reshape(count, 2),
     }
-    return columns if area is None else columns | {"area": column(area, np.float32)}
+    if area is not None:
+        columns["area"] = column(area, np.float32)
+    if occluded is not None:
+        columns["occluded"] = column(occluded, bool)
+    return columns
 
 
 def object_location(source_format: str, object_id: int, image_location: str = "") -> str:

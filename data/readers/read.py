@@ -8,7 +8,26 @@ from collections.abc import Callable, Mapping
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.suggestions import suggestion
 from retinue.data.dataset import Dataset
-from retinue.data.readers import class_folders, clip_folders, clip_splits, coco, mask_folders, tables, voc, yolo
+from retinue.data.readers import (
+    class_folders,
+    clip_folders,
+    clip_splits,
+    coco,
+    createml,
+    cvat,
+    keras_yolo_lists,
+    label_studio,
+    labelme,
+    mask_folders,
+    tables,
+    tables_in_folders,
+    tfrecords,
+    unread_tools,
+    via,
+    voc,
+    yolo_files,
+    yolo_layout,
+)
 from retinue.data.readers.explanation import Explanation, ReadOptions, choose
 from retinue.data.readers.file_tree import FileTree
 
@@ -22,14 +41,31 @@ EXPLAINERS: tuple[Callable[[FileTree], list[Explanation]], ...] = (
     clip_splits.explain,
     coco.explain,
     voc.explain,
-    yolo.explain,
+    yolo_layout.explain,
+    keras_yolo_lists.explain,
     mask_folders.explain,
+    labelme.explain,
+    via.explain,
+    cvat.explain,
+    createml.explain,
+    label_studio.explain,
+    tfrecords.explain,
+    unread_tools.explain,
+    tables_in_folders.explain,
 )
 # Each returns what its format would make of a file, or None if it is not such a file.
 FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
     tables.explain_file,
     coco.explain_file,
-    yolo.explain_file,
+    keras_yolo_lists.explain_file,
+    yolo_files.explain_file,
+    labelme.explain_file,
+    via.explain_file,
+    cvat.explain_file,
+    createml.explain_file,
+    label_studio.explain_file,
+    tfrecords.explain_file,
+    unread_tools.explain_file,
 )
 
 
@@ -44,7 +80,7 @@ def read(
         source: A folder, a file of annotations, or `tfds:NAME`.
         task: What the data is for; "auto" is the likeliest task of the format.
         fold: Which of the three splits of UCF-101 and HMDB-51 is read, 1 to 3.
-        columns: For tables, the header's name of each column that retinue needs, such as {"file": "photo_id"}.
+        columns: For tables, the header's name of each column that retinue needs, such as {"file": "shot"}.
 
     Raises:
         UsageError: The source is not there, has no known format, can't be read for this task, or two readings of it are
@@ -54,29 +90,30 @@ def read(
     source = os.fspath(source)
     if source.startswith("tfds:"):
         return _read_tfds(source, task)
-    explanation = understand(source, task)
+    explanation = understand(source, task, columns)
     if explanation.problem:
         raise RetinueError(explanation.problem)
     chosen = explanation.tasks[0] if task == "auto" else task
-    dataset = explanation.read(ReadOptions(chosen, fold, columns or {}))
+    dataset = explanation.read(ReadOptions(chosen, fold))
     return dataclasses.replace(dataset, labels_in=explanation.labels)
 
 
-def tasks_of(source: str) -> tuple[str, ...]:
-    """Return the tasks that `source` can be read for, the likeliest first.
+def tasks_of(source: str, columns: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return the tasks that `source` can be read for, the likeliest first. `columns` is that of `read`.
 
     Raises:
         UsageError: As in `understand`.
     """
-    return TASKS_OF_TFDS if source.startswith("tfds:") else understand(source).tasks
+    return TASKS_OF_TFDS if source.startswith("tfds:") else understand(source, columns=columns).tasks
 
 
-def understand(source: str, task: str = "auto") -> Explanation:
+def understand(source: str, task: str = "auto", columns: Mapping[str, str] | None = None) -> Explanation:
     """Return the best explanation of a folder or a file: its format, its tasks, and how it is read.
 
     Args:
         source: A folder or a file of annotations.
         task: What the data is for; "auto" for any.
+        columns: For tables, as in `read`. Where it is given, only tables are an explanation.
 
     Raises:
         UsageError: The source is not there, has no known format, can't be read for this task, or two readings of it are
@@ -90,16 +127,26 @@ def understand(source: str, task: str = "auto") -> Explanation:
             )
         raise UsageError(f"{source}: no such file or folder{_did_you_mean(source)}")
     if not os.path.isdir(source):
-        return _understand_file(source, task)
+        return _understand_file(source, task, columns)
     if os.path.isfile(os.path.join(source, OLD_PACK)):
         raise UsageError(
             f"{source}: this is a pack, which retinue no longer reads; give the folder of images that it was made from"
         )
     tree = FileTree(source)
+    if columns:
+        explanations = tables_in_folders.explain(tree, columns)
+        if not explanations:
+            raise UsageError(f"{source}: --columns names columns of a table, but no table here lists its images")
+        return choose(source, explanations, task)
     return choose(source, [explanation for explain in EXPLAINERS for explanation in explain(tree)], task)
 
 
-def _understand_file(source: str, task: str) -> Explanation:
+def _understand_file(source: str, task: str, columns: Mapping[str, str] | None) -> Explanation:
+    if columns:
+        table = tables.explain_file(source, columns)
+        if not table:
+            raise UsageError(f"{source}: --columns names columns of a table, but this is none")
+        return choose(source, [table], task)
     explanations = [explanation for explain in FILE_EXPLAINERS if (explanation := explain(source))]
     if not explanations:
         raise UsageError(

@@ -3,10 +3,16 @@
 import os
 import re
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+    *(".avif", ".heic", ".heif", ".hif"),
+)
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
 # Image formats that retinue cannot decode. Such files are listed all the same, so that the check reports them.
-UNSUPPORTED_IMAGE_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".psd")
+UNSUPPORTED_IMAGE_SUFFIXES = (
+    *(".jxl", ".jp2", ".psd", ".dcm", ".dicom", ".exr", ".pgm", ".ppm", ".nii", ".nii.gz", ".czi", ".nd2"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".x3f", ".mrw"),
+)
 
 # The split that a folder's name, or a value of a table, stands for.
 SPLIT_NAMES = {
@@ -61,6 +67,18 @@ def split_of_name(name: str) -> str:
         if split is None:
             return ""
         splits.add(split)
+    return splits.pop() if len(splits) == 1 else ""
+
+
+def split_in_words(name: str) -> str:
+    """Return the split that one word of a name stands for, or "": "via_basketball_train" is train.
+
+    Other words may be anything, so this is only for the names of files that are known to hold annotations.
+
+    Args:
+        name: The name without suffix.
+    """
+    splits = {SPLIT_NAMES[word] for word in re.findall("[a-z]+", name.lower()) if word in SPLIT_NAMES}
     return splits.pop() if len(splits) == 1 else ""
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.schema import DataConfig
 from retinue.data.decoding.decode import decode_image, read_encoded_bytes
+from retinue.data.decoding.pixel_range import PixelRange
 from retinue.explain import METHODS, sanity_checks, visualization
 from retinue.explain.layers import layer_output
 from retinue.pipeline.explaining.explanation_folder import Checks, ExplanationFolder
@@ -113,7 +114,7 @@ class ExplanationJob:
 
     def _explain_image(self, file: str) -> None:
         explainer = cast(ImageExplainer, self.explainer)
-        original = _read_image(file)
+        original = _read_image(file, explainer.pixel_range)
         image, shown = explainer.prepare(original), visualization.resize_longer_side(original, SHOWN_SIDE)
         request = explainer.request(original, image, self.options.selection)
         entry: dict[str, Any] = {"file": file}
@@ -240,9 +241,10 @@ def _layer_of_stream(model: Any, layer: str | None) -> str | None:
     return layer_output(model, layer)[0]
 
 
-def _read_image(file: str) -> np.ndarray:
+def _read_image(file: str, pixel_range: PixelRange | None) -> np.ndarray:
     """Read an image, uint8 `[h, w, 3]`. Raises NothingToExplain where it can't be read."""
     try:
-        return decode_image(tf.constant(read_encoded_bytes(file))).numpy()
-    except (OSError, tf.errors.OpError) as error:
-        raise NothingToExplain(f"it can't be read ({failure_reason(file, MAX_PIXELS, str(error))})") from None
+        return decode_image(tf.constant(read_encoded_bytes(file, pixel_range)), pixel_range).numpy()
+    except (OSError, RetinueError, tf.errors.OpError) as error:
+        reason = failure_reason(file, MAX_PIXELS, pixel_range, str(error))
+        raise NothingToExplain(f"it can't be read ({reason})") from None

@@ -15,7 +15,7 @@ from retinue.pipeline.explaining.compile_model import compile_model
 from retinue.pipeline.runs.run import Model, open_model
 from retinue.pipeline.runtimes import runtimes
 from retinue.tasks.classification.explainer import ClassifierExplainer, probability_function
-from retinue.tasks.explainer import Explainer
+from retinue.tasks.explainer import Explainer, ImageExplainer
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,13 @@ def open_explainer(name: str | os.PathLike[str] | Model, weights: str | None = N
 
 
 def _open_folder(opened: Model, name: str) -> Explainer:
+    explainer = _explainer_of(opened, name)
+    if isinstance(explainer, ImageExplainer):
+        explainer.pixel_range = opened.config.data.pixel_range
+    return explainer
+
+
+def _explainer_of(opened: Model, name: str) -> Explainer:
     task = opened.task
     if opened.kind == "run":
         explainer = task.explainer(name, opened.build(), compile_model)

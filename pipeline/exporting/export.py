@@ -110,7 +110,7 @@ def export(
             description["fingerprint"] = fingerprint(folder)
             atomic_write(folder / "export.json", json.dumps(description, indent=1, ensure_ascii=False))
             if options.versioned and "savedmodel" in options.formats and run.task.array_specs() is None:
-                serving.write_example(folder, [record["file"] for record in records])
+                serving.write_example(folder, [record["file"] for record in records], run.config.data.pixel_range)
             os.replace(folder, out)
     except BaseException as error:
         if options.versioned:
@@ -218,7 +218,7 @@ def _write_and_run(
         The outputs of each batch.
     """
     if name == "savedmodel":
-        export_savedmodel.write(run, inference, folder)
+        export_savedmodel.write(run, inference, function, folder)
         return export_savedmodel.serve_batches(folder, run.task, paths, batches)
     if name == "openvino":
         openvino, path = openvino_runtime.import_openvino(), folder / runtimes.OPENVINO_FILE

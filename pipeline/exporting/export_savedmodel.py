@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 Tensors = dict[str, Any]
 
 
-def write(run: "Model", inference: "keras.Model", folder: Path) -> None:
+def write(run: "Model", inference: "keras.Model", function: Any, folder: Path) -> None:
     """Write a SavedModel with the signatures that `export` documents.
+
+    All of them call `function`, so the graph of the model is traced and stored once.
 
     Args:
         run: the run.
         inference: what `Task.inference` returned.
+        function: `inference`, traced by `tensorflow_runtime.trace`.
         folder: where it is written.
     """
     import tensorflow as tf
@@ -40,11 +43,8 @@ def write(run: "Model", inference: "keras.Model", folder: Path) -> None:
         module.class_names = tf.saved_model.Asset(str(class_file))
         module.weights = [variable.value for variable in inference.variables]
 
-        def infer(inputs: Tensors) -> Tensors:
-            return inference(inputs, training=False)
-
         def serve(inputs: Tensors) -> Tensors:
-            return task.serve(infer(inputs), names)
+            return task.serve(function(**inputs), names)
 
         def serve_bytes(encoded: "tf.Tensor") -> Tensors:
             if not task.variable_size:
@@ -54,7 +54,7 @@ def write(run: "Model", inference: "keras.Model", folder: Path) -> None:
                 alone = {name: value[None] for name, value in task.read(element).items()}
                 return {name: value[0] for name, value in serve(alone).items()}
 
-            traced = tf.function(serve_one).get_concrete_function(tf.TensorSpec([], tf.string))
+            traced = _function(serve_one, [tf.TensorSpec([], tf.string)]).get_concrete_function()
             output_specs = {
                 name: tf.TensorSpec(out.shape, out.dtype) for name, out in traced.structured_outputs.items()
             }
@@ -63,23 +63,20 @@ def write(run: "Model", inference: "keras.Model", folder: Path) -> None:
                 for name, spec in output_specs.items()
                 if not spec.shape.is_fully_defined()
             }
-            return _map(serve_one, encoded, output_specs, fill)
+            return _map(traced, encoded, output_specs, fill)
 
         def serve_images(images: "tf.Tensor") -> Tensors:
             return serve(_map(task.prepare, images, specs, padding))
 
-        batch_specs = {name: tf.TensorSpec([None, *spec.shape], spec.dtype, name) for name, spec in specs.items()}
-        signatures = {
-            runtimes.MODEL_SIGNATURE: tf.function(lambda **inputs: infer(inputs)).get_concrete_function(**batch_specs)
-        }
+        signatures = {runtimes.MODEL_SIGNATURE: function}
         array_specs = task.array_specs()
         if array_specs is not None:
-            serve_arrays = tf.function(lambda **arrays: serve(task.from_arrays(arrays)))
+            serve_arrays = tf.function(lambda **arrays: serve(task.from_arrays(arrays)), autograph=False)
             signatures["serving_default"] = serve_arrays.get_concrete_function(**array_specs)
         else:
             signatures |= {
-                "serving_default": _signature(serve_bytes, tf.TensorSpec([None], tf.string, "bytes")),
-                "image": _signature(serve_images, tf.TensorSpec([None, None, None, 3], tf.uint8, "image")),
+                "serving_default": _function(serve_bytes, [tf.TensorSpec([None], tf.string, "bytes")]),
+                "image": _function(serve_images, [tf.TensorSpec([None, None, None, 3], tf.uint8, "image")]),
             }
         tf.saved_model.save(module, str(folder), signatures)
 
@@ -133,10 +130,11 @@ def _map(
     return batch
 
 
-def _signature(function: Callable[..., Tensors], spec: "tf.TensorSpec") -> Any:
+def _function(function: Callable[..., Tensors], signature: "list[tf.TensorSpec]") -> Any:
+    """Make a `tf.function` whose Python code is not rewritten by AutoGraph, which takes seconds for a model."""
     import tensorflow as tf
 
-    return tf.function(function, input_signature=[spec])
+    return tf.function(function, input_signature=signature, autograph=False)
 
 
 def serve_batches(
@@ -164,6 +162,7 @@ def serve_batches(
         if task.array_specs() is not None:
             inputs = {name: tf.constant(array) for name, array in task.to_arrays(batch).items()}
         else:
-            inputs = {"bytes": tf.constant([read_encoded_bytes(str(file)) for file in files])}
+            pixel_range = task.config.data.pixel_range
+            inputs = {"bytes": tf.constant([read_encoded_bytes(str(file), pixel_range) for file in files])}
         results.append({name: value.numpy() for name, value in serve(**inputs).items()})
     return results

@@ -14,6 +14,7 @@ from typing import Any
 
 from retinue.configs.errors import UsageError
 from retinue.data.decoding.decode import read_encoded_bytes
+from retinue.data.decoding.pixel_range import PixelRange
 from retinue.data.storage.atomic_files import atomic_write
 
 
@@ -37,16 +38,17 @@ def next_version(folder: Path) -> Path:
     return folder / str(max(versions, default=0) + 1)
 
 
-def write_example(folder: Path, files: Sequence[str | os.PathLike[str]]) -> None:
+def write_example(folder: Path, files: Sequence[str | os.PathLike[str]], pixel_range: PixelRange | None = None) -> None:
     """Write request.json and response.json.
 
     Args:
         folder: a SavedModel.
         files: paths of images. The smallest file is requested, so that both files are easy to read.
+        pixel_range: data.pixel_range of the model.
     """
     import tensorflow as tf
 
-    encoded = min((read_encoded_bytes(str(file)) for file in files), key=len)
+    encoded = min((read_encoded_bytes(str(file), pixel_range) for file in files), key=len)
     text = json.dumps(make_request([encoded]), indent=1)
     atomic_write(folder / "request.json", text)
     serve = tf.saved_model.load(str(folder)).signatures["serving_default"]

@@ -14,6 +14,7 @@ from retinue.data.checking.check import check
 from retinue.data.checking.check_report import CheckReport
 from retinue.data.dataset import Dataset
 from retinue.data.readers.read import read, tasks_of
+from retinue.data.readers.table_layout import parse_columns
 from retinue.data.split import split
 from retinue.pipeline.runs.progress import count_files
 
@@ -39,7 +40,8 @@ def config_for(
         options: values by dotted key; see `load_config`.
     """
     if task is None and recipe is None:
-        task = tasks_of(os.fspath(source))[0]
+        columns = load_config(None, settings, options).data.columns
+        task = tasks_of(os.fspath(source), parse_columns(columns))[0]
     if recipe is None and task is not None:
         recipe = tasks.default_recipe(task)
     return load_config(recipe, settings, {**(options or {}), **({"task": task} if task else {})})
@@ -59,17 +61,37 @@ def read_and_check(
     Returns:
         The report, which holds the `Dataset`.
     """
-    return check_dataset(read_dataset(source, config, task=task), config, training=training)
+    return check_dataset(read_dataset(source, config, task=task, training=training), config, training=training)
 
 
-def read_dataset(source: str | os.PathLike[str], config: Config, *, task: str = "auto") -> Dataset:
+def read_dataset(
+    source: str | os.PathLike[str], config: Config, *, task: str = "auto", training: bool = True
+) -> Dataset:
     """Read a data source without checking it. The arguments are those of `read_and_check`."""
     reader = tasks.dataset_reader(task)
     source = os.fspath(source)
-    dataset = reader(source) if reader else read(source, task, config.data.fold)
+    dataset = reader(source) if reader else _read(source, task, config, training)
     if len(dataset) >= MIN_LOGGED_FILES:
         logger.info(f"checking {len(dataset):,} files")
     return dataset
+
+
+def _read(source: str, task: str, config: Config, training: bool) -> Dataset:
+    """Read a data source of a known format.
+
+    What is evaluated may have another form than what the model was trained on. If the names of columns that the run has
+    don't fit, it is read without them.
+    """
+    columns = parse_columns(config.data.columns)
+    try:
+        return read(source, task, config.data.fold, columns)
+    except RetinueError as error:
+        if training or not columns:
+            raise
+        try:
+            return read(source, task, config.data.fold)
+        except RetinueError:
+            raise error from None
 
 
 def check_dataset(dataset: Dataset, config: Config, *, training: bool = True) -> CheckReport:
@@ -79,10 +101,12 @@ def check_dataset(dataset: Dataset, config: Config, *, training: bool = True) ->
         on_invalid=config.data.on_invalid,
         max_invalid_fraction=config.data.max_invalid_fraction,
         max_pixels=config.data.max_pixels,
+        pixel_range=config.data.pixel_range,
         progress=count_files,
         training=training,
         anchors=_anchor_layout(config) if "boxes" in dataset.columns else None,
         max_detections=config.detection.max_detections,
+        resize_masks=config.segmentation.resize_masks,
     )
 
 
@@ -110,6 +134,11 @@ def prepare(source: str | os.PathLike[str], config: Config) -> tuple[Dataset, Ch
         duplicate_groups=duplicate_groups,
     )
     return dataset, report
+
+
+def with_pixel_range(config: Config, report: CheckReport) -> Config:
+    """Return the configuration with the scale that the check found for images of more than 8 bits."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"pixel_range": report.pixel_range})})
 
 
 def require_usable(source: str | os.PathLike[str], report: CheckReport) -> None:

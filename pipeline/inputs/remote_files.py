@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from retinue.configs.errors import UsageError
 from retinue.data.storage.scratch import scratch_folder
 from retinue.pipeline.inputs.path_names import natural_sort_key
+
+if TYPE_CHECKING:
+    from retinue.data.decoding.pixel_range import PixelRange
 
 MAX_EXTENSION = 8  # characters; a longer end of a name is not the extension of a format
 
@@ -86,8 +89,12 @@ def fetch(address: str, folder: str | os.PathLike[str]) -> tuple[str, None] | tu
     return local, None
 
 
-def read_image_bytes(file: str) -> bytes:
+def read_image_bytes(file: str, pixel_range: "PixelRange | None") -> bytes:
     """Return the bytes of an image file at a path or an address, as `read_encoded_bytes` returns them.
+
+    Args:
+        file: the path or the address.
+        pixel_range: data.pixel_range of the model.
 
     Raises:
         OSError: the file can't be read.
@@ -96,12 +103,12 @@ def read_image_bytes(file: str) -> bytes:
     from retinue.data.decoding.decode import read_encoded_bytes
 
     if not is_remote(file):
-        return read_encoded_bytes(file)
+        return read_encoded_bytes(file, pixel_range)
     with scratch_folder() as folder:
         local, reason = fetch(file, folder)
         if local is None:
             raise OSError(reason)
-        return read_encoded_bytes(local)
+        return read_encoded_bytes(local, pixel_range)
 
 
 def _files_below(store: Any, folder: str, matches: Callable[[str], bool]) -> Iterator[str]:

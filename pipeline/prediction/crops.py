@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
+from retinue.data.decoding.pixel_range import PixelRange
 from retinue.pipeline.inputs.path_names import output_path
 from retinue.pipeline.prediction.image_writer import read_image_again, write_in_threads, write_jpeg
 from retinue.pipeline.prediction.predictor import Result
@@ -13,7 +14,10 @@ JPEG_QUALITY = 95
 
 
 def with_crops(
-    results: Iterable[Result], folder: str | os.PathLike[str], score_threshold: float = 0.4
+    results: Iterable[Result],
+    folder: str | os.PathLike[str],
+    score_threshold: float = 0.4,
+    pixel_range: PixelRange | None = None,
 ) -> Iterator[Result]:
     """Yield results in their order, each after the crops of its detections are written.
 
@@ -23,15 +27,18 @@ def with_crops(
         results: the results of a detector.
         folder: the folder of the crops.
         score_threshold: the lowest score of a detection that is written.
+        pixel_range: data.pixel_range of the detector.
     """
-    return write_in_threads(results, lambda result: _write_crops(result, folder, score_threshold), "crop")
+    return write_in_threads(results, lambda result: _write_crops(result, folder, score_threshold, pixel_range), "crop")
 
 
-def _write_crops(result: Result, folder: str | os.PathLike[str], score_threshold: float) -> None:
+def _write_crops(
+    result: Result, folder: str | os.PathLike[str], score_threshold: float, pixel_range: PixelRange | None
+) -> None:
     """Write the crops of one file. A file that has vanished meanwhile has no crops."""
     detections = (result.prediction or {})["detections"]
     detections = [entry for entry in detections if entry["score"] >= score_threshold]
-    image = read_image_again(result.file) if detections else None
+    image = read_image_again(result.file, pixel_range) if detections else None
     if image is None:
         return
     height, width = image.shape[:2]

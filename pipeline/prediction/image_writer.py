@@ -12,6 +12,7 @@ import tensorflow as tf
 from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
 from retinue.data.decoding.decode import decode_image
+from retinue.data.decoding.pixel_range import PixelRange
 from retinue.data.storage.atomic_files import atomic_write
 from retinue.pipeline.inputs.remote_files import read_image_bytes
 from retinue.pipeline.prediction.predictor import Result
@@ -40,10 +41,15 @@ def write_in_threads(results: Iterable[Result], write: Callable[[Result], None],
         pool.shutdown(cancel_futures=True)
 
 
-def read_image_again(file: str) -> np.ndarray | None:
-    """Return the pixels of a file, uint8 `[h, w, 3]`, RGB, upright, or None if the file has vanished meanwhile."""
+def read_image_again(file: str, pixel_range: PixelRange | None) -> np.ndarray | None:
+    """Return the pixels of a file, uint8 `[h, w, 3]`, RGB, upright, or None if the file has vanished meanwhile.
+
+    Args:
+        file: the path or the address.
+        pixel_range: data.pixel_range of the model.
+    """
     try:
-        return decode_image(tf.constant(read_image_bytes(file))).numpy()
+        return decode_image(tf.constant(read_image_bytes(file, pixel_range)), pixel_range).numpy()
     except (OSError, tf.errors.OpError):
         return None
 

@@ -30,7 +30,7 @@ def with_overlays(results: Iterable[Result], task: "Task", folder: str | os.Path
 
 def _write_overlay(result: Result, task: "Task", folder: str | os.PathLike[str]) -> None:
     """Write the overlay of one file. A file that has vanished meanwhile has no overlay."""
-    image = read_image_again(result.file)
+    image = read_image_again(result.file, task.config.data.pixel_range)
     if image is None:
         return
     drawn = task.draw(image, result.prediction or {})

@@ -272,7 +272,7 @@ def _write_all(
     if options.crops:
         from retinue.pipeline.prediction.crops import with_crops
 
-        predicted = with_crops(predicted, results.folder / "crops")
+        predicted = with_crops(predicted, results.folder / "crops", pixel_range=predictor.task.config.data.pixel_range)
     for result in predicted:
         before = time.perf_counter()
         results.write(result)

@@ -10,6 +10,7 @@ from retinue.data.decoding import image_file
 from retinue.data.decoding.clip_file import Clip
 from retinue.data.decoding.clip_probe import probe_clip
 from retinue.data.decoding.decode import read_encoded_bytes
+from retinue.data.decoding.pixel_range import PixelRange, range_problem
 
 if TYPE_CHECKING:
     from retinue.tasks.task import Task
@@ -27,7 +28,7 @@ class Reader:
     """
 
     def __init__(self, task: "Task") -> None:
-        self._max_pixels = task.config.data.max_pixels
+        self._max_pixels, self._pixel_range = task.config.data.max_pixels, task.config.data.pixel_range
         signature, black = [tf.TensorSpec([], tf.string)], tf.zeros([8, 8, 3], tf.uint8)
         self._read = self._read_upright = tf.function(task.read, input_signature=signature, autograph=False)
         self._read(tf.io.encode_png(black))  # tracing takes half a second: now, and not at the first file
@@ -50,16 +51,17 @@ class Reader:
             (what the model takes, (width, height) in pixels, None), or (None, None, the reason in plain words).
         """
         try:
-            width, height, orientation, file_format = image_file.read_header(file)
+            header = image_file.read_header(file)
+            width, height = header.width, header.height
             if width * height > self._max_pixels:
-                return None, None, failure_reason(file, self._max_pixels, "too large")
+                return None, None, failure_reason(file, self._max_pixels, self._pixel_range, "too large")
             # NumPy copies plain bytes twice on their way to TensorFlow, 7 ms for 3 MB, but not an object.
-            encoded = tf.constant(np.array(read_encoded_bytes(file), object))
-            is_upright_jpeg = (file_format, orientation) == ("JPEG", 1)
+            encoded = tf.constant(np.array(read_encoded_bytes(file, self._pixel_range), object))
+            is_upright_jpeg = (header.format, header.orientation) == ("JPEG", 1)
             tensors = self._read_upright(encoded) if is_upright_jpeg else self._read(encoded)
             return {name: tensor.numpy() for name, tensor in tensors.items()}, (width, height), None
         except Exception as error:  # decoders raise many kinds; any of them concerns this file alone
-            return None, None, failure_reason(file, self._max_pixels, str(error))
+            return None, None, failure_reason(file, self._max_pixels, self._pixel_range, str(error))
 
 
 class ClipReader:
@@ -95,15 +97,17 @@ class ClipReader:
             return None, None, "{}: {}; {}".format(*problem) if problem else f"can't be decoded: {first_line(error)}"
 
 
-def failure_reason(file: str, max_pixels: int, otherwise: str) -> str:
+def failure_reason(file: str, max_pixels: int, pixel_range: PixelRange | None, otherwise: str) -> str:
     """Return in plain words why an image file can't be used.
 
     Args:
         file: the path.
         max_pixels: the largest number of pixels that is allowed.
+        pixel_range: data.pixel_range of the model.
         otherwise: the message of the decoder, used if the check of the file finds no problem.
     """
-    problem = image_file.probe(file, max_pixels).problem
+    info = image_file.probe(file, max_pixels)
+    problem = info.problem or range_problem(info.depth, pixel_range)
     if problem:
         kind, reason, cure = problem
         return f"{kind}: {reason}; {cure}"

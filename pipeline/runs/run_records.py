@@ -8,6 +8,7 @@ import numpy as np
 
 from retinue.data.decoding import image_file
 from retinue.data.decoding.clip_probe import probe_clip
+from retinue.data.decoding.pixel_range import range_problem
 from retinue.pipeline.runs.run import Model
 from retinue.pipeline.runs.split_file import read_split_file
 
@@ -42,7 +43,8 @@ def find_problem(model: Model, record: RunRecord) -> tuple[str, str, str] | None
     """Return (kind, reason, cure) if a record can't be used, else None."""
     if model.task.is_video:
         return probe_clip(record["file"], record["start"], record["end"], model.config.data.max_pixels).problem
-    return image_file.probe(record["file"], model.config.data.max_pixels).problem
+    info = image_file.probe(record["file"], model.config.data.max_pixels)
+    return info.problem or range_problem(info.depth, model.config.data.pixel_range)
 
 
 def read_record(task: "Task", record: RunRecord) -> dict[str, np.ndarray]:

@@ -31,7 +31,7 @@ class MovingAverage:
         wanted = {id(weight) for weight in weights}
         indices = [index for index, weight in enumerate(self._weights) if id(weight) in wanted]
         if indices != self._followed:
-            self._followed, self._update = indices, tf.function(self._update_all)
+            self._followed, self._update = indices, tf.function(self._update_all, autograph=False)
 
     def _update_all(self) -> None:
         step = self._step.value

@@ -123,7 +123,7 @@ class StageFeatures:
                 task.input_columns(validation),
                 lambda columns, _: (task.read_record(columns), ()),
             )
-        self._predict = tf.function(lambda inputs: models.predictor(inputs, training=False))
+        self._predict = tf.function(lambda inputs: models.predictor(inputs, training=False), autograph=False)
 
     def compute(self, progress: Progress, stopped: Callable[[], bool]) -> None:
         """Compute the features that are not in the cache.
@@ -229,6 +229,7 @@ class StageFeatures:
             "weights": weights_hash(model),
             "files": data.fingerprint,
             "resize_mode": config.data.resize_mode,
+            "pixel_range": config.data.pixel_range,
             "jpeg_dct_scaling": config.data.jpeg_dct_scaling,
             "input_size": stage.input_size or config.model.input_size if stage else config.model.input_size,
         }

@@ -70,7 +70,10 @@ def _median_times(
     times, sides = [], []
     with tf.device("CPU:0"):
         make_example = tf.function(no_autograph(lambda record: example(record, seed)), input_signature=[signature])
-        decode = tf.function(decode_image, input_signature=[tf.TensorSpec([], tf.string)])
+        pixel_range = task.config.data.pixel_range
+        decode = tf.function(
+            lambda encoded: decode_image(encoded, pixel_range), input_signature=[tf.TensorSpec([], tf.string)]
+        )
         for row in [rows[0], *rows]:  # the first file twice: TensorFlow builds its graphs then
             record = {name: _tensor(column[row]) for name, column in columns.items()}
             clock = [time.perf_counter()]
@@ -89,7 +92,7 @@ def _median_times(
 
 def _file_content(task: Task, file: str) -> bytes:
     if not task.is_video:
-        return read_encoded_bytes(file)
+        return read_encoded_bytes(file, task.config.data.pixel_range)
     names = frame_paths(file) if os.path.isdir(file) else [file]
     return b"".join(Path(name).read_bytes() for name in names)
 

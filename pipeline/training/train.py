@@ -21,7 +21,7 @@ from retinue.data.dataset import Dataset
 from retinue.data.finding import INVALID
 from retinue.pipeline.evaluation import bf16_proof
 from retinue.pipeline.evaluation.evaluate import score_lines
-from retinue.pipeline.inputs.prepare import prepare
+from retinue.pipeline.inputs.prepare import prepare, with_pixel_range
 from retinue.pipeline.runs.progress import Progress
 from retinue.pipeline.runs.run import Run, device, next_folder, now, open_model, refuse_existing
 from retinue.pipeline.runs.split_file import SPLIT_FILE, split_csv
@@ -96,6 +96,9 @@ def _train(
     resume = run is not None
     dataset, report = prepare(source, config)
     log_problems(report)
+    if report.scale:
+        logger.info(f"scale: {report.scale}")
+    config = with_pixel_range(config, report)
     if run is not None:
         _check_same_data(run, dataset)
     if config.train.batch_size == "auto":  # the trials in other processes need memory on the GPU

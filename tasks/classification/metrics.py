@@ -72,6 +72,23 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, num_classes: int)
     return cells.reshape(num_classes, num_classes)
 
 
+def wrong_pairs(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
+    """Count the pairs of a true class and another, predicted class. Unlike a matrix, it fits for many classes.
+
+    Args:
+        truth: int [n], true class indices.
+        predicted: int [n], predicted class indices.
+        num_classes: number of classes.
+
+    Returns:
+        int64 [pairs, 3], true class, predicted class and count of each pair that occurs, the most frequent first.
+    """
+    wrong = truth != predicted
+    cells, counts = np.unique(truth[wrong].astype(np.int64) * num_classes + predicted[wrong], return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return np.stack([cells[order] // num_classes, cells[order] % num_classes, counts[order]], axis=1)
+
+
 def calibration(confidence: np.ndarray, correct: np.ndarray) -> tuple[list[dict[str, Any]], float]:
     """Compare the confidence of predictions with their accuracy (Guo et al. 2017, section 2).
 

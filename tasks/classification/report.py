@@ -33,7 +33,7 @@ METRICS = {
 def report_sections(scores: "Scores", worst_images: Sequence[WorstImage]) -> list[Section]:
     """Make the sections that show the scores: confusion matrix, classes, calibration, worst predictions."""
     sections = []
-    if scores.tables.get("confusion"):
+    if scores.tables.get("confusion") or "confused_pairs" in scores.tables:
         sections.append(confusion_section(scores))
     if scores.per_class:
         sections.append(per_class_section(scores))

@@ -11,6 +11,8 @@ from retinue.tasks.class_tables import confusion_rows, model_class_indices, quot
 from retinue.tasks.classification import metrics
 from retinue.tasks.scores import Scores, counted
 
+MAX_CLASSES_OF_MATRIX = 1000  # with more there is a table of the confused pairs: the matrix would take gigabytes
+
 
 class ClassificationEvaluator:
     """Scores one label per file (primary metric: accuracy) or several (primary metric: mean average precision)."""
@@ -93,9 +95,10 @@ class ClassificationEvaluator:
         count, num_classes = len(truth), len(self.classes)
         correct = predicted == truth
         loss = -np.log(np.maximum(truth_score.astype(np.float64), metrics.MIN_PROBABILITY))
-        matrix = metrics.confusion_matrix(truth, predicted, num_classes)
+        files = np.bincount(truth, minlength=num_classes)
+        pairs = metrics.wrong_pairs(truth, predicted, num_classes)
         calibration, calibration_error = metrics.calibration(confidence, correct)
-        per_class = self._single_label_rows(matrix, np.bincount(truth, weights=confidence, minlength=num_classes))
+        per_class = self._single_label_rows(truth, predicted, confidence, pairs)
         recall = metrics.mean_over_classes(per_class, "recall")
         numbers: dict[str, float | None] = {"accuracy": float(correct.mean())}
         if num_classes > 5:
@@ -112,12 +115,12 @@ class ClassificationEvaluator:
         if self.bootstrap_samples:
             interval = metrics.bootstrap_accuracy(int(correct.sum()), count, self.bootstrap_samples, self.seed)
         wrong_rows = np.flatnonzero(~correct)
-        largest = int(matrix.sum(axis=1).argmax())
+        largest = int(files.argmax())
         verdict = f"Correct on {correct.sum():,} of {counted(count, 'file')}."
-        if matrix[largest].sum() < count:
-            baseline = matrix[largest].sum() / count
+        if files[largest] < count:
+            baseline = files[largest] / count
             verdict += f" Always predicting “{self.classes[largest]}” would be correct on {baseline:.1%}."
-        notes = _missing_class_notes(self.classes, matrix.sum(axis=1))
+        notes = _missing_class_notes(self.classes, files)
         if interval and correct.all():
             claim = "the model classifies at least {} of such files correctly"
             bound = metrics.error_free_lower_bound(count)
@@ -132,31 +135,58 @@ class ClassificationEvaluator:
             interval=interval,
             count=count,
             per_class=per_class,
-            tables={"confusion": confusion_rows(self.classes, matrix), "calibration": calibration},
+            tables=self._confusion_table(truth, predicted, files, pairs) | {"calibration": calibration},
             worst=[int(row) for row in wrong_rows[np.argsort(-loss[wrong_rows], kind="stable")]],
             verdict=verdict,
             notes=notes,
             worst_classes=worst_class_lines(per_class, "f1", "F1"),
         )
 
-    def _single_label_rows(self, matrix: np.ndarray, confidence_sum: np.ndarray) -> list[dict[str, Any]]:
-        """Return the rows of `per_class.csv`; confidence_sum: float [classes], over the files of each class."""
+    def _confusion_table(
+        self, truth: np.ndarray, predicted: np.ndarray, files: np.ndarray, pairs: np.ndarray
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Return the confusion matrix, or for too many classes the pairs in it that are wrong, by the table's name."""
+        num_classes = len(self.classes)
+        if num_classes <= MAX_CLASSES_OF_MATRIX:
+            matrix = metrics.confusion_matrix(truth, predicted, num_classes)
+            return {"confusion": confusion_rows(self.classes, matrix)}
+        rows = [
+            {
+                "truth": self.classes[true_class],
+                "predicted": self.classes[predicted_class],
+                "count": number,
+                "fraction": number / int(files[true_class]),
+            }
+            for true_class, predicted_class, number in pairs.tolist()
+        ]
+        return {"confused_pairs": rows}
+
+    def _single_label_rows(
+        self, truth: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, pairs: np.ndarray
+    ) -> list[dict[str, Any]]:
+        """Return the rows of `per_class.csv`. The arguments are those of `_single_label_scores` and `wrong_pairs`."""
+        num_classes = len(self.classes)
+        files_of, predicted_as, correct = (
+            np.bincount(labels, minlength=num_classes).tolist()
+            for labels in (truth, predicted, truth[truth == predicted])
+        )
+        confidence_sum = np.bincount(truth, weights=confidence, minlength=num_classes)
+        most_confused: dict[int, str] = {}
+        for true_class, predicted_class, _ in pairs.tolist():
+            most_confused.setdefault(true_class, self.classes[predicted_class])
         rows = []
         for index, name in enumerate(self.classes):
-            files, predicted = int(matrix[index].sum()), int(matrix[:, index].sum())
-            precision, recall, f1 = metrics.precision_recall_f1(matrix[index, index], predicted, files)
-            errors = matrix[index].copy()
-            errors[index] = 0
+            precision, recall, f1 = metrics.precision_recall_f1(correct[index], predicted_as[index], files_of[index])
             rows.append(
                 {
                     "class": name,
-                    "count": files,
-                    "predicted": predicted,
+                    "count": files_of[index],
+                    "predicted": predicted_as[index],
                     "precision": precision,
                     "recall": recall,
                     "f1": f1,
-                    "confidence": metrics.ratio(confidence_sum[index], files),
-                    "most_confused_with": self.classes[errors.argmax()] if errors.any() else None,
+                    "confidence": metrics.ratio(confidence_sum[index], files_of[index]),
+                    "most_confused_with": most_confused.get(index),
                 }
             )
         return rows

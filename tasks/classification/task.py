@@ -14,7 +14,7 @@ from retinue.backbones.dropout import Dropout
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.augmentation import geometry, mixup_cutmix
 from retinue.data.dataset import Dataset, Ragged
-from retinue.data.decoding import decode, resize
+from retinue.data.decoding import resize
 from retinue.data.decoding.encoded_image import EncodedImage
 from retinue.tasks import class_balance
 from retinue.tasks.classification import draw, losses, scores, test_time_augmentation
@@ -94,7 +94,7 @@ class Classification(Task):
         augment = self.config.augment
 
         def make_example(columns: Mapping[str, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            image = self.read_image(decode.read_encoded(columns["file"]))
+            image = self.read_image(self.read_encoded(columns["file"]))
             if training:
                 image = geometry.augment_image(image, augment, size, resize_mode, seed)
             else:

@@ -46,7 +46,9 @@ class DetectionExplainer(ImageExplainer):
         self._task, self._compile_model = task, compile_model
         inference = task.inference(model)
         specs = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in inference.inputs}
-        self._detect = tf.function(lambda inputs: inference(inputs, training=False), input_signature=[specs])
+        self._detect = tf.function(
+            lambda inputs: inference(inputs, training=False), input_signature=[specs], autograph=False
+        )
 
     def prepare(self, original: np.ndarray) -> np.ndarray:
         """Resize an image, uint8 `[h, w, 3]`, as the detector sees it, without padding: float32 `[h', w', 3]`."""

@@ -10,7 +10,6 @@ import tensorflow as tf
 from retinue.configs.errors import UsageError
 from retinue.data.augmentation.boxes import augment_image_and_boxes, resize_image_and_boxes
 from retinue.data.dataset import Dataset
-from retinue.data.decoding import decode
 from retinue.data.decoding.encoded_image import EncodedImage
 from retinue.data.decoding.resize import size_of
 from retinue.tasks.detection import draw, export_agreement, torchvision
@@ -82,7 +81,7 @@ class Detection(Task):
         augment, size_divisor = self.config.augment, detection_model.largest_stride(self.config.detection.architecture)
 
         def read_example(columns: Mapping[str, tf.Tensor], seed: tf.Tensor) -> tuple[dict[str, tf.Tensor], tuple[()]]:
-            image = self.read_image(decode.read_encoded(columns["file"]))
+            image = self.read_image(self.read_encoded(columns["file"]))
             boxes = tf.cast(columns["boxes"], tf.float32)
             is_ignored = columns["crowd"] | columns["difficult"]
             labels = tf.where(is_ignored, IGNORED_LABEL, tf.cast(columns["labels"], tf.int32))

@@ -13,7 +13,11 @@ from retinue.data.void_label import VOID
 
 
 def read_ground_truth(
-    dataset: Dataset, record: Mapping[str, Any], classes: Sequence[str], size: Sequence[int] | None = None
+    dataset: Dataset,
+    record: Mapping[str, Any],
+    classes: Sequence[str],
+    size: Sequence[int] | None = None,
+    resize: bool = False,
 ) -> np.ndarray:
     """Read the true mask of a record.
 
@@ -22,6 +26,7 @@ def read_ground_truth(
         record: one of its records, with file, mask and values.
         classes: class names of the model.
         size: (height, width) in pixels that the image must have, or None to accept any.
+        resize: whether a mask of another size with the aspect ratio of the image is resized to it.
 
     Returns:
         uint8 [H, W], indices into `classes`; 255 for void and for classes that the model does not have.
@@ -29,13 +34,14 @@ def read_ground_truth(
     Raises:
         RetinueError: the mask can't be read, or the image does not have the given size.
     """
-    width, height, orientation, _ = read_header(record["file"])
+    header = read_header(record["file"])
+    width, height = header.width, header.height
     if size is not None and (height, width) != tuple(size):
         raise RetinueError(
             f"{record['file']}: the prediction has {size[1]} x {size[0]} pixels, but the image has {width} x {height}; "
             "has the file changed since the prediction? Predict again"
         )
-    ids = read_mask(record["mask"], record["values"], len(dataset.classes), (height, width), orientation)
+    ids = read_mask(record["mask"], record["values"], len(dataset.classes), (height, width), header.orientation, resize)
     if tuple(dataset.classes) == tuple(classes):
         return ids
     index = {name: position for position, name in enumerate(classes)}

@@ -22,7 +22,9 @@ FEW_IMAGES = 10  # below this number of images a note warns that the interval is
 class SegmentationEvaluator:
     """Collects predictions and computes `Scores`; the primary metric is mean IoU."""
 
-    def __init__(self, classes: Sequence[str], bootstrap_samples: int = 2000, seed: int = 0) -> None:
+    def __init__(
+        self, classes: Sequence[str], bootstrap_samples: int = 2000, seed: int = 0, resize_masks: bool = False
+    ) -> None:
         """Start with no predictions.
 
         Args:
@@ -30,8 +32,10 @@ class SegmentationEvaluator:
             bootstrap_samples: resamples of the images for the 95% interval. With 0 there is no interval, and no
                 boundary score either, since that takes time.
             seed: of the resampling.
+            resize_masks: whether a true mask of another size is resized, as segmentation.resize_masks.
         """
         self.classes, self.bootstrap_samples, self.seed = tuple(classes), bootstrap_samples, seed
+        self._resize_masks = resize_masks
         self._matrix = np.zeros((len(classes), len(classes)), np.int64)
         # Pixels of each class, an int64 [classes] per image.
         self._correct: list[np.ndarray] = []
@@ -51,7 +55,7 @@ class SegmentationEvaluator:
         """
         for prediction, record in zip(predictions, dataset, strict=True):
             predicted = np.asarray(prediction["mask"])
-            truth = read_ground_truth(dataset, record, self.classes, predicted.shape)
+            truth = read_ground_truth(dataset, record, self.classes, predicted.shape, self._resize_masks)
             matrix = confusion_matrix(truth, predicted, len(self.classes))
             self._matrix += matrix
             self._correct.append(np.diagonal(matrix).copy())

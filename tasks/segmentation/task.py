@@ -11,7 +11,6 @@ from retinue.configs.errors import UsageError
 from retinue.data.augmentation import masks
 from retinue.data.checking.mask_sheet import blend, class_colors
 from retinue.data.dataset import Dataset
-from retinue.data.decoding import decode
 from retinue.data.decoding.encoded_image import EncodedImage
 from retinue.data.decoding.exif import exif_orientation
 from retinue.data.decoding.mask_file import read_mask
@@ -103,10 +102,12 @@ class Segmentation(Task):
         settings, augment, num_classes = self.config.segmentation, self.config.augment, len(self.classes)
 
         def make_example(columns: Mapping[str, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            encoded = decode.read_encoded(columns["file"])
+            encoded = self.read_encoded(columns["file"])
             image = self.read_image(encoded)
             arguments = (columns["mask"], columns["values"], size_of(image), exif_orientation(encoded))
-            mask = tf.numpy_function(lambda *arrays: _read_mask(num_classes, *arrays), arguments, tf.uint8)
+            mask = tf.numpy_function(
+                lambda *arrays: _read_mask(num_classes, settings.resize_masks, *arrays), arguments, tf.uint8
+            )
             mask.set_shape([None, None])
             if training:
                 return masks.augment_image_and_mask(
@@ -217,7 +218,7 @@ class Segmentation(Task):
 
     def ground_truth(self, dataset: Dataset, record: Record) -> np.ndarray:
         """Read the true mask, uint8 [H, W], as class ids of the model."""
-        return read_ground_truth(dataset, record, self.classes)
+        return read_ground_truth(dataset, record, self.classes, resize=self.config.segmentation.resize_masks)
 
     def summarize_errors(self, prediction: Prediction, truth: np.ndarray) -> tuple[list[str], list[dict[str, Any]]]:
         """Return the true classes, and each class of either mask with its IoU; right from an IoU of 0.5 on."""
@@ -241,7 +242,8 @@ class Segmentation(Task):
     def evaluator(self, interval: bool = True) -> Evaluator:
         """Make a `SegmentationEvaluator`; without `interval` there is no bootstrap and no boundary score."""
         resamples = self.config.evaluate.bootstrap_samples if interval else 0
-        return scores.SegmentationEvaluator(self.classes, resamples, self.config.seed)
+        resize_masks = self.config.segmentation.resize_masks
+        return scores.SegmentationEvaluator(self.classes, resamples, self.config.seed, resize_masks)
 
     def draw(self, image: np.ndarray, prediction: Prediction, truth: Any = None) -> np.ndarray:
         """Draw the image under its mask; see draw.py."""
@@ -290,10 +292,15 @@ class Segmentation(Task):
 
 
 def _read_mask(
-    num_classes: int, path: bytes | np.ndarray, values: np.ndarray, size: np.ndarray, orientation: np.ndarray
+    num_classes: int,
+    resize: bool,
+    path: bytes | np.ndarray,
+    values: np.ndarray,
+    size: np.ndarray,
+    orientation: np.ndarray,
 ) -> np.ndarray:
     """Call `read_mask` from a graph, which passes strings as bytes."""
     encoded = path if isinstance(path, bytes) else path.item()
     height, width = size.tolist()
     name = encoded.decode("utf-8", "surrogateescape")
-    return read_mask(name, values, num_classes, (height, width), int(orientation))
+    return read_mask(name, values, num_classes, (height, width), int(orientation), resize)

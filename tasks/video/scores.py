@@ -56,7 +56,11 @@ class VideoEvaluator:
             {"stream": name} | {metric: scores.metrics.get(metric) for metric in STREAM_METRICS}
             for name, scores in (*alone.items(), ("both", fused))
         ]
-        fused.tables |= {f"confusion_{name}": scores.tables["confusion"] for name, scores in alone.items()}
+        fused.tables |= {
+            f"confusion_{name}": scores.tables["confusion"]
+            for name, scores in alone.items()
+            if "confusion" in scores.tables  # there is none for very many classes
+        }
         recalls = {name: {row["class"]: row["recall"] for row in scores.per_class} for name, scores in alone.items()}
         for row in fused.per_class:
             row |= {f"{name}_recall": recalls[name][row["class"]] for name in alone}

@@ -4,6 +4,7 @@ test_contract.py runs this in a separate process, because Keras keeps a list of 
 the process lives.
 """
 
+import gc
 import json
 import sys
 
@@ -35,6 +36,7 @@ def facts(name):
 
 
 if __name__ == "__main__":
+    gc.set_threshold(20_000, 10, 10)  # as in tests/conftest.py
     with keras.StatelessScope(initialize_variables=False):
         for name in sys.argv[1:]:
             print("fact", json.dumps(facts(name)), flush=True)

@@ -33,6 +33,17 @@ def test_images_of_28_pixels_are_padded_with_zeros():
     np.testing.assert_allclose(small(image), full(padded), rtol=1e-6)
 
 
+@pytest.mark.parametrize("side", [28, 29, 31])
+def test_a_model_of_any_size_pads_images_that_are_too_small(side):
+    any_size, full = build(None, None, classifier=True), build(32, 32, classifier=True)
+    full.set_weights(any_size.get_weights())
+    image = np.random.default_rng(0).uniform(0, 1, (1, side, side, 1)).astype("float32")
+    before, after = (32 - side) // 2, 32 - side - (32 - side) // 2
+    padded = np.pad(image, ((0, 0), (before, after), (before, after), (0, 0)))
+    np.testing.assert_allclose(any_size(image), full(padded), rtol=1e-6)
+    assert any_size(keras.Input((side, side, 1))).shape == (None, 10)
+
+
 def test_the_first_layers_are_convolution_sigmoid_and_average():
     model = build(32, 32)
     first = keras.Model(model.input, model.get_layer("pool1").output)

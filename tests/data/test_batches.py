@@ -205,7 +205,7 @@ def test_files_that_cannot_be_decoded_are_found_with_their_reasons(files):
     assert [name for name, _ in failing] == [files["file"][row] for row in (1, 3, 5)]
     reasons = [reason for _, reason in failing]
     assert reasons[0].startswith("Unknown image file format")
-    assert reasons[1].startswith("this TIFF cannot be decoded")
+    assert reasons[1].startswith("its header is damaged")
     assert reasons[2] == "No such file or directory"
     assert first_failing_record(files, decode, rows=[0, 3, 4]) == f"{files['file'][3]}: {reasons[1]}"
     assert first_failing_record(files, decode, rows=[0, 2, 4]) is None

@@ -40,14 +40,14 @@ def test_valid_masks_give_pixels_and_labels(pairs):
 def test_invalid_masks_are_reported_with_a_cure(pairs):
     for number, name in enumerate(("size", "range", "jpeg", "void", "text")):
         make_image(pairs / "images" / f"{name}.jpg", seed=10 + number)
-    make_mask(pairs / "masks" / "size.png", halves((3, 3)))
+    make_mask(pairs / "masks" / "size.png", halves((3, 9)))
     make_mask(pairs / "masks" / "range.png", halves(right=9))
     Image.fromarray(halves()).save(pairs / "masks" / "jpeg.jpg")
     make_mask(pairs / "masks" / "void.png", np.full((6, 8), 255))
     (pairs / "masks" / "text.png").write_text("no mask")
     report = check(read(pairs), on_invalid="skip")
     kinds = findings_by_kind(report)
-    assert "3 x 3 pixels, but its image has 8 x 6" in kinds["sizes differ"].reason
+    assert "9 x 3 pixels, but its image has 8 x 6" in kinds["sizes differ"].reason
     assert (
         "50.0% of its pixels" in kinds["ids out of range"].reason
         and "not classes: 9" in kinds["ids out of range"].reason
@@ -101,3 +101,19 @@ def test_a_colored_mask_among_masks_of_ids_is_invalid(pairs):
     Image.fromarray(colors).save(pairs / "masks" / "colored.png")
     finding = findings_by_kind(check(read(pairs), on_invalid="skip"))["colored mask"]
     assert finding.file.endswith("colored.jpg") and "class_colors.txt" in finding.action
+
+
+def test_masks_of_the_same_aspect_are_resized_if_the_setting_says_so(pairs):
+    make_mask(pairs / "masks" / "good0.png", halves((12, 16)))
+    refused = check(read(pairs))
+    assert refused.invalid_rows.tolist() == [0]
+    assert (
+        "segmentation.resize_masks=true resizes it"
+        in findings_by_kind(refused)["sizes differ, same aspect ratio"].action
+    )
+    assert "resize masks with --set segmentation.resize_masks=true" in refused.would_fail[0]
+    assert summary_lines(refused)[-1].endswith("--set segmentation.resize_masks=true")
+    resized = check(read(pairs), resize_masks=True)
+    assert not len(resized.invalid_rows) and resized.dataset.columns["pixels"].tolist() == [[24, 24, 0]] * 4
+    assert "16 x 12 pixels" in findings_by_kind(resized)["mask resized"].reason
+    assert "train" in summary_lines(resized)[-1] and "segmentation.resize_masks=true" in summary_lines(resized)[-1]

@@ -2,13 +2,16 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from retinue.data.decoding.exif import MAX_SEGMENTS, apply_orientation, exif_orientation
+from retinue.data.decoding.exif import apply_orientation, exif_orientation
+from retinue.data.decoding.image_file import image_size, probe
+from retinue.data.decoding.orientation import MAX_SEGMENTS
 
 PIXELS = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
 read = tf.function(exif_orientation, input_signature=[tf.TensorSpec([], tf.string)])
@@ -38,6 +41,14 @@ def jpeg_with(*segments):
     """Return a JPEG with segments inserted after its start."""
     plain = encode("JPEG")
     return plain[:2] + b"".join(segments) + plain[2:]
+
+
+def png_with(chunks, last):
+    """Return a PNG with chunks inserted after its header."""
+    plain, inserted = encode("PNG"), b""
+    for name, content in [*chunks, last]:
+        inserted += struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    return plain[:33] + inserted + plain[33:]
 
 
 def exif_segment(block):
@@ -111,6 +122,21 @@ MALFORMED = {
     "png chunk longer than any file": encode("PNG")[:33] + b"\xff\xff\xff\xfftEXt" + bytes(20),
     "webp chunk longer than any file": b"RIFF\x00\x00\x00\x00WEBPVP8X\xff\xff\xff\xff" + bytes(20),
 }
+
+
+@pytest.mark.parametrize("count", [63, 64, 65, 300, MAX_SEGMENTS - 1, MAX_SEGMENTS, MAX_SEGMENTS + 1])
+def test_the_check_finds_the_same_exif(tmp_path, count):
+    files = {
+        "a.jpg": jpeg_with(*[segment(0xEC, b"other")] * count, exif_segment(tiff_block(6))),
+        "b.jpg": jpeg_with(b"\xff" * count, exif_segment(tiff_block(6))),
+        "a.png": png_with([(b"tEXt", b"k\0v")] * count, (b"eXIf", tiff_block(6))),
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        orientation = int(read(content))
+        assert probe(tmp_path / name).orientation == orientation, name
+        assert (image_size(tmp_path / name) == (5, 7)) == (orientation == 6)
+    assert int(read(files["a.jpg"])) == (6 if count < MAX_SEGMENTS else 1)
 
 
 @pytest.mark.parametrize("name", MALFORMED)

@@ -80,6 +80,7 @@ VALID = {
     "one bit.bmp": (encoded("BMP", GRADIENT.convert("1")), "BMP", "1"),
     "image.tif": (encoded("TIFF"), "TIFF", "3 channels"),
     "big.tiff": (encoded("TIFF", big_tiff=True), "TIFF", "3 channels"),
+    "image.avif": (encoded("AVIF"), "AVIF", "RGB"),
     "float.tif": (encoded("TIFF", GRADIENT.convert("F")), "TIFF", "1 channels"),
     "wrong EXIF.jpg": (encoded("JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), "JPEG", "RGB"),
 }
@@ -90,8 +91,9 @@ INVALID = {
     "zeros.jpg": (bytes(500), "broken"),
     "page.jpg": (b"<!DOCTYPE html><html></html>", "not an image"),
     "pointer.jpg": (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "not downloaded"),
-    "phone.heic": (b"\0\0\0\x18ftypheic\0\0\0\0", "unsupported"),
-    "image.avif": (b"\0\0\0\x18ftypavif\0\0\0\0", "unsupported"),
+    "half.avif": (encoded("AVIF")[:-100], "truncated"),
+    "header.avif": (b"\0\0\0\x18ftypavif\0\0\0\0", "truncated"),
+    "frame smaller than the canvas.gif": (encoded("GIF")[:6] + b"\x41" + encoded("GIF")[7:], "unsupported"),
     "clip.jpg": (b"\0\0\0\x18ftypisom\0\0\0\0", "not an image"),
     "drawing.svg": (b"<?xml version='1.0'?><svg></svg>", "unsupported"),
     "half.jpg": (encoded("JPEG")[:-200], "truncated"),
@@ -151,17 +153,20 @@ def test_tensorflow_decodes_exactly_the_files_that_are_valid(tmp_path):
     from retinue.configs.errors import RetinueError
     from retinue.data.decoding.decode import decode_image, read_encoded_bytes
 
-    decode = tf.function(decode_image, input_signature=[tf.TensorSpec([], tf.string)])
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+    def decode(content):
+        return decode_image(content, (0, 65535))
+
     for name, (content, *_) in (VALID | INVALID).items():
         path = write(tmp_path, name, content)
         try:
-            decodes = decode(read_encoded_bytes(path)).shape == (48, 64, 3)
+            decodes = decode(read_encoded_bytes(path, (0, 65535))).shape == (48, 64, 3)
         except (tf.errors.OpError, RetinueError):
             decodes = False
         assert decodes == (name in VALID), name
 
 
-@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_the_orientation_is_read_and_image_size_is_upright(tmp_path, image_format):
     path = write(tmp_path, "image", encoded(image_format, exif=exif_with(6)))
     image = probe(path)
@@ -199,11 +204,14 @@ def test_a_very_long_image_is_remarked(tmp_path):
     assert probe(write(tmp_path, "strip.png", encoded("PNG", GRADIENT.resize((900, 9))))).remarks[0][0] == "very long"
 
 
-@pytest.mark.parametrize(("image_format", "name"), [("GIF", "a.gif"), ("WEBP", "a.webp"), ("PNG", "a.png")])
-def test_animations_are_remarked(tmp_path, image_format, name):
+@pytest.mark.parametrize(
+    ("image_format", "name"),
+    [("GIF", "a.gif"), ("WEBP", "a.webp"), ("PNG", "a.png"), ("TIFF", "a.tif"), ("AVIF", "a.avif")],
+)
+def test_several_frames_are_remarked(tmp_path, image_format, name):
     content = encoded(image_format, save_all=True, append_images=FRAMES)
     assert probe(write(tmp_path, name, content)).remarks == (
-        ("animated", "it has several frames, and only the first is used"),
+        ("several frames", "it has several frames, of which the first is used"),
     )
 
 
@@ -211,7 +219,7 @@ def test_a_gif_with_a_truncated_second_frame_is_valid(tmp_path):
     frames = [GRADIENT.convert("P"), GRADIENT.rotate(90).convert("P")]
     content = encoded("GIF", frames[0], save_all=True, append_images=frames[1:])
     image = probe(write(tmp_path, "a.gif", content[:-40]))
-    assert image.problem is None and image.remarks[0][0] == "animated"
+    assert image.problem is None and image.remarks[0][0] == "several frames"
 
 
 def test_a_huge_image_is_rejected_by_its_header(tmp_path):

@@ -5,7 +5,14 @@ import pytest
 from PIL import Image, ImageOps
 
 from retinue.configs.errors import RetinueError
-from retinue.data.decoding.mask_file import color_value, read_mask, to_class_ids, voc_palette
+from retinue.data.decoding.mask_file import (
+    color_value,
+    read_mask,
+    resize_nearest,
+    same_aspect,
+    to_class_ids,
+    voc_palette,
+)
 from retinue.data.decoding.orientation import turn_array_upright, upright_size
 from retinue.tests.helpers.mask_images import make_mask
 
@@ -104,3 +111,29 @@ def test_voc_palette_has_the_colors_of_pascal_voc():
         [0, 64, 128],
         [224, 224, 192],
     ]
+
+
+def test_a_mask_of_the_same_aspect_is_resized_only_if_that_is_asked_for(tmp_path):
+    path = make_mask(tmp_path / "mask.png", [[0, 1], [2, 255]])
+    with pytest.raises(RetinueError, match="same aspect ratio; --set segmentation.resize_masks=true"):
+        read_mask(path, PLAIN, 3, (4, 4))
+    expected = [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 255, 255], [2, 2, 255, 255]]
+    assert read_mask(path, PLAIN, 3, (4, 4), resize=True).tolist() == expected
+    with pytest.raises(RetinueError, match="use the mask of this image"):
+        read_mask(path, PLAIN, 3, (4, 40), resize=True)
+
+
+def test_a_resized_mask_of_the_stored_image_is_turned_upright(tmp_path):
+    path = make_mask(tmp_path / "mask.png", IDS)
+    expected = turn_array_upright(np.repeat(np.repeat(IDS, 4, axis=0), 4, axis=1), 6)
+    np.testing.assert_array_equal(read_mask(path, PLAIN, 3, (12, 8), orientation=6, resize=True), expected)
+
+
+def test_nearest_resizing_takes_the_value_at_the_center_of_each_pixel():
+    assert resize_nearest(np.array([[0, 1, 2, 3, 4]]), (1, 2)).tolist() == [[1, 3]]
+    assert resize_nearest(np.array([[5, 6]]), (2, 5)).tolist() == [[5, 5, 6, 6, 6]] * 2
+
+
+def test_aspects_agree_within_the_rounding_of_sides():
+    assert same_aspect((454, 551), (1055, 1280)) and same_aspect((100, 100), (1000, 1005))
+    assert not same_aspect((100, 100), (1000, 1100)) and not same_aspect((0, 5), (4, 4))

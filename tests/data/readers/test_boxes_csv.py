@@ -54,14 +54,17 @@ def test_a_line_that_is_not_a_box_is_a_finding(table):
     ("text", "message"),
     [
         (
-            "image_path,xmin,ymin,xmax,ymax,label\na.jpg,1,2,3,4,cat",
-            "line 1: the column file is .*rename the column image_path to",
+            "file,x1,y1,x2,y2,mood\na.jpg,1,2,3,4,cat",
+            "line 1: the column label is missing .*: retinue check .*boxes.csv --columns label=mood",
         ),
         (
-            "file,xmin,ymin,xmax,ymax,label\na.jpg,1,2,3,4,cat",
-            "column x1 is missing .*; rename the column xmin to x1",
+            "pic,x1,ymn,x2,y2,mood\na,1,2,3,4,cat",
+            "line 1: the columns file, y1 and label are missing .* --columns file=pic,y1=ymn,label=mood",
         ),
-        ("file,x1,y1,x2,y2\na.jpg,1,2,3,4", "the column label is missing"),
+        (
+            "file,width,height,class,xmin,ymin,xmx,ymax\na.jpg,8,8,cat,1,2,3,4",
+            "line 1: the column x2 is missing .* --columns x2=xmx",
+        ),
         (
             "file,x1,y1,x2,y2,label\na.jpg,1,2,3,cat\nb.jpg,1",
             "line 2: it has 5 values, .* .and 1 more line like",
@@ -89,10 +92,3 @@ def test_a_folder_that_was_moved_keeps_its_fingerprint(table, tmp_path):
     assert read(moved / "boxes.csv").fingerprint == before
     (moved / "boxes.csv").write_text("file,x1,y1,x2,y2,label\na.jpg,1,2,3,5,cat\nb.jpg,,,,,\n")
     assert read(moved / "boxes.csv").fingerprint != before
-
-
-@pytest.mark.parametrize("sides", ["w,h", "width,height"])
-def test_boxes_with_sides_are_refused_with_the_cure(tmp_path, sides):
-    (tmp_path / "a.csv").write_text(f"file,x,y,{sides},label\na.png,1,2,3,4,cat\n")
-    with pytest.raises(UsageError, match="boxes as x, y, width, height; write their corners: file,x1,y1,x2,y2,label"):
-        read(tmp_path / "a.csv")

@@ -198,32 +198,34 @@ def test_a_class_name_that_is_not_unicode_is_refused(tmp_path):
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(
         RetinueError,
-        match=f"{tmp_path}: there are no images in it; looked for .jpg .*named after the classes",
+        match=f"{tmp_path}: there are no images and no videos in it; looked for .jpg .*named after the classes",
     ):
         read_class_folders(tmp_path)
 
 
 def test_images_without_class_folders_are_refused(tmp_path):
     make(tmp_path, "1.jpg", "2.jpg", "3.txt")
-    with pytest.raises(RetinueError, match="there are 2 images but no class folders; give each class a folder of its"):
+    with pytest.raises(
+        RetinueError, match=r"2 images but no class folders, .* \(1 .txt\); give each class a folder of its own"
+    ):
         read_class_folders(tmp_path)
 
 
 def test_images_in_train_without_class_folders_are_refused(tmp_path):
     make(tmp_path, "train/1.jpg", "train/2.jpg", "val/3.jpg")
-    with pytest.raises(RetinueError, match="there are 3 images but no class folders"):
+    with pytest.raises(RetinueError, match="there are 3 images in train, val but no class folders"):
         read_class_folders(tmp_path)
 
 
 def test_a_table_beside_the_images_is_suggested(tmp_path):
     make(tmp_path, "1.jpg", "labels.csv")
-    with pytest.raises(RetinueError, match=f"name it instead: {tmp_path}/labels.csv"):
+    with pytest.raises(RetinueError, match=f"name it instead: retinue check {tmp_path}/labels.csv"):
         read_class_folders(tmp_path)
 
 
 def test_a_table_beside_one_folder_of_images_is_suggested(tmp_path):
     make(tmp_path, "images/1.jpg", "images/2.jpg", "boxes.csv")
-    with pytest.raises(RetinueError, match=f"name the table instead: {tmp_path}/boxes.csv"):
+    with pytest.raises(RetinueError, match=f"2 images in images but .* retinue check {tmp_path}/boxes.csv"):
         read_class_folders(tmp_path)
 
 
@@ -235,3 +237,97 @@ def test_names_of_images_are_recognized(name):
 @pytest.mark.parametrize("name", ["jpg", "a.txt", "a.jpg.part", "a.mp4", "a"])
 def test_names_of_other_files_are_not_images(name):
     assert not looks_like_image(name)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("training_set", "test_set"),
+        ("seg_train/seg_train", "seg_test/seg_test"),
+        ("train", "test1"),
+        ("archive/chest/train", "archive/chest/test"),
+        ("train/images", "test/images"),
+    ],
+)
+def test_split_folders_of_many_spellings_are_read(tmp_path, train, test):
+    make(tmp_path, f"{train}/a/1.jpg", f"{train}/b/2.jpg", f"{test}/a/3.jpg", f"{test}/b/4.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert rows(dataset, tmp_path) == [
+        (f"{test}/a/3.jpg", "a", "test"),
+        (f"{test}/b/4.jpg", "b", "test"),
+        (f"{train}/a/1.jpg", "a", "train"),
+        (f"{train}/b/2.jpg", "b", "train"),
+    ]
+
+
+@pytest.mark.parametrize("names", [("fold1", "fold2"), ("train", "vaild")])
+def test_folders_that_hold_the_same_folders_are_refused_as_splits(tmp_path, names):
+    make(tmp_path, *(f"{name}/{label}/{name}.jpg" for name in names for label in "ab"))
+    with pytest.raises(RetinueError, match=f"{names[0]} and {names[1]} hold the same folders .*rename them to train"):
+        read_class_folders(tmp_path)
+
+
+def test_splits_within_the_class_folders_are_read(tmp_path):
+    make(tmp_path, "cat/train/1.jpg", "cat/test/2.jpg", "dog/train/3.jpg", "dog/test/4.jpg")
+    assert rows(read_class_folders(tmp_path), tmp_path) == [
+        ("cat/test/2.jpg", "cat", "test"),
+        ("cat/train/1.jpg", "cat", "train"),
+        ("dog/test/4.jpg", "dog", "test"),
+        ("dog/train/3.jpg", "dog", "train"),
+    ]
+
+
+def test_test_images_without_a_class_are_not_a_class(tmp_path):
+    make(tmp_path, "train/a/1.jpg", "train/b/2.jpg", "test/unknown/3.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("a", "b") and len(dataset) == 2
+    assert [finding.file for finding in dataset.findings] == [str(tmp_path / "test/unknown")]
+
+
+@pytest.mark.parametrize("folder", ["$RECYCLE.BIN", "System Volume Information", "lost+found", "__pycache__"])
+def test_folders_of_operating_systems_are_no_classes(tmp_path, folder):
+    make(tmp_path, "cat/1.jpg", "dog/1.jpg")
+    (tmp_path / folder).mkdir()
+    assert read_class_folders(tmp_path).classes == ("cat", "dog")
+
+
+def test_classes_are_found_in_a_repository_beside_code_and_documentation(tmp_path):
+    make(tmp_path, "README.md", "train.py", "docs/1.png", "data/resized/cat/1.jpg", "data/resized/dog/1.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert rows(dataset, tmp_path) == [("data/resized/cat/1.jpg", "cat", ""), ("data/resized/dog/1.jpg", "dog", "")]
+    assert [finding.kind for finding in dataset.findings] == ["folder in a folder", "not used"]
+
+
+@pytest.mark.parametrize("name", ["images", "JPEGImages", "train_images"])
+def test_one_folder_of_images_is_not_a_class(tmp_path, name):
+    make(tmp_path, f"{name}/1.jpg", f"{name}/2.jpg", "annotations/labels.bin")
+    with pytest.raises(RetinueError, match=f"there are 2 images in {name} but no class folders"):
+        read_class_folders(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folders", "stems"),
+    [(("images", "drawn"), "12"), (("x", "y"), "12"), (("left", "right"), ("oak", "birch", "elm"))],
+)
+def test_folders_of_versions_of_the_same_images_are_not_classes(tmp_path, folders, stems):
+    make(tmp_path, *(f"{folder}/{stem}.jpg" for folder in folders for stem in stems))
+    with pytest.raises(RetinueError, match="hold images of the same names, so they seem to be versions"):
+        read_class_folders(tmp_path)
+
+
+def test_class_folders_may_number_their_images_alike(tmp_path):
+    make(tmp_path, *(f"{name}/image_{number:04d}.jpg" for name in ("ant", "bee", "fly") for number in range(5)))
+    assert read_class_folders(tmp_path).class_counts().tolist() == [5, 5, 5]
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".txt", ".json"])
+def test_images_with_annotation_files_are_not_in_class_folders(tmp_path, suffix):
+    make(tmp_path, *(f"{name}/{name}{number}{end}" for name in "ab" for number in "12" for end in (".jpg", suffix)))
+    with pytest.raises(RetinueError, match="4 of 4 images have a file of the same name .* seem to be annotations"):
+        read_class_folders(tmp_path)
+
+
+def test_a_folder_of_several_data_sets_is_refused(tmp_path):
+    make(tmp_path, "birds/images/b1.jpg", "birds/labels.csv", "trees/images/t1.jpg", "trees/instances.json")
+    with pytest.raises(RetinueError, match=f"several data sets instead of classes.*check {tmp_path}/birds"):
+        read_class_folders(tmp_path)

@@ -59,7 +59,7 @@ def test_folders_of_frames_are_clips(tmp_path):
 
 def test_a_folder_without_clips_is_refused(tmp_path):
     (tmp_path / "a").mkdir()
-    with pytest.raises(RetinueError, match="there are no clips in it"):
+    with pytest.raises(RetinueError, match="there are no images and no videos in it"):
         read(str(tmp_path), "video")
 
 

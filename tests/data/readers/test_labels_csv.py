@@ -5,7 +5,8 @@ import re
 import pytest
 
 from retinue.configs.errors import RetinueError
-from retinue.data.readers.labels_csv import read_labels_csv
+from retinue.data.readers.read import read as read_source
+from retinue.data.readers.table_text import TableText
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def table(tmp_path):
     def read(content):
         path = tmp_path / "images.csv"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return read_labels_csv(path)
+        return read_source(path)
 
     return read
 
@@ -53,6 +54,7 @@ def test_a_table_with_files_and_labels_is_read(table, tmp_path):
         '\ufeff"SEP=|"\nfile|label\na.jpg|cat\nb.jpg|dog\n',
         "sep=\t\nfile\tlabel\na.jpg\tcat\nb.jpg\tdog",
         "file,label\na.jpg,cat\nnone\\..\\b.jpg,dog\n",
+        "\n,\nfile,label\na.jpg,cat\nb.jpg,dog\n",
     ],
 )
 def test_a_table_may_be_written_in_several_ways(table, tmp_path, content):
@@ -119,25 +121,29 @@ def test_a_missing_file_among_others_is_left_to_the_check(table):
     [
         (
             "",
-            "line 1: the column file is missing (the header names nothing); the first line must be file,label; or",
+            "line 1: the columns file and label are missing (the header names nothing); add what is missing",
         ),
         ("file,label\n\n", "there are no lines below the header"),
         (
-            "filename,label\na.jpg,x\n",
-            "file is missing (the header names filename, label); rename the column filename to file",
-        ),
-        (
-            "file,Class\na.jpg,x\n",
-            "label is missing (the header names file, Class); rename the column Class to label",
-        ),
-        (
             "file,lable\na.jpg,x\n",
-            "label is missing (the header names file, lable); rename the column lable to label",
+            "label is missing (the header names file, lable); name what holds it: retinue check {folder}/images.csv "
+            "--columns label=lable",
         ),
         (
-            "a.jpg,cat\nb.jpg,dog\n",
-            "file is missing (the header names a.jpg, cat); the first line must be file,label",
+            "shot_id,emotion\na,x\n",
+            "the columns file and label are missing (the header names shot_id, emotion); name what holds them: "
+            "retinue check {folder}/images.csv --columns file=shot_id,label=emotion",
         ),
+        (
+            "file,class,category\na.jpg,x,y\n",
+            "line 1: class and category could both be the labels; name one: --columns label=class",
+        ),
+        ('file,label\na.jpg,"[{""x"": 1}]"\n', "line 1: its column label holds lists or JSON; write several labels"),
+        ("none.jpg,cat\n", "line 1: it begins with none.jpg, cat: no header, and no file that exists; add a first"),
+        ("a.jpg,1,2\n", "line 1: it has no header, and what its 3 columns mean is not clear; add a first line"),
+        ("file,pixels\n1,0 0\n", "label is missing"),
+        ("label,pixels\n1,0 0 255\n", "the images seem to be in the table itself; write each as a file"),
+        ("file,EncodedPixels\na.jpg,1 2\n", "run lengths in a table are not read; write each mask as a PNG file"),
         ("file,label,file\na.jpg,x,b.jpg\n", "line 1: the column file is there twice; rename one of them"),
         (
             "file,label\na.jpg,x\nb.jpg\n",
@@ -156,7 +162,7 @@ def test_a_missing_file_among_others_is_left_to_the_check(table):
         ("file,label,group\na.jpg,x,\na.jpg,y,p\n", "line 3: {folder}/a.jpg has the group p here, but none in line 2"),
         ("sep=;\nfile;label\na.jpg;x\nb.jpg\n", "line 4: it has 1 value, but the header names 2 columns"),
         ("sep=;\nfile;lable\n", "line 2: the column label is missing (the header names file, lable)"),
-        ("sep=;\n", "line 1: the column file is missing (the header names nothing)"),
+        ("sep=;\n", "line 1: the columns file and label are missing (the header names nothing)"),
         ('file,label\na.jpg,x\nb.jpg,"y\nc.jpg,z\n', "line 3: a double quote is opened here and never closed"),
         ('file,label\na.jpg,x\n"b.jpg,y', "line 3: a double quote is opened here and never closed"),
         ('file,label\na.jpg,x\nb.jpg,"y\n' + "c.jpg,z\n" * 20_000, "line 3: a double quote is opened here"),
@@ -168,9 +174,9 @@ def test_a_missing_file_among_others_is_left_to_the_check(table):
             'file,label\na.jpg,"x\nb.jpg,y\n"c, c.jpg",z\n',
             "line 2: it has 4 values, but the header names 2 columns; a double qu",
         ),
-        ("file,label\na.jpg,x\n" * 300 + "b.jpg,\0\n", "not a plain UTF-8 table"),
-        ("file,label\nGr\u00fcn.jpg,x\n".encode("latin-1"), "line 2: it has a character that is not UTF-8"),
-        ("file,label\na.jpg,x\n".encode("utf-16"), "not a plain UTF-8 table"),
+        ("file,label\na.jpg,x\n" * 300 + "b.jpg,\0\n", "not a table in plain text"),
+        (b"file,label\na.jpg,\x81\n", "line 2: it has a character that is not UTF-8"),
+        (b"\xff\xfefile,label\na.jpeg", "promise UTF-16, but it is not"),
     ],
 )
 def test_a_broken_table_is_refused_with_the_line(table, tmp_path, content, message):
@@ -186,4 +192,4 @@ def test_lines_are_counted_as_an_editor_does(table):
 
 def test_a_table_that_can_not_be_read_is_refused(tmp_path):
     with pytest.raises(RetinueError, match="images.csv: this file can't be read"):
-        read_labels_csv(tmp_path / "images.csv")
+        TableText(str(tmp_path / "images.csv"))

@@ -128,7 +128,7 @@ def test_the_lists_and_names_of_voc_are_read(tmp_path):
     (root / "ImageSets" / "Segmentation" / "train.txt").write_text("x\n")
     (root / "ImageSets" / "Segmentation" / "val.txt").write_text("y\n")
     dataset = read(tmp_path, "segmentation")
-    assert dataset.format == "voc" and [finding.kind for finding in dataset.findings] == ["class names"]
+    assert dataset.format == "voc" and kinds(dataset) == ["not listed", "class names"]
     assert len(dataset.classes) == 21 and dataset.classes[15] == "person"
     assert [Path(name).stem for name in dataset.files] == ["x", "y"] and list(dataset.splits) == ["train", "val"]
     assert set(np.unique(ids_of(dataset, 0))) == {15, 255}

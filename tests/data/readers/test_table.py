@@ -3,29 +3,25 @@
 import pytest
 
 from retinue.configs.errors import RetinueError
-from retinue.data.readers.boxes_csv import read_boxes_csv
-from retinue.data.readers.clips_csv import read_clips_csv
-from retinue.data.readers.labels_csv import read_labels_csv
-from retinue.data.readers.masks_csv import read_masks_csv
-from retinue.data.readers.table import Table, read_header, resolve_path
+from retinue.data.readers.read import read as read_source
 from retinue.tests.helpers.mask_images import halves, make_image, make_mask
 
-# For each reader: the columns that it needs, and the other cells of a line.
-READERS = {
-    "labels": (read_labels_csv, "label", "cat"),
-    "boxes": (read_boxes_csv, "x1,y1,x2,y2,label", "1,1,4,4,cat"),
-    "masks": (read_masks_csv, "mask", "mask.png"),
-    "clips": (read_clips_csv, "label", "cat"),
+# For each kind of table: the columns that it needs, and the other cells of a line.
+KINDS = {
+    "labels": ("label", "cat"),
+    "boxes": ("x1,y1,x2,y2,label", "1,1,4,4,cat"),
+    "masks": ("mask", "mask.png"),
+    "clips": ("start,label", "1,cat"),
 }
 
 
-@pytest.fixture(params=READERS)
+@pytest.fixture(params=KINDS)
 def read(request, tmp_path):
     """Return a function that writes a table and reads it.
 
     Its arguments are further columns, and lines of which COLUMNS and CELLS are replaced.
     """
-    function, columns, cells = READERS[request.param]
+    columns, cells = KINDS[request.param]
     for name in ("a.jpg", "b.jpg"):
         make_image(tmp_path / name)
     make_mask(tmp_path / "mask.png", halves())
@@ -33,7 +29,7 @@ def read(request, tmp_path):
     def write_and_read(*lines):
         text = "\n".join(lines).replace("COLUMNS", columns).replace("CELLS", cells)
         (tmp_path / "table.csv").write_text(text, encoding="utf-8")
-        return function(tmp_path / "table.csv")
+        return read_source(tmp_path / "table.csv")
 
     write_and_read.kind = request.param
     return write_and_read
@@ -57,11 +53,11 @@ def test_unknown_columns_are_findings(read):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (("path,COLUMNS", "a.jpg,CELLS"), "line 1: the column file is missing .*; rename the column path to file"),
+        (("x,COLUMNS", "1,CELLS"), "line 1: the column file is missing .*; name what holds .* --columns file=x"),
         (("file,COLUMNS,group,Group", "a.jpg,CELLS,1,2"), "line 1: the column group is there twice; rename one"),
         (("file,COLUMNS,split", "a.jpg,CELLS,", "b.jpg,CELLS,trian"), "line 3: 'trian' is not a split; did you mean"),
         (("file,COLUMNS",), "there are no lines below the header; add a line for each file"),
-        (("file,COLUMNS", "c.jpg,CELLS"), "none of its 1 files exists, .*relative to the folder of the CSV"),
+        (("file,COLUMNS", "c.jpg,CELLS"), "none of its 1 files exists, .*relative to the folder of the table"),
         (("file,COLUMNS", 'a.jpg,"CELLS'), "line 2: a double quote is opened here and never closed"),
         (("file,COLUMNS", "CELLS"), r"line 2: it has \d values?, but the header names \d columns; add the missing"),
         (("file,COLUMNS", ",CELLS"), "line 2: the file is empty; write the path"),
@@ -85,20 +81,5 @@ def test_a_broken_line_is_refused_except_among_boxes(read):
             read(*lines)
 
 
-def test_absent_columns_are_empty(tmp_path):
-    (tmp_path / "table.csv").write_text("file,label\na.jpg,cat\n")
-    (row,) = Table(str(tmp_path / "table.csv"), ("file", "label"), ("split",))
-    assert (row.line, row["file"], row["label"], row["split"]) == (2, "a.jpg", "cat", "")
-
-
-def test_the_header_and_the_first_line_are_read(tmp_path):
-    (tmp_path / "table.csv").write_text("sep=|\nFile | mask\n a.jpg|b.png\n")
-    assert read_header(str(tmp_path / "table.csv")) == (["file", "mask"], ["a.jpg", "b.png"])
-    (tmp_path / "table.csv").write_text("")
-    assert read_header(str(tmp_path / "table.csv")) == ([], [])
-
-
-def test_backslashes_separate_folders_unless_a_file_has_them_in_its_name(tmp_path):
-    assert resolve_path(str(tmp_path / "table.csv"), "x\\a.jpg") == f"{tmp_path}/x/a.jpg"
-    (tmp_path / "x\\a.jpg").touch()
-    assert resolve_path(str(tmp_path / "table.csv"), "x\\a.jpg") == f"{tmp_path}/x\\a.jpg"
+def test_empty_values_behind_the_last_column_do_not_count(read):
+    assert len(read("file,COLUMNS", "a.jpg,CELLS,", "b.jpg,CELLS,,")) == 2

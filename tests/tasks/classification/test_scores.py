@@ -5,6 +5,7 @@ from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset, Ragged
 from retinue.tasks.classification import metrics
 from retinue.tasks.classification.scores import ClassificationEvaluator
+from retinue.tasks.confusion_matrix import confusion_section
 
 NAMES = ("ant", "bee", "cat")
 
@@ -304,3 +305,31 @@ def test_scores_are_serializable_as_json():
     json.dumps([scores.per_class, scores.tables, scores.worst], allow_nan=False)
     multi = evaluate(MULTI, multi_label(MULTI_TRUTH))
     json.dumps([multi.as_json(), multi.per_class, multi.tables, multi.worst], allow_nan=False)
+
+
+def test_so_many_classes_that_a_matrix_would_be_too_large_have_a_table_of_confused_pairs():
+    count = 1001
+    names = tuple(f"class {index}" for index in range(count))
+    labels = np.array([5, 5, 5, 7, 1000, 3])
+    predicted = [9, 9, 5, 5, 1000, 2]
+    scores = evaluate(np.eye(count)[predicted], single_label(labels, names), bootstrap_samples=0)
+    assert "confusion" not in scores.tables
+    assert scores.tables["confused_pairs"] == [
+        {"truth": "class 5", "predicted": "class 9", "count": 2, "fraction": 2 / 3},
+        {"truth": "class 3", "predicted": "class 2", "count": 1, "fraction": 1.0},
+        {"truth": "class 7", "predicted": "class 5", "count": 1, "fraction": 1.0},
+    ]
+    assert scores.value == 1 / 3 and scores.per_class[5]["most_confused_with"] == "class 9"
+    assert scores.per_class[5] | {"confidence": None} == {
+        "class": "class 5",
+        "count": 3,
+        "predicted": 2,
+        "precision": 0.5,
+        "recall": 1 / 3,
+        "f1": 0.4,
+        "confidence": None,
+        "most_confused_with": "class 9",
+    }
+    section = confusion_section(scores)
+    assert section.plots[0].name == "confused_pairs" and section.plots[0].rows == scores.tables["confused_pairs"]
+    assert section.text[1] == "The most common confusion: 2 of 3 files of “class 5” were predicted as “class 9”."

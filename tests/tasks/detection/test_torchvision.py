@@ -100,12 +100,12 @@ def check(backbone):
         losses = model.make_loss(config.detection.box_smooth_l1_beta)((), outputs)
         for name, loss in records["losses"][key].items():
             assert losses[name].numpy() == pytest.approx([loss], rel=1e-3, abs=1e-5), (key, name)
-    return inference, together, sizes
+    return inference, run, together, sizes
 
 
 def test_resnet18_has_the_outputs_and_losses_of_torchvision_and_openvino_has_the_same_outputs():
-    inference, together, sizes = check("resnet18")
-    runtime = runtimes.start(tensorflow_runtime.trace(inference), inference, "openvino", "f32")
+    inference, run, together, sizes = check("resnet18")
+    runtime = runtimes.start(run, inference, "openvino", "f32")
     outputs = runtime(batch_of(sizes))
     for name, tolerance in (("boxes", 0.01), ("scores", 1e-4), ("labels", 0), ("count", 0)):
         np.testing.assert_allclose(outputs[name], together[name], atol=tolerance)

@@ -53,11 +53,12 @@ def exported(run, tmp_path_factory):
 def tensorflow_predictions(run, dataset_folder):
     """Return for batches of 1, 3 and 8 a dict from file to prediction."""
     files = [str(file) for file in sorted((dataset_folder / "images").iterdir())]
-    model = open_model(run[0].folder)
-    return [
-        {result.file: result.prediction for result in Predictor(model, "tensorflow", batch_size=batch)(files)}
-        for batch in (1, 3, 8)
-    ]
+    predictor = Predictor(open_model(run[0].folder), "tensorflow")
+    predictions = []
+    for batch_size in (1, 3, 8):
+        predictor.batch_size = batch_size  # so that the model is built and traced once
+        predictions.append({result.file: result.prediction for result in predictor(files)})
+    return predictions
 
 
 def lines(folder):

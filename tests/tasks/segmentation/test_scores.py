@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from retinue.configs.errors import RetinueError
 from retinue.data.readers.mask_folders import mask_dataset
 from retinue.tasks.segmentation.scores import SegmentationEvaluator, confusion_matrix, mean_iou_per_image, summarize
 from retinue.tests.helpers.mask_images import make_image, make_mask
@@ -123,8 +124,18 @@ def test_classes_are_matched_by_name(scored):
 
 
 def test_a_prediction_of_another_size_is_an_error(scored):
-    from retinue.configs.errors import RetinueError
-
     _, predicted, dataset = scored
     with pytest.raises(RetinueError, match="the prediction has 3 x 7 pixels"):
         SegmentationEvaluator(NAMES).update([{"mask": predicted[0][:, :3]}], dataset.take([0]))
+
+
+def test_true_masks_of_another_size_are_resized_if_the_setting_says_so(tmp_path):
+    image = make_image(tmp_path / "a.png", (4, 6))
+    mask = make_mask(tmp_path / "mask.png", [[0, 1, 1], [0, 0, 2]])
+    dataset = mask_dataset("", "", [str(image)], [mask], [""], NAMES, range(5), [])
+    predicted = np.repeat(np.repeat(np.array([[0, 1, 1], [0, 0, 2]], np.uint8), 2, axis=0), 2, axis=1)
+    evaluator = SegmentationEvaluator(NAMES, bootstrap_samples=0, resize_masks=True)
+    evaluator.update([{"mask": predicted}], dataset)
+    assert evaluator.scores().value == 1
+    with pytest.raises(RetinueError, match="same aspect ratio"):
+        SegmentationEvaluator(NAMES).update([{"mask": predicted}], dataset)

@@ -5,6 +5,7 @@ import tensorflow as tf
 from retinue.configs.load import load_config
 from retinue.tasks.segmentation import draw
 from retinue.tasks.segmentation.task import Segmentation
+from retinue.tests.helpers.mask_images import make_image, make_mask
 
 CLASSES = ("background", "cat", "dog")
 IDS = np.repeat(np.repeat(np.array([[0, 1], [1, 2]], np.uint8), 20, axis=0), 30, axis=1)
@@ -85,3 +86,13 @@ def test_visualize_batch_shows_the_masks(task):
     drawings, captions = task.visualize_batch(images, np.stack([IDS, np.full_like(IDS, 255)]))
     assert captions == ["background, cat, dog", "all void"]
     assert not drawings[0][0, 0].any() and drawings[0][0, 40].any() and drawings[1].any()
+
+
+def test_examples_have_masks_that_are_resized_if_the_setting_says_so(tmp_path):
+    image, mask = make_image(tmp_path / "a.png", (40, 60)), make_mask(tmp_path / "mask.png", [[0, 1], [1, 2]])
+    columns = {"file": tf.constant(str(image)), "mask": tf.constant(str(mask)), "values": tf.range(3, dtype=tf.int64)}
+    settings = ["task=segmentation", "segmentation.resize_masks=true"]
+    read_example = Segmentation(load_config(settings=settings), CLASSES).example(training=False, input_size=60)
+    _, ids = read_example(columns, tf.constant([0, 1]))
+    padded = ids.numpy()
+    assert (padded[padded != 255].reshape(40, 60) == IDS).all()
