@@ -100,7 +100,9 @@ def coco_dataset(data: CocoData, objects: Mapping[str, np.ndarray]) -> Dataset:
         data: The parsed files.
         objects: The arrays of the objects, see `object_columns`.
     """
-    paths = [path for entry in data.files for row, path in zip(entry.rows, entry.paths, strict=True) if row >= 0]
+    paths = [
+        path for entry in data.files for row, path in zip(entry.rows.tolist(), entry.paths, strict=True) if row >= 0
+    ]
     return Dataset(
         task="detection",
         files=np.array(paths, dtype=object),
@@ -110,9 +112,10 @@ def coco_dataset(data: CocoData, objects: Mapping[str, np.ndarray]) -> Dataset:
             **objects,
             image_id=data.image_values("image_ids"),
             location=[
-                f"image {image} of {relative_location(entry.file.path, data.source)}"
+                f"image {image} of {location}"
                 for entry in data.files
-                for row, image in zip(entry.rows, entry.file.image_ids, strict=True)
+                for location in [relative_location(entry.file.path, data.source)]
+                for row, image in zip(entry.rows.tolist(), entry.file.image_ids, strict=True)
                 if row >= 0
             ],
             size=np.concatenate([entry.file.sizes[entry.rows >= 0] for entry in data.files]),

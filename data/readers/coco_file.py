@@ -91,35 +91,28 @@ class CocoFile:
         if not isinstance(entry, dict):
             self._add_bad("not a box", "", f"{json_text(entry)[:60]} is among the annotations", "skipped; remove it")
             return
-        item = f"annotation {entry.get('id')}"
-        if "image_id" not in entry:
-            self._add_bad("unknown image", item, f"{item}: it has no image_id", "skipped; add the id of its image")
-            return
-        if "category_id" not in entry:
-            reason = f"{item}: it has no category_id"
-            self.findings.append(Finding(WARNING, "no class", self.path, item, reason, "skipped; add it"))
+        if "image_id" not in entry or "category_id" not in entry:
+            self._add_incomplete(entry)
             return
         box = entry.get("bbox")
         try:
-            if not box:
-                box = polygon_box(entry.get("segmentation"))
-            x1, y1, width, height = map(float, box)
-            mode = entry.get("bbox_mode", XYWH)
-            if mode == XYXY:
-                width, height = width - x1, height - y1
-            elif mode != XYWH:
-                raise ValueError(f"bbox_mode {mode}")
+            x1, y1, width, height = map(float, box or polygon_box(entry.get("segmentation")))
+            if "bbox_mode" in entry:
+                if entry["bbox_mode"] == XYXY:
+                    width, height = width - x1, height - y1
+                elif entry["bbox_mode"] != XYWH:
+                    raise ValueError("unknown corners")
         except (TypeError, ValueError):
             x1 = y1 = width = height = math.nan
-            self.no_box[len(self.annotation_ids)] = self._no_box_finding(entry, item)
-        area = entry.get("area")
+            self.no_box[len(self.annotation_ids)] = self._no_box_finding(entry)
+        area, crowd, difficult = entry.get("area"), entry.get("iscrowd"), entry.get("ignore")
         self.boxes.extend((x1, y1, x1 + width, y1 + height))
         self.areas.append(area if isinstance(area, int | float) else width * height)
         self.image_id_of.append(plain_id(entry["image_id"]))
         self.category_ids.append(plain_id(entry["category_id"]))
         self.annotation_ids.append(entry.get("id", len(self.annotation_ids)))
-        self.crowd.append(_is_set(entry.get("iscrowd")))
-        self.difficult.append(_is_set(entry.get("ignore")))
+        self.crowd.append(_is_set(crowd) if crowd else False)
+        self.difficult.append(_is_set(difficult) if difficult else False)
         self.positions.append(position)
 
     def finish(self, categories: list[Any]) -> None:
@@ -136,8 +129,16 @@ class CocoFile:
     def _add_bad(self, kind: str, item: str, reason: str, action: str) -> None:
         self.findings.append(Finding(INVALID, kind, self.path, item, reason, action))
 
-    def _no_box_finding(self, entry: Mapping[str, Any], item: str) -> Finding:
-        box, mode = entry.get("bbox"), entry.get("bbox_mode", XYWH)
+    def _add_incomplete(self, entry: Mapping[str, Any]) -> None:
+        item = f"annotation {entry.get('id')}"
+        if "image_id" not in entry:
+            self._add_bad("unknown image", item, f"{item}: it has no image_id", "skipped; add the id of its image")
+        else:
+            reason = f"{item}: it has no category_id"
+            self.findings.append(Finding(WARNING, "no class", self.path, item, reason, "skipped; add it"))
+
+    def _no_box_finding(self, entry: Mapping[str, Any]) -> Finding:
+        box, mode, item = entry.get("bbox"), entry.get("bbox_mode", XYWH), f"annotation {entry.get('id')}"
         if box is None or box == []:
             return Finding(WARNING, "no box", self.path, item, f"{item}: it has no bbox", "skipped; add it")
         if mode not in (XYXY, XYWH):
@@ -268,9 +269,10 @@ def _resolve_repeated_images(parsed: CocoFile) -> None:
 
 def _pixels(value: Any) -> int:
     """Return a height or a width, also one that is written as text; 0 for what can't be one."""
-    number = number_of(value) if isinstance(value, int | str) else value
-    is_size = isinstance(number, int | float) and 0 < number < 2**31 and number == int(number)
-    return int(number) if is_size else 0
+    number = number_of(value) if isinstance(value, str) else value
+    if isinstance(number, int | float) and 0 < number < 2**31 and number == int(number):
+        return int(number)
+    return 0
 
 
 def _is_set(flag: Any) -> bool:

@@ -69,8 +69,8 @@ def polygon_box(segmentation: Any) -> tuple[float, float, float, float]:
         ValueError: They are not polygons.
     """
     points = np.concatenate([np.array(polygon).reshape(-1, 2) for polygon in polygons_of(segmentation)])
-    x1, y1, x2, y2 = *points.min(axis=0).tolist(), *points.max(axis=0).tolist()
-    return x1, y1, x2 - x1, y2 - y1
+    (x1, y1), (x2, y2) = points.min(axis=0), points.max(axis=0)
+    return float(x1), float(y1), float(x2 - x1), float(y2 - y1)
 
 
 def _is_flat(entries: Sequence[Any]) -> bool:

@@ -10,6 +10,7 @@ from retinue.configs.errors import RetinueError
 LISTS = ("images", "annotations")  # COCO's lists whose entries are decoded one by one
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+_SEPARATOR = re.compile(r"[ \t\n\r]*([,\]]?)[ \t\n\r]*")
 
 
 def read_text(path: str) -> str:
@@ -38,7 +39,7 @@ def top_level_entries(text: str) -> Iterator[tuple[str, Any, int]]:
         ValueError: The text is not an object of JSON.
         RecursionError: It is nested too deeply.
     """
-    decode, skip = json.JSONDecoder().raw_decode, _SPACE.match
+    decode, skip, match_separator = json.JSONDecoder().raw_decode, _SPACE.match, _SEPARATOR.match
 
     def after_space(position: int) -> int:
         return skip(text, position).end()  # type: ignore[union-attr]  # the pattern matches everywhere
@@ -62,15 +63,17 @@ def top_level_entries(text: str) -> Iterator[tuple[str, Any, int]]:
         position = after_space(position + 1)
         if key in LISTS and text[position : position + 1] == "[":
             position = after_space(position + 1)
-            is_end = text[position : position + 1] == "]"
-            while not is_end:
+            separator = "," if text[position : position + 1] != "]" else ""
+            if not separator:
+                position += 1
+            while separator == ",":
                 entry, end = decode(text, position)
                 yield key, entry, position
-                position = after_space(end)
-                is_end = expect(position, ",]") == "]"
-                if not is_end:
-                    position = after_space(position + 1)
-            position += 1
+                after = match_separator(text, end)
+                assert after  # the pattern matches everywhere
+                separator, position = after.group(1), after.end()
+                if not separator:
+                    expect(position, ",]")
         else:
             value, end = decode(text, position)
             yield key, value, position

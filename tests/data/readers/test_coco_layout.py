@@ -34,7 +34,7 @@ def files_of(dataset, folder):
         ("labels.json", "data", ["1.jpg"]),  # FiftyOne's
         ("annotations/instances_default.json", "images", ["a/1.jpg"]),  # CVAT's
         ("result.json", "images", ["1.jpg"]),  # Label Studio's
-        ("Annotations/all.json", "My Pictures/2020", ["1.jpg"]),
+        ("Annotations/all.json", "My images/2020", ["1.jpg"]),
         ("annotations.json", "JPEGImages", ["1.jpg"]),
     ],
 )

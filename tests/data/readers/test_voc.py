@@ -217,11 +217,11 @@ def test_annotations_without_images_name_the_first(tmp_path):
 
 
 def test_masks_and_drawings_of_the_images_are_not_the_images(tmp_path):
-    make(tmp_path, "Pictures", "Annotations", "1", "2")
+    make(tmp_path, "Frames", "Annotations", "1", "2")
     for folder in ("SegmentationClass", "AnnotationsVisualization"):
         save_image(tmp_path / folder / "1.png")
     dataset = read(tmp_path)
-    assert files_of(dataset, tmp_path) == ["Pictures/1.jpg", "Pictures/2.jpg"]
+    assert files_of(dataset, tmp_path) == ["Frames/1.jpg", "Frames/2.jpg"]
     assert [finding.kind for finding in dataset.findings] == ["folder of drawings"] * 2
 
 
