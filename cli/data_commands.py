@@ -24,19 +24,21 @@ def check(data: str, task: str, columns: str | None, out: str | None, settings: 
     Exit code 1 says that training would fail.
     """
     from retinue.data.checking.summary import summary_lines
-    from retinue.pipeline.inputs.prepare import config_for, read_and_check
+    from retinue.pipeline.inputs.prepare import config_for, explain_source, read_and_check
 
     options = {"data.columns": columns} if columns else None
-    config = config_for(data, None if task == "auto" else task, settings=settings, options=options)
+    explanation = explain_source(data, task, settings, options)
+    known_task = explanation.tasks[0] if explanation and task == "auto" else task
+    config = config_for(data, None if known_task == "auto" else known_task, settings=settings, options=options)
     if as_json:
         logs.use_stderr()
-    report = read_and_check(data, config, task=task)
+    report = read_and_check(data, config, task=task, explanation=explanation)
     if out or not as_json:
         report.write(out or "check")
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=1, ensure_ascii=False))
     else:
-        for line in summary_lines(report, config.data.columns):
+        for line in summary_lines(report, task, config.data.columns):
             click.echo(line)
         click.echo(f"written  {out or 'check'}/report.json, problems.csv, samples.jpg")
     sys.exit(1 if report.would_fail else 0)

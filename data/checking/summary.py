@@ -12,8 +12,6 @@ import numpy as np
 from retinue.data.checking.check_masks import RESIZE_SETTING
 from retinue.data.checking.check_report import CheckReport, printable
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
-from retinue.data.readers.read import tasks_of
-from retinue.data.readers.table_layout import parse_columns
 
 logger = logging.getLogger(__name__)
 
@@ -22,11 +20,12 @@ MAX_CLASSES = 8
 SKIP_SETTING = "data.on_invalid=skip"  # in a reason why training would fail: the setting that would remove it
 
 
-def summary_lines(report: CheckReport, columns: str = "") -> list[str]:
+def summary_lines(report: CheckReport, task: str = "auto", columns: str = "") -> list[str]:
     """Return the report for the screen: what there is, problems by kind with examples, and the command to run next.
 
     Args:
         report: The report.
+        task: The option `--task` with which the data was read, "auto" for none.
         columns: The option `--columns` with which the data was read, "" for none.
     """
     dataset = report.dataset
@@ -44,7 +43,7 @@ def summary_lines(report: CheckReport, columns: str = "") -> list[str]:
     ]
     lines += [_line(severity, text) for severity, text in _problems(report)]
     lines += [_line("stops", reason) for reason in report.would_fail]
-    return [*lines, _line("next", _next_command(report, columns))]
+    return [*lines, _line("next", _next_command(report, task, columns))]
 
 
 def problem_lines(report: CheckReport) -> list[str]:
@@ -167,12 +166,8 @@ def _is_inside(file: str, folder: str) -> bool:
     return os.path.isdir(folder) and file.startswith(os.path.join(folder, ""))
 
 
-def _next_command(report: CheckReport, columns: str) -> str:
-    dataset = report.dataset
-    default_task = dataset.task
-    if os.path.exists(dataset.source):
-        default_task = tasks_of(dataset.source, parse_columns(columns))[0]
-    data = shlex.quote(dataset.source) + ("" if default_task == dataset.task else f" --task {dataset.task}")
+def _next_command(report: CheckReport, task: str, columns: str) -> str:
+    data = shlex.quote(report.dataset.source) + ("" if task == "auto" else f" --task {task}")
     data += f" --columns {shlex.quote(columns)}" if columns else ""
     masks = report.masks or {}
     if masks.get("resizable") and report.would_fail:

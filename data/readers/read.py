@@ -70,7 +70,11 @@ FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
 
 
 def read(
-    source: str | os.PathLike[str], task: str = "auto", fold: int = 1, columns: Mapping[str, str] | None = None
+    source: str | os.PathLike[str],
+    task: str = "auto",
+    fold: int = 1,
+    columns: Mapping[str, str] | None = None,
+    explanation: Explanation | None = None,
 ) -> Dataset:
     """Read a data source of any known format into a `Dataset`.
 
@@ -81,6 +85,7 @@ def read(
         task: What the data is for; "auto" is the likeliest task of the format.
         fold: Which of the three splits of UCF-101 and HMDB-51 is read, 1 to 3.
         columns: For tables, the header's name of each column that retinue needs, such as {"file": "shot"}.
+        explanation: What `understand` returned for this source, if that is known already.
 
     Raises:
         UsageError: The source is not there, has no known format, can't be read for this task, or two readings of it are
@@ -90,7 +95,7 @@ def read(
     source = os.fspath(source)
     if source.startswith("tfds:"):
         return _read_tfds(source, task)
-    explanation = understand(source, task, columns)
+    explanation = explanation or understand(source, task, columns)
     if explanation.problem:
         raise RetinueError(explanation.problem)
     chosen = explanation.tasks[0] if task == "auto" else task

@@ -13,7 +13,8 @@ from retinue.data.checking.anchor_iou import AnchorLayout
 from retinue.data.checking.check import check
 from retinue.data.checking.check_report import CheckReport
 from retinue.data.dataset import Dataset
-from retinue.data.readers.read import read, tasks_of
+from retinue.data.readers.explanation import Explanation
+from retinue.data.readers.read import read, tasks_of, understand
 from retinue.data.readers.table_layout import parse_columns
 from retinue.data.split import split
 from retinue.pipeline.runs.progress import count_files
@@ -21,6 +22,25 @@ from retinue.pipeline.runs.progress import count_files
 logger = logging.getLogger(__name__)
 
 MIN_LOGGED_FILES = 5000  # the check of fewer files takes so little time that it is not announced
+
+
+def explain_source(
+    source: str, task: str, settings: Sequence[str], options: Mapping[str, Any] | None
+) -> Explanation | None:
+    """Return what a data source is, so that it is only found out once; None where no format of `data.readers` serves.
+
+    Args:
+        source: the data source.
+        task: the name of the task, or "auto".
+        settings: "key=value" texts; see `load_config`.
+        options: values by dotted key; see `load_config`.
+
+    Raises:
+        UsageError, RetinueError: as in `read`.
+    """
+    if source.startswith("tfds:") or tasks.dataset_reader(task):
+        return None
+    return understand(source, task, parse_columns(load_config(None, settings, options).data.columns))
 
 
 def config_for(
@@ -48,7 +68,12 @@ def config_for(
 
 
 def read_and_check(
-    source: str | os.PathLike[str], config: Config, *, task: str = "auto", training: bool = True
+    source: str | os.PathLike[str],
+    config: Config,
+    *,
+    task: str = "auto",
+    training: bool = True,
+    explanation: Explanation | None = None,
 ) -> CheckReport:
     """Read and check a data source.
 
@@ -57,26 +82,33 @@ def read_and_check(
         config: the configuration.
         task: the name of the task, or "auto".
         training: whether the data is checked for training, and not only for evaluation.
+        explanation: what `understand` returned for this source, if that is known already.
 
     Returns:
         The report, which holds the `Dataset`.
     """
-    return check_dataset(read_dataset(source, config, task=task, training=training), config, training=training)
+    dataset = read_dataset(source, config, task=task, training=training, explanation=explanation)
+    return check_dataset(dataset, config, training=training)
 
 
 def read_dataset(
-    source: str | os.PathLike[str], config: Config, *, task: str = "auto", training: bool = True
+    source: str | os.PathLike[str],
+    config: Config,
+    *,
+    task: str = "auto",
+    training: bool = True,
+    explanation: Explanation | None = None,
 ) -> Dataset:
     """Read a data source without checking it. The arguments are those of `read_and_check`."""
     reader = tasks.dataset_reader(task)
     source = os.fspath(source)
-    dataset = reader(source) if reader else _read(source, task, config, training)
+    dataset = reader(source) if reader else _read(source, task, config, training, explanation)
     if len(dataset) >= MIN_LOGGED_FILES:
         logger.info(f"checking {len(dataset):,} files")
     return dataset
 
 
-def _read(source: str, task: str, config: Config, training: bool) -> Dataset:
+def _read(source: str, task: str, config: Config, training: bool, explanation: Explanation | None) -> Dataset:
     """Read a data source of a known format.
 
     What is evaluated may have another form than what the model was trained on. If the names of columns that the run has
@@ -84,7 +116,7 @@ def _read(source: str, task: str, config: Config, training: bool) -> Dataset:
     """
     columns = parse_columns(config.data.columns)
     try:
-        return read(source, task, config.data.fold, columns)
+        return read(source, task, config.data.fold, columns, explanation)
     except RetinueError as error:
         if training or not columns:
             raise
