@@ -1,9 +1,10 @@
 """YOLO's label files: a text file for each image, with a line `class cx cy width height` for each object."""
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from retinue.data.readers.yolo_line_forms import decide_form
 from retinue.data.readers.yolo_names import number_names
 from retinue.data.readers.yolo_yaml import YamlSettings
 from retinue.data.storage.file_names import looks_like_image
+
+PART = 64  # files that a thread reads at a time
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,9 @@ def read_yolo(listed: YoloFiles) -> Dataset:
     if not any(split == "train" for split in splits):
         splits = [""] * len(splits)
     with ThreadPoolExecutor(usable_cores()) as pool:
-        lines_of = list(pool.map(read_label_file, listed.label_files))
+        lines_of = _map_in_parts(pool, read_label_file, listed.label_files)
         labeled = [file for file, lines in zip(files, lines_of, strict=True) if lines and any(lines)]
-        size_of = dict(zip(labeled, pool.map(_upright_size, labeled), strict=True))
+        size_of = dict(zip(labeled, _map_in_parts(pool, _upright_size, labeled), strict=True))
     num_without = sum(lines is None for lines in lines_of)
     if num_without == len(files):
         raise RetinueError(f"{source}: none of the {len(files):,} images has a label file; {_label_cure(files[0])}")
@@ -77,7 +81,12 @@ def read_yolo(listed: YoloFiles) -> Dataset:
         action = "their numbers are taken as names"
         findings.append(Finding(NOTE, "no class names", listed.settings.path or source, "", reason, action))
     label_of = {number: index for index, number in enumerate(names)}
-    locations = [relative_location(path, source) for path in listed.label_files]
+    folders = {os.path.dirname(path): "" for path in listed.label_files}
+    folders = {folder: relative_location(folder, source) for folder in folders}
+    locations = [
+        os.path.normpath(os.path.join(folders[os.path.dirname(path)], os.path.basename(path)))
+        for path in listed.label_files
+    ]
     objects: list[tuple[int, tuple[float, float, float, float], int, int]] = []  # row, corners, label, line
     for row, (file, lines) in enumerate(zip(files, lines_of, strict=True)):
         for number, line in enumerate(lines or (), 1):
@@ -114,13 +123,24 @@ def read_yolo(listed: YoloFiles) -> Dataset:
 
 def label_file(file: str) -> str:
     """Return where the labels of an image are: `labels` in place of the last folder `images`, else beside it."""
-    folders = os.path.dirname(file).split(os.sep)
-    if "images" in folders:
-        last = len(folders) - 1 - folders[::-1].index("images")
-        path = os.path.join(os.sep.join([*folders[:last], "labels", *folders[last + 1 :]]), f"{_stem(file)}.txt")
-        if os.path.isfile(path):
-            return path
-    return os.path.splitext(file)[0] + ".txt"
+    folder = replace_folder(os.path.dirname(file), "images", "labels")
+    path = os.path.join(folder, f"{_stem(file)}.txt") if folder else ""
+    return path if folder and os.path.isfile(path) else os.path.splitext(file)[0] + ".txt"
+
+
+def replace_folder(path: str, old: str, new: str) -> str:
+    """Return the path of a folder with the last folder `old` replaced by `new`; "" where there is none in it."""
+    parts = path.split(os.sep)
+    if old not in parts:
+        return ""
+    last = len(parts) - 1 - parts[::-1].index(old)
+    return os.sep.join([*parts[:last], new, *parts[last + 1 :]])
+
+
+def _map_in_parts(pool: Executor, function: Callable[[str], Result], paths: Sequence[str]) -> list[Result]:
+    """Return `function` of every path. A task of the pool is a part of them, since a task costs more than a file."""
+    parts = [paths[start : start + PART] for start in range(0, len(paths), PART)]
+    return [result for results in pool.map(lambda part: [function(path) for path in part], parts) for result in results]
 
 
 def _labels_without_image(listed: YoloFiles) -> list[Finding]:

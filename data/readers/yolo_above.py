@@ -8,10 +8,10 @@ from retinue.data.finding import NOTE, Finding
 from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree, split_in_path
 from retinue.data.readers.folders import folders_in
-from retinue.data.readers.yolo import YoloFiles, label_file, read_yolo
+from retinue.data.readers.yolo import YoloFiles, label_file, read_yolo, replace_folder
 from retinue.data.readers.yolo_labels import sample_label_file
 from retinue.data.readers.yolo_names import NAMES_FILES, find_names_files, merged_names
-from retinue.data.readers.yolo_pairs import sample_kinds, text_stem
+from retinue.data.readers.yolo_pairs import NUM_SAMPLES, sample_kinds, text_stem
 from retinue.data.readers.yolo_yaml import USUAL_NAMES, YamlSettings, settings_of_folder
 from retinue.data.storage.file_names import looks_like_image, split_of_name
 
@@ -70,7 +70,7 @@ def explain_labels_alone(tree: FileTree) -> list[Explanation]:
         names_files = [tree.path("", path) for path in find_names_files(tree)]
         names, _ = merged_names(names_files)
         settings, findings = (YamlSettings("", names, None, ""), []) if names else settings_above(tree.root)
-        reason, action = f"the images are those in {base}", "give the folder that holds both to read it as a whole"
+        reason, action = f"the images are those in {base}", "give the folder that holds both to read all of it"
         findings.append(Finding(NOTE, "images beside the source", tree.root, "", reason, action))
         files = sorted(label_of)
         splits = [split_in_path(os.path.relpath(label_of[file], tree.root)) for file in files]
@@ -82,10 +82,13 @@ def explain_labels_alone(tree: FileTree) -> list[Explanation]:
 def explain_images_alone(tree: FileTree) -> list[Explanation]:
     """Return what a folder `images` without label files explains: those in the folder `labels` beside it."""
     root = os.path.abspath(tree.root)
+    if not os.path.isdir(replace_folder(root, "images", "labels")):
+        return []
     files = sorted(os.path.normpath(os.path.join(root, os.path.relpath(path, tree.root))) for path in tree.image_paths)
     label_files = [label_file(file) for file in files]
-    kinds = [sample_label_file(path) for path in label_files if os.path.isfile(path)]
-    if "labels" not in kinds or len(kinds) < MIN_FOUND * len(files):
+    labeled = [path for path in label_files if os.path.isfile(path)]
+    kinds = [sample_label_file(path) for path in labeled[:NUM_SAMPLES]]
+    if "labels" not in kinds or len(labeled) < MIN_FOUND * len(files):
         return []
     folder = os.path.commonpath([os.path.dirname(path) for path in label_files])
 
@@ -94,13 +97,15 @@ def explain_images_alone(tree: FileTree) -> list[Explanation]:
         splits = [split_in_path(os.path.relpath(os.path.dirname(file), root)) for file in files]
         reason, action = (
             f"the label files are those in {folder}",
-            "give the folder that holds both to read it as a whole",
+            "give the folder that holds both to read all of it",
         )
         findings.append(Finding(NOTE, "label files beside the source", tree.root, "", reason, action))
         return read_yolo(YoloFiles(tree.root, files, label_files, splits, settings, findings))
 
     labels = os.path.join(folder, "*.txt")
-    return [Explanation("yolo", ("detection",), tree.root, tree.image_paths, labels, read, len(kinds), repeats=REPEATS)]
+    return [
+        Explanation("yolo", ("detection",), tree.root, tree.image_paths, labels, read, len(labeled), repeats=REPEATS)
+    ]
 
 
 def problem_explanation(source: str, labels: str, num_annotations: int, problem: str) -> Explanation:
@@ -158,18 +163,8 @@ def _match(tree: FileTree, texts: list[tuple[str, str]], base: str) -> dict[str,
 
 def _by_rule(root: str) -> list[str]:
     """Return the folders of images that Ultralytics' rule gives: `images` in place of the last `labels`."""
-    parts = root.split(os.sep)
-    indices = [index for index, part in enumerate(parts) if part.lower() == "labels"]
-    if not indices:
-        return []
-    last = indices[-1]
-    above = os.sep.join(parts[:last])
-    names = folders_in(above) if os.access(above or os.sep, os.R_OK) else []
-    return [
-        os.sep.join([above, name, *parts[last + 1 :]])
-        for name in names
-        if name.lower() == "images" and os.path.isdir(os.sep.join([above, name, *parts[last + 1 :]]))
-    ]
+    base = replace_folder(root, "labels", "images")
+    return [base] if os.path.isdir(base) else []
 
 
 def _found(path: str, root: str) -> Finding:

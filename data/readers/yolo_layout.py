@@ -12,12 +12,11 @@ from retinue.data.readers.darknet_lists import read_lists, unlisted_finding
 from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree, common_folder, is_below, split_in_path
 from retinue.data.readers.yolo import YoloFiles, label_file, read_yolo
-from retinue.data.readers.yolo_above import explain_labels_alone, settings_above
+from retinue.data.readers.yolo_above import REPEATS, explain_images_alone, explain_labels_alone, settings_above
 from retinue.data.readers.yolo_names import find_names_files, governing_names_files, merged_names
 from retinue.data.readers.yolo_pairs import FolderPair, images_in, pair_folders
 from retinue.data.readers.yolo_yaml import USUAL_NAMES, DataYaml, YamlSettings, is_data_yaml, read_data_yaml
 
-REPEATS = ("voc", "coco")  # from which label files are often converted
 OTHER_KINDS = {  # how lines differ from labels, and what to do
     "commas": "the numbers of its label files are separated by commas; separate them by spaces",
     "words": "its label files begin with the names of classes; YOLO has their numbers there, write class number, "
@@ -39,9 +38,8 @@ def explain(tree: FileTree) -> list[Explanation]:
         for pair in pairs
         if not any(tree.path(pair.image_folder, name) in explained for name in images_in(tree, pair.image_folder))
     ]
-    return explanations + [
-        explanation for group in group_by_names(tree, others) if (explanation := _explain_group(group))
-    ]
+    explanations += [explanation for group in group_by_names(tree, others) if (explanation := _explain_group(group))]
+    return explanations or explain_images_alone(tree)
 
 
 def explain_yaml(path: str) -> Explanation:
