@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.file_tree import FileTree
-from retinue.data.readers.image_finder import ImageFinder, path_parts
+from retinue.data.readers.image_finder import ImageFinder, count_images, path_parts
 from retinue.data.readers.text_file import first_lines, read_text
 from retinue.data.storage.file_names import looks_like_image, split_of_name
 
@@ -110,7 +110,7 @@ def unlisted_finding(source: str, num_unlisted: int) -> list[Finding]:
     """Return a finding for the labeled images that no list names, if there are some."""
     if not num_unlisted:
         return []
-    reason = f"{num_unlisted:,} images with label files are in no list of images"
+    reason = f"{count_images(num_unlisted)} labeled, but in no list of images"
     return [Finding(NOTE, "not listed", source, "", reason, "ignored; add them to a list to use them")]
 
 
@@ -155,7 +155,7 @@ def _read_split_lists(
             findings += missing
         repeated += sum(split_of.setdefault(file, split) != split for file in files)
     if repeated:
-        reason = f"{repeated:,} images are in the lists of two splits"
+        reason = f"{count_images(repeated)} in the lists of two splits"
         action = "they stay in the first of train, val and test"
         findings.append(Finding(WARNING, "in two splits", lists[0][0], "", reason, action))
     return ImageLists(split_of, names_file, findings)

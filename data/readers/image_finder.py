@@ -22,6 +22,11 @@ def to_local(path: str) -> str:
     return path.replace("\\", "/") if os.sep == "/" else path
 
 
+def count_images(count: int) -> str:
+    """Return the subject of a sentence about some images: "1 image is" or "7 images are"."""
+    return "1 image is" if count == 1 else f"{count:,} images are"
+
+
 class ImageFinder:
     """Finds the images of a tree by the ends of paths.
 

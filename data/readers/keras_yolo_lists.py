@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.explanation import Explanation
 from retinue.data.readers.file_tree import FileTree, common_folder, split_in_path
-from retinue.data.readers.image_finder import ImageFinder
+from retinue.data.readers.image_finder import ImageFinder, count_images
 from retinue.data.readers.objects import object_columns, object_location, relative_location
 from retinue.data.readers.text_file import first_lines, read_text
 from retinue.data.readers.yolo_names import (
@@ -97,15 +98,17 @@ def is_keras_yolo_list(path: str) -> bool:
 
 def _explanation(source: str, paths: list[str], tree: FileTree) -> Explanation:
     finder = ImageFinder(tree)
-    listed = [
-        finder.find(match["path"].strip(), tree.path(os.path.dirname(path)))
-        for path in paths
-        for line in read_text(tree.path("", path)).splitlines()
-        if (match := _LINE.fullmatch(line))
-    ]
-    images = frozenset(image for image in listed if image)
+    listed: list[str | None] = []
     problem = ""
-    if not images:
+    try:
+        for path in paths:
+            matches = map(_LINE.fullmatch, read_text(tree.path("", path)).splitlines())
+            folder = tree.path(os.path.dirname(path))
+            listed += [finder.find(match["path"].strip(), folder) for match in matches if match]
+    except RetinueError as error:
+        problem = str(error)
+    images = frozenset(image for image in listed if image)
+    if not images and not problem:
         problem = f"{source}: none of the {len(listed):,} images that {paths[0]} lists is there; correct the paths"
     return Explanation(
         FORMAT,
@@ -202,7 +205,7 @@ def _read_list(
             else:
                 image.boxes.append((box[:4], box[4], image.num_boxes))
     if missing:
-        reason = f"{len(missing):,} of its images are not there, the first is {missing[0]}"
+        reason = f"{count_images(len(missing))} not there, the first is {missing[0]}"
         findings.append(Finding(WARNING, "missing images in a list", path, "", reason, "ignored; correct the paths"))
 
 
@@ -244,7 +247,7 @@ def _unlisted(tree: FileTree, images: dict[str, _ListedImage], source: str) -> l
     if not others:
         return []
     names: Sequence[str] = [relative_location(path, source) for path in others[:5]]
-    reason = f"{len(others):,} images are in no list: {', '.join(names)}{' and more' if len(others) > 5 else ''}"
+    reason = f"{count_images(len(others))} in no list: {', '.join(names)}{' and more' if len(others) > 5 else ''}"
     return [Finding(WARNING, "not listed", source, "", reason, "ignored; add them to a list to use them")]
 
 

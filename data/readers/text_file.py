@@ -1,6 +1,7 @@
 """Text files that people and tools write: their encoding, and their lines."""
 
 import codecs
+import os
 
 from retinue.configs.errors import RetinueError
 
@@ -35,6 +36,14 @@ def decode_text(content: bytes) -> str:
         UnicodeDecodeError: They have another encoding.
     """
     return content.decode("utf-16" if content.startswith(UTF_16_MARKS) else "utf-8-sig")
+
+
+def is_filled(path: str) -> bool:
+    """Return whether a file can be reached and holds more than a byte order mark."""
+    try:
+        return os.path.getsize(path) > len(codecs.BOM_UTF8)
+    except OSError:
+        return False
 
 
 def first_lines(path: str, size: int = 4096) -> list[str]:

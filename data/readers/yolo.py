@@ -186,7 +186,8 @@ def _names_in(folder: str) -> list[str]:
 
 def _holds_labels(path: str) -> bool:
     """Return whether a text file only has lines of five or more numbers, as label files have."""
-    return all(not line or len(line) >= 5 for line in read_label_file(path) or ())
+    lines = read_label_file(path)
+    return lines is not None and all(not line or len(line) >= 5 for line in lines)
 
 
 def _upright_size(file: str) -> tuple[int, int]:

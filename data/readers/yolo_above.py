@@ -55,16 +55,16 @@ def explain_labels_alone(tree: FileTree) -> list[Explanation]:
         lists = [
             tree.path("", path) for path in find_names_files(tree) if os.path.basename(path).lower() in NAMES_FILES
         ]
-        problem = (
+        error = (
             f"{tree.root}: {', '.join(lists)} names classes, but there are no images; add them and their label files"
         )
-        return [problem_explanation(tree.root, ", ".join(lists), 0, problem)] if lists else []
+        return [error_explanation(tree.root, ", ".join(lists), error)] if lists else []
     if not label_of:
-        problem = (
+        error = (
             f"{tree.root}: there are {num_labels:,} label files of YOLO, but not their images; put the images into a "
             "folder images beside this one, or give the folder that holds both"
         )
-        return [problem_explanation(tree.root, "*.txt", num_labels, problem)]
+        return [error_explanation(tree.root, "*.txt", error)]
 
     def read(options: ReadOptions) -> Dataset:
         names_files = [tree.path("", path) for path in find_names_files(tree)]
@@ -108,13 +108,19 @@ def explain_images_alone(tree: FileTree) -> list[Explanation]:
     ]
 
 
-def problem_explanation(source: str, labels: str, num_annotations: int, problem: str) -> Explanation:
-    """Return the explanation of YOLO data that can't be read: reading it raises `problem`."""
+def error_explanation(
+    source: str, labels: str, error: str, images: frozenset[str] = frozenset(), implicit: bool = False
+) -> Explanation:
+    """Return the explanation of what is YOLO data for certain, but can't be read.
+
+    Reading it raises `error`. That is no `problem` of the explanation, with which it would lose to any format that
+    explains the images by the way.
+    """
 
     def read(options: ReadOptions) -> Dataset:
-        raise RetinueError(problem)
+        raise RetinueError(error)
 
-    return Explanation("yolo", ("detection",), source, frozenset(), labels, read, num_annotations, problem=problem)
+    return Explanation("yolo", ("detection",), source, images, labels, read, max(1, len(images)), implicit, REPEATS)
 
 
 def _images_of_labels(tree: FileTree) -> tuple[dict[str, str], int, str]:

@@ -8,7 +8,7 @@ from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.image_finder import ImageFinder
 from retinue.data.readers.yolo import YoloFiles, read_yolo
-from retinue.data.readers.yolo_above import problem_explanation, settings_above
+from retinue.data.readers.yolo_above import error_explanation, settings_above
 from retinue.data.readers.yolo_labels import sample_label_file
 from retinue.data.readers.yolo_layout import Group, explain_yaml, find_label_files, read_group, with_names
 from retinue.data.readers.yolo_names import find_names_files, is_names_file
@@ -26,10 +26,10 @@ def explain_file(path: str) -> Explanation | None:
         return _explain_image_list(path)
     if path.lower().endswith(".txt") and sample_label_file(path) == "labels":
         cure = "give the folder that holds the images and the label files"
-        return problem_explanation(path, path, 1, f"{path}: this is the YOLO label file of one image; {cure}")
+        return error_explanation(path, path, f"{path}: this is the YOLO label file of one image; {cure}")
     if is_names_file(path):
         cure = "give the folder that holds the images and the label files"
-        return problem_explanation(path, path, 1, f"{path}: this file only names classes; {cure}")
+        return error_explanation(path, path, f"{path}: this file only names classes; {cure}")
     return None
 
 
@@ -38,7 +38,7 @@ def _explain_data_file(path: str) -> Explanation:
     pairs = pair_folders(tree)
     if not pairs:
         problem = f"{path}: there are no images with label files beside it; put them there"
-        return problem_explanation(path, path, 1, problem)
+        return error_explanation(path, path, problem)
     group = Group(tree, pairs, find_names_files(tree))
     return Explanation(
         "yolo", ("detection",), path, frozenset(), f"lists of {path}", lambda _: read_group(group, path), 1

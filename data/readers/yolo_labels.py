@@ -1,11 +1,10 @@
 """The lines of YOLO's label files: `class cx cy width height`, polygons, poses, tracks, in fractions of the image."""
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from retinue.data.readers.text_file import decode_text, first_lines
+from retinue.data.readers.text_file import decode_text, first_lines, is_filled
 
 MAX_FRACTION = 1.5  # above it a number is not a fraction of an image; a box may reach out a little, the check sees it
 NUM_SAMPLED_LINES = 5  # of a file, to find out whether it is a label file
@@ -94,7 +93,7 @@ def sample_label_file(path: str) -> str:
     """
     lines = first_lines(path)[:NUM_SAMPLED_LINES]
     if not lines:
-        return "" if os.path.getsize(path) > 3 else "empty"  # 3 bytes are a byte order mark
+        return "" if is_filled(path) else "empty"
     kinds = [_kind_of_line(line) for line in lines]
     kind = max(("labels", "commas", "words", "corners of DOTA"), key=kinds.count)
     return kind if kinds.count(kind) * 2 >= len(kinds) else ""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,12 +10,19 @@ from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import NOTE, Finding
 from retinue.data.readers.darknet_lists import read_lists, unlisted_finding
-from retinue.data.readers.explanation import Explanation, ReadOptions
+from retinue.data.readers.explanation import ABOUT_AS_GOOD, Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree, common_folder, is_below, split_in_path
+from retinue.data.readers.image_finder import count_images
 from retinue.data.readers.yolo import YoloFiles, label_file, read_yolo
-from retinue.data.readers.yolo_above import REPEATS, explain_images_alone, explain_labels_alone, settings_above
+from retinue.data.readers.yolo_above import (
+    REPEATS,
+    error_explanation,
+    explain_images_alone,
+    explain_labels_alone,
+    settings_above,
+)
 from retinue.data.readers.yolo_names import find_names_files, governing_names_files, merged_names
-from retinue.data.readers.yolo_pairs import FolderPair, images_in, pair_folders
+from retinue.data.readers.yolo_pairs import FolderPair, images_in, is_prediction, pair_folders, texts_in
 from retinue.data.readers.yolo_yaml import USUAL_NAMES, DataYaml, YamlSettings, is_data_yaml, read_data_yaml
 
 OTHER_KINDS = {  # how lines differ from labels, and what to do
@@ -39,7 +47,7 @@ def explain(tree: FileTree) -> list[Explanation]:
         if not any(tree.path(pair.image_folder, name) in explained for name in images_in(tree, pair.image_folder))
     ]
     explanations += [explanation for group in group_by_names(tree, others) if (explanation := _explain_group(group))]
-    return explanations or explain_images_alone(tree)
+    return _refuse_several(tree, explanations) or explain_images_alone(tree)
 
 
 def explain_yaml(path: str) -> Explanation:
@@ -65,6 +73,24 @@ class Group:
     tree: FileTree
     pairs: list[FolderPair]
     names_files: list[str]
+
+
+def _refuse_several(tree: FileTree, explanations: list[Explanation]) -> list[Explanation]:
+    """Return the explanations, or one error in place of those of several data sets that only lie in one folder."""
+    explained = frozenset().union(*(explanation.images for explanation in explanations))
+    most = max((len(explanation.images) for explanation in explanations), default=0)
+    if most >= ABOUT_AS_GOOD * len(explained):
+        return explanations
+    commands = [f"retinue check {shlex.quote(explanation.source)}" for explanation in explanations]
+    error = f"{tree.root}: there are several YOLO data sets in it; give one of them: {', '.join(commands)}"
+    return [error_explanation(tree.root, "several folders", error, explained)]
+
+
+def _predictions(tree: FileTree) -> frozenset[str]:
+    """Return the images that Ultralytics drew on and wrote into its folder runs, which are no data."""
+    return frozenset(
+        tree.path(folder, name) for folder in tree.images if is_prediction(folder) for name in images_in(tree, folder)
+    )
 
 
 def _explain_yamls(tree: FileTree, pairs: Sequence[FolderPair]) -> list[Explanation]:
@@ -106,7 +132,7 @@ def _with_unlisted(content: DataYaml, tree: FileTree) -> frozenset[str]:
         if tree.path(folder) in folders
         for name in images_in(tree, folder)
     ]
-    return frozenset((*content.split_of, *beside))
+    return frozenset((*content.split_of, *beside)) | _predictions(tree)
 
 
 def _explain_yaml_content(
@@ -130,9 +156,6 @@ def _explain_yaml_content(
 def _explain_broken_yaml(
     path: str, error: RetinueError, tree: FileTree, pairs: Sequence[FolderPair], explained: frozenset[str]
 ) -> Explanation:
-    def read(options: ReadOptions) -> Dataset:
-        raise error
-
     folder = os.path.relpath(os.path.dirname(path) or os.curdir, tree.root)
     folder = "" if folder == os.curdir else folder
     images = frozenset(
@@ -143,8 +166,7 @@ def _explain_broken_yaml(
     )
     if images and images <= explained:
         images = frozenset()
-    problem = "" if images else str(error)
-    return Explanation("yolo", ("detection",), path, images, path, read, len(images), problem=problem)
+    return error_explanation(path, path, str(error), images)
 
 
 def _read_yaml(content: DataYaml, source: str, tree: FileTree, pairs: Sequence[FolderPair]) -> Dataset:
@@ -162,7 +184,7 @@ def _read_yaml(content: DataYaml, source: str, tree: FileTree, pairs: Sequence[F
         if os.path.splitext(name)[0] in pair.stems
     )
     if num_unlisted and files:
-        reason = f"{num_unlisted:,} images with label files are in none of its folders and lists"
+        reason = f"{count_images(num_unlisted)} labeled, but in none of its folders and lists"
         findings.append(Finding(NOTE, "not listed", content.path, "", reason, "ignored; list them to use them"))
     return read_yolo(
         YoloFiles(
@@ -187,10 +209,11 @@ def find_label_files(files: Sequence[str], tree: FileTree, pairs: Sequence[Folde
     label_files = [label_file(file) for file in files]
     labeled = {os.path.dirname(file) for file, path in zip(files, label_files, strict=True) if os.path.isfile(path)}
     elsewhere = {
-        (tree.path(pair.image_folder), stem): tree.path(pair.label_folder, f"{stem}.txt")
+        (tree.path(pair.image_folder), stem): tree.path(pair.label_folder, name)
         for pair in pairs
         if tree.path(pair.image_folder) not in labeled
-        for stem in pair.stems
+        for stem, name in texts_in(tree, pair.label_folder).items()
+        if stem in pair.stems
     }
     return [
         elsewhere.get((os.path.dirname(file), os.path.splitext(os.path.basename(file))[0]), path)
@@ -235,6 +258,7 @@ def _explain_group(group: Group) -> Explanation | None:
         for name in images_in(tree, pair.image_folder)
         if 2 * len(pair.stems) >= len(tree.images[pair.image_folder]) or os.path.splitext(name)[0] in pair.stems
     )
+    images |= _predictions(tree)
     folders = dict.fromkeys(pair.label_folder for pair in pairs)
     names = [os.path.join(folder, "*.txt") for folder in folders]
     labels = ", ".join(names[:3]) + (f" and {len(names) - 3} more folders" if len(names) > 3 else "")
@@ -243,7 +267,8 @@ def _explain_group(group: Group) -> Explanation | None:
         inner += [os.path.dirname(path) for path in group.names_files]
     source = common_folder(inner)
     other = next((kind for kind in sorted(kinds) if kind in OTHER_KINDS), "")
-    problem = f"{tree.root}: {OTHER_KINDS[other]}" if "labels" not in kinds else ""
+    if "labels" not in kinds:
+        return error_explanation(tree.root, labels, f"{tree.root}: {OTHER_KINDS[other]}", images, implicit=True)
     return Explanation(
         "yolo",
         ("detection",),
@@ -253,7 +278,6 @@ def _explain_group(group: Group) -> Explanation | None:
         lambda options: read_group(group),
         sum(len(pair.stems) for pair in pairs),
         repeats=REPEATS,
-        problem=problem,
     )
 
 
@@ -276,11 +300,12 @@ def read_group(group: Group, data_file: str = "") -> Dataset:
                 f"{tree.root}: {' and '.join(folders)} have label files for the same images; give one of these folders"
             )
         split = split_in_path(pair.image_folder) or split_in_path(pair.label_folder)
+        texts = texts_in(tree, pair.label_folder)
         for name in images_in(tree, pair.image_folder):
             stem = os.path.splitext(name)[0]
             path = tree.path(pair.image_folder, name)
             if stem in pair.stems or path not in rows:
-                rows[path] = (tree.path(pair.label_folder, f"{stem}.txt"), split)
+                rows[path] = (tree.path(pair.label_folder, texts.get(stem, f"{stem}.txt")), split)
     lists = read_lists(tree, frozenset(rows), data_file)
     names_files = [tree.path("", path) for path in group.names_files]
     names, _ = merged_names([lists.names_file] if lists.names_file else names_files)

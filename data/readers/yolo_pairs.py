@@ -1,14 +1,17 @@
 """Which text files of a tree are label files of YOLO, and of which images: by equal stems and by their content."""
 
+import itertools
 import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from retinue.data.readers.file_tree import FileTree, split_in_path
+from retinue.data.readers.text_file import is_filled
 from retinue.data.readers.yolo_labels import sample_label_file
 from retinue.data.storage.file_names import looks_like_image
 
+RUN_KINDS = ("detect", "segment", "pose", "obb", "track", "classify")  # the folders in Ultralytics' folder runs
 NUM_SAMPLES = 12  # label files of a folder whose first lines are looked at
 MIN_SERVED = 0.5  # the part of a second folder's images for which a folder of labels must have a label file
 
@@ -41,8 +44,10 @@ def pair_folders(tree: FileTree) -> list[FolderPair]:
     """
     stems_of_images = {stem for names in tree.images.values() for stem in names}
     pairs: dict[str, list[FolderPair]] = {}  # by folder of images
-    for label_folder, names in tree.names.items():
-        stems = {stem for name in names if (stem := text_stem(name)) in stems_of_images}
+    for label_folder in tree.names:
+        if is_prediction(label_folder):
+            continue
+        stems = texts_in(tree, label_folder).keys() & stems_of_images
         kind = _kind_of_folder(tree, label_folder, stems) if stems else ""
         if kind:
             for image_folder, matched in _serve(tree, label_folder, stems):
@@ -54,6 +59,11 @@ def text_stem(name: str) -> str | None:
     """Return the stem of the name of a text file, None for any other file."""
     stem, suffix = os.path.splitext(name)
     return stem if suffix.lower() == ".txt" else None
+
+
+def texts_in(tree: FileTree, folder: str) -> dict[str, str]:
+    """Return the names of the text files in a folder by their stems."""
+    return {stem: name for name in tree.names[folder] if (stem := text_stem(name)) is not None}
 
 
 def images_in(tree: FileTree, folder: str) -> list[str]:
@@ -71,7 +81,7 @@ def sample_kinds(tree: FileTree, folder: str, names: Sequence[str]) -> str:
     sampled = paths[:: max(1, len(paths) // NUM_SAMPLES)][:NUM_SAMPLES]
     kinds = [kind for path in sampled if (kind := sample_label_file(path)) != "empty"]
     if not kinds:
-        filled = [path for path in paths if os.path.getsize(path) > 3][:NUM_SAMPLES]  # 3 bytes are a byte order mark
+        filled = [path for path in paths if is_filled(path)][:NUM_SAMPLES]
         kinds = [kind for path in filled if (kind := sample_label_file(path)) != "empty"]
     if not kinds:
         return "empty"
@@ -90,7 +100,11 @@ def _serve(tree: FileTree, label_folder: str, stems: set[str]) -> list[tuple[str
     second folder, most of whose images they must be. Folders of different splits never belong together.
     """
     split = split_in_path(label_folder)
-    excluded = [folder for folder in tree.images if split and split_in_path(folder) and split_in_path(folder) != split]
+    excluded = [
+        folder
+        for folder in tree.images
+        if is_prediction(folder) or (split and split_in_path(folder) and split_in_path(folder) != split)
+    ]
     served: list[tuple[str, frozenset[str]]] = []
     while stems and (image_folder := tree.find_image_folder(label_folder, stems, excluded)) is not None:
         matched = frozenset(stems & tree.images[image_folder].keys())
@@ -99,6 +113,12 @@ def _serve(tree: FileTree, label_folder: str, stems: set[str]) -> list[tuple[str
             stems = stems - matched
         excluded.append(image_folder)
     return served
+
+
+def is_prediction(folder: str) -> bool:
+    """Return whether a folder is one into which Ultralytics writes predictions, such as runs/detect/predict."""
+    parts = folder.lower().split(os.sep)
+    return any(part == "runs" and inner in RUN_KINDS for part, inner in itertools.pairwise(parts))
 
 
 def _without_copies(pairs: list[FolderPair]) -> list[FolderPair]:

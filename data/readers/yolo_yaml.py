@@ -10,7 +10,7 @@ import yaml
 from retinue.configs.errors import RetinueError
 from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.file_tree import FileTree, is_below, split_in_path
-from retinue.data.readers.image_finder import ImageFinder, path_parts, to_local
+from retinue.data.readers.image_finder import ImageFinder, count_images, path_parts, to_local
 from retinue.data.readers.text_file import first_lines, read_text
 from retinue.data.readers.yolo_names import ClassNames, checked_names, read_names_file
 from retinue.data.storage.file_names import looks_like_image
@@ -141,7 +141,7 @@ class _EntryFinder:
         files = self._images_of(source) if os.path.isdir(source) else self._listed_images(key, source)
         repeated = sum(split_of.setdefault(file, split) != split for file in files)
         if repeated:
-            reason = f"{repeated:,} images of {key} are listed for an earlier split, too"
+            reason = f"{count_images(repeated)} listed for {key} and for an earlier split"
             self.findings.append(
                 Finding(NOTE, "in two splits", self._path, key, reason, "they stay in the first of train, val and test")
             )
