@@ -14,7 +14,7 @@ import numpy as np
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
-from retinue.data.readers.explanation import Explanation
+from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree, common_folder, split_in_path
 from retinue.data.readers.image_finder import ImageFinder, count_images
 from retinue.data.readers.objects import object_columns, object_location, relative_location
@@ -90,7 +90,7 @@ def is_keras_yolo_list(path: str) -> bool:
     matches = [_LINE.fullmatch(line) for line in first_lines(path)]
     boxes = [match["boxes"].split() for match in matches if match and match["boxes"]]
     return (
-        None not in matches
+        2 * matches.count(None) <= len(matches)
         and bool(boxes)
         and all(bool(words) and _BOX.fullmatch(words[0]) is not None for words in boxes)
     )
@@ -99,27 +99,32 @@ def is_keras_yolo_list(path: str) -> bool:
 def _explanation(source: str, paths: list[str], tree: FileTree) -> Explanation:
     finder = ImageFinder(tree)
     listed: list[str | None] = []
-    problem = ""
+    error = ""
     try:
         for path in paths:
             matches = map(_LINE.fullmatch, read_text(tree.path("", path)).splitlines())
             folder = tree.path(os.path.dirname(path))
             listed += [finder.find(match["path"].strip(), folder) for match in matches if match]
-    except RetinueError as error:
-        problem = str(error)
+    except RetinueError as failure:
+        error = str(failure)
     images = frozenset(image for image in listed if image)
-    if not images and not problem:
-        problem = f"{source}: none of the {len(listed):,} images that {paths[0]} lists is there; correct the paths"
+    if not images and not error:
+        error = f"{source}: none of the {len(listed):,} images that {paths[0]} lists is there; correct the paths"
+
+    def read(options: ReadOptions) -> Dataset:
+        if error:
+            raise RetinueError(error)
+        return _read_lists(source, paths, tree)
+
     return Explanation(
         FORMAT,
         ("detection",),
         source,
         images,
         ", ".join(paths),
-        lambda _: _read_lists(source, paths, tree),
+        read,
         len(listed),
         repeats=REPEATS,
-        problem=problem,
     )
 
 

@@ -17,7 +17,8 @@ from retinue.data.storage.file_names import looks_like_image, split_of_name
 
 REPEATS = ("voc", "coco")  # from which label files are often converted
 NUM_LEVELS = 2  # folders above the source in which its class names are looked for
-MIN_FOUND = 0.5  # the part of the label files that must have an image in a folder beside them
+MIN_FOUND = 0.5  # the part of the label files that must have an image in the folder images beside them
+MIN_FOUND_ELSEWHERE = 0.9  # the same for a folder of another name, which can be of another data set
 FOLDER_NAMES = ("images", "labels")
 
 
@@ -131,7 +132,7 @@ def _images_of_labels(tree: FileTree) -> tuple[dict[str, str], int, str]:
     """
     texts: list[tuple[str, str]] = []
     for folder, names in tree.names.items():
-        labels = [name for name in names if text_stem(name) is not None]
+        labels = [name for name in names if text_stem(name) is not None and name.lower() not in NAMES_FILES]
         if labels and sample_kinds(tree, folder, labels) == "labels":
             texts += [(folder, name) for name in labels]
     if not texts:
@@ -146,7 +147,7 @@ def _images_of_labels(tree: FileTree) -> tuple[dict[str, str], int, str]:
     label_of, base = max(counted, key=lambda entry: len(entry[0]), default=({}, ""))
     same = [other for other, path in counted if len(other) == len(label_of) and path != base]
     by_rule = base in _by_rule(root)
-    if len(label_of) < MIN_FOUND * len(texts) or (same and not by_rule):
+    if len(label_of) < (MIN_FOUND if by_rule else MIN_FOUND_ELSEWHERE) * len(texts) or (same and not by_rule):
         return {}, len(texts), ""
     return label_of, len(texts), base
 
@@ -156,7 +157,9 @@ def _match(tree: FileTree, texts: list[tuple[str, str]], base: str) -> dict[str,
     images: dict[str, dict[str, list[str]]] = {}  # by folder and stem
     label_of: dict[str, str] = {}
     for folder, name in texts:
-        inner = os.path.join(base, folder) if os.path.isdir(os.path.join(base, folder)) else base
+        inner = os.path.join(base, folder)
+        if split_of_name(folder) and not os.path.isdir(inner):
+            inner = base  # labels/train and labels/val of one folder of images
         if inner not in images:
             images[inner] = {}
             for file in sorted(os.listdir(inner)) if os.access(inner, os.R_OK) and os.path.isdir(inner) else []:

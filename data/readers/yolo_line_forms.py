@@ -87,7 +87,7 @@ def _form_of_one_length(lines: list[Line], length: int, source: str) -> tuple[Li
     visibility_given = (length - 5) % 3 == 0 and bool(np.isin(numbers[:, 6::3], (0, 1, 2)).all())
     if visibility_given and _can_be_poses(numbers, 3):
         return LineForm(box_first=True, lengths=frozenset((5, length))), [_ignored(source, "the keypoints", length)]
-    if length % 2 == 0 or _are_closed(numbers) or not _can_be_poses(numbers, 2):
+    if length % 2 == 0 or not _can_be_poses(numbers, 2):
         return BOX_OR_POLYGON, []  # an even number of numbers is reported line by line
     if length > MAX_POLYGON and len(lines) >= MIN_POSES:
         return LineForm(box_first=True, lengths=frozenset((5, length))), [_ignored(source, "the keypoints", length)]
@@ -141,11 +141,6 @@ def _are_four_corners(numbers: np.ndarray) -> bool:
     first, second, third, fourth = numbers.reshape(-1, 4, 2).swapaxes(0, 1)
     off = np.abs(first + third - second - fourth).max(axis=1)
     return bool((off <= TOLERANCE).all())
-
-
-def _are_closed(numbers: np.ndarray) -> bool:
-    """Return whether polygons, float `[m, 2k]`, end with their first points."""
-    return bool((numbers[:, :2] == numbers[:, -2:]).all())
 
 
 def _can_be_poses(numbers: np.ndarray, size: int) -> bool:

@@ -93,7 +93,7 @@ def read_data_yaml(path: str, tree: FileTree) -> DataYaml:
     for key, split in SPLIT_KEYS.items():
         entries = content.get(key) or []
         for entry in [entries] if isinstance(entries, str) else entries:
-            if not isinstance(entry, str):
+            if not isinstance(entry, str) or isinstance(entries, dict):
                 raise RetinueError(f"{path}: {key} must be a folder, a text file of paths, or a list of such")
             finder.add(key, split, entry, split_of)
     return DataYaml(path, _settings(content, path), split_of, finder.findings)
