@@ -116,8 +116,8 @@ def _explain_yamls(tree: FileTree, pairs: Sequence[FolderPair]) -> list[Explanat
         seen.append((images, content.settings.names))
         explanations.append(_explain_yaml_content(content, tree, pairs, images))
     explained = frozenset().union(*(explanation.images for explanation in explanations))
-    for path, error in broken:
-        explanation = _explain_broken_yaml(path, error, tree, pairs, explained)
+    for path, failure in broken:
+        explanation = _explain_broken_yaml(path, failure, tree, pairs, explained)
         explained |= explanation.images
         explanations.append(explanation)
     return explanations
