@@ -162,3 +162,14 @@ def test_poses_are_read_by_their_boxes(tmp_path):
     data = read(tmp_path)
     assert data.columns["boxes"].values.tolist() == [[5, 4, 15, 12]] * 2
     assert kinds(data) == ["numbers that are not used"]
+
+
+def test_labels_that_the_data_yaml_does_not_list_are_left_out_with_a_note(tmp_path):
+    save(tmp_path, "train/images", "train/labels", "ab")
+    save(tmp_path, "test/images", "test/labels", "cd")
+    write(tmp_path / "data.yaml", "train: ../train/images\nnames: [car]\n")
+    data = read(tmp_path)
+    assert data.splits.tolist() == ["train", "train"]
+    assert [finding.reason for finding in data.findings] == [
+        "2 images are labeled, but in none of its folders and lists"
+    ]
