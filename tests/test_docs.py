@@ -23,7 +23,7 @@ CODE_BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE_CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 KEY = re.compile(rf"\b(?<![./])((?:{'|'.join(sorted(SECTIONS))})\.[A-Za-z0-9_.]*[a-z0-9_])(?![\w/(*])")
-FILE_SUFFIXES = (".py", ".yaml", ".csv", ".record")
+FILE_SUFFIXES = (".py", ".yaml", ".csv", ".record", ".txt")
 
 
 def is_key(name: str) -> bool:

@@ -42,6 +42,7 @@ EXCEPTIONS = {
     ("data/readers/table_files.py", "photos?"): "a usual name of a folder of images",
     ("data/readers/class_layout.py", "photos?"): "a usual name of a folder of images",
     ("data/readers/mask_names.py", "photos?"): "a usual name of a folder of images",
+    ("data/storage/file_names.py", "photos?"): "a usual name of a folder of images",
     ("tests/helpers/disks.py", "photos?"): "file names, by which the split is drawn",
     ("tests/test_cli.py", SPELLING): "a mistyped key",
 }

@@ -133,12 +133,14 @@ def _read_data_file(path: str, tree: FileTree) -> tuple[str, list[tuple[str, str
 def _find_file(value: str, path: str, tree: FileTree) -> str | None:
     """Return the file of a tree that a .data file means: the one with the most names at the end in common."""
     parts = path_parts(value)
-    folder = os.path.dirname(path)
     for length in range(len(parts), 0, -1):
-        for base in dict.fromkeys((folder, tree.root)):
-            candidate = os.path.normpath(os.path.join(base, *parts[-length:]))
-            if os.path.isfile(candidate):
-                return candidate
+        tail = os.path.join(*parts[-length:])
+        for base in dict.fromkeys((os.path.dirname(path), tree.root)):
+            if os.path.isfile(os.path.join(base, tail)):
+                return os.path.normpath(os.path.join(base, tail))
+        found = [tree.path(folder, tail) for folder in tree.names if os.path.isfile(tree.path(folder, tail))]
+        if found:
+            return found[0] if len(found) == 1 else None
     return None
 
 

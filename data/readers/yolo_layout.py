@@ -110,29 +110,33 @@ def _explain_yamls(tree: FileTree, pairs: Sequence[FolderPair]) -> list[Explanat
         except RetinueError as error:
             broken.append((path, error))
             continue
-        images = _with_unlisted(content, tree)
+        images = _with_unlisted(content, tree, pairs)
         if (images, content.settings.names) in seen:
             continue
         seen.append((images, content.settings.names))
         explanations.append(_explain_yaml_content(content, tree, pairs, images))
     explained = frozenset().union(*(explanation.images for explanation in explanations))
-    for path, error in broken:
-        explanation = _explain_broken_yaml(path, error, tree, pairs, explained)
+    for path, failure in broken:
+        explanation = _explain_broken_yaml(path, failure, tree, pairs, explained)
         explained |= explanation.images
         explanations.append(explanation)
     return explanations
 
 
-def _with_unlisted(content: DataYaml, tree: FileTree) -> frozenset[str]:
-    """Return the images that a data.yaml lists, and the others in their folders, which it leaves out on purpose."""
+def _with_unlisted(content: DataYaml, tree: FileTree, pairs: Sequence[FolderPair]) -> frozenset[str]:
+    """Return the images that a data.yaml lists, and those that it leaves out: beside them, or with labels below it."""
     folders = {os.path.dirname(file) for file in content.split_of}
-    beside = [
-        tree.path(folder, name)
-        for folder in tree.images
-        if tree.path(folder) in folders
-        for name in images_in(tree, folder)
-    ]
+    yaml_folder = _folder_of(content.path, tree)
+    left_out = {folder for folder in tree.images if tree.path(folder) in folders}
+    left_out |= {pair.image_folder for pair in pairs if is_below(pair.image_folder, yaml_folder)}
+    beside = [tree.path(folder, name) for folder in left_out for name in images_in(tree, folder)]
     return frozenset((*content.split_of, *beside)) | _predictions(tree)
+
+
+def _folder_of(path: str, tree: FileTree) -> str:
+    """Return the folder of a file relative to the root of the tree, "" for the root."""
+    folder = os.path.relpath(os.path.dirname(path) or os.curdir, tree.root)
+    return "" if folder == os.curdir else folder
 
 
 def _explain_yaml_content(
@@ -156,8 +160,7 @@ def _explain_yaml_content(
 def _explain_broken_yaml(
     path: str, error: RetinueError, tree: FileTree, pairs: Sequence[FolderPair], explained: frozenset[str]
 ) -> Explanation:
-    folder = os.path.relpath(os.path.dirname(path) or os.curdir, tree.root)
-    folder = "" if folder == os.curdir else folder
+    folder = _folder_of(path, tree)
     images = frozenset(
         tree.path(pair.image_folder, name)
         for pair in pairs
@@ -174,8 +177,7 @@ def _read_yaml(content: DataYaml, source: str, tree: FileTree, pairs: Sequence[F
     label_files = find_label_files(files, tree, pairs)
     settings, findings = content.settings, list(content.findings)
     if settings.names is None:
-        folder = os.path.relpath(os.path.dirname(content.path) or os.curdir, tree.root)
-        settings = with_names(settings, tree, find_names_files(tree), ["" if folder == os.curdir else folder])
+        settings = with_names(settings, tree, find_names_files(tree), [_folder_of(content.path, tree)])
     listed = set(files)
     num_unlisted = sum(
         tree.path(pair.image_folder, name) not in listed

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from retinue.configs.errors import RetinueError
 from retinue.data.readers.file_tree import FileTree, is_below
@@ -39,7 +39,7 @@ def is_names_file(path: str) -> bool:
     return _names_classes(os.path.basename(path)) and _holds_names(path)
 
 
-def governing_names_files(paths: list[str], folders: list[str]) -> list[str]:
+def governing_names_files(paths: Sequence[str], folders: Sequence[str]) -> list[str]:
     """Return those files that name the classes of label files: the likeliest in the nearest folder.
 
     Args:
@@ -51,7 +51,7 @@ def governing_names_files(paths: list[str], folders: list[str]) -> list[str]:
     """
     above = [path for path in paths if any(is_below(folder, os.path.dirname(path)) for folder in folders)]
     depths = [_depth(os.path.dirname(path)) for path in above]
-    return [path for path, depth in zip(above, depths, strict=True) if depth == max(depths)] if above else paths
+    return [path for path, depth in zip(above, depths, strict=True) if depth == max(depths)] if above else list(paths)
 
 
 def read_names_file(path: str) -> ClassNames:

@@ -162,8 +162,8 @@ def test_broken_lines_of_a_table_are_findings(folder):
 
 
 def test_the_next_command_works(folder):
-    def next_of(report):
-        return summary_lines(report)[-1].removeprefix("next     ")
+    def next_of(report, task="auto"):
+        return summary_lines(report, task)[-1].removeprefix("next     ")
 
     invalid_box = (1, 7, [10, 10, 0, 5])
     train, fix = f"retinue train {folder}/boxes.json", f"fix what stops it, then: retinue check {folder}/boxes.json"
@@ -177,7 +177,7 @@ def test_the_next_command_works(folder):
         folder / "boxes.json", [(0, "a.jpg")], [(1, 0, 1, [1, 1, 9, 9], polygons), (2, 0, 7, [1, 1, 9, 9])]
     )
     masks = check(read(path, "segmentation"))
-    assert next_of(masks) == f"{train} --task segmentation"
+    assert next_of(masks, "segmentation") == f"{train} --task segmentation"
 
 
 def test_crowds_and_difficult_objects_alone_stop_training(folder):

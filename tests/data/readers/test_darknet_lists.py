@@ -37,9 +37,7 @@ def test_the_data_file_names_the_lists_and_the_classes(folder):
     (folder / "data/coco.names").write_text("x\ny\n")
     (folder / "cfg/coco.data").write_text("train = /home/coco.txt\nnames = data/coco.names\n")
     (folder / "data/all.txt").write_text("data/obj/a.jpg\ndata/obj/b.jpg\ndata/obj/d.jpg\n")
-    (folder / "obj.data").write_text(
-        "classes= 2\nTrain = data/all.txt\nValidation=data/valid.txt\nnames = data/obj.names\n"
-    )
+    (folder / "obj.data").write_text("classes= 2\nTrain = data/all.txt\nValidation=data/valid.txt\nnames = obj.names\n")
     for source in (folder, folder / "obj.data"):
         data = read(source)
         assert data.classes == ("car", "bus")

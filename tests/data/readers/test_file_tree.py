@@ -13,7 +13,7 @@ def make(folder, *names):
     return FileTree(str(folder))
 
 
-def test_all_files_are_listed_but_droppings(tmp_path):
+def test_all_files_are_listed_but_what_systems_leave_behind(tmp_path):
     tree = make(tmp_path, "b.txt", "a/2.JPG", "a/1.png", "__pycache__/x.jpg", ".git/1.jpg", "lost+found/1.jpg")
     assert tree.names == {"": ["b.txt"], "a": ["1.png", "2.JPG"]}
     assert tree.images == {"a": {"1": "1.png", "2": "2.JPG"}}

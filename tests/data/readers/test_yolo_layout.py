@@ -35,7 +35,7 @@ def kinds(data):
         ([("images", "labels", "ab")], {"": 2}),
         ([("Images", "Labels", "ab")], {"": 2}),
         ([("", "", "ab")], {"": 2}),
-        ([("photos", "annots", "ab")], {"": 2}),
+        ([("pics", "annots", "ab")], {"": 2}),
         ([("train/images", "train/labels", "ab"), ("valid/images", "valid/labels", "ab")], {"train": 2, "val": 2}),
         ([("images/train", "labels/train", "ab"), ("images/val", "labels/val", "ab")], {"train": 2, "val": 2}),
         ([("obj_Train_data", "obj_Train_data", "ab"), ("obj_Test_data",) * 2 + ("cd",)], {"train": 2, "test": 2}),
@@ -93,9 +93,7 @@ def test_labels_of_another_split_are_never_taken(tmp_path):
 def test_two_folders_of_labels_for_the_same_images_are_refused(tmp_path):
     save(tmp_path, "pics", "first", "ab")
     save(tmp_path, "pics", "second", "ab")
-    with pytest.raises(
-        RetinueError, match="first and .*second have label files for the same images; give one of these"
-    ):
+    with pytest.raises(RetinueError, match="first and .*second have label files for the same images; give one"):
         read(tmp_path)
     assert len(read(tmp_path / "second").columns["labels"].values) == 2
     save(tmp_path, "pics", "pics", "ab", LINE * 2)  # labels beside the images are meant
@@ -164,3 +162,14 @@ def test_poses_are_read_by_their_boxes(tmp_path):
     data = read(tmp_path)
     assert data.columns["boxes"].values.tolist() == [[5, 4, 15, 12]] * 2
     assert kinds(data) == ["numbers that are not used"]
+
+
+def test_labels_that_the_data_yaml_does_not_list_are_left_out_with_a_note(tmp_path):
+    save(tmp_path, "train/images", "train/labels", "ab")
+    save(tmp_path, "test/images", "test/labels", "cd")
+    write(tmp_path / "data.yaml", "train: ../train/images\nnames: [car]\n")
+    data = read(tmp_path)
+    assert data.splits.tolist() == ["train", "train"]
+    assert [finding.reason for finding in data.findings] == [
+        "2 images are labeled, but in none of its folders and lists"
+    ]
