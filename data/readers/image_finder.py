@@ -28,16 +28,6 @@ class _Location(NamedTuple):
     name: str
 
 
-def count_images(count: int) -> str:
-    """Return the subject of a sentence about some images: "1 image is" or "7 images are"."""
-    return "1 image is" if count == 1 else f"{count:,} images are"
-
-
-def count_images(count: int) -> str:
-    """Return the subject of a sentence about some images: "1 image is" or "7 images are"."""
-    return "1 image is" if count == 1 else f"{count:,} images are"
-
-
 class ImageFinder:
     """Finds images by the names that annotation files give them.
 
