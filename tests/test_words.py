@@ -38,10 +38,10 @@ RETIRED = {
 # Files in which a retired word has its right meaning, and why.
 EXCEPTIONS = {
     ("README.md", "photos?"): "a camera's files: your photos",
-    ("data/readers/table_columns.py", "photos?"): "a usual name of the column of files",
-    ("data/readers/table_files.py", "photos?"): "a usual name of a folder of images",
-    ("data/readers/class_layout.py", "photos?"): "a usual name of a folder of images",
-    ("data/readers/mask_names.py", "photos?"): "a usual name of a folder of images",
+    ("data/readers/tables/columns.py", "photos?"): "a usual name of the column of files",
+    ("data/readers/tables/files.py", "photos?"): "a usual name of a folder of images",
+    ("data/readers/class_folders/layout.py", "photos?"): "a usual name of a folder of images",
+    ("data/readers/masks/names.py", "photos?"): "a usual name of a folder of images",
     ("data/storage/file_names.py", "photos?"): "a usual name of a folder of images",
     ("tests/helpers/disks.py", "photos?"): "file names, by which the split is drawn",
     ("tests/test_cli.py", SPELLING): "a mistyped key",

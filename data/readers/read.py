@@ -8,28 +8,19 @@ from collections.abc import Callable, Mapping
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.configs.suggestions import suggestion
 from retinue.data.dataset import Dataset
-from retinue.data.readers import (
-    class_folders,
-    clip_folders,
-    clip_splits,
-    coco,
-    createml,
-    cvat,
-    keras_yolo_lists,
-    label_studio,
-    labelme,
-    mask_folders,
-    tables,
-    tables_in_folders,
-    tfrecords,
-    unread_tools,
-    via,
-    voc,
-    yolo_files,
-    yolo_layout,
-)
+from retinue.data.readers.class_folders import class_folders
+from retinue.data.readers.clips import clip_folders, clip_splits
+from retinue.data.readers.coco import coco
 from retinue.data.readers.explanation import Explanation, ReadOptions, choose
 from retinue.data.readers.file_tree import FileTree
+from retinue.data.readers.labeling_tools import createml, cvat, label_studio, labelme, unread_tools, via
+from retinue.data.readers.masks import folders as mask_folders
+from retinue.data.readers.tables import tables, tables_in_folders
+from retinue.data.readers.tfrecords import tfrecords
+from retinue.data.readers.voc import voc
+from retinue.data.readers.yolo import files as yolo_files
+from retinue.data.readers.yolo import keras_yolo_lists
+from retinue.data.readers.yolo import layout as yolo_layout
 
 OLD_PACK = "pack.index"  # the file in a folder of TFRecord shards that an earlier version wrote
 TASKS_OF_TFDS = ("classification", "detection", "segmentation", "video")
@@ -162,9 +153,9 @@ def _understand_file(source: str, task: str, columns: Mapping[str, str] | None) 
 
 
 def _read_tfds(source: str, task: str) -> Dataset:
-    from retinue.data.readers.tfds_clips import has_video, read_tfds_clips  # these import TensorFlow
-    from retinue.data.readers.tfds_images import read_tfds
-    from retinue.data.readers.tfds_masks import read_tfds_masks
+    from retinue.data.readers.tfds.clips import has_video, read_tfds_clips  # these import TensorFlow
+    from retinue.data.readers.tfds.images import read_tfds
+    from retinue.data.readers.tfds.masks import read_tfds_masks
 
     if task == "video" or (task == "auto" and has_video(source)):
         return read_tfds_clips(source)

@@ -4,7 +4,7 @@ import os
 import shlex
 from collections import Counter
 
-from retinue.data.readers.class_layout import ClassLayout
+from retinue.data.readers.class_folders.layout import ClassLayout
 from retinue.data.readers.file_tree import FileTree
 from retinue.data.storage.file_names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 

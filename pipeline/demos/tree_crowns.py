@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from retinue.data.readers.voc import read_voc
+from retinue.data.readers.voc.voc import read_voc
 from retinue.data.storage.atomic_files import atomic_path, atomic_write
 from retinue.pipeline.demos.assets import download_package_data
 

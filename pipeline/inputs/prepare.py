@@ -15,7 +15,7 @@ from retinue.data.checking.check_report import CheckReport
 from retinue.data.dataset import Dataset
 from retinue.data.readers.explanation import Explanation
 from retinue.data.readers.read import read, tasks_of, understand
-from retinue.data.readers.table_layout import parse_columns
+from retinue.data.readers.tables.layout import parse_columns
 from retinue.data.split import split
 from retinue.pipeline.runs.progress import count_files
 

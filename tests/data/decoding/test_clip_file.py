@@ -12,7 +12,7 @@ from retinue.data.checking.check import check
 from retinue.data.checking.summary import summary_lines
 from retinue.data.decoding.clip_file import Clip, count_frames, frame_range, is_stream, read_frames, resize_frame
 from retinue.data.decoding.clip_probe import clip_remarks, probe_clip
-from retinue.data.readers.clip_folders import read_clip_folders
+from retinue.data.readers.clips.clip_folders import read_clip_folders
 from retinue.tests.helpers.clips import make_clips, moving_frames, write_video
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retinue.configs.errors import RetinueError
-from retinue.data.readers.mask_folders import mask_dataset
+from retinue.data.readers.masks.folders import mask_dataset
 from retinue.tasks.segmentation.scores import SegmentationEvaluator, confusion_matrix, mean_iou_per_image, summarize
 from retinue.tests.helpers.mask_images import make_image, make_mask
 
