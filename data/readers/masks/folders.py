@@ -46,7 +46,7 @@ def read_mask_folders(source: str | os.PathLike[str]) -> Dataset:
 
     A mask has the name of its image, and may have words such as `_mask` in its name; see `mask_pairs`. Lists such as
     train.txt, or those of ImageSets/Segmentation, give the splits where no folder does. For the classes see
-    `mask_classes.classes_of`. Images without a mask and masks without an image are findings. The masks of the objects
+    `masks.classes.classes_of`. Images without a mask and masks without an image are findings. The masks of the objects
     of an image become one mask.
 
     Args:

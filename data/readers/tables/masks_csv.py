@@ -15,7 +15,7 @@ FORMAT = "masks csv"
 def read_masks_csv(group: TableGroup) -> Dataset:
     """Read tables of images and masks into a `Dataset` for segmentation, in the order of their lines.
 
-    The file with the class names (see `mask_classes.classes_of`) is looked for in the folders of the tables.
+    The file with the class names (see `masks.classes.classes_of`) is looked for in the folders of the tables.
 
     Args:
         group: The tables; see `data.readers.tables.table` for how they may be written.
