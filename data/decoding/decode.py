@@ -8,6 +8,7 @@ import tensorflow as tf
 from retinue.configs.errors import RetinueError
 from retinue.data.decoding.exif import ENCODED_SIGNATURE, apply_orientation, exif_orientation
 from retinue.data.decoding.opencv import silence_opencv
+from retinue.data.decoding.webp import decode_webp
 
 TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # the last two are BigTIFF
 JPEG_SIGNATURE = b"\xff\xd8\xff"
@@ -47,7 +48,7 @@ def decode_stored(encoded: tf.Tensor) -> tf.Tensor:
     image = tf.case(
         [
             (starts_with(encoded, JPEG_SIGNATURE), lambda: decode_jpeg(encoded)),
-            (starts_with(encoded, b"RIFF"), lambda: _decode_webp(encoded)),
+            (starts_with(encoded, b"RIFF"), lambda: decode_webp(encoded)),
             (starts_with(encoded, b"BM"), lambda: _decode_bmp(encoded)),
         ],
         default=lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
@@ -135,10 +136,6 @@ def scale_to_uint8(pixels: np.ndarray) -> np.ndarray:
     if white_levels:
         low, high = 0, white_levels[0]
     return np.rint((pixels - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
-
-
-def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
-    return tf.io.decode_webp(encoded, channels=0)[0, :, :, :3]
 
 
 def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:

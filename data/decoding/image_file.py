@@ -165,8 +165,6 @@ def _probe(path: str, max_pixels: int, info: ImageInfo) -> None:
             # Decoding at 1/8 of the size reads every byte as well, in a third of the time.
             image.draft(image.mode, (max(1, info.width // 8), max(1, info.height // 8)))
         image.load()
-        if info.format == "WebP":
-            _decode_all_frames(image)
         check_structure(content, info.format)
     info.remarks = tuple(_remarks(path, image, info))
 
@@ -240,13 +238,6 @@ def _decode_tiff(content: bytes) -> None:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise UnusableFileError("broken", "this TIFF cannot be decoded, it may be truncated", RESAVE)
-
-
-def _decode_all_frames(image: ImageFile.ImageFile) -> None:
-    """Decode the other frames of a WebP, because TensorFlow decodes all of them, although only the first is used."""
-    for frame in range(1, getattr(image, "n_frames", 1)):
-        image.seek(frame)
-        image.load()
 
 
 def _remarks(path: str, image: ImageFile.ImageFile | None, info: ImageInfo) -> Iterator[tuple[str, str]]:
