@@ -57,7 +57,8 @@ class SlidingPredictor:
             sources: paths of videos, numbers of cameras, and addresses of streams.
         """
         for source in sources:
-            yield from self._results(source, 1 if is_stream(source) else self._predictor.batch_size)
+            with self._predictor.reading(source):
+                yield from self._results(source, 1 if is_stream(source) else self._predictor.batch_size)
 
     def _results(self, source: str, batch_size: int) -> Iterator[Result]:
         batch: list[tuple[Result, Any]] = []
