@@ -13,9 +13,7 @@ from retinue.pipeline.prediction.in_flight import files_of_dead_process
 
 logger = logging.getLogger(__name__)
 
-CRASHES = [
-    getattr(signal, name) for name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE") if hasattr(signal, name)
-]
+CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE")
 MAX_CRASHES = 3  # in a row without a new result: then no file is the cause
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 
@@ -40,12 +38,12 @@ def restart_after_crashes(out: str | os.PathLike[str]) -> None:
                 ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
             return
         number = _wait(child)
-        if number not in CRASHES:
+        name = signal.Signals(number).name
+        if name not in CRASHES:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         before, size = size, _size_of_results(out)
         crashes = crashes + 1 if size == before else 1
-        name = signal.Signals(number).name
         if crashes > MAX_CRASHES:
             files = ", ".join(files_of_dead_process(Path(out))) or "no file"
             logger.error(
