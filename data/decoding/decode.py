@@ -1,5 +1,6 @@
 """From files to pixels: the one image decoder of training, evaluation, prediction and the exported SavedModel."""
 
+import contextlib
 import io
 
 import numpy as np
@@ -184,7 +185,8 @@ def _tiff_to_png(encoded: bytes, path: str) -> bytes:
     import cv2
     from PIL import Image, ImageOps
 
-    with silence_opencv:
+    pixels = None
+    with silence_opencv, contextlib.suppress(cv2.error):  # OpenCV raises it for a size that it does not support
         pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise RetinueError(f"{path}: this TIFF cannot be decoded; save it as PNG or JPEG, or remove it")

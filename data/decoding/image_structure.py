@@ -1,9 +1,12 @@
-"""Checks of the structure of PNG, GIF and BMP files that Pillow decodes, but TensorFlow's decoders do not."""
+"""Checks of the structure of image files that Pillow decodes, but TensorFlow's decoders do not."""
 
+import re
 import struct
 import zlib
 
 from retinue.data.decoding.file_problem import RESAVE, TRUNCATED, UnusableFileError
+
+JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # of a segment, or of the end of the image
 
 
 def check_structure(content: bytes, image_format: str) -> None:
@@ -16,12 +19,28 @@ def check_structure(content: bytes, image_format: str) -> None:
     Raises:
         UnusableFileError: If TensorFlow cannot decode the file.
     """
-    if image_format == "PNG":
+    if image_format == "JPEG":
+        _check_jpeg(content)
+    elif image_format == "PNG":
         _check_png(content)
     elif image_format == "GIF":
         _check_gif(content)
     elif image_format == "BMP":
         _check_bmp(content)
+
+
+def _check_jpeg(content: bytes) -> None:
+    """Check that every segment is complete and that the image ends. See ITU T.81, annex B.
+
+    Between two segments, compressed pixels and bytes without a meaning are passed over.
+    """
+    position = 2
+    while found := JPEG_MARKER.search(content, position):
+        if found.group()[1] == 0xD9:
+            return
+        position = found.end()
+        position += int.from_bytes(content[position : position + 2], "big")
+    raise UnusableFileError(*TRUNCATED)
 
 
 def _check_png(content: bytes) -> None:

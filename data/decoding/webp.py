@@ -33,7 +33,7 @@ def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     position = _find_chunk(encoded, tf.constant(FILE_HEADER, tf.int64), (b"VP8 ", b"VP8L", b"ANMF"))
     head = read_bytes(encoded, position, CHUNK_HEADER + FRAME_HEADER)
     is_frame = equals(head[:4], b"ANMF")
-    frame_box = to_unsigned(tf.reshape(head[CHUNK_HEADER:-4], (4, 3)), little_endian=True)  # x / 2, y / 2, w - 1, h - 1
+    left_top = 2 * to_unsigned(tf.reshape(head[CHUNK_HEADER : CHUNK_HEADER + 6], (2, 3)), little_endian=True)
     position = tf.cond(
         is_frame,
         lambda: _find_chunk(encoded, position + CHUNK_HEADER + FRAME_HEADER, (b"VP8 ", b"VP8L")),
@@ -46,11 +46,10 @@ def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     canvas = tf.where(
         equals(extended[:4], b"VP8X"), 1 + to_unsigned(tf.stack([extended[15:18], extended[12:15]]), True), size
     )
-    declared, offset = tf.cond(
-        is_frame, lambda: (1 + frame_box[3:1:-1], 2 * frame_box[1::-1]), lambda: (canvas, tf.zeros_like(canvas))
-    )
+    # The size of a frame is that of its pixels, as for libwebp, whatever the container says.
+    offset = tf.where(is_frame, left_top[::-1], tf.zeros_like(canvas))
     rest = canvas - size - offset
-    is_consistent = tf.reduce_all(declared == size) & tf.reduce_all(rest >= 0) & tf.reduce_all(canvas <= MAX_SIDE)
+    is_consistent = tf.reduce_all(rest >= 0) & (is_frame | tf.reduce_all(rest == 0)) & tf.reduce_all(canvas <= MAX_SIDE)
     with tf.control_dependencies([tf.debugging.Assert(is_consistent, ["WebP: a frame has a wrong size"])]):
         pixels = tf.identity(pixels)
     return tf.cond(

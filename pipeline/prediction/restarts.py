@@ -1,5 +1,6 @@
 """Restarting a prediction whose process was killed by a crash of native code, as damaged files can cause it."""
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -40,7 +41,8 @@ def restart_after_crashes(out: str | os.PathLike[str]) -> None:
         number = _wait(child)
         name = signal.Signals(number).name
         if name not in CRASHES:
-            signal.signal(number, signal.SIG_DFL)
+            with contextlib.suppress(OSError):  # SIGKILL has no handler
+                signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         before, size = size, _size_of_results(out)
         crashes = crashes + 1 if size == before else 1
