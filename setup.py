@@ -8,7 +8,8 @@ DEPENDENCIES = [
     "tensorflow>=2.21,<2.22",  # data, training, strategies, SavedModels; without CUDA (see the cuda extra)
     "keras>=3.15,<3.16",  # layers and models; other versions are not tested
     "numpy",
-    "opencv-python-headless",  # TIFF, video, optical flow
+    "opencv-python-headless",  # TIFF, cameras and streams, optical flow
+    "av>=18",  # video files: FFmpeg with the time of every frame, and exact jumps to keyframes, which OpenCV lacks
     "Pillow>=11.3",  # `check` reads files without importing TensorFlow; AVIF
     "tensorflow-datasets",  # tfds:NAME sources
     "importlib_resources",  # imported by tensorflow-datasets 4.9.10, which does not declare it

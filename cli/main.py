@@ -47,14 +47,18 @@ for command in COMMANDS:
     commands.add_command(command)
 
 
-def main() -> None:
+def main(own_process: bool = True) -> None:
     """Run the command that `sys.argv` holds, and exit.
+
+    Args:
+        own_process: whether this process runs nothing else. Then `predict` continues in a child process, which is
+            replaced if a damaged file crashes it.
 
     Exit codes: 0 success; 1 the job failed; 2 wrong usage; 3 finished, but some inputs were invalid and are listed;
     138 the job was ended from outside (SIGTERM, a lost worker), and it can be resumed.
     """
     try:
-        commands(standalone_mode=False)
+        commands(standalone_mode=False, obj=own_process)
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)
     except click.ClickException as error:

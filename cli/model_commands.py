@@ -10,6 +10,7 @@ from retinue.cli.options import names_among, parse_point, renamed_option
 from retinue.configs import logs
 from retinue.configs.choices import ENGINES, EXPORT_FORMATS, EXPORT_PRECISIONS, PRECISIONS, RESULT_FORMATS, RUNTIMES
 from retinue.configs.quiet import import_tensorflow
+from retinue.pipeline.prediction.restarts import restart_after_crashes
 
 runtime_option = click.option(
     "--runtime",
@@ -105,6 +106,9 @@ def predict(model: str, sources: tuple[str, ...], out: str, **options: Any) -> N
     --engine ray spreads the files over workers that keep the model loaded, and repeats what is lost when a worker dies.
     The results are the same. SOURCE may then also be an address that fsspec reads, such as s3://bucket/images.
     """
+    own_process = click.get_current_context().obj
+    if own_process and options["engine"] == "local":  # Ray replaces workers that die by itself
+        restart_after_crashes(out)
     import_tensorflow()
     from retinue.pipeline.prediction.options import PredictOptions
     from retinue.pipeline.prediction.predict import predict

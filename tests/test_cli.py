@@ -18,7 +18,7 @@ def retinue(monkeypatch, capsys):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["retinue", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            cli.main(own_process=False)
             sys.exit(0)
         captured = capsys.readouterr()
         return ended.value.code or 0, captured.out, captured.err

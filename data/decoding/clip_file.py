@@ -1,8 +1,8 @@
-"""Reading clips frame by frame with OpenCV: video files, folders of frames, cameras and streams. No TensorFlow."""
+"""Reading clips frame by frame: video files, folders of frames, cameras and streams. No TensorFlow."""
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,10 +11,13 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data.decoding.opencv import silence_ffmpeg, silence_opencv
+from retinue.data.decoding.video_file import VideoFile, frame_index
 from retinue.data.storage.file_names import IMAGE_SUFFIXES, frame_paths
 
 STILL_IMAGE_SUFFIXES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".gif")
 FOLDER_FPS = 25.0  # assumed frames per second of a folder of frames
+TIME_TOLERANCE = 0.0005  # seconds; containers round times to milliseconds
+MIN_FRAMES_TO_SEEK = 50  # a jump to a keyframe takes as long as decoding about so many small frames
 _URL = re.compile(r"[a-z]+://.+")
 
 
@@ -41,12 +44,15 @@ class Clip:
         self.frame_count, self.fps = 0, 0.0
         self.width, self.height = 0, 0
         self._frame_paths: list[str] | None = None  # of a folder of frames
-        self._capture: Any = None  # OpenCV's object for everything else; OpenCV has no usable types
+        self._video: VideoFile | None = None  # of a video file
+        self._capture: Any = None  # OpenCV's object for cameras and streams; OpenCV has no usable types
         self._frames_taken = 0
         if os.path.isdir(self.path):
             self._open_folder()
+        elif is_stream(self.path):
+            self._open_stream()
         else:
-            self._open_video()
+            self._open_file()
 
     @property
     def is_folder(self) -> bool:
@@ -56,10 +62,12 @@ class Clip:
     def skip(self) -> bool:
         """Skip the next frame. Returns whether there was one."""
         self._frames_taken += 1
-        if self._frame_paths is None:
-            with silence_opencv:
-                return bool(self._capture.grab())
-        return self._frames_taken <= len(self._frame_paths)
+        if self._video is not None:
+            return self._video.skip()
+        if self._frame_paths is not None:
+            return self._frames_taken <= len(self._frame_paths)
+        with silence_opencv:
+            return bool(self._capture.grab())
 
     def read(self, size: tuple[int, int] | None = None) -> np.ndarray | None:
         """Read the next frame.
@@ -72,25 +80,30 @@ class Clip:
             uint8 [height, width, 3], RGB, or None at the end of the clip.
         """
         self._frames_taken += 1
-        if self._frame_paths is None:
-            with silence_opencv:
-                _, frame = self._capture.read()
-        else:
+        if self._video is not None:
+            frame = self._video.read()
+            return None if frame is None else resize_frame(frame, size)
+        if self._frame_paths is not None:
             paths = self._frame_paths[self._frames_taken - 1 : self._frames_taken]
             frame = _read_image(paths[0]) if paths else None
-        if frame is None:
-            return None
-        return resize_frame(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), size)
+        else:
+            with silence_opencv:
+                _, frame = self._capture.read()
+        return None if frame is None else resize_frame(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), size)
 
     def time(self) -> float:
         """Return the seconds from the start of the clip to the last frame that was read or skipped."""
-        milliseconds = 0 if self.is_folder else self._capture.get(cv2.CAP_PROP_POS_MSEC)
-        if milliseconds > 0:
-            return float(milliseconds / 1000)
-        return max(self._frames_taken - 1, 0) / (self.fps or FOLDER_FPS)
+        seconds: float | None = None
+        if self._video is not None:
+            seconds = self._video.seconds()
+        elif self._capture is not None:
+            seconds = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000 or None
+        return max(self._frames_taken - 1, 0) / (self.fps or FOLDER_FPS) if seconds is None else seconds
 
     def close(self) -> None:
         """Close the file, camera or stream."""
+        if self._video is not None:
+            self._video.close()
         if self._capture is not None:
             self._capture.release()
 
@@ -113,21 +126,21 @@ class Clip:
         self.frame_count, self.fps = len(self._frame_paths), FOLDER_FPS
         self.height, self.width = first.shape[:2]
 
-    def _open_video(self) -> None:
+    def _open_file(self) -> None:
         if self.path.lower().endswith(STILL_IMAGE_SUFFIXES) and os.path.isfile(self.path):
             raise RetinueError(f"{self.path}: this is an image, not a clip; give the folder that contains the frames")
-        if not is_stream(self.path) and not os.path.isfile(self.path):
+        if not os.path.isfile(self.path):
             raise RetinueError(f"{self.path}: there is no such clip; correct the path")
+        video = self._video = VideoFile(self.path)
+        self.frame_count, self.fps = video.frame_count, video.fps
+        self.width, self.height = video.width, video.height
+
+    def _open_stream(self) -> None:
         self._capture = _open_capture(self.path)
         if not self._capture.isOpened():
-            if is_stream(self.path):
-                raise RetinueError(
-                    f"{self.path}: this camera or stream cannot be opened; check that it is connected and not in use"
-                )
             raise RetinueError(
-                f"{self.path}: the file cannot be opened as a video; check that it is one and that it is complete"
+                f"{self.path}: this camera or stream cannot be opened; check that it is connected and not in use"
             )
-        self.frame_count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps < 10_000 else 0.0
         self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
@@ -137,7 +150,10 @@ class Clip:
 def read_frames(
     path: str | os.PathLike[str], wanted: Iterable[int], first: int = 0, size: tuple[int, int] | None = None
 ) -> tuple[dict[int, np.ndarray], int | None]:
-    """Read some frames of a clip in one pass from its start, because seeking is not exact in every file.
+    """Read some frames of a clip in one pass.
+
+    Frames that are far apart, or far from the start, are reached by jumping to the last keyframe before them, in files
+    in which every frame is identified by its timestamp. The result is the same as that of decoding from the start.
 
     Args:
         path: As for `Clip`.
@@ -149,10 +165,15 @@ def read_frames(
         The frames by their numbers, uint8 [height, width, 3], and the number of frames of the part if the clip ended
         before all of them were read, or None otherwise.
     """
-    frames: dict[int, np.ndarray] = {}
-    numbers = set(map(int, wanted))
+    numbers = sorted(set(map(int, wanted)))
+    gaps = np.diff([0, *(first + number for number in numbers)])
+    if gaps.max() >= MIN_FRAMES_TO_SEEK and os.path.isfile(path):
+        frames = _read_by_timestamps(os.fspath(path), numbers, first, size)
+        if frames is not None:
+            return frames, None
+    frames = {}
     with Clip(path) as clip:
-        for index in range(first + max(numbers) + 1):
+        for index in range(first + numbers[-1] + 1):
             number = index - first
             if number in numbers:
                 frame = clip.read(size)
@@ -162,6 +183,33 @@ def read_frames(
             elif not clip.skip():
                 return frames, max(number, 0)
     return frames, None
+
+
+def _read_by_timestamps(
+    path: str, numbers: Sequence[int], first: int, size: tuple[int, int] | None
+) -> dict[int, np.ndarray] | None:
+    """Read the frames by their timestamps, or return None if one of them is not found."""
+    index = frame_index(path)
+    if index.timestamps is None or first + numbers[-1] >= len(index.timestamps):
+        return None
+    frames: dict[int, np.ndarray] = {}
+    position = -1  # the index of the last frame that was decoded
+    with VideoFile(path) as video:
+        for number in numbers:
+            target = int(index.timestamps[first + number])
+            before = index.keyframes[: np.searchsorted(index.keyframes, target, side="right")]
+            if len(before):
+                keyframe = int(np.searchsorted(index.timestamps, before[-1]))
+                if keyframe - position > MIN_FRAMES_TO_SEEK:
+                    video.seek(int(before[-1]))
+            while video.skip() and video.timestamp is not None and video.timestamp < target:
+                pass
+            frame = video.last_frame()
+            if frame is None or video.timestamp != target or video.last_is_damaged():
+                return None
+            frames[number] = resize_frame(frame, size)
+            position = first + number
+    return frames
 
 
 def count_frames(path: str | os.PathLike[str]) -> int:
@@ -174,7 +222,7 @@ def count_frames(path: str | os.PathLike[str]) -> int:
 
 
 def frame_range(clip: Clip, start: float = 0.0, end: float = 0.0) -> tuple[int, int]:
-    """Convert a part of a clip from seconds to frames.
+    """Convert a part of a clip from seconds to frames, by the times at which the frames are shown.
 
     Args:
         clip: An open clip.
@@ -182,17 +230,17 @@ def frame_range(clip: Clip, start: float = 0.0, end: float = 0.0) -> tuple[int, 
         end: End of the part in seconds; 0 is the end of the clip.
 
     Returns:
-        The index of the first frame and the number of frames. The number is based on the container's, which can be too
-        high.
+        The index of the first frame that is shown at `start` or later, and the number of frames from it that are shown
+        before `end`. The number for a whole clip is the container's, which can be too high.
     """
     if not start and not end:
         return 0, clip.frame_count
-    fps = clip.fps or FOLDER_FPS
-    first = int(round(start * fps))
-    last = int(round(end * fps)) if end else clip.frame_count
-    if clip.frame_count:
-        last = min(last, clip.frame_count)
-    return first, max(last - first, 0)
+    if clip.is_folder:
+        times = np.arange(clip.frame_count) / FOLDER_FPS
+    else:
+        times = frame_index(clip.path).times
+    first, last = np.searchsorted(times, [start - TIME_TOLERANCE, (end or np.inf) - TIME_TOLERANCE])
+    return int(first), max(int(last - first), 0)
 
 
 def resize_frame(frame: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
@@ -211,12 +259,10 @@ def is_stream(path: str) -> bool:
 
 
 def _open_capture(path: str) -> Any:
-    """Return OpenCV's VideoCapture of a file, camera or stream. OpenCV has no usable types, hence Any."""
-    if path.isdigit() and not os.path.isfile(path):
+    """Return OpenCV's VideoCapture of a camera or stream. OpenCV has no usable types, hence Any."""
+    if path.isdigit():
         with silence_opencv:
             return cv2.VideoCapture(int(path))
-    # Each clip is decoded by one thread: several clips are read at the same time, and a decoder is slower if it has to
-    # wait for threads of its own.
     with silence_opencv, silence_ffmpeg():
         return cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
 

@@ -12,6 +12,7 @@ from retinue.data.decoding.image_formats import HEAD_BYTES, format_of
 from retinue.data.decoding.modern_formats import MODERN_FORMATS, decode_modern
 from retinue.data.decoding.pixel_range import CONVERT, NO_RANGE, PixelRange, scale_to_uint8
 from retinue.data.decoding.tiff_file import decode_tiff
+from retinue.data.decoding.webp import decode_webp
 
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -73,7 +74,7 @@ def decode_stored(encoded: tf.Tensor, pixel_range: tf.Tensor) -> tf.Tensor:
     image = tf.case(
         [
             (starts_with(encoded, JPEG_SIGNATURE), lambda: decode_jpeg(encoded)),
-            (starts_with(encoded, b"RIFF"), lambda: _decode_webp(encoded)),
+            (starts_with(encoded, b"RIFF"), lambda: decode_webp(encoded)),
             (starts_with(encoded, b"BM"), lambda: _decode_bmp(encoded)),
             (starts_with(encoded, b"GIF8"), lambda: _decode_gif(encoded)),
             (_is_deep_png(encoded), lambda: _decode_deep_png(encoded, pixel_range)),
@@ -190,10 +191,6 @@ def _decode_gif(encoded: tf.Tensor) -> tf.Tensor:
     reason = "a GIF whose first frame does not fill it; save it again as PNG"
     with tf.control_dependencies([tf.debugging.Assert(fills, [reason])]):
         return tf.identity(image)
-
-
-def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
-    return tf.io.decode_webp(encoded, channels=0)[0, :, :, :3]
 
 
 def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from retinue.data.decoding.graph_bytes import equals, read_bytes, to_unsigned
 from retinue.data.decoding.orientation import FLIPS_LEFT_RIGHT, FLIPS_UP_DOWN, MAX_SEGMENTS, ORIENTATION_TAG
 
 EXIF_SIGNATURE = b"Exif\x00\x00"
@@ -30,10 +31,10 @@ def exif_orientation(encoded: tf.Tensor) -> tf.Tensor:
     Returns:
         int32 scalar, 1 to 8. It is 1 (upright) for other formats and if EXIF is missing or malformed.
     """
-    head = _read_bytes(encoded, 0, 12)
-    is_jpeg = _equal(head[:2], b"\xff\xd8")
-    is_png = _equal(head[:8], b"\x89PNG\r\n\x1a\n")
-    is_webp = _equal(head[:4], b"RIFF") & _equal(head[8:], b"WEBP")
+    head = read_bytes(encoded, 0, 12)
+    is_jpeg = equals(head[:2], b"\xff\xd8")
+    is_png = equals(head[:8], b"\x89PNG\r\n\x1a\n")
+    is_webp = equals(head[:4], b"RIFF") & equals(head[8:], b"WEBP")
     start = tf.case(
         [
             (is_jpeg, lambda: _find_exif(encoded, 2, _parse_jpeg_segment)),
@@ -85,7 +86,7 @@ def _find_exif(encoded: tf.Tensor, position: int, parse_header: HeaderParser) ->
         return (payload < 0) & ~is_last
 
     def step(position: tf.Tensor, payload: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        is_exif, to_payload, to_next, is_last = parse_header(_read_bytes(encoded, position, 10))
+        is_exif, to_payload, to_next, is_last = parse_header(read_bytes(encoded, position, 10))
         return position + to_next, tf.where(is_exif, position + to_payload, payload), is_last
 
     start = (tf.constant(position, tf.int64), tf.constant(-1, tf.int64), tf.constant(False))
@@ -94,7 +95,7 @@ def _find_exif(encoded: tf.Tensor, position: int, parse_header: HeaderParser) ->
 
 def _parse_jpeg_segment(header: tf.Tensor) -> tuple[tf.Tensor, int, tf.Tensor, tf.Tensor]:
     marker, size = header[1], 256 * header[2] + header[3]
-    is_exif = (marker == 0xE1) & _equal(header[4:], EXIF_SIGNATURE)
+    is_exif = (marker == 0xE1) & equals(header[4:], EXIF_SIGNATURE)
     is_frame = (marker >= 0xC0) & (marker <= 0xC2)  # the image data begins here; EXIF comes before it
     is_last = (header[0] != 0xFF) | is_frame | (marker == 0xDA) | (marker == 0xD9)
     is_fill = marker == 0xFF  # additional bytes 0xFF may come before any marker
@@ -102,47 +103,29 @@ def _parse_jpeg_segment(header: tf.Tensor) -> tuple[tf.Tensor, int, tf.Tensor, t
 
 
 def _parse_png_chunk(header: tf.Tensor) -> tuple[tf.Tensor, int, tf.Tensor, tf.Tensor]:
-    size, name = _to_unsigned(header[:4], little_endian=False), header[4:8]
-    is_last = _equal(name, b"IDAT") | _equal(name, b"IEND") | _equal(name, bytes(4))
-    return _equal(name, b"eXIf"), 8, size + 12, is_last
+    size, name = to_unsigned(header[:4], little_endian=False), header[4:8]
+    is_last = equals(name, b"IDAT") | equals(name, b"IEND") | equals(name, bytes(4))
+    return equals(name, b"eXIf"), 8, size + 12, is_last
 
 
 def _parse_webp_chunk(header: tf.Tensor) -> tuple[tf.Tensor, int, tf.Tensor, tf.Tensor]:
-    name, size = header[:4], _to_unsigned(header[4:8], little_endian=True)
-    return _equal(name, b"EXIF"), 8, 8 + size + size % 2, _equal(name, bytes(4))
+    name, size = header[:4], to_unsigned(header[4:8], little_endian=True)
+    return equals(name, b"EXIF"), 8, 8 + size + size % 2, equals(name, bytes(4))
 
 
 def _read_orientation(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     """Return the orientation in the first directory of the TIFF structure at `start`, or 1 if there is none."""
-    has_signature = _equal(_read_bytes(encoded, start, 6), EXIF_SIGNATURE)
+    has_signature = equals(read_bytes(encoded, start, 6), EXIF_SIGNATURE)
     start += tf.where(has_signature, tf.constant(6, tf.int64), tf.constant(0, tf.int64))
-    head = _read_bytes(encoded, start, 8)
-    little_endian = _equal(head[:2], b"II")
-    is_valid = (little_endian | _equal(head[:2], b"MM")) & (_to_unsigned(head[2:4], little_endian) == 42)
-    directory = start + _to_unsigned(head[4:8], little_endian)
-    count = tf.minimum(_to_unsigned(_read_bytes(encoded, directory, 2), little_endian), MAX_ENTRIES)
-    entries = tf.reshape(_read_bytes(encoded, directory + 2, 12 * MAX_ENTRIES), (MAX_ENTRIES, 12))
-    tag, kind = _to_unsigned(entries[:, :2], little_endian), _to_unsigned(entries[:, 2:4], little_endian)
-    long_value, short_value = (_to_unsigned(entries[:, 8:end], little_endian) for end in (12, 10))
+    head = read_bytes(encoded, start, 8)
+    little_endian = equals(head[:2], b"II")
+    is_valid = (little_endian | equals(head[:2], b"MM")) & (to_unsigned(head[2:4], little_endian) == 42)
+    directory = start + to_unsigned(head[4:8], little_endian)
+    count = tf.minimum(to_unsigned(read_bytes(encoded, directory, 2), little_endian), MAX_ENTRIES)
+    entries = tf.reshape(read_bytes(encoded, directory + 2, 12 * MAX_ENTRIES), (MAX_ENTRIES, 12))
+    tag, kind = to_unsigned(entries[:, :2], little_endian), to_unsigned(entries[:, 2:4], little_endian)
+    long_value, short_value = (to_unsigned(entries[:, 8:end], little_endian) for end in (12, 10))
     value = tf.where(kind == 4, long_value, short_value)
     matches = (tag == ORIENTATION_TAG) & ((kind == 3) | (kind == 4))
     matches &= (tf.range(MAX_ENTRIES, dtype=tf.int64) < count) & (value >= 1) & (value <= 8) & is_valid
     return tf.cast(tf.maximum(tf.reduce_max(tf.where(matches, value, tf.zeros_like(value))), 1), tf.int32)
-
-
-def _read_bytes(encoded: tf.Tensor, position: int | tf.Tensor, count: int) -> tf.Tensor:
-    """Return `count` bytes from `position` on as int64 [count], with zeros beyond the end of the file."""
-    length = tf.cast(tf.strings.length(encoded), tf.int64)
-    position = tf.clip_by_value(tf.cast(position, tf.int64), tf.constant(0, tf.int64), length)
-    part = tf.strings.substr(encoded, position, tf.constant(count, tf.int64))
-    return tf.cast(tf.io.decode_raw(part, tf.uint8, fixed_length=count), tf.int64)
-
-
-def _to_unsigned(values: tf.Tensor, little_endian: bool | tf.Tensor) -> tf.Tensor:
-    """Return the unsigned integers whose bytes are along the last axis of `values`."""
-    powers = 256 ** tf.range(values.shape[-1], dtype=tf.int64)
-    return tf.reduce_sum(values * tf.where(little_endian, powers, powers[::-1]), axis=-1)
-
-
-def _equal(values: tf.Tensor, expected: bytes) -> tf.Tensor:
-    return tf.reduce_all(values == tf.constant(list(expected), tf.int64))

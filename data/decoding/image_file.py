@@ -174,8 +174,6 @@ def _probe(path: str, max_pixels: int, info: ImageInfo) -> None:
             # Decoding at 1/8 of the size reads every byte as well, in a third of the time.
             image.draft(image.mode, (max(1, info.width // 8), max(1, info.height // 8)))
         image.load()
-        if info.format == "WebP":
-            _decode_all_frames(image)
         check_structure(content, info.format)
     info.remarks = tuple(_remarks(path, image, info))
 
@@ -250,13 +248,6 @@ def _png_bits(stream: BinaryIO) -> int:
 def _orientation(tags: Mapping[int, object]) -> int:
     value = tags.get(ORIENTATION_TAG, 1)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _decode_all_frames(image: ImageFile.ImageFile) -> None:
-    """Decode the other frames of a WebP, because TensorFlow decodes all of them, although only the first is used."""
-    for frame in range(1, getattr(image, "n_frames", 1)):
-        image.seek(frame)
-        image.load()
 
 
 def _remarks(path: str, image: ImageFile.ImageFile | TiffHeader, info: ImageInfo) -> Iterator[tuple[str, str]]:

@@ -1,11 +1,14 @@
 """The structure of files, where Pillow accepts more than TensorFlow's decoders and `retinue.data.decoding.exif`."""
 
+import re
 import struct
 import zlib
 from typing import BinaryIO
 
 from retinue.data.decoding.file_problem import RESAVE, TRUNCATED, UnusableFileError
 from retinue.data.decoding.orientation import MAX_SEGMENTS
+
+JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # of a segment, or of the end of the image
 
 
 def check_structure(content: bytes, image_format: str) -> None:
@@ -18,7 +21,9 @@ def check_structure(content: bytes, image_format: str) -> None:
     Raises:
         UnusableFileError: If TensorFlow cannot decode the file.
     """
-    if image_format == "PNG":
+    if image_format == "JPEG":
+        _check_jpeg(content)
+    elif image_format == "PNG":
         _check_png(content)
     elif image_format == "GIF":
         _check_gif(content)
@@ -69,6 +74,20 @@ def _finds_exif(stream: BinaryIO, image_format: str) -> bool:
         else:
             return False
     return False
+
+
+def _check_jpeg(content: bytes) -> None:
+    """Check that every segment is complete and that the image ends. See ITU T.81, annex B.
+
+    Between two segments, compressed pixels and bytes without a meaning are passed over.
+    """
+    position = 2
+    while found := JPEG_MARKER.search(content, position):
+        if found.group()[1] == 0xD9:
+            return
+        position = found.end()
+        position += int.from_bytes(content[position : position + 2], "big")
+    raise UnusableFileError(*TRUNCATED)
 
 
 def _check_png(content: bytes) -> None:

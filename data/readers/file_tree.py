@@ -96,7 +96,7 @@ class FileTree:
     @cached_property
     def has_videos(self) -> bool:
         """Whether there is a video file."""
-        return any(looks_like_video(name) for names in self.names.values() for name in names)
+        return any(looks_like_video(self.path(folder, name)) for folder, names in self.names.items() for name in names)
 
     def subfolders(self, folder: str) -> list[str]:
         """Return the folders directly in `folder`."""

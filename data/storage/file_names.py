@@ -7,7 +7,11 @@ IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
     *(".avif", ".heic", ".heif", ".hif"),
 )
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
+VIDEO_SUFFIXES = (
+    *(".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".mpe", ".m2v", ".vob", ".wmv", ".asf", ".flv"),
+    *(".f4v", ".3gp", ".3g2", ".ogv", ".ogm", ".divx", ".mxf", ".dv", ".y4m", ".ts", ".mts", ".m2ts"),
+)
+CODE_SUFFIXES = (".ts", ".mts")  # of an MPEG transport stream, or of a program in TypeScript
 # Image formats that retinue cannot decode. Such files are listed all the same, so that the check reports them.
 UNSUPPORTED_IMAGE_SUFFIXES = (
     *(".jxl", ".jp2", ".psd", ".dcm", ".dicom", ".exr", ".pgm", ".ppm", ".nii", ".nii.gz", ".czi", ".nd2"),
@@ -45,8 +49,26 @@ def looks_like_image(name: str) -> bool:
 
 
 def looks_like_video(name: str) -> bool:
-    """Return whether a file name has the ending of a video."""
-    return name.lower().endswith(VIDEO_SUFFIXES)
+    """Return whether a file has the ending of a video.
+
+    Args:
+        name: The path, or only the name if there is no file. Some endings are also those of programs in TypeScript;
+            such a file is opened.
+    """
+    return name.lower().endswith(VIDEO_SUFFIXES) and not _is_code(name)
+
+
+def _is_code(path: str) -> bool:
+    """Return whether a file with the ending of a transport stream is none: its packets begin with the byte 0x47."""
+    if not path.lower().endswith(CODE_SUFFIXES):
+        return False
+    try:
+        with open(path, "rb") as file:
+            head = file.read(256)
+    except OSError:
+        return False
+    # The packets of a camera or a Blu-ray disc (.mts) have 4 more bytes at their start.
+    return not any(head[start : start + 1] == head[end : end + 1] == b"\x47" for start, end in ((0, 188), (4, 196)))
 
 
 def split_of_name(name: str) -> str:

@@ -227,14 +227,18 @@ def _files_below(folder: str, search: FileSearch, parents: tuple[str, ...] = ())
     if names is None:
         yield folder
         return
-    if search.clips and any(map(looks_like_image, names)) and not any(map(looks_like_video, names)):
+    if (
+        search.clips
+        and any(map(looks_like_image, names))
+        and not any(looks_like_video(os.path.join(folder, name)) for name in names)
+    ):
         yield folder
         return
     for name in names:
         path = os.path.join(folder, name)
         if os.path.isdir(path):
             yield from _files_below(path, search, (*parents, real))
-        elif search.matches(name):
+        elif search.matches(path):
             yield path
 
 

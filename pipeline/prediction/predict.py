@@ -14,6 +14,7 @@ from retinue.configs.choices import ENGINES
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.decoding.clip_file import is_stream
 from retinue.pipeline.inputs.sources import find_files, parse_shard
+from retinue.pipeline.prediction.in_flight import KILLED_BY_FILE, InFlight, files_of_dead_process, find_deadly
 from retinue.pipeline.prediction.options import PredictOptions
 from retinue.pipeline.prediction.predictor import Predictor, Result, as_model
 from retinue.pipeline.prediction.results import FAILURES, Results, window_key
@@ -21,6 +22,7 @@ from retinue.pipeline.runs.progress import failure_lines
 from retinue.pipeline.runs.run import Model
 from retinue.pipeline.runs.split_file import read_split_file
 from retinue.pipeline.runtimes import runtimes
+from retinue.tasks.scores import counted
 from retinue.tasks.task import Task
 
 logger = logging.getLogger(__name__)
@@ -143,20 +145,24 @@ def predict(
         raise UsageError(f"--crops: the model in {model.folder} predicts no boxes; use a detector, or omit --crops")
     image_ids = _image_ids(model) if set(options.formats) - {"jsonl", "csv"} else None
     results = Results(out, description, options.formats, model.task.result_writer(model.class_ids, image_ids))
+    suspects = _suspects(results)
+    in_flight = InFlight(results.folder)
     summary = PredictSummary(noun="windows" if window else f"{model.task.record_noun}s")
     try:
-        files = itertools.chain(first, files)
-        remaining = files if window else _without_predicted(files, results, summary)
+        deadly = _record_deadly(model, suspects, results, summary)
+        survivable = (file for file in itertools.chain(first, files) if file not in deadly)
+        remaining = survivable if window else _without_predicted(survivable, results, summary)
         first = list(itertools.islice(remaining, 1))
         if first:  # else all files are predicted, and the model need not be loaded
             if model.warning:
                 logger.warning(model.warning)
             logger.info(why)
-            with _start_engine(model, runtime, precision, options) as predictor:
+            with _start_engine(model, runtime, precision, options, in_flight) as predictor:
                 if window:
                     predictor = _sliding(predictor, window, options.stride, results, summary)
                 _write_all(predictor, itertools.chain(first, remaining), results, summary, options, progress)
     except BaseException as error:
+        in_flight.close()
         interrupted = isinstance(error, KeyboardInterrupt)
         with contextlib.suppress(RetinueError):  # on a full disk, closing fails, too; the first error is reported
             results.close("interrupted" if interrupted else "failed", **asdict(summary))
@@ -164,6 +170,7 @@ def predict(
             done = summary.images + summary.failures
             logger.warning(f"interrupted after {done:,} {summary.noun}; run the same command again to continue")
         raise
+    in_flight.close()
     results.close(**asdict(summary))
     logger.info(str(summary))
     for line in failure_lines(results.failures(), results.folder / FAILURES):
@@ -190,16 +197,35 @@ def _check_engine(options: PredictOptions) -> None:
 
 
 def _start_engine(
-    model: Model, runtime: str, precision: str, options: PredictOptions
+    model: Model, runtime: str, precision: str, options: PredictOptions, in_flight: InFlight
 ) -> "AbstractContextManager[FilePredictor]":
     """Return the predictor of the engine, as a context at whose end it is closed."""
     if options.engine == "local":
-        return contextlib.nullcontext(Predictor(model, runtime, precision, options.batch_size))
+        return contextlib.nullcontext(Predictor(model, runtime, precision, options.batch_size, in_flight))
     from retinue.pipeline.prediction.ray_engine import RayPredictor
 
     return contextlib.closing(
         RayPredictor(model, runtime, precision, options.batch_size, options.address, options.num_workers)
     )
+
+
+def _suspects(results: Results) -> list[str]:
+    """Return the files that were being read when an earlier run died, and those that killed one before."""
+    known = [file for file, reason in results.failures() if reason.startswith(KILLED_BY_FILE)]
+    files = [*known, *files_of_dead_process(results.folder)]
+    return [file for file in dict.fromkeys(files) if file not in results and not is_stream(file)]
+
+
+def _record_deadly(model: Model, suspects: Sequence[str], results: Results, summary: PredictSummary) -> set[str]:
+    """Find the files that kill the process that reads them, and record them as failures. Returns them."""
+    if not suspects:
+        return set()
+    logger.info(f"an earlier run died while it read files; reading {counted(len(suspects), 'file')} of it separately")
+    deadly = find_deadly(model.folder, suspects)
+    for file, reason in deadly.items():
+        results.write(Result(file, reason=reason))
+        summary.failures += 1
+    return set(deadly)
 
 
 def _streams(

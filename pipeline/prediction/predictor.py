@@ -1,5 +1,6 @@
 """A model that is ready to run over files: threads read and decode the files, and the model predicts in batches."""
 
+import contextlib
 import itertools
 import os
 import time
@@ -17,6 +18,7 @@ from retinue.pipeline.runtimes.batching import CPU_BATCH, have_same_sizes, stack
 from retinue.pipeline.runtimes.concurrent_requests import Arrays, finished
 
 if TYPE_CHECKING:
+    from retinue.pipeline.prediction.in_flight import InFlight
     from retinue.pipeline.prediction.reader import ReadResult
     from retinue.pipeline.runs.run import Model
     from retinue.tasks.model import TaskModel
@@ -59,6 +61,7 @@ class Predictor:
         precision: "auto" or a name of `choices.PRECISIONS`; see `runtimes.choose`.
         batch_size: the number of images in a batch. By default it is `evaluate.batch_size` of the configuration, on a
             CPU at most 8, and on a CPU 1 for images of different sizes, as a detector takes them.
+        in_flight: where the files that are being read are noted, or None.
 
     Attributes:
         task: the task.
@@ -77,10 +80,12 @@ class Predictor:
         runtime: str = "auto",
         precision: str = "auto",
         batch_size: int | None = None,
+        in_flight: "InFlight | None" = None,
     ) -> None:
         model = as_model(model)
         runtime, precision, _ = runtimes.choose_for(model, runtime, precision)
         self._set_up(model.task, runtimes.load(model, runtime, precision), batch_size)
+        self._in_flight = in_flight
 
     @classmethod
     def from_keras(
@@ -107,6 +112,7 @@ class Predictor:
         if self._run is not runtime:  # a task that cuts images into tiles has large ones, so few are decoded ahead
             self.batch_size = 1
         self.decode_seconds = self.model_seconds = 0.0
+        self._in_flight = None
         self._reader: ClipReader | Reader = ClipReader(task) if task.is_video else Reader(task)
 
     def __call__(self, files: Iterable[str | os.PathLike[str]]) -> Iterator[Result]:
@@ -122,7 +128,7 @@ class Predictor:
         try:
             while True:
                 for file in itertools.islice(files, BATCHES_AHEAD * self.batch_size - len(decoding)):
-                    decoding.append((os.fspath(file), pool.submit(self._reader, os.fspath(file))))
+                    decoding.append((os.fspath(file), pool.submit(self._read, os.fspath(file))))
                 if decoding:
                     requests.append(self._request_batch(decoding))
                 if len(requests) > self.runtime.num_requests or not decoding:
@@ -131,6 +137,14 @@ class Predictor:
                     yield from self._results(*requests.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def reading(self, file: str) -> contextlib.AbstractContextManager[None]:
+        """Return a context within which a file is being read."""
+        return self._in_flight.reading(file) if self._in_flight else contextlib.nullcontext()
+
+    def _read(self, file: str) -> "ReadResult":
+        with self.reading(file):
+            return self._reader(file)
 
     def _request_batch(
         self, decoding: "deque[tuple[str, Future[ReadResult]]]"

@@ -5,6 +5,7 @@ The memory holds the frames of one window, at the frame size of the model, and t
 
 import collections
 import dataclasses
+import math
 import queue
 import threading
 import time
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from retinue.configs.errors import RetinueError, UsageError
-from retinue.data.decoding.clip_file import FOLDER_FPS, Clip, is_stream
+from retinue.data.decoding.clip_file import FOLDER_FPS, TIME_TOLERANCE, Clip, is_stream
 from retinue.pipeline.prediction.predictor import Predictor, Result
 
 WINDOWS_AHEAD = 2  # windows that are read while the model works
@@ -56,7 +57,8 @@ class SlidingPredictor:
             sources: paths of videos, numbers of cameras, and addresses of streams.
         """
         for source in sources:
-            yield from self._results(source, 1 if is_stream(source) else self._predictor.batch_size)
+            with self._predictor.reading(source):
+                yield from self._results(source, 1 if is_stream(source) else self._predictor.batch_size)
 
     def _results(self, source: str, batch_size: int) -> Iterator[Result]:
         batch: list[tuple[Result, Any]] = []
@@ -114,7 +116,8 @@ class Window:
 def sliding_windows(source: str, size: tuple[int, int], window: float, stride: float) -> Iterator[Window]:
     """Yield the windows of a clip, a camera or a stream. The last window may be shorter.
 
-    Every frame is in a window, unless `stride` is longer than `window`.
+    A window has the frames that are shown within its seconds, however many these are. Every frame is in a window,
+    unless `stride` is longer than `window`.
 
     Args:
         source: the path, number or address.
@@ -126,26 +129,34 @@ def sliding_windows(source: str, size: tuple[int, int], window: float, stride: f
         RetinueError: the source can't be opened or has no frame.
     """
     with Clip(source) as clip:
-        fps = clip.fps or FOLDER_FPS
-        window_frames, stride_frames = max(1, round(window * fps)), max(1, round(stride * fps))
-        frames: collections.deque[tuple[np.ndarray, float]] = collections.deque(maxlen=window_frames)
-        count, first = 0, 0  # first: the index of the first frame of the window that is not yet complete
+        interval = 1 / (clip.fps or FOLDER_FPS)  # the mean seconds between two frames
+        frames: collections.deque[tuple[np.ndarray, float]] = collections.deque()
+        origin = covered = last = -math.inf  # seconds: of the first frame, of the last one in a window, of the last one
+        number = 0  # of the window that is not yet complete
         while (frame := clip.read(size)) is not None:
-            frames.append((frame, clip.time()))
-            count += 1
-            if count == first + window_frames:
-                yield _make_window(list(frames), fps, clip)
-                first += stride_frames
-        if not count:
+            last = max(clip.time(), last + interval if clip.time() <= last else last)
+            if not math.isfinite(origin):
+                origin = last - TIME_TOLERANCE
+            while last >= origin + number * stride + window:
+                if frames:
+                    yield _make_window(list(frames), interval, clip)
+                    covered = frames[-1][1]
+                    number += 1
+                else:  # windows without a frame, as in a gap of a recording, are passed over
+                    number = math.floor((last - origin - window) / stride) + 1
+                while frames and frames[0][1] < origin + number * stride:
+                    frames.popleft()
+            if last >= origin + number * stride:
+                frames.append((frame, last))
+        if not math.isfinite(origin):
             raise RetinueError(f"{source}: the source has no frame; check that it is a video and not empty")
-        covered = first - stride_frames + window_frames if first else 0
-        if count > max(first, covered):
-            yield _make_window(list(frames)[first - count :], fps, clip)
+        if frames and frames[-1][1] > covered:
+            yield _make_window(list(frames), interval, clip)
 
 
-def _make_window(frames: list[tuple[np.ndarray, float]], fps: float, clip: Clip) -> Window:
+def _make_window(frames: list[tuple[np.ndarray, float]], interval: float, clip: Clip) -> Window:
     images, times = zip(*frames, strict=True)
-    return Window(list(images), round(times[0], 3), round(times[-1] + 1 / fps, 3), clip.width, clip.height)
+    return Window(list(images), round(times[0], 3), round(times[-1] + interval, 3), clip.width, clip.height)
 
 
 def check_window(window: float | None, stride: float | None) -> None:

@@ -29,7 +29,7 @@ def has_videos(folder: str, depth: int = MAX_DEPTH) -> bool:
     """Return whether there is a video in `folder` or up to `depth` folders down, by the first files of each folder."""
     with os.scandir(folder) as entries:
         first = list(itertools.islice(entries, MAX_ENTRIES))
-    if any(looks_like_video(entry.name) and entry.name[0] != "." for entry in first):
+    if any(entry.name[0] != "." and looks_like_video(entry.path) for entry in first):
         return True
     inner = [entry.path for entry in first if entry.is_dir() and entry.name[0] != "."] if depth else []
     return any(has_videos(path, depth - 1) for path in sorted(inner))
@@ -154,7 +154,7 @@ def _clips_below(folder: str, findings: list[Finding]) -> Iterator[str]:
     """Yield the path of every video file and every folder of frames below `folder`."""
     for name in files_in(folder):
         file = os.path.join(folder, name)
-        if looks_like_video(name):
+        if looks_like_video(file):
             yield file
         elif not looks_like_image(name):
             findings.append(Finding(WARNING, "not used", file, "", "not a video", "ignored"))

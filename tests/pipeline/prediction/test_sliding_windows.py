@@ -9,6 +9,7 @@ import pytest
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.pipeline.prediction.sliding_windows import check_window, prefetch, sliding_windows
 from retinue.tests.helpers.clips import moving_frames, write_video
+from retinue.tests.helpers.numbered_videos import number_of, write_numbers
 
 SIZE = (24, 32)
 
@@ -44,6 +45,20 @@ def test_frames_and_times_of_the_windows(video, seconds, stride, expected):
         assert window.start == pytest.approx(frames[0] / 10, abs=0.002)
         assert window.end == pytest.approx((frames[-1] + 1) / 10, abs=0.002)
         assert (window.width, window.height) == (64, 48) and window.frames[0].shape == (24, 32, 3)
+
+
+def test_windows_of_a_variable_rate_have_the_frames_that_are_shown_in_them(tmp_path):
+    # A frame per second for 4 seconds, then 10 per second for 2 seconds, and after a gap two frames at 30 seconds.
+    times = [0, 1000, 2000, 3000, *range(4000, 6000, 100), 30_000, 30_100]
+    path = write_numbers(tmp_path / "variable.mkv", len(times), times=times)
+    windows = list(sliding_windows(str(path), (48, 80), 2.0, 2.0))
+    assert [[number_of(frame) for frame in window.frames] for window in windows] == [
+        [0, 1],
+        [2, 3],
+        list(range(4, 24)),
+        [24, 25],
+    ]
+    assert [window.start for window in windows] == [0.0, 2.0, 4.0, 30.0]
 
 
 def test_the_memory_holds_one_window(tmp_path):
