@@ -8,6 +8,8 @@ from typing import BinaryIO
 from retinue.data.decoding.file_problem import RESAVE, TRUNCATED, UnusableFileError
 from retinue.data.decoding.orientation import MAX_SEGMENTS
 
+MAX_WEBP_CHUNKS = 64  # chunks that are searched for pixels; metadata and the color profile can come before them
+MAX_WEBP_SIDE = 16384  # pixels; the largest side that a WebP without an animation can have
 JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # of a segment, or of the end of the image
 
 
@@ -29,6 +31,8 @@ def check_structure(content: bytes, image_format: str) -> None:
         _check_gif(content)
     elif image_format == "BMP":
         _check_bmp(content)
+    elif image_format == "WebP":
+        _check_webp(content)
 
 
 def finds_exif(stream: BinaryIO, image_format: str) -> bool:
@@ -154,3 +158,38 @@ def _check_bmp(content: bytes) -> None:
             raise UnusableFileError("broken", "it uses more colors than its palette defines", RESAVE)
     elif len(content) != size:
         raise UnusableFileError("broken", f"it has {len(content):,} bytes, but its header requires {size:,}", RESAVE)
+
+
+def _check_webp(content: bytes) -> None:
+    """Check that the first frame of an animation is found and fits into the image, as `webp.decode_webp` needs it.
+
+    Source: RFC 9649, section 2.
+    """
+    position = _find_webp_chunk(content, 12, (b"VP8 ", b"VP8L", b"ANMF"))
+    if content[position : position + 4] != b"ANMF":
+        return  # a still image, which Pillow has decoded
+    left, top = (2 * int.from_bytes(content[at : at + 3], "little") for at in (position + 8, position + 11))
+    position = _find_webp_chunk(content, position + 24, (b"VP8 ", b"VP8L"))
+    name, pixels = content[position : position + 4], content[position + 8 : position + 18]
+    if name == b"VP8 " and len(pixels) == 10:
+        width, height = (int.from_bytes(pixels[at : at + 2], "little") & 0x3FFF for at in (6, 8))
+    elif name == b"VP8L" and len(pixels) == 10:
+        sides = int.from_bytes(pixels[1:5], "little")
+        width, height = 1 + (sides & 0x3FFF), 1 + (sides >> 14 & 0x3FFF)
+    else:
+        raise UnusableFileError("broken", "its first frame holds no pixels", RESAVE)
+    canvas_width, canvas_height = width, height
+    if content[12:16] == b"VP8X":
+        canvas_width, canvas_height = (1 + int.from_bytes(content[at : at + 3], "little") for at in (24, 27))
+    if left + width > canvas_width or top + height > canvas_height or max(canvas_width, canvas_height) > MAX_WEBP_SIDE:
+        raise UnusableFileError("broken", "its first frame does not fit into the image", RESAVE)
+
+
+def _find_webp_chunk(content: bytes, position: int, names: tuple[bytes, ...]) -> int:
+    """Return the position of the first chunk with one of the names, or the end of the search."""
+    for _ in range(MAX_WEBP_CHUNKS):
+        if content[position : position + 4] in (*names, b""):
+            break
+        size = int.from_bytes(content[position + 4 : position + 8], "little")
+        position += 8 + size + size % 2
+    return position

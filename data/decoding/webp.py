@@ -7,10 +7,9 @@
 import tensorflow as tf
 
 from retinue.data.decoding.graph_bytes import equals, read_bytes, to_unsigned
+from retinue.data.decoding.image_structure import MAX_WEBP_CHUNKS, MAX_WEBP_SIDE
 
 FILE_HEADER, CHUNK_HEADER, FRAME_HEADER = 12, 8, 16  # bytes
-MAX_CHUNKS = 64  # chunks that are searched for pixels; metadata and the color profile can come before them
-MAX_SIDE = 16384  # pixels; the largest side that a WebP without an animation can have
 
 
 def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
@@ -49,7 +48,9 @@ def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     # The size of a frame is that of its pixels, as for libwebp, whatever the container says.
     offset = tf.where(is_frame, left_top[::-1], tf.zeros_like(canvas))
     rest = canvas - size - offset
-    is_consistent = tf.reduce_all(rest >= 0) & (is_frame | tf.reduce_all(rest == 0)) & tf.reduce_all(canvas <= MAX_SIDE)
+    is_consistent = (
+        tf.reduce_all(rest >= 0) & (is_frame | tf.reduce_all(rest == 0)) & tf.reduce_all(canvas <= MAX_WEBP_SIDE)
+    )
     with tf.control_dependencies([tf.debugging.Assert(is_consistent, ["WebP: a frame has a wrong size"])]):
         pixels = tf.identity(pixels)
     return tf.cond(
@@ -70,7 +71,7 @@ def _find_chunk(encoded: tf.Tensor, position: tf.Tensor, names: tuple[bytes, ...
         size = to_unsigned(read_bytes(encoded, position + 4, 4), little_endian=True)
         return (position + CHUNK_HEADER + size + size % 2,)
 
-    return tf.while_loop(is_searching, step, (position,), maximum_iterations=MAX_CHUNKS, parallel_iterations=1)[0]
+    return tf.while_loop(is_searching, step, (position,), maximum_iterations=MAX_WEBP_CHUNKS, parallel_iterations=1)[0]
 
 
 def _as_simple_file(encoded: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
