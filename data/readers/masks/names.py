@@ -111,7 +111,10 @@ def is_other_kind(folder: str, words: tuple[str, ...]) -> bool:
 
 
 def _names(folder: str, words: tuple[str, ...]) -> str:
-    for part in (words, *map(_folder_words, reversed(folder.split(os.sep)))):
+    """Return "mask", "image" or "". A word for images in the name of a mask, as in masks/photo 1.png, tells nothing."""
+    if any(word in MASK_WORDS or word in OTHER_KIND_WORDS for word in words):
+        return "mask"
+    for part in (*map(_folder_words, reversed(folder.split(os.sep))), words):
         if any(word in MASK_WORDS or word in OTHER_KIND_WORDS for word in part):
             return "mask"
         if any(word in IMAGE_WORDS for word in part):

@@ -40,6 +40,7 @@ LAYOUTS = {
     ],
     "mmsegmentation flat": [("img_dir/{}.jpg", "ann_dir/{}.png", "")],
     "image and label": [("image/{}.jpg", "label/{}.png", "")],
+    "a word for images in the names of masks": [("images/photo {}.png", "masks/photo {}.png", "")],
     "inputs and targets": [("inputs/{}.png", "targets/{}.png", "")],
     "x and y": [("x/{}.png", "y/{}.png", "")],
     "folders of any names": [("left hand/{}.png", "outlines/{}.png", "")],
