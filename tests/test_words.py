@@ -43,6 +43,7 @@ EXCEPTIONS = {
     ("data/readers/class_folders/layout.py", "photos?"): "a usual name of a folder of images",
     ("data/readers/masks/names.py", "photos?"): "a usual name of a folder of images",
     ("data/storage/file_names.py", "photos?"): "a usual name of a folder of images",
+    ("tests/data/readers/masks/test_mask_layouts.py", "photos?"): "a usual word in the names of images",
     ("tests/helpers/disks.py", "photos?"): "file names, by which the split is drawn",
     ("tests/test_cli.py", SPELLING): "a mistyped key",
 }
