@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from retinue.configs.errors import UsageError
 from retinue.data.dataset import Dataset
 
+HAVE_MASKS = 0.5  # where this fraction of the images of class folders has masks, these are the labels
 ABOUT_AS_GOOD = 0.9  # an explanation of this fraction of the images of the best one is about as good
 
 
@@ -40,6 +41,7 @@ class Explanation:
         repeats: Formats of which this one is usually a copy, as a table is that a converter made of XML files. It loses
             to them where it explains the same images.
         problem: Why the source can't be read although it has this format, with the cure; "" if it can be read.
+        mask_images: The paths of images that are not data, but masks of others.
     """
 
     format: str
@@ -52,6 +54,7 @@ class Explanation:
     implicit: bool = False
     repeats: tuple[str, ...] = ()
     problem: str = ""
+    mask_images: frozenset[str] = frozenset()
 
 
 def choose(source: str, explanations: Sequence[Explanation], task: str) -> Explanation:
@@ -72,6 +75,7 @@ def choose(source: str, explanations: Sequence[Explanation], task: str) -> Expla
         raise UsageError(f"{source}: {best.format} can't be read for {task}; it is data for {possible}")
     readable = [one for one in fitting if not one.problem and (one.images or one.num_annotations)]
     fitting = readable or [one for one in fitting if one.problem] or fitting
+    fitting = [one for one in fitting if not any(_takes_masks_of(one, other) for other in fitting)]
     most = max(len(explanation.images) for explanation in fitting)
     good = [explanation for explanation in fitting if len(explanation.images) >= ABOUT_AS_GOOD * most]
     good = [explanation for explanation in good if not explanation.implicit] or good
@@ -81,6 +85,14 @@ def choose(source: str, explanations: Sequence[Explanation], task: str) -> Expla
     if len(good) > 1:
         raise UsageError(f"{source}: {_choices(good)}")
     return good[0]
+
+
+def _takes_masks_of(explanation: Explanation, other: Explanation) -> bool:
+    """Return whether names of folders are taken for classes although most images in them have masks, or are some."""
+    if not explanation.implicit or not other.mask_images:
+        return False
+    count = len(explanation.images & (other.images | other.mask_images))
+    return count >= HAVE_MASKS * len(explanation.images)
 
 
 def _is_repeated(explanation: Explanation, others: Sequence[Explanation]) -> bool:

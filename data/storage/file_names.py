@@ -25,6 +25,7 @@ SPLIT_NAMES = {
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "validate": "val",
     "dev": "val",
     "eval": "val",
     "evaluation": "val",

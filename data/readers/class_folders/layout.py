@@ -27,6 +27,7 @@ ANNOTATION_SUFFIXES = (".xml", ".txt", ".json")  # of files that annotate the im
 DATA_SET_SUFFIXES = (".csv", ".json", ".xml", ".yaml", ".yml")  # of files that annotate the images of a folder
 
 _WORD = re.compile(r"[^\W\d_]+")
+_PART = re.compile(r"part|fold|batch|chunk|shard|set|images?|imgs?|data|frames?|page|scan")  # in names of parts
 _DIGITS = re.compile(r"\d+")
 SAME_NAMES = 0.9  # of the names of two folders are equal: they hold versions of the same images
 
@@ -140,18 +141,16 @@ def problem_with_names(tree: FileTree, layout: ClassLayout) -> str:
 
 
 def problem_with_folders(tree: FileTree, layout: ClassLayout) -> str:
-    """Return why the folders seem to be splits, since all of them hold the same folders, or ""."""
-    if layout.splits_inside or list(layout.parents) != [""] or len(layout.classes) < 2:
+    """Return why the folders seem to be splits or parts, since they hold the same folders or are numbered, or ""."""
+    if list(layout.parents) != [""] or len(layout.classes) < 2:
         return ""
-    if any(folder in layout.images for folder in layout.classes):
-        return ""
-    inner = [
-        {os.path.basename(name) for name in tree.subfolders(folder) if layout.below[name]} for folder in layout.classes
-    ]
+    inner = [set() if folder in layout.images else _names_below(tree, layout, folder) for folder in layout.classes]
     filled = [names for names in inner if names]
     common = set.intersection(*filled) if len(filled) > 1 else set()
-    if len(common) < 2 or not all(len(common) > len(names) / 2 for names in filled):
-        return ""
+    if any(folder in layout.images for folder in layout.classes) or len(common) < 2:
+        return _problem_with_parts(tree, layout)
+    if not all(len(common) > len(names) / 2 for names in filled):
+        return _problem_with_parts(tree, layout)
     found = " and ".join(os.path.basename(name) for name in layout.classes[:2])
     path = tree.path(layout.root) if layout.root else tree.root
     return (
@@ -159,6 +158,29 @@ def problem_with_folders(tree: FileTree, layout: ClassLayout) -> str:
         "instead of classes; rename them to train, val and test. If they are the classes, list the images in a CSV "
         "with the columns file,label"
     )
+
+
+def _problem_with_parts(tree: FileTree, layout: ClassLayout) -> str:
+    """Return why the folders seem to be numbered parts of one collection, as images_part_1 and images_part_2, or ""."""
+    names = [os.path.basename(folder) for folder in layout.classes]
+    if len({_DIGITS.sub("", name.lower()) for name in names}) > 1 or not _PART.search(names[0].lower()):
+        return ""
+    path = tree.path(layout.root) if layout.root else tree.root
+    return (
+        f"{path}: {names[0]} and {names[1]} seem to be parts of one collection instead of classes; give each class a "
+        "folder of its own, or list the images in a CSV with the columns file,label"
+    )
+
+
+def _names_below(tree: FileTree, layout: ClassLayout, folder: str) -> set[str]:
+    """Return the names of the folders in a folder; of its splits, and of a folder such as images, those in them."""
+    names = set[str]()
+    for inner in tree.subfolders(folder):
+        if not layout.below[inner]:
+            continue
+        name = os.path.basename(inner)
+        names |= _names_below(tree, layout, inner) if split_of_name(name) or is_collection(name) else {name}
+    return names
 
 
 def is_collection(name: str) -> bool:

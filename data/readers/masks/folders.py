@@ -35,6 +35,7 @@ def explain(tree: FileTree) -> list[Explanation]:
             labels=", ".join(found.labels[:SHOWN_LABELS]) + (", ..." if len(found.labels) > SHOWN_LABELS else ""),
             read=lambda options: _read(tree),
             num_annotations=sum(len(pair.masks) for pair in found.pairs),
+            mask_images=frozenset(found.mask_paths),
             repeats=("voc",) if is_voc else (),
             problem=found.problem,
         )

@@ -32,6 +32,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
             "tags",
             "species",
             "diagnosis",
+            "dx",
             "findinglabels",
             "annotationtag",
             "displayname",

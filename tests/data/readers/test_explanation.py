@@ -65,3 +65,12 @@ def test_one_that_can_be_read_wins_over_one_that_cannot():
 def test_without_images_the_one_with_most_annotations_wins():
     few, many = explanation("voc", (), num_annotations=2), explanation("labelme", (), num_annotations=9)
     assert choose("data", [few, many], "auto") is many
+
+
+def test_class_folders_lose_to_masks_of_most_of_their_images():
+    folders = explanation("class folders", range(30), tasks=("classification",), implicit=True)
+    masks = frozenset(f"mask {number}.jpg" for number in range(20))
+    pairs = explanation("mask folders", range(20), tasks=("segmentation",), mask_images=masks)
+    assert choose("data", [folders, pairs], "auto") is pairs  # 10 images have no mask
+    few = explanation("mask folders", range(10), tasks=("segmentation",), mask_images=masks)
+    assert choose("data", [folders, few], "auto") is folders

@@ -331,3 +331,16 @@ def test_a_folder_of_several_data_sets_is_refused(tmp_path):
     make(tmp_path, "birds/images/b1.jpg", "birds/labels.csv", "trees/images/t1.jpg", "trees/instances.json")
     with pytest.raises(RetinueError, match=f"several data sets instead of classes.*check {tmp_path}/birds"):
         read_class_folders(tmp_path)
+
+
+def test_numbered_parts_of_a_collection_are_no_classes(tmp_path):
+    make(tmp_path, "images_part_1/a.jpg", "images_part_1/b.jpg", "images_part_2/c.jpg")
+    with pytest.raises(RetinueError, match="images_part_1 and images_part_2 seem to be parts of one collection"):
+        read_class_folders(tmp_path)
+
+
+def test_folds_with_splits_inside_are_no_classes(tmp_path):
+    for fold in (1, 2):
+        make(tmp_path, *(f"f{fold}/{split}/{name}/1.jpg" for split in ("train", "test") for name in ("cat", "dog")))
+    with pytest.raises(RetinueError, match="f1 and f2 hold the same folders"):
+        read_class_folders(tmp_path)

@@ -181,7 +181,7 @@ def test_labels_in_every_dialect_are_the_same(table, lines):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("image_id,dx,dx_type,age\na,mel,histo,50\n", "label is missing .*, for example: .* --columns label=dx$"),
+        ("image_id,kind,kind_type,age\na,mel,histo,50\n", "label is missing .*, for example: .* --columns label=kind$"),
         ("id,masterCategory,subCategory\na,x,y\n", "masterCategory and subCategory could both be the labels"),
         ("ImageId,ClassId,EncodedPixels\na.jpg,1,5 6 7 8\n", "run lengths in a table are not read"),
         ("file,class,annotation\na.jpg,x,1 2 3 4 5 6\n", "annotation seems to hold shapes, which are not read"),
