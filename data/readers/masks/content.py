@@ -13,6 +13,8 @@ MAX_VALUES = 64  # different values, or colors, that the pixels of a mask have a
 MAX_SAMPLES = 250_000  # pixels that are looked at
 PEAKS = 8  # of a blurred mask, this many colors of 16 levels per channel cover nearly all pixels
 PEAK_FRACTION = 0.9
+# Bytes 24 and 25 of a PNG of 16 bits with colors. Masks have none, and Pillow drops half of the bits.
+DEEP_COLORS = (b"\x10\x02", b"\x10\x06")
 
 # How much a file looks like a mask, from an image to a file of ids.
 IMAGE, GRAY, BLURRED, COLORS, IDS = range(5)
@@ -43,6 +45,8 @@ def look_at(path: str) -> Look | None:
             content = file.read()
             is_jpeg = format_of(content) == "JPEG"
             with Image.open(io.BytesIO(content)) as image:
+                if content[12:16] == b"IHDR" and content[24:26] in DEEP_COLORS:
+                    return Look(IMAGE, *image.size, 0)
                 return _look(image, is_jpeg)
     except Exception:  # decoders raise exceptions of any class for damaged files; the check reports them
         return None

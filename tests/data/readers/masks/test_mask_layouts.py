@@ -1,5 +1,6 @@
 """Layouts of public data sets for segmentation: which masks belong to which images, in which splits."""
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -310,3 +311,15 @@ def test_classes_of_one_data_set_are_not_given_to_another(tmp_path):
     with pytest.raises(RetinueError, match="birds/classes.txt: it names the classes of 1 masks, and 1 are elsewhere"):
         read(tmp_path)
     assert read(tmp_path / "birds").classes == ("sky", "bird")
+
+
+def test_colors_of_16_bits_are_no_masks(tmp_path):
+    """Pillow gives them as 8 bits, of which dark ones have few values."""
+    for number in range(3):
+        write_image(tmp_path / f"a/{number}.png", seed=number)
+        path = tmp_path / f"b/{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 4096, (*SIZE, 3), np.uint16)
+        path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    with pytest.raises(UsageError, match="can't be read for segmentation"):
+        read(tmp_path, "segmentation")
