@@ -24,7 +24,7 @@ class MaskValues:
         counts: The number of pixels of each value.
         is_colored: Whether the values are colors, as opposed to ids.
         odd: The values that blurring brought in; empty for a mask that is not blurred.
-        is_jpeg: Whether the file is a JPEG.
+        is_jpeg: Whether the file is a JPEG of more than black and white.
     """
 
     path: str
@@ -40,7 +40,7 @@ class MaskValues:
 
 
 def values_of_masks(masks: Sequence[str]) -> list[MaskValues]:
-    """Return the values of each mask that can be decoded; JPEGs, too."""
+    """Return the values of each mask that can be decoded; JPEGs, too, of which those of black and white are thresholded."""
     with ThreadPoolExecutor(usable_cores()) as pool:
         return [values for values in pool.map(_values_of, masks) if values]
 
