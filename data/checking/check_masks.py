@@ -78,8 +78,8 @@ def check_masks(
 ) -> MaskReport:
     """Look at every mask of a segmentation dataset.
 
-    Invalid is a mask that is missing, can't be decoded, is a JPEG of more than black and white, has another size than its
-    image, or holds a value that is not a class. A mask of the stored image's size is rotated with the image.
+    Invalid is a mask that is missing, can't be decoded, is a JPEG of more than black and white, has another size than
+    its image, or holds a value that is not a class. A mask of the stored image's size is rotated with the image.
 
     Args:
         dataset: The dataset.
@@ -171,7 +171,7 @@ def _jpeg_findings(dataset: Dataset, masks: Sequence[str]) -> list[Finding]:
     """Return the finding for the masks that are JPEGs of black and white."""
     if not masks:
         return []
-    reason = f"{len(masks):,} masks are JPEGs of black and white, whose compression adds gray levels, the first is {masks[0]}"
+    reason = f"{len(masks):,} masks are JPEGs of black and white with gray levels at edges, the first is {masks[0]}"
     action = f"levels from {THRESHOLD} on are read as 255, others as 0; save the masks as PNG to keep ids"
     return [Finding(NOTE, "masks in JPEG", dataset.source, "", reason, action)]
 

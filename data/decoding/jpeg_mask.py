@@ -1,8 +1,8 @@
 """Masks of two values that were saved as JPEG: where it is certain that there were only black and white, they are read.
 
 Compression adds noise at the edges of a mask, and keeps areas of one value: a block of 8 x 8 pixels of one value is
-decoded to this value, up to rounding. A mask whose areas all are 0 or 255 therefore had only these two values, and every
-pixel is nearer to the value that it had. Ids of classes, such as 0, 15 and 255, leave areas of other values.
+decoded to this value, up to rounding. A mask whose areas all are 0 or 255 therefore had only these two values, and
+every pixel is nearer to the value that it had. Ids of classes, such as 0, 15 and 255, leave areas of other values.
 """
 
 import numpy as np

@@ -85,8 +85,8 @@ def read_mask_values(path: str, as_colors: bool = False) -> np.ndarray:
         [height, width], ids as uint8 or int32, or colors as int32.
 
     Raises:
-        RetinueError: If the file cannot be read, is a JPEG of more than black and white, whose compression blurs ids, or
-            contains colors although ids are expected.
+        RetinueError: If the file cannot be read, is a JPEG of more than black and white, whose compression blurs ids,
+            or contains colors although ids are expected.
     """
     content = _read_bytes(path)
     pixels = _decode(path, content, as_colors)

@@ -40,7 +40,7 @@ class MaskValues:
 
 
 def values_of_masks(masks: Sequence[str]) -> list[MaskValues]:
-    """Return the values of each mask that can be decoded; JPEGs, too, of which those of black and white are thresholded."""
+    """Return the values of each mask that can be decoded. JPEGs of black and white are thresholded."""
     with ThreadPoolExecutor(usable_cores()) as pool:
         return [values for values in pool.map(_values_of, masks) if values]
 
