@@ -18,6 +18,9 @@ MAX_DIFFERENCE = 4.0  # levels of 0..255, on average; what a copy in a format wi
 def images_of_equal_names(image: Group, mask: Group, groups: Sequence[Group], known: Collection[Group]) -> list[Group]:
     """Return other groups of images that have the names of most of the images of a mask, and so may belong to it.
 
+    They are in the same split, and not farther from the mask: test/good is no image of ground_truth/broken, since
+    test/broken is nearer.
+
     Args:
         image: The images that the masks were matched to.
         mask: The masks.
@@ -34,7 +37,13 @@ def images_of_equal_names(image: Group, mask: Group, groups: Sequence[Group], kn
         and not is_other_kind(group.folder, group.words)
         and split_in_path(group.folder) == split
         and len(keys & group.names.keys()) * 2 > len(keys)
+        and _num_common_folders(mask, group) >= _num_common_folders(mask, image)
     ]
+
+
+def _num_common_folders(first: Group, second: Group) -> int:
+    """Return how many names of folders the paths of two groups have in common."""
+    return len(set(first.folder.split(os.sep)) & set(second.folder.split(os.sep)))
 
 
 def choose_images(

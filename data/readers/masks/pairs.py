@@ -23,6 +23,8 @@ from retinue.data.readers.masks.kinds import (
 from retinue.data.readers.masks.names import is_other_kind
 from retinue.data.readers.masks.other_images import choose_images, images_of_equal_names, without_copies
 
+MOST_IMAGES = 0.9  # masks that no name calls so belong to several folders of images, if so many of these have one
+
 
 @dataclass(frozen=True)
 class MaskPair:
@@ -150,8 +152,9 @@ def _pairs_of_groups(
         found.findings += findings
         found.problem = found.problem or problem
         copies += more_copies
-        named = [(other, name) for other in others for key in image.names for name in other.names.get(key, ())]
-        found.other_images += [tree.path(other.folder, name) for other, name in named]
+        if masks[0].names_mask or len(masks[0].names.keys() & image.names.keys()) >= MOST_IMAGES * len(image.names):
+            named = [(other, name) for other in others for key in image.names for name in other.names.get(key, ())]
+            found.other_images += [tree.path(other.folder, name) for other, name in named]
         kinds = kinds_of(masks, image)
         equal = equally_suited(kinds, looks)
         if len(equal) > 1 and are_classes(tree, equal, looks):

@@ -68,6 +68,24 @@ def test_other_images_of_equal_names_in_another_format_are_refused(tmp_path):
         read(tmp_path)
 
 
+def test_figures_of_the_names_of_some_images_are_no_masks_of_class_folders(tmp_path):
+    for seed, name in enumerate(NAMES):
+        make_image(tmp_path / "images" / "cat" / f"{name}.jpg", seed=seed)
+        make_image(tmp_path / "images" / "dog" / f"{name}.jpg", seed=seed + 10)
+    for name in NAMES[:2]:
+        make_mask(tmp_path / "figures" / f"{name}.png", halves())
+    dataset = read(tmp_path)
+    assert dataset.classes == ("cat", "dog") and len(dataset) == 6
+
+
+def test_images_in_a_folder_of_another_name_belong_to_no_mask(tmp_path):
+    for seed, name in enumerate(NAMES):  # as in MVTec AD
+        make_image(tmp_path / "test" / "broken" / f"{name}.png", seed=seed)
+        make_image(tmp_path / "test" / "good" / f"{name}.png", seed=seed + 10)
+        make_mask(tmp_path / "ground_truth" / "broken" / f"{name}_mask.png", halves())
+    assert [file[-13:] for file in read(tmp_path, "segmentation").files] == [f"/broken/{name}.png" for name in NAMES]
+
+
 def test_images_of_the_test_set_may_have_the_names_of_training_images(tmp_path):
     for seed, name in enumerate(NAMES):
         make_image(tmp_path / "train" / "images" / f"{name}.png", seed=seed)
