@@ -129,12 +129,13 @@ def _read(tree: FileTree) -> Dataset:
     else:
         known = None if has_objects else known_classes(source, found.mask_folders, masks[:100], lists.text)
         classes, values = classes_of(source, folders, masks, findings, known)
+    rest = "train" if lists.rest_is_train else ""
     return mask_dataset(
         source,
         "voc" if _is_voc(found) else "mask folders",
         [pair.image for pair in pairs],
         masks,
-        [pair.split or lists.split_of.get(_stem(pair.image), "") for pair in pairs],
+        [pair.split or lists.split_of.get(_stem(pair.image), rest) for pair in pairs],
         classes,
         values,
         findings,
@@ -161,7 +162,7 @@ def _folders_above_masks(tree: FileTree, found: MaskPairs) -> list[str]:
 
 
 def _select_listed(source: str, found: MaskPairs, lists: SplitLists, findings: list[Finding]) -> list[MaskPair]:
-    """Return the pairs that the lists name, or all pairs where folders give the splits or there are no lists."""
+    """Return the pairs that the lists name, or all pairs where folders give the splits or no list is of training."""
     if not lists.split_of:
         return found.pairs
     stems = {_stem(pair.image) for pair in found.pairs} | {_stem(path) for path in found.unpaired_images}
@@ -175,8 +176,9 @@ def _select_listed(source: str, found: MaskPairs, lists: SplitLists, findings: l
     if len(listed) < len(found.pairs):
         names = ", ".join(sorted(os.path.basename(path) for path in lists.paths))
         reason = f"{len(found.pairs) - len(listed):,} images with masks are in none of its lists ({names})"
-        findings.append(Finding(NOTE, "not listed", source, "", reason, "ignored"))
-    return listed
+        action = "taken as the training set, which has no list" if lists.rest_is_train else "ignored"
+        findings.append(Finding(NOTE, "not listed", source, "", reason, action))
+    return found.pairs if lists.rest_is_train else listed
 
 
 def _unpaired_findings(tree: FileTree, found: MaskPairs, lists: SplitLists) -> list[Finding]:
@@ -184,7 +186,7 @@ def _unpaired_findings(tree: FileTree, found: MaskPairs, lists: SplitLists) -> l
     findings = []
     folders = ", ".join(tree.path(folder) for folder in found.mask_folders[:3])
     with_mask = {_stem(pair.image) for pair in found.pairs}
-    by_lists = lists.split_of and not all(pair.split for pair in found.pairs)
+    by_lists = lists.split_of and not lists.rest_is_train and not all(pair.split for pair in found.pairs)
     for file in found.unpaired_images:
         stem = _stem(file)
         if by_lists and stem not in lists.split_of:

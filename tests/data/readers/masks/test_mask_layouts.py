@@ -181,6 +181,20 @@ def test_lists_of_another_machine_give_the_splits(tmp_path):
     assert "listed, not there" in kinds and "not listed" in kinds
 
 
+def test_images_in_no_list_are_the_training_set_where_only_others_are_listed(tmp_path):
+    for name in ("a", "b", "c"):  # as in fastai's CamVid
+        write_image(tmp_path / f"images/{name}.png")
+        write_mask(tmp_path / f"labels/{name}_P.png")
+    (tmp_path / "valid.txt").write_text("b.png\n")
+    dataset = read(tmp_path)
+    assert list(dataset.splits) == ["train", "val", "train"]
+    assert [finding.action for finding in dataset.findings if finding.kind == "not listed"] == [
+        "taken as the training set, which has no list"
+    ]
+    (tmp_path / "train.txt").write_text("a.png\n")
+    assert list(read(tmp_path).splits) == ["train", "val"]
+
+
 def test_a_table_with_a_column_of_splits_gives_the_splits(tmp_path):
     for name in ("a", "b"):
         write_image(tmp_path / f"images/{name}.png")
