@@ -15,6 +15,7 @@ from retinue.data.readers.masks.class_files import (
     read_class_file,
     refuse_different_files,
 )
+from retinue.data.readers.masks.content import MAX_VALUES
 from retinue.data.readers.masks.known_classes import KnownClasses, is_coco_stuff
 from retinue.data.readers.masks.values import MaskValues, refuse_blurred, sample_values, values_of_masks
 from retinue.data.void_label import VOID
@@ -144,6 +145,7 @@ def _classes_from_values(
     clear = [mask for mask in found if not mask.odd and not mask.is_jpeg]
     if any(mask.is_colored for mask in clear):
         return _classes_from_colors(source, clear, findings)
+    _refuse_gray_levels(source, clear)
     names, values, reason = _classes_from_ids(source, clear)
     action = ADD_CLASS_FILE if len(names) <= 2 else NAME_IDS
     findings.append(Finding(NOTE, "no class names", source, "", reason, action))
@@ -171,6 +173,18 @@ def _classes_from_ids(source: str, masks: Sequence[MaskValues]) -> tuple[list[st
     elif VOID in unique:
         reason += "; 255 is taken as a class, since the ids are evenly spaced gray levels"
     return ["background" if value == 0 else f"class {value}" for value in values], values, reason
+
+
+def _refuse_gray_levels(source: str, masks: Sequence[MaskValues]) -> None:
+    """Raise RetinueError when most masks hold so many values that they are gray levels, and no ids of classes."""
+    gray = [mask for mask in masks if len(mask.counts) > MAX_VALUES and max(mask.counts) <= VOID]
+    if len(gray) * 2 > len(masks):
+        raise RetinueError(
+            f"{source}: {len(gray):,} of its {len(masks):,} masks hold many gray levels, for example {gray[0].path} "
+            f"with {len(gray[0].counts):,}: are they alpha mattes, probabilities or depths? Save masks with one value for "
+            "each class, for example with a threshold; or, if these are ids, write a line 'id name' for each of them "
+            "into classes.txt"
+        )
 
 
 def _is_evenly_spaced(values: Sequence[int]) -> bool:

@@ -61,8 +61,9 @@ class Group:
     def pattern(self) -> str:
         """The files for messages, relative to the root of the tree, such as "masks/*.png" or "*_mask.png"."""
         key, names = next(iter(self.names.items()))
-        before, found, behind = os.path.splitext(names[0])[0].lower().partition(key)
-        text = f"{before}*{behind}" if found and self.words else "*"
+        stem = os.path.splitext(names[0])[0]
+        start = stem.lower().find(key)
+        text = f"{stem[:start]}*{stem[start + len(key) :]}" if start >= 0 and self.words else "*"
         return os.path.join(self.folder, text + self.suffix)
 
 

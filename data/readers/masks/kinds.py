@@ -70,8 +70,8 @@ def are_classes(tree: FileTree, kinds: Sequence[Group], looks: GroupLooks) -> bo
     found = [looks.of(mask) for mask in kinds]
     if not all(look and look.kind == IDS and look.num_values <= 2 for look in found):
         return False
-    names = [class_name_of(mask) for mask in kinds]
-    if len({name.lower() for name in names}) < len(names):
+    names = class_names_of(kinds)
+    if len({name.lower() for name in names}) < len(names) or not all(names):
         return False
     keys = sorted(set.intersection(*(set(mask.names) for mask in kinds)))
     has_objects = [False] * len(kinds)
@@ -87,9 +87,12 @@ def are_classes(tree: FileTree, kinds: Sequence[Group], looks: GroupLooks) -> bo
     return all(has_objects)
 
 
-def class_name_of(mask: Group) -> str:
-    """Return the class that masks of one class are named after: by their folder."""
-    return os.path.basename(mask.folder)
+def class_names_of(kinds: Sequence[Group]) -> list[str]:
+    """Return the classes that kinds of masks are named after: by their folders, or in one folder by their words."""
+    if len({mask.folder for mask in kinds}) > 1:
+        return [os.path.basename(mask.folder) for mask in kinds]
+    common = set.intersection(*(set(mask.words) for mask in kinds))
+    return [" ".join(word.strip(" _.-") for word in mask.words if word not in common) for mask in kinds]
 
 
 def problem_of_kinds(tree: FileTree, kinds: Sequence[Group]) -> str:

@@ -113,9 +113,12 @@ def without_copies(tree: FileTree, images: Sequence[Group]) -> tuple[list[Group]
 
 def _may_be_copy(first: Group, second: Group) -> bool:
     """Return whether two groups hold images of the same names in two formats."""
-    same_split = split_in_path(first.folder) == split_in_path(second.folder)
-    is_elsewhere = first.suffix != second.suffix and first.folder != second.folder
-    return same_split and is_elsewhere and first.names.keys() == second.names.keys()
+    return (
+        first.suffix != second.suffix
+        and first.folder != second.folder
+        and first.names.keys() == second.names.keys()
+        and split_in_path(first.folder) == split_in_path(second.folder)
+    )
 
 
 def _named_after_formats(first: Group, second: Group) -> bool:

@@ -13,7 +13,7 @@ from retinue.data.readers.masks.instance_folders import find_instance_folders
 from retinue.data.readers.masks.kinds import (
     are_classes,
     chosen_kind_finding,
-    class_name_of,
+    class_names_of,
     equally_suited,
     kind_of,
     kinds_of,
@@ -199,14 +199,13 @@ def _add_class_masks(
         kinds: The first group of the masks of each class.
     """
     split = split_in_path(image.folder) or split_in_path(kinds[0].folder)
-    for kind in sorted(kinds, key=class_name_of):
-        if class_name_of(kind) not in found.class_names:
-            found.class_names.append(class_name_of(kind))
+    name_of = dict(zip(map(kind_of, kinds), class_names_of(kinds), strict=True))
+    found.class_names += [name for name in sorted(name_of.values()) if name not in found.class_names]
     for key, names in image.names.items():
         labels, paths = list[int](), list[str]()
         for mask in masks:
-            if key in mask.names and any(kind_of(mask) == kind_of(kind) for kind in kinds):
-                labels += [found.class_names.index(class_name_of(mask)) + 1] * len(mask.names[key])
+            if key in mask.names and kind_of(mask) in name_of:
+                labels += [found.class_names.index(name_of[kind_of(mask)]) + 1] * len(mask.names[key])
                 paths += [tree.path(mask.folder, name) for name in mask.names[key]]
         if paths:
             found.pairs.append(MaskPair(tree.path(image.folder, names[0]), tuple(paths), split, tuple(labels)))

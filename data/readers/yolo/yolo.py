@@ -112,8 +112,8 @@ def read_yolo(listed: YoloFiles) -> Dataset:
     if listed.task == "segmentation":
         is_segment = listed.settings.task == "segment"
         return read_yolo_masks(source, files, splits, names, objects, form, size_of, is_segment, findings)
-    rows, lines, labels, line_numbers = zip(*objects, strict=True) if objects else ((),) * 4
-    fractions = [corners(line, form) for line in lines]
+    fractions = [corners(line, form) for _, line, _, _ in objects]
+    rows, _, labels, line_numbers = zip(*objects, strict=True) if objects else ((),) * 4
     sizes = np.array([size_of[files[row]] for row in rows], np.float64).reshape(-1, 2)
     boxes = np.array(fractions, np.float64).reshape(-1, 4) * np.tile(sizes, 2)
     return Dataset(

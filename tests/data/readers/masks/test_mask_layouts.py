@@ -123,7 +123,7 @@ def test_cityscapes_is_read_with_one_of_its_kinds_of_masks(tmp_path):
     ids = read_mask(dataset.columns["mask"][0], dataset.columns["values"][0], 19)
     assert sorted(set(ids.ravel().tolist())) == [0, 13, 255]  # road, car and what is not evaluated
     reasons = {finding.kind: finding.reason for finding in dataset.findings}
-    assert "_gtfine_labelids.png is read, and" in reasons["several kinds of masks"]
+    assert "_gtFine_labelIds.png is read, and" in reasons["several kinds of masks"]
     assert "the 19 of Cityscapes" in reasons["class names"]
 
 
@@ -242,6 +242,16 @@ def test_a_folder_of_masks_for_each_class_becomes_one_mask(tmp_path):
     write_mask(tmp_path / "masks/rightMask/b.png", (0, 255, 255, 0))
     with pytest.raises(RetinueError, match=r"leftMask/\*.png \(marks 25%.*rightMask.*some pixels are in several"):
         read(tmp_path)
+
+
+def test_a_mask_for_each_class_beside_the_image_becomes_one_mask(tmp_path):
+    for name in ("a1", "a2", "a3"):
+        write_image(tmp_path / f"{name}.png")
+        write_mask(tmp_path / f"{name}_Liver.png", (0, 255, 0, 0))
+        write_mask(tmp_path / f"{name}_Spleen.png", (0, 0, 0, 255))
+    dataset = read(tmp_path)
+    assert dataset.classes == ("background", "liver", "spleen") and len(dataset) == 3
+    assert read_mask(dataset.columns["mask"][0], dataset.columns["values"][0], 3)[0, ::4].tolist() == [0, 1, 0, 2]
 
 
 def test_masks_in_two_forms_of_names_are_all_read(tmp_path):

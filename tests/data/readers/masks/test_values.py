@@ -60,6 +60,14 @@ def test_masks_of_black_and_white_saved_as_jpeg_have_two_values(tmp_path):
     assert names == ("background", "foreground") and values.tolist() == [0, 255]
 
 
+def test_gray_levels_are_no_ids_of_classes(tmp_path):
+    wide_ramp = np.tile(np.arange(0, 256, 2), (8, 1))  # an alpha matte
+    with pytest.raises(RetinueError, match=r"1 of its 1 masks hold many gray levels, .*0.png with 128.*mattes"):
+        classes_of("data", [], write(tmp_path, wide_ramp), [])
+    names, _ = classes_of("data", [], write(tmp_path, np.tile(np.arange(64), (8, 1))), [])
+    assert len(names) == 64
+
+
 def test_few_blurred_masks_do_not_add_classes(tmp_path):
     names, values = classes_of("data", [], write(tmp_path, square(), square(), resized(square())), [])
     assert names == ("background", "foreground") and values.tolist() == [0, 255]
