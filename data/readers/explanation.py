@@ -81,10 +81,10 @@ def choose(source: str, explanations: Sequence[Explanation], task: str) -> Expla
         best = choose(source, explanations, "auto")
         possible = " or ".join(best.tasks)
         raise UsageError(f"{source}: {best.format} can't be read for {task}; it is data for {possible}")
-    readable = [one for one in fitting if not one.problem and (one.images or one.num_annotations)]
-    fitting = readable or [one for one in fitting if one.problem] or fitting
     fitting = [one for one in fitting if not any(_takes_masks_of(one, other) for other in fitting)]
     fitting = [one for one in fitting if not any(_takes_labeled_of(one, other) for other in fitting)]
+    readable = [one for one in fitting if not one.problem and (one.images or one.num_annotations)]
+    fitting = readable or [one for one in fitting if one.problem] or fitting
     most = max(len(explanation.images) for explanation in fitting)
     good = [explanation for explanation in fitting if len(explanation.images) >= ABOUT_AS_GOOD * most]
     good = [explanation for explanation in good if not explanation.implicit] or good
