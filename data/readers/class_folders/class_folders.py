@@ -20,6 +20,8 @@ from retinue.data.readers.clips.clip_folders import read_clip_folders
 from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree, is_below
 from retinue.data.readers.folders import class_name
+from retinue.data.readers.image_lists.listed_images import list_paths
+from retinue.data.readers.image_lists.splits import with_official_splits
 from retinue.data.readers.unknown_source import describe_unknown
 from retinue.data.storage.file_names import looks_like_image, split_of_name
 
@@ -97,7 +99,7 @@ def _read(tree: FileTree) -> Dataset:
     rows.sort()
     classes = sorted(set(class_of.values()))
     index_of = {name: index for index, name in enumerate(classes)}
-    return Dataset(
+    dataset = Dataset(
         task="classification",
         files=np.array([file for file, _, _ in rows], dtype=object),
         classes=tuple(classes),
@@ -107,6 +109,7 @@ def _read(tree: FileTree) -> Dataset:
         format="class folders",
         findings=tuple(findings),
     )
+    return with_official_splits(dataset, list_paths(tree))
 
 
 def _candidates(layout: ClassLayout, folder: str) -> list[str]:
