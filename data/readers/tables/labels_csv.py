@@ -10,6 +10,7 @@ from retinue.data.dataset import Columns, Dataset, Ragged
 from retinue.data.finding import NOTE, Finding
 from retinue.data.readers.folders import class_name
 from retinue.data.readers.tables.class_table import ClassNames, class_names
+from retinue.data.readers.tables.joined_labels import find_separator, split_joined
 from retinue.data.readers.tables.layout import ONE_HOT
 from retinue.data.readers.tables.table import (
     BrokenLine,
@@ -61,6 +62,8 @@ def read_labels_csv(group: TableGroup) -> Dataset:
             labels_of[file] += new
     refuse_broken_lines(group.broken_lines + not_binary)
     group.refuse_empty(first_rows)
+    if not is_one_hot:
+        labels_of = _separated(group, labels_of, findings)
     num_multiple = sum(len(labels) > 1 for labels in labels_of.values())
     is_multi_label = bool(num_multiple)
     if num_multiple:
@@ -93,6 +96,24 @@ def read_labels_csv(group: TableGroup) -> Dataset:
         format=FORMAT,
         findings=tuple(findings),
     )
+
+
+def _separated(group: TableGroup, labels_of: dict[str, list[str]], findings: list[Finding]) -> dict[str, list[str]]:
+    """Return the labels of each file, also where blanks or commas separate them in one cell."""
+    layout = group.tables[0].layout
+    cells = {label for labels in labels_of.values() for label in labels}
+    name = layout.header[layout.columns["label"]]
+    separator = find_separator(layout.path, name, cells, layout.has_several_labels)
+    if not separator:
+        return labels_of
+    what = "blanks" if separator == " " else "commas"
+    reason = f"{what} separate several labels in one cell of the column {name}"
+    action = "read as multi-label; if each cell is one label, write it without them"
+    findings.append(Finding(NOTE, "joined labels", group.source, name, reason, action))
+    return {
+        file: list(dict.fromkeys(part for label in labels for part in split_joined(label, separator)))
+        for file, labels in labels_of.items()
+    }
 
 
 def _class_names(
