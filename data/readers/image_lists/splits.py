@@ -8,6 +8,7 @@ understood is a warning, since a test set of another choice gives another score.
 import dataclasses
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -53,7 +54,7 @@ class OfficialSplits:
 def with_official_splits(dataset: Dataset, paths: Sequence[str]) -> Dataset:
     """Return a dataset with the splits that lists give; unchanged if it has splits of its own.
 
-    Images that are in no list are left out if there is one for training, since they are in none of the official splits.
+    Images that are in no list are not read if there is one for training, since they are in none of the official splits.
 
     Args:
         dataset: The images.
@@ -63,14 +64,11 @@ def with_official_splits(dataset: Dataset, paths: Sequence[str]) -> Dataset:
         return dataset
     official = read_official_splits(list(dataset.files), paths)
     findings = (*dataset.findings, *official.findings)
-    splits = np.array([official.split_of.get(file, "") for file in dataset.files], dtype=object)
-    listed = splits != ""
-    if len(set(splits[listed])) < 2 and (listed.all() or "train" in splits):
+    if not official.split_of:
         return dataclasses.replace(dataset, findings=findings)
+    splits = np.array([official.split_of.get(file, "") for file in dataset.files], dtype=object)
     dataset = dataclasses.replace(dataset, findings=findings, splits=splits)
-    if "train" in splits and not listed.all():
-        dataset = dataset.take(listed)
-    return dataset
+    return dataset.take(splits != "") if "train" in splits else dataset
 
 
 def read_official_splits(files: Sequence[str], paths: Sequence[str]) -> OfficialSplits:
@@ -88,7 +86,7 @@ def read_official_splits(files: Sequence[str], paths: Sequence[str]) -> Official
     images = ImagesByName(files)
     official = _read_numbered(numbered, images) or _read_lists(candidates, images)
     if official.split_of:
-        _add_coverage(official, files)
+        _check_coverage(official, files)
     else:
         official.findings += [
             _not_used(path, "it may hold the official splits, but files of this kind are not read") for path in unread
@@ -182,23 +180,30 @@ def _contradiction(read: Sequence[tuple[str, dict[str, str]]]) -> str:
     return ""
 
 
-def _add_coverage(official: OfficialSplits, files: Sequence[str]) -> None:
-    """Add how many images are in lists; drop the splits if these are too few to be the official ones of the images."""
-    split_of = official.split_of
-    counts = ", ".join(f"{sum(found == split for found in split_of.values()):,} {split}" for split in SPLITS)
+def _check_coverage(official: OfficialSplits, files: Sequence[str]) -> None:
+    """Add what the lists tell, or drop their splits where these can't be the official ones of all images."""
+    split_of, found = official.split_of, set(official.split_of.values())
     unlisted = [file for file in files if file not in split_of]
     names, path = _named(official.lists), official.lists[0]
-    if "train" in split_of.values() and len(split_of) < ENOUGH * len(files):
+    if len(found) == 1 and not unlisted:  # the name of a lone list of all images tells nothing
+        official.split_of = {}
+    elif found == {"train"}:
+        reason = f"{names} lists only images for training, and nothing tells what the {len(unlisted):,} others are for"
+        official.findings.append(_not_used(path, reason))
+        official.split_of = {}
+    elif "train" in found and len(split_of) < ENOUGH * len(files):
         reason = f"{names} lists only {len(split_of):,} of {len(files):,} images"
         official.findings.append(_not_used(path, reason))
         official.split_of = {}
-        return
-    reason = f"the splits are those of {names}: {counts}"
-    official.findings.append(Finding(NOTE, "splits of lists", path, "", reason, "used"))
-    if unlisted and "train" in split_of.values():
-        reason = f"{len(unlisted):,} of {len(files):,} images are in none of the lists of splits"
-        action = "left out; add them to a list to use them"
-        official.findings.append(Finding(WARNING, "not listed", unlisted[0], "", reason, action))
+    else:
+        counts = Counter(split_of.values())
+        shown = ", ".join(f"{counts[split]:,} {split}" for split in SPLITS if counts[split])
+        reason = f"the splits are those of {names}: {shown}"
+        official.findings.append(Finding(NOTE, "splits of lists", path, "", reason, "used"))
+        if unlisted and "train" in found:
+            reason = f"{len(unlisted):,} of {len(files):,} images are in none of the lists of splits"
+            action = "not read; add them to a list to use them"
+            official.findings.append(Finding(WARNING, "not listed", unlisted[0], "", reason, action))
 
 
 def _may_give_splits(path: str) -> bool:

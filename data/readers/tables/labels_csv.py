@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 
 from retinue.data.dataset import Columns, Dataset, Ragged
-from retinue.data.finding import NOTE, Finding
+from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.folders import class_name
 from retinue.data.readers.tables.class_table import ClassNames, class_names
 from retinue.data.readers.tables.joined_labels import find_separator, split_joined
@@ -122,7 +122,15 @@ def _class_names(
     """Return the names of the classes: of the columns, or of the labels."""
     if is_one_hot:
         layout = group.tables[0].layout
+        present = {label for labels in labels_of.values() for label in labels}
         columns = [unicodedata.normalize("NFC", layout.header[index]) for index in layout.class_columns]
+        empty = [name for name in columns if name not in present]
+        if present and empty:
+            reason = f"no file has a 1 in the {'column' if len(empty) == 1 else 'columns'} {', '.join(empty[:12])}"
+            findings.append(
+                Finding(WARNING, "class without files", group.source, "", reason, "left out of the classes")
+            )
+            columns = [name for name in columns if name in present]
         reason = f"each of {len(columns)} columns is taken for a class: {', '.join(columns[:12])}"
         findings.append(Finding(NOTE, "a column for each class", group.source, "", reason, "read as labels"))
         return ClassNames.of_labels(columns)

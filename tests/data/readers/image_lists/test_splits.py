@@ -106,7 +106,13 @@ def test_images_beside_a_list_of_the_test_are_for_training(data):
 
 def test_the_name_of_a_lone_list_of_all_images_tells_nothing(data):
     root = data(FOLDERS, {"test.txt": lines(TRAIN + TEST, "{name}")})
-    assert splits(read(root)) == {"": sorted(TRAIN + TEST)}
+    dataset = read(root)
+    assert splits(dataset) == {"": sorted(TRAIN + TEST)} and "splits of lists" not in kinds(dataset)
+
+
+def test_a_lone_list_of_a_part_for_training_is_a_warning(data):
+    dataset = read(data(FOLDERS, {"train.txt": lines(TRAIN, "{name}")}))
+    assert set(splits(dataset)) == {""} and kinds(dataset).count("list not used") == 1
 
 
 def test_of_several_numbered_splits_the_first_is_used_with_a_warning(data):

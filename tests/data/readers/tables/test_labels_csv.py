@@ -193,3 +193,10 @@ def test_lines_are_counted_as_an_editor_does(table):
 def test_a_table_that_can_not_be_read_is_refused(tmp_path):
     with pytest.raises(RetinueError, match="images.csv: this file can't be read"):
         TableText(str(tmp_path / "images.csv"))
+
+
+def test_a_column_of_a_class_without_files_is_left_out_with_a_warning(table):
+    dataset = table("file,p,q,r,unknown\na.jpg,1,0,0,0\nb.jpg,0,1,0,0\nc.jpg,1.0,0,0,0\n")
+    assert dataset.classes == ("p", "q") and names(dataset) == ["p", "q", "p"] and not dataset.multi_label
+    finding = next(finding for finding in dataset.findings if finding.kind == "class without files")
+    assert finding.severity == "warning" and finding.reason == "no file has a 1 in the columns r, unknown"
