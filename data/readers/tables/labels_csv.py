@@ -75,7 +75,7 @@ def read_labels_csv(group: TableGroup) -> Dataset:
         reason = f"{num_empty:,} of {len(labels_of):,} files have none of the classes"
         findings.append(Finding(NOTE, "no label", group.source, "", reason, "read as multi-label"))
     else:
-        _refuse_empty_labels(first_rows, labels_of)
+        _remove_unlabeled(group, first_rows, labels_of, findings)
     names = _class_names(group, labels_of, is_one_hot, findings)
     indices = [[names.index_of[label] for label in labels] for labels in labels_of.values()]
     columns: Columns
@@ -184,13 +184,16 @@ def _split_labels(cell: str) -> list[str]:
     return [label for label in dict.fromkeys(labels) if label]
 
 
-def _refuse_empty_labels(first_rows: dict[str, Row], labels_of: dict[str, list[str]]) -> None:
-    """Raise RetinueError for files without a label in a table that is not multi-label."""
-    cure = "write the label, or remove the line"
-    refuse_broken_lines(
-        [
-            BrokenLine(row.table, row.line, "no label", "the label is empty", cure)
-            for file, row in first_rows.items()
-            if not labels_of[file]
-        ]
-    )
+def _remove_unlabeled(
+    group: TableGroup, first_rows: dict[str, Row], labels_of: dict[str, list[str]], findings: list[Finding]
+) -> None:
+    """Remove the files without a label of a table that is not multi-label, which is a finding."""
+    unlabeled = [row for file, row in first_rows.items() if not labels_of[file]]
+    if len(unlabeled) == len(first_rows):
+        cure = "write the label, or remove the line"
+        refuse_broken_lines(
+            [BrokenLine(row.table, row.line, "no label", "the label is empty", cure) for row in unlabeled]
+        )
+    findings += group.without_annotation(unlabeled, "label")
+    for row in unlabeled:
+        del first_rows[row.file], labels_of[row.file]
