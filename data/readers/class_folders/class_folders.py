@@ -11,6 +11,7 @@ from retinue.data.readers.class_folders.layout import (
     ClassLayout,
     find_class_layout,
     folders_above,
+    is_collection,
     is_one_collection,
     problem_with_folders,
     problem_with_label_files,
@@ -109,7 +110,18 @@ def _read(tree: FileTree) -> Dataset:
         format="class folders",
         findings=tuple(findings),
     )
-    return with_official_splits(dataset, list_paths(tree))
+    return with_official_splits(dataset, _paths_of_lists(tree))
+
+
+def _paths_of_lists(tree: FileTree) -> list[str]:
+    """Return the files that may be lists, also those beside the source if this is only a folder of images."""
+    if not is_collection(os.path.basename(os.path.abspath(tree.root))):
+        return list_paths(tree)
+    try:
+        around = FileTree(os.path.normpath(os.path.join(tree.root, os.pardir)), depth=1)
+    except RetinueError:  # a folder beside the data that can't be read has nothing to do with it
+        return list_paths(tree)
+    return list(dict.fromkeys((*list_paths(tree), *list_paths(around))))
 
 
 def _candidates(layout: ClassLayout, folder: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The lists of Caltech-UCSD Birds and NABirds: `images.txt` numbers the images, others tell something of each number.
 
-These are `train_test_split.txt`, in which 1 is an image for training and 0 one for the test, `image_class_labels.txt`,
-and `classes.txt` with the name of each class.
+These are `train_test_split.txt`, in which 1 is an image for training and 0 one for the test, and
+`image_class_labels.txt` with the number of the class of each image.
 """
 
 import os
@@ -11,7 +11,7 @@ from retinue.configs.errors import RetinueError
 from retinue.data.readers.image_lists.listed_images import ImagesByName, read_image_list
 from retinue.data.readers.text_file import read_text
 
-NUMBERS, SPLITS, LABELS, CLASSES = "images.txt", "train_test_split.txt", "image_class_labels.txt", "classes.txt"
+NUMBERS, SPLITS, LABELS = "images.txt", "train_test_split.txt", "image_class_labels.txt"
 SPLIT_OF_FLAG = {"1": "train", "0": "test"}
 
 

@@ -139,9 +139,14 @@ def test_lists_of_a_small_part_of_the_images_are_not_used(data):
 
 
 def test_a_list_whose_splits_are_not_known_is_a_warning(data):
-    root = data(FOLDERS, {"my_split.txt": lines(TRAIN, "{name} x") + lines(TEST, "{name} y")})
+    root = data(FOLDERS, {"my_split.txt": lines(TRAIN + TEST, "{name} of_{name}")})
     dataset = read(root)
     assert set(splits(dataset)) == {""} and "list not used" in kinds(dataset)
+
+
+def test_lists_beside_a_folder_of_images_that_is_given_are_used(data):
+    root = data(FOLDERS, {"meta/train.txt": lines(TRAIN, "{folder}/{name}")} | {"test.txt": lines(TEST, "{name}")})
+    assert splits(read(root / "images")) == {"train": TRAIN, "test": TEST}
 
 
 def test_a_list_in_a_format_that_is_not_read_is_a_warning(data):
