@@ -65,8 +65,9 @@ def explain_file(path: str) -> Explanation | None:
     folder = os.path.dirname(path) or os.curdir
     around = tree_around(folder)
     above = os.path.normpath(os.path.join(folder, os.pardir))
-    for tree in (around, FileTree(folder, DEPTH_AROUND), None if around else FileTree(above, DEPTH_AROUND)):
-        for lists in _find_lists(tree) if tree else ():
+    inside = FileTree(folder, DEPTH_AROUND)
+    for tree in (around, inside) if around else (inside, FileTree(above, DEPTH_AROUND)):
+        for lists in _find_lists(tree):
             if any(os.path.samefile(path, other) for other in lists.paths):
                 return _explanation(tree, lists)
     return None
