@@ -13,7 +13,10 @@ DATA_SET_SUFFIXES = (".csv", ".json", ".xml", ".yaml", ".yml")  # of files that 
 LIST_SUFFIXES = (".csv", ".tsv", ".txt", ".lst")
 PEEK_BYTES = 65_536  # of a list are read to see what it lists
 MIN_LISTED = 3  # folders that a list must name
+MOST = 0.8  # of the folders hold frames, and a list names this fraction of the folders, or in this fraction of its lines one
+MAX_PEEKED = 20  # lists that are opened
 
+_DIGIT = re.compile(r"\d")
 _SEPARATOR = re.compile(r"[;,\t ]+")
 
 
@@ -47,16 +50,20 @@ def problem_with_annotations(tree: FileTree, layout: ClassLayout) -> str:
 def problem_with_listed_clips(tree: FileTree, layout: ClassLayout) -> str:
     """Return why the folders are clips, since they hold frames and a list gives several of them one label, or ""."""
     folders = [folder for folder in filled_classes(layout) if folder in layout.images]
-    if not folders or not all(_holds_frames(layout.images[folder]) for folder in folders):
+    names = {os.path.basename(folder) for folder in folders if _DIGIT.search(os.path.basename(folder))}
+    if not folders or len(names) < len(folders):
         return ""
-    names = {os.path.basename(folder) for folder in folders}
-    for folder, name in tree.files(LIST_SUFFIXES):
-        label_of = _labels_in_list(tree.path(folder, name), names)
-        labels = set(label_of.values())
-        if len(label_of) * 2 < len(names) or not MIN_LISTED <= len(label_of) > len(labels):
+    if sum(_holds_frames(layout.images[folder]) for folder in folders) < MOST * len(folders):
+        return ""
+    known = set(folders)
+    files = [item for item in tree.files(LIST_SUFFIXES) if item[0] not in known]
+    for folder, name in files[:MAX_PEEKED]:
+        label_of, num_lines = _labels_in_list(tree.path(folder, name), names)
+        enough = max(MIN_LISTED, min(MOST * num_lines, MOST * len(names)))
+        if len(label_of) < enough or len(set(label_of.values())) == len(label_of):
             continue
         first = min(label_of)
-        target = os.path.join(tree.root, label_of[first] or "LABEL", first)
+        target = os.path.join(tree.root, label_of[first], first)
         return (
             f"{layout_path(tree, layout)}: its folders hold numbered frames, and {tree.path(folder, name)} gives "
             f"several of them the same label, so they seem to be clips instead of classes; move the folder of each "
@@ -70,16 +77,16 @@ def _holds_frames(names: list[str]) -> bool:
     return are_frames([os.path.splitext(name)[0] for name in names])
 
 
-def _labels_in_list(path: str, names: set[str]) -> dict[str, str]:
-    """Return what a list says behind each of the names at the beginning of its lines, for those that it has."""
+def _labels_in_list(path: str, names: set[str]) -> tuple[dict[str, str], int]:
+    """Return the text behind each of the names with which a line of a list begins, and the number of lines."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             lines = file.read(PEEK_BYTES).splitlines()
     except OSError:
-        return {}
+        return {}, 0
     label_of = {}
     for line in lines:
         first, *rest = _SEPARATOR.split(line.strip(), maxsplit=1)
-        if first in names:
-            label_of[first] = rest[0].strip() if rest else ""
-    return label_of
+        if first in names and rest and rest[0].strip():
+            label_of[first] = rest[0].strip()
+    return label_of, len(lines)

@@ -31,8 +31,14 @@ def test_folders_of_frames_that_a_list_gives_labels_are_clips(tmp_path, text):
         read_class_folders(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["0,cat\n1,dog\n2,fox\n", "cat\ndog\nfox\n", "7,a\n8,a\n9,a\n"])
+@pytest.mark.parametrize("text", ["0,cat\n1,dog\n2,fox\n", "cat\ndog\nfox\n", "7,a\n8,a\n9,a\n", "0\n1\n2\n"])
 def test_a_list_of_the_names_of_classes_is_no_list_of_clips(tmp_path, text):
     make(tmp_path, *(f"{label}/{number:05d}.jpg" for label in (0, 1, 2) for number in (1, 2, 3)))
     (tmp_path / "classes.csv").write_text(text)
     assert read_class_folders(tmp_path).class_counts().tolist() == [3, 3, 3]
+
+
+def test_words_for_classes_are_no_names_of_clips(tmp_path):
+    make(tmp_path, *(f"{label}/{number:05d}.jpg" for label in ("cat", "dog", "oak") for number in (1, 2, 3)))
+    (tmp_path / "kinds.csv").write_text("cat,animal\ndog,animal\noak,plant\n")
+    assert read_class_folders(tmp_path).classes == ("cat", "dog", "oak")
