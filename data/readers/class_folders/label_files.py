@@ -13,7 +13,7 @@ DATA_SET_SUFFIXES = (".csv", ".json", ".xml", ".yaml", ".yml")  # of files that 
 LIST_SUFFIXES = (".csv", ".tsv", ".txt", ".lst")
 PEEK_BYTES = 65_536  # of a list are read to see what it lists
 MIN_LISTED = 3  # folders that a list must name
-MOST = 0.8  # of the folders hold frames, and a list names this fraction of the folders, or in this fraction of its lines one
+MOST = 0.8  # of the folders hold frames, and this fraction of them is listed, or of the lines of a list
 MAX_PEEKED = 20  # lists that are opened
 
 _DIGIT = re.compile(r"\d")
