@@ -37,6 +37,7 @@ class Group:
         folder: The folder, relative to the root of the tree.
         words: The words in the names, see `mask_names.split_name`.
         suffix: The suffix in lower case.
+        split: The split that the folder is named after, or "".
         names: The file names of each key.
         numbered: Whether the numbers at the end of the names count the masks of one image.
     """
@@ -44,6 +45,7 @@ class Group:
     folder: str
     words: tuple[str, ...]
     suffix: str
+    split: str
     names: dict[str, list[str]] = field(default_factory=dict)
     numbered: bool = False
 
@@ -202,7 +204,7 @@ def _group(tree: FileTree, own_words: dict[str, re.Pattern[str]]) -> list[Group]
             if suffix not in FORMAT_IS_LOSSLESS:
                 continue
             key, words = (stem.lower(), ()) if is_plain else split_name(stem, pattern)
-            group = groups.setdefault((folder, words, suffix), Group(folder, words, suffix))
+            group = groups.setdefault((folder, words, suffix), Group(folder, words, suffix, tree.split_of(folder)))
             group.names.setdefault(key or os.sep + folder, []).append(name)
     return [group for group in groups.values() if group.names]
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from retinue.data.finding import Finding
-from retinue.data.readers.file_tree import FileTree, split_in_path
+from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.masks.groups import Group, GroupLooks, group_images, groups_by_key
 from retinue.data.readers.masks.instance_folders import find_instance_folders
 from retinue.data.readers.masks.kinds import (
@@ -90,7 +90,7 @@ def find_mask_pairs(tree: FileTree) -> MaskPairs:
 def _pairs_of_instances(tree: FileTree, masks_of: dict[str, tuple[str, ...]]) -> MaskPairs:
     found = MaskPairs()
     for image, masks in sorted(masks_of.items()):
-        found.pairs.append(MaskPair(image, masks, split_in_path(os.path.relpath(os.path.dirname(image), tree.root))))
+        found.pairs.append(MaskPair(image, masks, tree.split_of(os.path.relpath(os.path.dirname(image), tree.root))))
         found.mask_paths.update(masks)
     parents = {os.path.dirname(masks[0]) for masks in masks_of.values()}
     found.mask_folders = sorted(os.path.relpath(parent, tree.root) for parent in parents)
@@ -126,7 +126,7 @@ def _match(groups: Sequence[Group], looks: GroupLooks) -> dict[Group, list[Group
 def _closeness(mask: Group, image: Group, count: int) -> tuple[object, ...]:
     """Return how likely a group holds the images of masks: the greater, the likelier."""
     parts, others = mask.folder.split(os.sep), image.folder.split(os.sep)
-    same_split = split_in_path(mask.folder) == split_in_path(image.folder)
+    same_split = mask.split == image.split
     common = len(set(parts) & set(others))
     named = not image.names_mask, same_split, image.names_image
     return count, *named, common, -abs(len(parts) - len(others)), image.folder, image.suffix
@@ -198,7 +198,7 @@ def _add_class_masks(
         masks: Their masks.
         kinds: The first group of the masks of each class.
     """
-    split = split_in_path(image.folder) or split_in_path(kinds[0].folder)
+    split = image.split or kinds[0].split
     name_of = dict(zip(map(kind_of, kinds), class_names_of(kinds), strict=True))
     found.class_names += [name for name in sorted(name_of.values()) if name not in found.class_names]
     for key, names in image.names.items():
@@ -229,7 +229,7 @@ def _add_pairs(tree: FileTree, found: MaskPairs, image: Group, masks: Sequence[G
         image: The images.
         masks: Their masks, which differ in the suffix at most.
     """
-    split = split_in_path(image.folder) or split_in_path(masks[0].folder)
+    split = image.split or masks[0].split
     for key, names in image.names.items():
         mask = next((mask for mask in masks if key in mask.names), None)
         if mask is None:
