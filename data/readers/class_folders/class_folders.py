@@ -9,7 +9,7 @@ from retinue.data.dataset import Dataset
 from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.class_folders.data_sets import problem_with_data_sets, problem_with_parts
 from retinue.data.readers.class_folders.groups import folders_of_groups
-from retinue.data.readers.class_folders.label_files import problem_with_annotations, problem_with_listed_clips
+from retinue.data.readers.class_folders.label_files import problem_with_annotations, problem_with_clips
 from retinue.data.readers.class_folders.layout import (
     ClassLayout,
     filled_classes,
@@ -149,7 +149,7 @@ def _problem(tree: FileTree, layout: ClassLayout) -> str:
     names = {os.path.basename(folder) for folder in filled_classes(layout)}
     if len(names) < 2 or all(map(is_collection, names)):
         return describe_unknown(tree, layout)
-    problem = problem_with_annotations(tree, layout) or problem_with_listed_clips(tree, layout)
+    problem = problem_with_annotations(tree, layout) or problem_with_clips(tree, layout)
     if problem or _problem_with_classes(tree, layout):
         return problem
     return problem_with_versions(tree, layout)

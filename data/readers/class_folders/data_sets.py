@@ -27,13 +27,21 @@ _PART = re.compile(
 def problem_with_data_sets(tree: FileTree, layout: ClassLayout) -> str:
     """Return why the folders seem to be data sets, copies, domains or folds instead of classes, or ""."""
     folders = filled_classes(layout)
+    copy = _copy_of_siblings(tree, layout)
+    if copy:
+        return (
+            f"{layout_path(tree, layout)}: {os.path.basename(copy)} holds folders of the same names as those beside "
+            "it, so it seems to be a copy of the data, or the data of another domain, instead of a class. Move it "
+            f"away, or give it: {_commands(tree, [copy])}"
+        )
     direct = sum(len(layout.images.get(folder, ())) for folder in folders)
     if len(folders) < 2 or direct > DIRECT * sum(layout.below[folder] for folder in folders):
         return ""
+    path = layout_path(tree, layout)
     inner = {folder: names for folder in folders if (names := _names_inside(tree, layout, folder))}
     counts = Counter(name for names in inner.values() for name in names)
     common = [name for name, count in sorted(counts.items()) if count * 2 > len(folders)]
-    found, path = _listing(folders), layout_path(tree, layout)
+    found = _listing(folders)
     if len(common) > 1:
         return (
             f"{path}: {found} hold the same folders ({', '.join(common[:3])}{', ...' if len(common) > 3 else ''}), so "
@@ -75,6 +83,18 @@ def _names_inside(tree: FileTree, layout: ClassLayout, folder: str) -> set[str]:
         base = os.path.basename(name)
         names |= _names_inside(tree, layout, name) if split_of_name(base) or is_collection(base) else {base}
     return names
+
+
+def _copy_of_siblings(tree: FileTree, layout: ClassLayout) -> str:
+    """Return the folder that holds folders of the same names as those beside it, or ""."""
+    beside: dict[str, set[str]] = {parent: set() for parent in layout.parents.values()}
+    for folder in filled_classes(layout):
+        beside[os.path.dirname(folder)].add(os.path.basename(folder))
+    for folder in filled_classes(layout):
+        common = _names_inside(tree, layout, folder) & (beside[os.path.dirname(folder)] - {os.path.basename(folder)})
+        if len(common) > 1 or (common and len(common) == len(beside[os.path.dirname(folder)]) - 1):
+            return folder
+    return ""
 
 
 def _are_ids(names: Collection[str]) -> bool:

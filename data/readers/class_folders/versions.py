@@ -22,13 +22,14 @@ KIND_WORDS = (
     *("depth", "depths", "disparity", "disparities", "disp", "flow", "normals", "edge", "edges", "boundary"),
     *("boundaries", "contour", "contours", "semantic", "instance", "instances", "panoptic", "segmentation"),
     *("nir", "ir", "infrared", "thermal", "lwir", "swir", "vis", "visible", "gray", "grayscale", "color"),
-    *("raw", "target", "targets", "evi", "ndvi"),
+    *("raw", "target", "targets", "evi", "ndvi", "hr", "lr"),
 )
 SAME_NAMES = 0.9  # of the names of two folders are equal: they hold versions of the same images
 DENSE = 0.8  # of the numbers from the first to the last are names: then the images are counted
 MIN_SPARSE = 4  # images whose numbers are not counted and that two folders have alike
 
 _WORD = re.compile(r"[^\W\d_]+")
+_TRANSLATION = re.compile(r"(?:train|val|test)_?[AB]", re.IGNORECASE)
 _DIGITS = re.compile(r"\d+")
 
 
@@ -40,6 +41,11 @@ def problem_with_versions(tree: FileTree, layout: ClassLayout) -> str:
         return (
             f"{path}: by their names, the folders {_listing(names)} hold kinds of images, or images and their "
             "annotations, instead of classes; if they are classes, list the images in a CSV with the columns file,label"
+        )
+    if len(names) > 1 and all(map(_TRANSLATION.fullmatch, names)):
+        return (
+            f"{path}: by their names, the folders {_listing(names)} hold the two domains of image translation instead "
+            "of classes, which is no task of retinue; if the domains are classes, rename them to train/A and train/B"
         )
     keys_of = _keys_of(tree, folders)
     masks = Counter(os.path.splitext(os.path.basename(mask))[0] for mask in find_mask_pairs(tree).mask_paths)

@@ -76,3 +76,10 @@ def test_a_problem_of_the_classes_hides_no_labels_in_files(tmp_path):
     lines = [f"{domain}/{name},{name[:4]}" for domain in ("painting", "sketch") for name in DAISIES]
     (tmp_path / "labels.csv").write_text("\n".join(["file,label", *lines]))
     assert understand(str(tmp_path)).format == "labels csv"
+
+
+@pytest.mark.parametrize("parent", ["", "train/"])
+def test_a_copy_of_the_data_among_the_classes_is_refused(tmp_path, parent):
+    make(tmp_path, *(f"{parent}{name}" for name in DAISIES), *(f"{parent}flowers/{name}" for name in DAISIES))
+    with pytest.raises(RetinueError, match=f"flowers holds folders of the same names .* {tmp_path}/{parent}flowers"):
+        read_class_folders(tmp_path)

@@ -54,3 +54,9 @@ def test_class_folders_may_number_subjects_alike(tmp_path):
         *(f"{name}/s{subject}_{take}.png" for name in ("fist", "palm") for subject in (1, 9) for take in (1, 2)),
     )
     assert read_class_folders(tmp_path).class_counts().tolist() == [4, 4]
+
+
+def test_domains_of_image_translation_are_refused(tmp_path):
+    make(tmp_path, "trainA/n1.jpg", "trainA/n2.jpg", "trainB/m5.jpg", "testA/n3.jpg", "testB/m7.jpg")
+    with pytest.raises(RetinueError, match="testA, testB, trainA, ... hold the two domains of image translation"):
+        read_class_folders(tmp_path)
