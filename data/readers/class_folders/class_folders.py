@@ -52,7 +52,7 @@ def explain(tree: FileTree) -> list[Explanation]:
     )
 
     def read(options: ReadOptions) -> Dataset:
-        return read_clip_folders(tree.root) if options.task == "video" else _read(tree)
+        return read_clip_folders(layout_path(tree, layout)) if options.task == "video" else _read(tree)
 
     def explanation(name: str, *tasks: str) -> Explanation:
         path = layout_path(tree, layout)

@@ -46,8 +46,8 @@ def problem_with_data_sets(tree: FileTree, layout: ClassLayout) -> str:
         return (
             f"{path}: {found} hold the same folders ({', '.join(common[:3])}{', ...' if len(common) > 3 else ''}), so "
             "they seem to be splits, copies, domains or patients instead of classes. Rename them to train, val and "
-            f"test if they are splits, or give one of them: {_commands(tree, folders)}. To use all, list the images in "
-            "a CSV with the columns file,label"
+            f"test if they are splits, or {_one_of_them(tree, layout, folders)}. To use all, list the images in a CSV "
+            "with the columns file,label"
         )
     several = [folder for folder, names in inner.items() if len(names) > 1]
     if len(several) < 2 or len(several) * 2 < len(folders) or all(_are_ids(inner[folder]) for folder in several):
@@ -55,8 +55,8 @@ def problem_with_data_sets(tree: FileTree, layout: ClassLayout) -> str:
     shown = " and ".join(f"{os.path.basename(folder)} ({_listing(sorted(inner[folder]))})" for folder in several[:2])
     return (
         f"{path}: its folders hold folders of other names, as {shown}, so it is not clear which of them are the "
-        f"classes. If they are several data sets, give one of them: {_commands(tree, several)}. To use all, list the "
-        "images in a CSV with the columns file,label"
+        f"classes. If they are several data sets, {_one_of_them(tree, layout, several)}. To use all, list the images "
+        "in a CSV with the columns file,label"
     )
 
 
@@ -111,6 +111,12 @@ def _is_id(name: str) -> bool:
     return sum(map(len, _DIGITS.findall(name))) >= ID_DIGITS * letters > 0
 
 
+def _one_of_them(tree: FileTree, layout: ClassLayout, folders: Sequence[str]) -> str:
+    if len(layout.parents) > 1:
+        return "move each of them into a folder of its own, with its part of each split"
+    return f"give one of them: {_commands(tree, folders)}"
+
+
 def _commands(tree: FileTree, folders: Sequence[str]) -> str:
     """Return the command for each of the first folders."""
     commands = [f"retinue check {shlex.quote(tree.path(folder))}" for folder in folders[:MAX_NAMED]]
@@ -118,5 +124,5 @@ def _commands(tree: FileTree, folders: Sequence[str]) -> str:
 
 
 def _listing(folders: Sequence[str]) -> str:
-    names = [os.path.basename(folder) for folder in folders]
+    names = list(dict.fromkeys(os.path.basename(folder) for folder in folders))
     return " and ".join(names) if len(names) < 3 else f"{names[0]}, {names[1]} and others"

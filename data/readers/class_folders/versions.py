@@ -24,6 +24,13 @@ KIND_WORDS = (
     *("nir", "ir", "infrared", "thermal", "lwir", "swir", "vis", "visible", "gray", "grayscale", "color"),
     *("raw", "target", "targets", "evi", "ndvi", "hr", "lr"),
 )
+# Names of two folders that hold pairs of images if all names in them are equal.
+PAIRS = (
+    *({"a", "b"}, {"before", "after"}, {"t1", "t2"}, {"time1", "time2"}, {"im1", "im2"}, {"pre", "post"}),
+    *({"noisy", "clean"}, {"blur", "sharp"}, {"hazy", "clear"}, {"low", "high"}),
+)
+STEREO_PAIR = {"left", "right"}  # if the images are frames, since these are classes, too
+FRAME_DIGITS = 5  # of the names of frames, such as 000001
 SAME_NAMES = 0.9  # of the names of two folders are equal: they hold versions of the same images
 DENSE = 0.8  # of the numbers from the first to the last are names: then the images are counted
 MIN_SPARSE = 4  # images whose numbers are not counted and that two folders have alike
@@ -86,11 +93,20 @@ def _holds_versions(first: str, other: str, keys: set[str], others: set[str], ma
         has_words = len(keys) > 2 and all(_WORD.search(key) for key in keys)
         return any(kinds) and _are_same(keys, others) and (all(kinds) or has_words)
     stems = {os.path.basename(key) for key in keys}
+    if keys == others == stems and len(keys) > 2 and _are_pair(first, other, stems):
+        return True
     if is_collection(os.path.basename(first)) or all(kinds):
         return True
     counts = [masks[stem] for stem in stems]
     share_masks = len(stems) > 1 and all(counts) and sum(counts) < 2 * len(stems)
     return share_masks or (len(stems) > 2 and not _is_numbering(stems))
+
+
+def _are_pair(first: str, other: str, stems: set[str]) -> bool:
+    """Return whether the names of two folders with equal names in them are those of pairs of images."""
+    names = {os.path.basename(first).lower(), os.path.basename(other).lower()}
+    are_frames = all(len(stem) >= FRAME_DIGITS and stem.isdecimal() for stem in stems)
+    return names in PAIRS or (names == STEREO_PAIR and are_frames)
 
 
 def _are_same(stems: set[str], others: set[str]) -> bool:
