@@ -24,12 +24,13 @@ KIND_WORDS = (
     *("nir", "ir", "infrared", "thermal", "lwir", "swir", "vis", "visible", "gray", "grayscale", "color"),
     *("raw", "target", "targets", "evi", "ndvi", "hr", "lr"),
 )
-# Names of two folders that hold pairs of images if all names in them are equal.
+# Names of the only two folders that hold pairs of images if all names in them are equal.
 PAIRS = (
     *({"a", "b"}, {"before", "after"}, {"t1", "t2"}, {"time1", "time2"}, {"im1", "im2"}, {"pre", "post"}),
     *({"noisy", "clean"}, {"blur", "sharp"}, {"hazy", "clear"}, {"low", "high"}),
 )
 STEREO_PAIR = {"left", "right"}  # if the images are frames, since these are classes, too
+MIN_PAIRS = 3  # images in each of them
 FRAME_DIGITS = 5  # of the names of frames, such as 000001
 SAME_NAMES = 0.9  # of the names of two folders are equal: they hold versions of the same images
 DENSE = 0.8  # of the numbers from the first to the last are names: then the images are counted
@@ -61,7 +62,10 @@ def problem_with_versions(tree: FileTree, layout: ClassLayout) -> str:
         compared = [folder for folder in inner if names_kind(os.path.basename(folder))] or inner[:1]
         for first in compared:
             for other in inner:
-                if first != other and _holds_versions(first, other, keys_of[first], keys_of[other], masks):
+                if first != other and (
+                    (len(names) == 2 and _are_pair(first, other, keys_of[first], keys_of[other]))
+                    or _holds_versions(first, other, keys_of[first], keys_of[other], masks)
+                ):
                     return (
                         f"{path}: {os.path.basename(first)} and {os.path.basename(other)} hold images of the same "
                         "names, so they seem to be versions of the same images (such as two dates or two sensors), or "
@@ -93,8 +97,6 @@ def _holds_versions(first: str, other: str, keys: set[str], others: set[str], ma
         has_words = len(keys) > 2 and all(_WORD.search(key) for key in keys)
         return any(kinds) and _are_same(keys, others) and (all(kinds) or has_words)
     stems = {os.path.basename(key) for key in keys}
-    if keys == others == stems and len(keys) > 2 and _are_pair(first, other, stems):
-        return True
     if is_collection(os.path.basename(first)) or all(kinds):
         return True
     counts = [masks[stem] for stem in stems]
@@ -102,10 +104,12 @@ def _holds_versions(first: str, other: str, keys: set[str], others: set[str], ma
     return share_masks or (len(stems) > 2 and not _is_numbering(stems))
 
 
-def _are_pair(first: str, other: str, stems: set[str]) -> bool:
-    """Return whether the names of two folders with equal names in them are those of pairs of images."""
+def _are_pair(first: str, other: str, keys: set[str], others: set[str]) -> bool:
+    """Return whether two folders, whose names are those of pairs of images, hold images of equal names."""
+    if keys != others or len(keys) < MIN_PAIRS or any(os.sep in key for key in keys):
+        return False
     names = {os.path.basename(first).lower(), os.path.basename(other).lower()}
-    are_frames = all(len(stem) >= FRAME_DIGITS and stem.isdecimal() for stem in stems)
+    are_frames = all(len(key) >= FRAME_DIGITS and key.isdecimal() for key in keys)
     return names in PAIRS or (names == STEREO_PAIR and are_frames)
 
 

@@ -66,6 +66,8 @@ def test_pairs_of_images_are_refused(tmp_path, names):
 def test_names_of_pairs_may_be_classes_if_they_hold_other_images(tmp_path):
     make(tmp_path / "letters", *(f"{letter}/{number}.png" for letter in "AB" for number in range(3)), "B/4.png")
     assert read_class_folders(tmp_path / "letters").classes == ("A", "B")
+    make(tmp_path / "alphabet", *(f"{letter}/{number}.png" for letter in "ABC" for number in range(3)))
+    assert read_class_folders(tmp_path / "alphabet").classes == ("A", "B", "C")
     make(tmp_path / "hands", *(f"{side}/{number}.png" for side in ("left", "right") for number in range(3)))
     assert read_class_folders(tmp_path / "hands").classes == ("left", "right")
 
