@@ -164,6 +164,12 @@ def _problem(tree: FileTree, layout: ClassLayout) -> str:
     if len(names) < 2 or all(map(is_collection, names)):
         return describe_unknown(tree, layout)
     problem = problem_with_annotations(tree, layout) or problem_with_clips(tree, layout)
+    frames = _frame_folders(layout)
+    if frames and frames.mixed:
+        return (
+            f"{tree.path(frames.folders[0])}: this folder of frames also holds other images with the same numbers, "
+            "such as optical flow, and so do others; move those of each kind into folders of their own"
+        )
     if problem or _problem_with_classes(tree, layout):
         return problem
     return problem_with_versions(tree, layout)
