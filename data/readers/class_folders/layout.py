@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+from retinue.data.readers.clips.frame_folders import FrameFolders, find_frame_folders
 from retinue.data.readers.file_tree import FileTree, is_below
 from retinue.data.readers.folders import assign_splits
 from retinue.data.readers.masks.pairs import find_mask_pairs
@@ -39,6 +40,7 @@ class ClassLayout:
         num_masks: The number of masks that are left out.
         unlabeled: Folders of images of val or test without a class.
         splits_inside: Whether each class folder holds the folders of the splits.
+        frames: The folders of frames below the class folders, None if there are none.
     """
 
     root: str = ""
@@ -49,6 +51,7 @@ class ClassLayout:
     num_masks: int = 0
     unlabeled: list[str] = field(default_factory=list)
     splits_inside: bool = False
+    frames: FrameFolders | None = None
 
 
 def find_class_layout(tree: FileTree) -> ClassLayout:
@@ -75,6 +78,7 @@ def find_class_layout(tree: FileTree) -> ClassLayout:
     layout.parents = {split: _unwrap(tree, layout, folder, split) for split, folder in splits.items()}
     layout.parents = layout.parents or {"": layout.root}
     _find_classes(tree, layout)
+    layout.frames = _frame_folders(layout)
     return layout
 
 
@@ -184,3 +188,11 @@ def _find_classes(tree: FileTree, layout: ClassLayout) -> None:
 
 def _is_empty(tree: FileTree, folder: str) -> bool:
     return not any(names for inner, names in tree.names.items() if is_below(inner, folder))
+
+
+def _frame_folders(layout: ClassLayout) -> FrameFolders | None:
+    """Return the folders of frames below the class folders, or below the splits in them; None if there are none."""
+    parents = set(layout.classes)
+    if layout.splits_inside:
+        parents = {folder for folder in layout.below if os.path.dirname(folder) in parents}
+    return find_frame_folders(layout.images, parents)

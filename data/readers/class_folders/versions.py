@@ -93,9 +93,11 @@ def _holds_versions(first: str, other: str, keys: set[str], others: set[str], ma
     """
     kinds = [names_kind(os.path.basename(name)) for name in (first, other)]
     if not _are_same(keys, others):
+        if not any(kinds):
+            return False
         keys, others = _without_common_text(keys), _without_common_text(others)
         has_words = len(keys) > 2 and all(_WORD.search(key) for key in keys)
-        return any(kinds) and _are_same(keys, others) and (all(kinds) or has_words)
+        return _are_same(keys, others) and (all(kinds) or has_words)
     stems = {os.path.basename(key) for key in keys}
     if is_collection(os.path.basename(first)) or all(kinds):
         return True
