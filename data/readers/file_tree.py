@@ -8,7 +8,13 @@ from functools import cached_property
 
 from retinue.data.finding import Finding
 from retinue.data.readers.folders import files_in, folders_in, result_findings
-from retinue.data.storage.file_names import looks_like_image, looks_like_video, split_of_name, splits_of_names
+from retinue.data.storage.file_names import (
+    VIDEO_SUFFIXES,
+    looks_like_image,
+    looks_like_video,
+    split_of_name,
+    splits_of_names,
+)
 
 # Words in the names of folders that only hold annotations, besides those that begin with "annot".
 ANNOTATION_WORDS = (
@@ -97,7 +103,7 @@ class FileTree:
     @cached_property
     def has_videos(self) -> bool:
         """Whether there is a video file."""
-        return any(looks_like_video(self.path(folder, name)) for folder, names in self.names.items() for name in names)
+        return any(looks_like_video(self.path(folder, name)) for folder, name in self.files(VIDEO_SUFFIXES))
 
     def subfolders(self, folder: str) -> list[str]:
         """Return the folders directly in `folder`."""
