@@ -99,7 +99,14 @@ class _Understanding:
         problem = ""
         if self.missing or self.problems:
             problem = header_problem(
-                self.text.path, self.line, self.header, self.columns, self.missing, self.problems, self.sample
+                self.text.path,
+                self.line,
+                self.header,
+                self.columns,
+                self.missing,
+                self.problems,
+                self.sample,
+                self._works,
             )
         return TableLayout(
             self.text,
@@ -114,6 +121,19 @@ class _Understanding:
             problem=problem,
             has_several_labels=True if SEVERAL in self.named else False if self.named.get("label") else None,
         )
+
+    def _works(self, guesses: Mapping[str, str]) -> bool:
+        """Return whether the table can be read with these columns named, too."""
+        if not set(guesses) - set(self.named):
+            return False
+        named = {**self.named, **guesses}
+        trial = _Understanding(self.text, self.line, self.header, self.sample, named, self.count_found)
+        layout = trial.layout()
+        return not layout.problem and bool("file" not in guesses or self.count_found(trial.cells_of("file")))
+
+    def cells_of(self, column: str) -> list[str]:
+        """Return the cells of a column that was found."""
+        return self._cells(self.columns[column])
 
     def _candidates(self) -> dict[str, list[tuple[int, int]]]:
         """Return the rank and the index of the names that can mean each column, the plainest first."""
