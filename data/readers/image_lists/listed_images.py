@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from retinue.configs.errors import RetinueError
 from retinue.data.readers.file_tree import FileTree
+from retinue.data.readers.folders import files_in, folders_in
 from retinue.data.readers.tables.files import FileIndex
 from retinue.data.readers.text_file import first_lines, read_text
 from retinue.data.storage.file_names import IMAGE_SUFFIXES, UNSUPPORTED_IMAGE_SUFFIXES
 
 LIST_SUFFIXES = (".txt", ".lst", ".list", ".csv", ".tsv")
 UNREAD_SUFFIXES = (".mat", ".npy", ".npz", ".pkl", ".json")  # of files that may be lists, but are not read
+LIST_FOLDERS = ("meta", "metadata", "lists", "splits", "labels", "annotations", "imagesets", "info")
 MAX_TEXTS = 100  # a folder with more of them holds a file for each image
 MAX_HEADER = 2  # lines above the images: their number, and the names of the values
 MIN_FOUND = 0.5  # of the lines must name images
@@ -99,6 +101,18 @@ def list_paths(tree: FileTree) -> list[str]:
         if len(lists) <= MAX_TEXTS:
             found += tree.paths(folder, lists)
     return found
+
+
+def list_paths_beside(folder: str) -> list[str]:
+    """Return the texts and tables beside a folder of images, and in a folder of lists beside it."""
+    above = os.path.normpath(os.path.join(folder, os.pardir))
+    try:
+        inner = [name for name in folders_in(above) if name.lower() in LIST_FOLDERS]
+        folders = [above, *(os.path.join(above, name) for name in inner)]
+        names = [(parent, name) for parent in folders for name in files_in(parent)]
+    except (RetinueError, OSError):  # a folder beside the data that can't be read has nothing to do with it
+        return []
+    return [os.path.normpath(os.path.join(*file)) for file in names if file[1].lower().endswith(LIST_SUFFIXES)]
 
 
 def read_image_list(path: str, images: ImagesByName) -> ImageList | None:
