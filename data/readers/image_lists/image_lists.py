@@ -117,7 +117,17 @@ def _join(
     if isinstance(labels, str):
         problem, labels = problem or labels, ListLabels({})
     images = frozenset(values)
-    return _Lists(tuple(members), labels, problem, images, paths_of_images - images)
+    others = paths_of_images - images
+    if not labels.by_folder and _names_folders(labels, others):
+        return None
+    return _Lists(tuple(members), labels, problem, images, others)
+
+
+def _names_folders(labels: ListLabels, others: frozenset[str]) -> bool:
+    """Return whether labels are names of folders of other images: then class folders are read, and this list, too."""
+    different = {label for found in labels.labels.values() for label in found}
+    names = {part for folder in {os.path.dirname(image) for image in others} for part in folder.split(os.sep)}
+    return bool(different) and different <= names
 
 
 def _explanation(tree: FileTree, lists: _Lists) -> Explanation:
@@ -129,7 +139,7 @@ def _explanation(tree: FileTree, lists: _Lists) -> Explanation:
             f"{lists.paths[0]}: it names images, but {lists.problem}; list them in a CSV with the columns file,label"
         )
     by_folder = lists.labels.by_folder
-    folders = {os.path.dirname(image) for image in lists.images}
+    num_folders = max(len({os.path.dirname(image) for image in some}) for some in (lists.images, lists.others))
 
     def read(options: ReadOptions) -> Dataset:
         return _read(tree, lists)
@@ -142,7 +152,7 @@ def _explanation(tree: FileTree, lists: _Lists) -> Explanation:
         names,
         read,
         num_annotations=len(lists.paths),
-        implicit=len(folders) > 1 and not by_folder,  # then the folders may be the classes as well
+        implicit=num_folders > 1 and not by_folder,  # then the folders may be the classes as well
         repeats=(*REPEATS, "class folders") if by_folder else REPEATS,  # class folders have the images without a line
         problem=problem,
     )
