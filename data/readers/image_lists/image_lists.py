@@ -19,7 +19,7 @@ from retinue.data.readers.file_tree import FileTree, tree_around
 from retinue.data.readers.image_lists.labels import ListLabels, find_labels
 from retinue.data.readers.image_lists.listed_images import ImagesByName, list_paths, read_image_list
 from retinue.data.readers.image_lists.numbered_images import LABELS, numbered_lists, numbered_values
-from retinue.data.readers.image_lists.splits import OTHER_WORDS, with_official_splits
+from retinue.data.readers.image_lists.splits import OTHER_WORDS, splits_of_folders, with_official_splits
 from retinue.data.readers.masks.pairs import find_mask_pairs
 from retinue.data.readers.tables.class_name_files import may_name_classes
 from retinue.data.readers.tables.class_table import ClassNames, find_class_names
@@ -175,12 +175,17 @@ def _read(tree: FileTree, lists: _Lists) -> Dataset:
         reason = f"{len(lists.others):,} images are in none of the lists with labels"
         action = "not read; add them to a list to use them"
         findings.append(Finding(WARNING, "not listed", min(lists.others), "", reason, action))
+    split_of = splits_of_folders(list(labels), tree.root)
+    if split_of:
+        reason = "the images lie in folders that are named after splits"
+        findings.append(Finding(NOTE, "splits of folders", lists.paths[0], "", reason, "used"))
     dataset = Dataset(
         task="classification",
         files=np.array(list(labels), dtype=object),
         classes=names.classes,
         class_ids=names.ids,
         columns=columns,
+        splits=np.array([split_of.get(file, "") for file in labels], dtype=object),
         source=tree.root,
         format=FORMAT,
         findings=tuple(findings),

@@ -6,6 +6,7 @@ files that exist. What can't be recognized is one problem, whose message has eve
 """
 
 import itertools
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +20,13 @@ from retinue.data.readers.tables.columns import (
     meanings,
     plain,
 )
-from retinue.data.readers.tables.headerless import CountFound, is_split, looks_like_file, without_header
+from retinue.data.readers.tables.headerless import (
+    CountFound,
+    is_number,
+    is_split,
+    looks_like_file,
+    without_header,
+)
 from retinue.data.readers.tables.layout import (
     BOXES,
     CELL_FORMS,
@@ -59,10 +66,21 @@ def understand(text: TableText, named: Mapping[str, str], count_found: CountFoun
     first: Record = next(records, (1, []))
     lines = [cells for _, cells in itertools.islice(records, MAX_SAMPLE) if any(cell.strip() for cell in cells)]
     header = [name.strip() for name in first[1]]
-    if not named and not count_meanings(header) and any(map(looks_like_file, header)):
+    if not named and not count_meanings(header) and _is_data(header, lines, count_found):
         return without_header(text, header, [header, *lines], count_found)
     sample = [[cell.strip() for cell in cells] for cells in lines if len(cells) >= len(header)]
     return _Understanding(text, first[0], header, sample, named, count_found).layout()
+
+
+def _is_data(header: Sequence[str], lines: Sequence[Sequence[str]], count_found: CountFound) -> bool:
+    """Return whether a first line has values: a file, a number above numbers, or a word that recurs below it."""
+    if any(map(looks_like_file, header)) or count_found([cell for cell in header if cell]):
+        return True
+    for index, cell in enumerate(header):
+        cells = [line[index].strip() for line in lines if len(line) > index]
+        if cell and cells and (cell in cells or (is_number(cell) and all(map(is_number, cells)))):
+            return True
+    return False
 
 
 def count_meanings(header: Sequence[str]) -> int:
@@ -250,7 +268,8 @@ class _Understanding:
             shown = " and ".join(self.header[index] for _, index in best)
             choice = self.header[best[0][1]]
             self.problems.append(
-                f"{shown} could {'both' if len(best) == 2 else 'all'} be the labels; name one: --columns label={choice}"
+                f"{shown} could {'both' if len(best) == 2 else 'all'} be the labels; name one: retinue check "
+                f"{shlex.quote(self.text.path)} --columns {shlex.quote(f'label={choice}')}"
             )
         self.columns["label"] = best[0][1]
 

@@ -15,6 +15,7 @@ Works = Callable[[Mapping[str, str]], bool]
 FEW_LINES = 4  # of a table don't tell whether values recur
 SIMILARITY = 0.8  # of `difflib`, from which on a name counts as a mistyped column
 HINTED = ("split", "group", "start", "end", "mask", "crowd", "difficult")  # a mistyped one of these gets a warning
+NAMES_OF_SPLITS = ("partition", "subset", "set", "fold", "datasplit", "mlusage")  # of columns with unknown values
 INDEX_NAMES = ("", "unnamed0", "index")  # of the column of line numbers that pandas writes
 RUN_LENGTHS = ("encodedpixels", "runlength", "runlengths")
 MASKS = ("encoding", "segmentation", "annotation", "mask", "masks")  # columns that may hold run lengths
@@ -120,6 +121,8 @@ def unused_columns(
         absent = [column for column in HINTED if column not in columns]
         similar = difflib.get_close_matches(plain(name), absent, 1, SIMILARITY)
         severity, action = (WARNING, f"ignored{suggestion(similar)}") if similar else (NOTE, "ignored")
+        if plain(name) in NAMES_OF_SPLITS and "split" not in columns:
+            severity, action = WARNING, "ignored; if these are the splits, write train, val and test instead"
         yield Finding(severity, "unused column", path, name, f"the column {name} is not used", action)
 
 

@@ -151,6 +151,14 @@ def test_scores_masks_flags_and_coordinates_are_no_labels(data, line):
         read(data(flat_images(), {"test.txt": text}))
 
 
+def test_folders_of_splits_give_a_list_their_splits(data):
+    names = {f"{'test' if stem[-1] == '3' else 'train'}/{stem}.jpg": label for stem, label in FLAT.items()}
+    dataset = read(
+        data(names, {"labels.txt": "".join(f"{name} {label}\n" for name, label in names.items())}), "classification"
+    )
+    assert rows(dataset) == {stem: (FLAT[stem], "test" if stem[-1] == "3" else "train") for stem in FLAT}
+
+
 def test_images_in_no_list_are_counted(data):
     text = "".join(f"{stem} {label}\n" for stem, label in list(FLAT.items())[:8])
     dataset = read(data(flat_images(), {"labels.txt": text}))

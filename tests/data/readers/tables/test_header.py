@@ -172,6 +172,7 @@ def test_the_option_decides_what_boxes_mean(table):
         "cat,a.jpg\ndog,b.jpg\n",
         "C:\\data\\a.jpg,cat\nC:\\data\\b.jpg,dog\n",
         "frame_file,label\na.jpg,cat\nb.jpg,dog\n",
+        "a,cat\nb,dog\n",
     ],
 )
 def test_labels_in_every_dialect_are_the_same(table, lines):
@@ -216,6 +217,14 @@ def test_unknown_columns_are_named_by_the_option(table):
     assert "--columns file=shot_id,label=emotion (others that may be labels: age)" in understand(str(path)).problem
     data = read(path, columns=parse_columns("file=shot_id,label=emotion"))
     assert labels(data) == {"a.jpg": ["glad"], "b.jpg": ["sad"]}
+
+
+def test_a_first_line_of_values_is_no_header(table, tmp_path):
+    for number in (1, 2, 3):
+        save_image(tmp_path / f"{number}.jpg")
+    assert labels(read(table("1;cat\n2;dog\n3;cat\n"))) == {"1.jpg": ["cat"], "2.jpg": ["dog"], "3.jpg": ["cat"]}
+    problem = understand(str(table("10;Swiping Left\n11;Stop Sign\n12;Swiping Left\n"))).problem
+    assert "it begins with 10, Swiping Left: no header, and no file that exists" in problem
 
 
 def test_only_columns_that_work_are_proposed(table):

@@ -42,11 +42,12 @@ def test_case_spaces_and_empty_lines_do_not_matter(read, tmp_path):
 
 
 def test_unknown_columns_are_findings(read):
-    dataset = read("file,COLUMNS,camera,spilt", "a.jpg,CELLS,x,train")
+    dataset = read("file,COLUMNS,camera,spilt,partition", "a.jpg,CELLS,x,train,2")
     findings = [finding for finding in dataset.findings if finding.kind == "unused column"]
     assert [(finding.severity, finding.item, finding.action) for finding in findings] == [
         ("note", "camera", "ignored"),
         ("warning", "spilt", "ignored; did you mean split?"),
+        ("warning", "partition", "ignored; if these are the splits, write train, val and test instead"),
     ]
 
 
