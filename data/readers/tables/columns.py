@@ -31,6 +31,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
             "tag",
             "tags",
             "species",
+            "breed",
+            "disease",
             "diagnosis",
             "dx",
             "findinglabels",

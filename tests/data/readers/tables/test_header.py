@@ -173,6 +173,7 @@ def test_the_option_decides_what_boxes_mean(table):
         "C:\\data\\a.jpg,cat\nC:\\data\\b.jpg,dog\n",
         "frame_file,label\na.jpg,cat\nb.jpg,dog\n",
         "a,cat\nb,dog\n",
+        "id,breed\na,cat\nb,dog\n",
     ],
 )
 def test_labels_in_every_dialect_are_the_same(table, lines):
