@@ -65,7 +65,7 @@ def with_official_splits(dataset: Dataset, paths: Sequence[str]) -> Dataset:
         return dataset
     official = read_official_splits(list(dataset.files), paths)
     if not official.split_of:
-        official.split_of = splits_of_names(dataset.files)
+        official.split_of = splits_of_names(list(dataset.files))
         if official.split_of:
             reason = "the names of all images begin or end with the name of a split"
             official.findings.append(Finding(NOTE, "splits of names", dataset.source, "", reason, "used"))

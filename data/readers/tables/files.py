@@ -131,6 +131,7 @@ class FoundFiles:
         findings: Where they were found, unless it is where the table says.
         problem: Why they can't be found, with the cure; "" if some are.
         possible: The files that they could be, if a name could be one of several.
+        are_beginnings: Whether the names are only beginnings of the names of these files.
     """
 
     paths: dict[str, str]
@@ -139,6 +140,7 @@ class FoundFiles:
     findings: list[Finding] = field(default_factory=list)
     problem: str = ""
     possible: frozenset[str] = frozenset()
+    are_beginnings: bool = False
 
 
 class FileFinder:
@@ -184,6 +186,7 @@ class FileFinder:
             best.num_elsewhere = max(best.num_elsewhere, found.num_found)
         if names and not best.num_found and not problem:
             problem, possible = self._beginnings(table, names)
+            best.are_beginnings = bool(possible)
         if names and not best.num_found:
             near = "none lies near the table"
             if best.num_elsewhere:

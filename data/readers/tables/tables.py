@@ -114,7 +114,7 @@ def with_beginnings(layout: TableLayout, finder: FileFinder) -> TableLayout:
     for index in range(len(layout.header)):
         names = {cells[index].strip(): "" for cells in records[1:] if len(cells) > index and cells[index].strip()}
         found = finder.find(layout.path, names)
-        if found.possible:
+        if found.are_beginnings:
             return dataclasses.replace(layout, columns={**layout.columns, "file": index}, problem=found.problem)
     return layout
 

@@ -123,6 +123,8 @@ def _candidate(
         found = finder.find(path, names)
     except RetinueError:  # it is no table, or a broken one; other readers may know it
         return None
+    if found.are_beginnings and not found.possible & tree.image_paths:
+        return None  # videos, which may be read without the table
     if found.possible and not layout.problem:
         layout = dataclasses.replace(layout, problem=found.problem)
     images = frozenset(path for path in found.paths.values() if path in tree.image_paths)

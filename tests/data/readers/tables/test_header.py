@@ -259,6 +259,14 @@ def test_beginnings_of_names_are_no_names(tmp_path, images, message, header, giv
         read(tmp_path / given)
 
 
+def test_beginnings_of_names_of_videos_do_not_hide_class_folders(tmp_path):
+    for name in ("a/0bb_1.avi", "a/0bc_1.avi", "b/0bd_1.avi", "b/0be_1.avi"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "train.csv").write_text("label,youtube_id\na,0bb\na,0bc\nb,0bd\nb,0be\n")
+    assert read(tmp_path).format == "clip folders"
+
+
 def test_run_lengths_of_images_and_classes_are_named_as_such(tmp_path):
     save_image(tmp_path / "images" / "a.jpg")
     (tmp_path / "train.csv").write_text("Image_Label,EncodedPixels\na.jpg_Fish,\na.jpg_Sugar,10 2 20 2\n")
