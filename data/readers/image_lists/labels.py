@@ -110,7 +110,8 @@ def _of_column(values: Values, index: int) -> ListLabels:
     """Return the labels in a column, with the names that folders or file names tell."""
     labels = {image: row[index] for image, row in values.items()}
     folders = {image: os.path.basename(os.path.dirname(image)) for image in labels}
-    in_classes = {image: label for image, label in labels.items() if not split_of_name(folders[image])}
+    of_classes = {folder for folder in set(folders.values()) if not split_of_name(folder)}
+    in_classes = {image: label for image, label in labels.items() if folders[image] in of_classes}
     by_folder = _one_to_one(in_classes, folders) if set(in_classes.values()) == set(labels.values()) else None
     prefixes = {image: _NUMBERING.sub("", os.path.splitext(os.path.basename(image))[0]) for image in labels}
     names = by_folder or _one_to_one(labels, prefixes)
