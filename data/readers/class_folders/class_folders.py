@@ -23,8 +23,8 @@ from retinue.data.readers.clips.clip_folders import read_clip_folders
 from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree, is_below
 from retinue.data.readers.folders import class_name
-from retinue.data.readers.image_lists.listed_images import list_paths
-from retinue.data.readers.image_lists.splits import with_official_splits
+from retinue.data.readers.image_lists.listed_images import list_paths_beside
+from retinue.data.readers.image_lists.listed_labels import with_lists
 from retinue.data.readers.unknown_source import describe_unknown
 from retinue.data.storage.file_names import looks_like_image, split_of_name
 
@@ -116,18 +116,8 @@ def _read(tree: FileTree) -> Dataset:
         format="class folders",
         findings=tuple(findings),
     )
-    return with_official_splits(dataset, _paths_of_lists(tree))
-
-
-def _paths_of_lists(tree: FileTree) -> list[str]:
-    """Return the files that may be lists, also those beside the source if this is only a folder of images."""
-    if not is_collection(os.path.basename(os.path.abspath(tree.root))):
-        return list_paths(tree)
-    try:
-        around = FileTree(os.path.normpath(os.path.join(tree.root, os.pardir)), depth=1)
-    except RetinueError:  # a folder beside the data that can't be read has nothing to do with it
-        return list_paths(tree)
-    return list(dict.fromkeys((*list_paths(tree), *list_paths(around))))
+    is_only_images = is_collection(os.path.basename(os.path.abspath(tree.root)))
+    return with_lists(dataset, tree, list_paths_beside(tree.root) if is_only_images else ())
 
 
 def _candidates(layout: ClassLayout, folder: str) -> list[str]:

@@ -19,7 +19,7 @@ from retinue.data.readers.file_tree import FileTree, tree_around
 from retinue.data.readers.image_lists.labels import ListLabels, find_labels
 from retinue.data.readers.image_lists.listed_images import ImagesByName, list_paths, read_image_list
 from retinue.data.readers.image_lists.numbered_images import LABELS, numbered_lists, numbered_values
-from retinue.data.readers.image_lists.splits import OTHER_WORDS, with_official_splits
+from retinue.data.readers.image_lists.splits import OTHER_WORDS, splits_of_folders, with_official_splits
 from retinue.data.readers.masks.pairs import find_mask_pairs
 from retinue.data.readers.tables.class_name_files import may_name_classes
 from retinue.data.readers.tables.class_table import ClassNames, find_class_names
@@ -117,7 +117,17 @@ def _join(
     if isinstance(labels, str):
         problem, labels = problem or labels, ListLabels({})
     images = frozenset(values)
-    return _Lists(tuple(members), labels, problem, images, paths_of_images - images)
+    others = paths_of_images - images
+    if not labels.by_folder and _names_folders(labels, others):
+        return None
+    return _Lists(tuple(members), labels, problem, images, others)
+
+
+def _names_folders(labels: ListLabels, others: frozenset[str]) -> bool:
+    """Return whether labels are names of folders of other images: then class folders are read, and this list, too."""
+    different = {label for found in labels.labels.values() for label in found}
+    names = {part for folder in {os.path.dirname(image) for image in others} for part in folder.split(os.sep)}
+    return bool(different) and different <= names
 
 
 def _explanation(tree: FileTree, lists: _Lists) -> Explanation:
@@ -129,7 +139,7 @@ def _explanation(tree: FileTree, lists: _Lists) -> Explanation:
             f"{lists.paths[0]}: it names images, but {lists.problem}; list them in a CSV with the columns file,label"
         )
     by_folder = lists.labels.by_folder
-    folders = {os.path.dirname(image) for image in lists.images}
+    num_folders = max(len({os.path.dirname(image) for image in some}) for some in (lists.images, lists.others))
 
     def read(options: ReadOptions) -> Dataset:
         return _read(tree, lists)
@@ -142,7 +152,7 @@ def _explanation(tree: FileTree, lists: _Lists) -> Explanation:
         names,
         read,
         num_annotations=len(lists.paths),
-        implicit=len(folders) > 1 and not by_folder,  # then the folders may be the classes as well
+        implicit=num_folders > 1 and not by_folder,  # then the folders may be the classes as well
         repeats=(*REPEATS, "class folders") if by_folder else REPEATS,  # class folders have the images without a line
         problem=problem,
     )
@@ -165,12 +175,17 @@ def _read(tree: FileTree, lists: _Lists) -> Dataset:
         reason = f"{len(lists.others):,} images are in none of the lists with labels"
         action = "not read; add them to a list to use them"
         findings.append(Finding(WARNING, "not listed", min(lists.others), "", reason, action))
+    split_of = splits_of_folders(list(labels), tree.root)
+    if split_of:
+        reason = "the images lie in folders that are named after splits"
+        findings.append(Finding(NOTE, "splits of folders", lists.paths[0], "", reason, "used"))
     dataset = Dataset(
         task="classification",
         files=np.array(list(labels), dtype=object),
         classes=names.classes,
         class_ids=names.ids,
         columns=columns,
+        splits=np.array([split_of.get(file, "") for file in labels], dtype=object),
         source=tree.root,
         format=FORMAT,
         findings=tuple(findings),

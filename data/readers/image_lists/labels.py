@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from retinue.data.readers.folders import class_name
 from retinue.data.readers.tables.class_table import ClassNames
 from retinue.data.readers.tables.columns import SYNONYMS, plain
-from retinue.data.storage.file_names import SPLIT_NAMES, looks_like_image
+from retinue.data.storage.file_names import SPLIT_NAMES, looks_like_image, split_of_name
 
 PRESENT, ABSENT = "1", ("0", "-1")  # in a column for each class
 MAX_NUMBERS = 3  # of an image may be labels; more are coordinates
@@ -110,7 +110,9 @@ def _of_column(values: Values, index: int) -> ListLabels:
     """Return the labels in a column, with the names that folders or file names tell."""
     labels = {image: row[index] for image, row in values.items()}
     folders = {image: os.path.basename(os.path.dirname(image)) for image in labels}
-    by_folder = _one_to_one(labels, folders)
+    of_classes = {folder for folder in set(folders.values()) if not split_of_name(folder)}
+    in_classes = {image: label for image, label in labels.items() if folders[image] in of_classes}
+    by_folder = _one_to_one(in_classes, folders) if set(in_classes.values()) == set(labels.values()) else None
     prefixes = {image: _NUMBERING.sub("", os.path.splitext(os.path.basename(image))[0]) for image in labels}
     names = by_folder or _one_to_one(labels, prefixes)
     return ListLabels({image: [label] for image, label in labels.items()}, names_by=names, by_folder=bool(by_folder))

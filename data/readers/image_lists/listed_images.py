@@ -8,25 +8,27 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from retinue.configs.errors import RetinueError
 from retinue.data.readers.file_tree import FileTree
-from retinue.data.readers.tables.files import FileIndex
+from retinue.data.readers.folders import files_in, folders_in
 from retinue.data.readers.text_file import first_lines, read_text
 from retinue.data.storage.file_names import IMAGE_SUFFIXES, UNSUPPORTED_IMAGE_SUFFIXES
 
 LIST_SUFFIXES = (".txt", ".lst", ".list", ".csv", ".tsv")
 UNREAD_SUFFIXES = (".mat", ".npy", ".npz", ".pkl", ".json")  # of files that may be lists, but are not read
+LIST_FOLDERS = ("meta", "metadata", "lists", "splits", "labels", "annotations", "imagesets", "info")
 MAX_TEXTS = 100  # a folder with more of them holds a file for each image
 MAX_HEADER = 2  # lines above the images: their number, and the names of the values
 MIN_FOUND = 0.5  # of the lines must name images
 MAX_SAMPLE = 200  # lines that are looked at to find out where the names are
 
-_SUFFIX = "|".join(map(re.escape, IMAGE_SUFFIXES + UNSUPPORTED_IMAGE_SUFFIXES))
+_SUFFIXES = IMAGE_SUFFIXES + UNSUPPORTED_IMAGE_SUFFIXES
+_SUFFIX = "|".join(map(re.escape, _SUFFIXES))
 _NAME_WITH_SUFFIX = re.compile(rf"\"?([^\t,;]*?(?:{_SUFFIX}))\"?(?=[\s,;]|$)[\s,;]*(.*)", re.IGNORECASE)
 _SEPARATOR = re.compile(r"\s*[\t,;]\s*")
 _Form = Callable[[str], tuple[str, tuple[str, ...]]]  # from a line to the name of an image and its values
-_ADDRESS = re.compile(r"^(?:[a-z][a-z0-9+.-]+://|[a-z]:(?=[\\/]))", re.IGNORECASE)
 
 
 class ImagesByName:
@@ -34,11 +36,9 @@ class ImagesByName:
 
     def __init__(self, paths: Iterable[str]) -> None:
         """Index the paths of images, which can be opened."""
-        names: dict[str, list[str]] = {}
+        self._by_name: dict[str, list[str]] = {}
         for path in paths:
-            folder, name = os.path.split(path)
-            names.setdefault(folder, []).append(name)
-        self._index = FileIndex("", names)
+            self._by_name.setdefault(path.rpartition(os.sep)[2].lower(), []).append(path)
 
     def find(self, name: str) -> str | None:
         """Return the path of the image of a name, or None if there is none, or several that it could be."""
@@ -47,14 +47,33 @@ class ImagesByName:
 
     def find_all(self, name: str) -> list[str]:
         """Return the paths of the images that a name can mean."""
-        path = _ADDRESS.sub("", name.strip().strip('"')).replace("\\", "/")
-        path = "/".join(part for part in path.split("/") if part not in ("", os.curdir, os.pardir))
-        if not path:
-            return []
-        found = self._index.find(path)
-        if not found and path.lower().endswith(IMAGE_SUFFIXES + UNSUPPORTED_IMAGE_SUFFIXES):
-            found = self._index.find(os.path.splitext(path)[0])
-        return [os.path.join(*file) for file in found]
+        name = name.strip().strip('"').replace("\\", "/").lower()
+        folder, _, base = name.rpartition("/")
+        found = self._by_name.get(base)
+        if found is None:
+            stem, suffix = os.path.splitext(base)
+            found = self._by_stem.get(stem if suffix in _SUFFIXES else base, [])
+        if len(found) < 2 or not folder:
+            return found
+        depths = [_common_depth(path.lower(), folder) for path in found]
+        return [path for path, depth in zip(found, depths, strict=True) if depth == max(depths)]
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        by_stem: dict[str, list[str]] = {}
+        for base, paths in self._by_name.items():
+            by_stem.setdefault(os.path.splitext(base)[0], []).extend(paths)
+        return by_stem
+
+
+def _common_depth(path: str, folder: str) -> int:
+    """Return how many folders at the end of a path of an image and at the end of a folder are equal."""
+    depth = 0
+    for one, other in zip(path.split(os.sep)[-2::-1], folder.split("/")[::-1], strict=False):
+        if one != other:
+            break
+        depth += 1
+    return depth
 
 
 @dataclass(frozen=True)
@@ -99,6 +118,18 @@ def list_paths(tree: FileTree) -> list[str]:
         if len(lists) <= MAX_TEXTS:
             found += tree.paths(folder, lists)
     return found
+
+
+def list_paths_beside(folder: str) -> list[str]:
+    """Return the texts and tables beside a folder of images, and in a folder of lists beside it."""
+    above = os.path.normpath(os.path.join(folder, os.pardir))
+    try:
+        inner = [name for name in folders_in(above) if name.lower() in LIST_FOLDERS]
+        folders = [above, *(os.path.join(above, name) for name in inner)]
+        names = [(parent, name) for parent in folders for name in files_in(parent)]
+    except (RetinueError, OSError):  # a folder beside the data that can't be read has nothing to do with it
+        return []
+    return [os.path.normpath(os.path.join(*file)) for file in names if file[1].lower().endswith(LIST_SUFFIXES)]
 
 
 def read_image_list(path: str, images: ImagesByName) -> ImageList | None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from retinue.data.dataset import SPLITS, Dataset
 from retinue.data.finding import NOTE, WARNING, Finding
+from retinue.data.readers.file_tree import split_in_path
 from retinue.data.readers.image_lists.listed_images import (
     UNREAD_SUFFIXES,
     ImageList,
@@ -63,12 +64,40 @@ def with_official_splits(dataset: Dataset, paths: Sequence[str]) -> Dataset:
     if any(dataset.splits) or not len(dataset):
         return dataset
     official = read_official_splits(list(dataset.files), paths)
+    if not official.split_of:
+        official.split_of = splits_of_names(list(dataset.files))
+        if official.split_of:
+            reason = "the names of all images begin or end with the name of a split"
+            official.findings.append(Finding(NOTE, "splits of names", dataset.source, "", reason, "used"))
     findings = (*dataset.findings, *official.findings)
     if not official.split_of:
         return dataclasses.replace(dataset, findings=findings)
     splits = np.array([official.split_of.get(file, "") for file in dataset.files], dtype=object)
     dataset = dataclasses.replace(dataset, findings=findings, splits=splits)
     return dataset.take(splits != "") if "train" in splits else dataset
+
+
+def splits_of_names(files: Sequence[str]) -> dict[str, str]:
+    """Return the split of each image if all names have one, as train_0001.jpg and test_0001.jpg, or else nothing."""
+    split_of = {}
+    for file in files:
+        words = os.path.splitext(os.path.basename(file).lower())[0].replace("-", "_").split("_")
+        found = {SPLIT_NAMES[word] for word in (words[0], words[-1]) if word in SPLIT_NAMES}
+        if len(found) != 1 or len(words) < 2:
+            return {}
+        split_of[file] = found.pop()
+    splits = set(split_of.values())
+    return split_of if "train" in splits and len(splits) > 1 else {}
+
+
+def splits_of_folders(files: Sequence[str], root: str) -> dict[str, str]:
+    """Return the split of each image if each lies in a folder of a split below `root`, or else nothing."""
+    folders = {os.path.dirname(file) for file in files}
+    splits = {folder: split_in_path(os.path.relpath(folder, root)) for folder in folders}
+    found = set(splits.values())
+    if "train" not in found or len(found) < 2 or "" in found:
+        return {}
+    return {file: splits[os.path.dirname(file)] for file in files}
 
 
 def read_official_splits(files: Sequence[str], paths: Sequence[str]) -> OfficialSplits:

@@ -6,6 +6,8 @@ path counts: the drive, the bucket or the folders of another machine in front of
 is found by the name of a file before its suffix.
 """
 
+import bisect
+import itertools
 import os
 import re
 from collections import Counter, deque
@@ -20,6 +22,7 @@ from retinue.data.readers.folders import files_in, folders_in
 from retinue.data.storage.file_names import SPLIT_NAMES, looks_like_image, looks_like_video
 
 MAX_FOLDERS = 2000  # that are listed around a single table
+MAX_BEGINNINGS = 200  # names of which it is seen whether they are beginnings of names
 MIN_FOUND = 0.2  # of the names must be found elsewhere, so that a file of another data set is not taken for one of this
 # The names of folders beside a table in which files are looked for: "images", "JPEGImages", "train_imgs", "val2017".
 IMAGE_FOLDER = re.compile(
@@ -83,6 +86,23 @@ class FileIndex:
         depths = [_common_depth(folder, folders) for folder, _ in found]
         return [file for file, depth in zip(found, depths, strict=True) if depth == max(depths)]
 
+    def begun_by(self, name: str) -> list[str]:
+        """Return the paths of the files whose names begin with a name, before a mark such as _ or a point."""
+        base = name.lower().rpartition("/")[2]
+        first = bisect.bisect_left(self._sorted, (base, "", ""))
+        found = []
+        for lower, folder, file in itertools.islice(self._sorted, first, None):
+            if not lower.startswith(base):
+                break
+            if base and not lower[len(base) : len(base) + 1].isalnum():
+                found.append(os.path.normpath(os.path.join(self.root, folder, file)))
+        return found
+
+    @cached_property
+    def _sorted(self) -> list[tuple[str, str, str]]:
+        """The name in lower case, the folder and the name of each file, in sorted order."""
+        return sorted((file.lower(), folder, file) for files in self._by_name.values() for folder, file in files)
+
     @cached_property
     def _by_name(self) -> dict[str, list[tuple[str, str]]]:
         return self._indexed(lambda name: name.lower())
@@ -111,6 +131,7 @@ class FoundFiles:
         findings: Where they were found, unless it is where the table says.
         problem: Why they can't be found, with the cure; "" if some are.
         possible: The files that they could be, if a name could be one of several.
+        are_beginnings: Whether the names are only beginnings of the names of these files.
     """
 
     paths: dict[str, str]
@@ -119,6 +140,7 @@ class FoundFiles:
     findings: list[Finding] = field(default_factory=list)
     problem: str = ""
     possible: frozenset[str] = frozenset()
+    are_beginnings: bool = False
 
 
 class FileFinder:
@@ -162,6 +184,9 @@ class FileFinder:
                 best = FoundFiles({**paths, **found.paths}, found.num_found, findings=found.findings)
                 break
             best.num_elsewhere = max(best.num_elsewhere, found.num_found)
+        if names and not best.num_found and not problem:
+            problem, possible = self._beginnings(table, names)
+            best.are_beginnings = bool(possible)
         if names and not best.num_found:
             near = "none lies near the table"
             if best.num_elsewhere:
@@ -172,6 +197,23 @@ class FileFinder:
             )
             best.possible = possible
         return best
+
+    def _beginnings(self, table: str, names: Sequence[str]) -> tuple[str, frozenset[str]]:
+        """Return what is wrong if most names are only beginnings of the names of files, and these files."""
+        sample = names[:MAX_BEGINNINGS]
+        for index in self._searched(os.path.dirname(table)):
+            files_of = {name: files for name in sample if (files := index.begun_by(_portable(name)))}
+            if 2 * len(files_of) <= len(sample):
+                continue
+            name, files = max(files_of.items(), key=lambda item: len(item[1]))
+            shown = ", ".join(map(os.path.basename, files[:4]))
+            if len(files) > 1:
+                cure = "an image in several files is not read: merge them into one, and list these in a CSV"
+            else:
+                cure = "write the whole names in a CSV"
+            problem = f"{table}: {name} is no file, but the beginning of {shown}; {cure} with the columns file,label"
+            return problem, frozenset(file for files in files_of.values() for file in files)
+        return "", frozenset()
 
     def _searched(self, folder: str) -> Iterator[FileIndex]:
         """Yield the places in which files are looked for, the nearest first."""

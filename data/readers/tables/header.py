@@ -6,6 +6,7 @@ files that exist. What can't be recognized is one problem, whose message has eve
 """
 
 import itertools
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +20,13 @@ from retinue.data.readers.tables.columns import (
     meanings,
     plain,
 )
-from retinue.data.readers.tables.headerless import CountFound, is_split, looks_like_file, without_header
+from retinue.data.readers.tables.headerless import (
+    CountFound,
+    is_number,
+    is_split,
+    looks_like_file,
+    without_header,
+)
 from retinue.data.readers.tables.layout import (
     BOXES,
     CELL_FORMS,
@@ -59,10 +66,21 @@ def understand(text: TableText, named: Mapping[str, str], count_found: CountFoun
     first: Record = next(records, (1, []))
     lines = [cells for _, cells in itertools.islice(records, MAX_SAMPLE) if any(cell.strip() for cell in cells)]
     header = [name.strip() for name in first[1]]
-    if not named and not count_meanings(header) and any(map(looks_like_file, header)):
+    if not named and not count_meanings(header) and _is_data(header, lines, count_found):
         return without_header(text, header, [header, *lines], count_found)
     sample = [[cell.strip() for cell in cells] for cells in lines if len(cells) >= len(header)]
     return _Understanding(text, first[0], header, sample, named, count_found).layout()
+
+
+def _is_data(header: Sequence[str], lines: Sequence[Sequence[str]], count_found: CountFound) -> bool:
+    """Return whether a first line has values: a file, a number above numbers, or a word that recurs below it."""
+    if any(map(looks_like_file, header)) or count_found([cell for cell in header if cell]):
+        return True
+    for index, cell in enumerate(header):
+        cells = [line[index].strip() for line in lines if len(line) > index]
+        if cell and cells and (cell in cells or (is_number(cell) and all(map(is_number, cells)))):
+            return True
+    return False
 
 
 def count_meanings(header: Sequence[str]) -> int:
@@ -99,7 +117,14 @@ class _Understanding:
         problem = ""
         if self.missing or self.problems:
             problem = header_problem(
-                self.text.path, self.line, self.header, self.columns, self.missing, self.problems, self.sample
+                self.text.path,
+                self.line,
+                self.header,
+                self.columns,
+                self.missing,
+                self.problems,
+                self.sample,
+                self._works,
             )
         return TableLayout(
             self.text,
@@ -114,6 +139,19 @@ class _Understanding:
             problem=problem,
             has_several_labels=True if SEVERAL in self.named else False if self.named.get("label") else None,
         )
+
+    def _works(self, guesses: Mapping[str, str]) -> bool:
+        """Return whether the table can be read with these columns named, too."""
+        if not set(guesses) - set(self.named):
+            return False
+        named = {**self.named, **guesses}
+        trial = _Understanding(self.text, self.line, self.header, self.sample, named, self.count_found)
+        layout = trial.layout()
+        return not layout.problem and bool("file" not in guesses or self.count_found(trial.cells_of("file")))
+
+    def cells_of(self, column: str) -> list[str]:
+        """Return the cells of a column that was found."""
+        return self._cells(self.columns[column])
 
     def _candidates(self) -> dict[str, list[tuple[int, int]]]:
         """Return the rank and the index of the names that can mean each column, the plainest first."""
@@ -230,7 +268,8 @@ class _Understanding:
             shown = " and ".join(self.header[index] for _, index in best)
             choice = self.header[best[0][1]]
             self.problems.append(
-                f"{shown} could {'both' if len(best) == 2 else 'all'} be the labels; name one: --columns label={choice}"
+                f"{shown} could {'both' if len(best) == 2 else 'all'} be the labels; name one: retinue check "
+                f"{shlex.quote(self.text.path)} --columns {shlex.quote(f'label={choice}')}"
             )
         self.columns["label"] = best[0][1]
 

@@ -24,6 +24,8 @@ def without_header(
         for index, cell in enumerate(first)
         if looks_like_file(cell) and count_found([cells[index] for cells in sample])
     ]
+    if not files:
+        files = _files_without_suffix(sample, count_found)
     empty = TableLayout(text, LABELS, names, {}, has_header=False)
     if not files:
         cure = "add a first line that names the columns, such as file,label, and correct the paths"
@@ -40,6 +42,14 @@ def without_header(
     box, columns = found
     kind = BOXES if box else CLIPS if looks_like_video(first[file]) else LABELS
     return TableLayout(text, kind, names, columns, box, has_header=False)
+
+
+def _files_without_suffix(sample: Sequence[Sequence[str]], count_found: CountFound) -> list[int]:
+    """Return the only column whose different values all are names of existing files without suffix, if there is one."""
+    columns = [list(column) for column in zip(*sample, strict=True)]
+    different = [index for index, cells in enumerate(columns) if len(set(cells)) == len(cells) > 1]
+    found = [index for index in different if count_found(columns[index]) == len(columns[index])]
+    return found if len(found) == 1 else []
 
 
 def _headerless_columns(
@@ -75,6 +85,10 @@ def _with_problem(layout: TableLayout, problem: str) -> TableLayout:
 
 def looks_like_file(cell: str) -> bool:
     return looks_like_image(cell) or looks_like_video(cell)
+
+
+def is_number(cell: str) -> bool:
+    return bool(cell) and bool(NUMBER.fullmatch(cell))
 
 
 def is_split(cell: str) -> bool:

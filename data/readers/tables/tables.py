@@ -1,5 +1,7 @@
 """Which kind of annotations tables hold, and the reader for it: labels, boxes, masks or clips."""
 
+import dataclasses
+import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 
@@ -24,6 +26,7 @@ from retinue.data.readers.tables.layout import (
     TableLayout,
     check_column_names,
 )
+from retinue.data.readers.tables.problems import RUN_LENGTHS_CURE
 from retinue.data.readers.tables.table import Table, TableGroup
 from retinue.data.readers.tables.text import TABLE_SUFFIXES, TableText
 
@@ -51,6 +54,7 @@ READERS = {
     MASKS: masks_csv.read_masks_csv,
     CLIPS: clips_csv.read_clips_csv,
 }
+MAX_SAMPLE = 100  # lines of a table whose column of files is not known
 OTHER_TOOLS = ("regionshapeattributes", "regionattributes")  # columns of tables that have a reader of their own
 # Formats of which such tables are usually copies, written by a converter.
 REPEATS = {
@@ -87,6 +91,8 @@ def explain_file(path: str, columns: Mapping[str, str] | None = None) -> Explana
     try:
         text = TableText(path)
         layout = understand(text, named, lambda names: finder.count(path, names))
+        if "file" not in layout.columns:
+            layout = with_beginnings(layout, finder)
     except RetinueError as error:
         tasks = tuple(dict.fromkeys(TASKS.values()))
         return Explanation("table", tasks, path, frozenset(), path, _refuse, problem=str(error))
@@ -102,6 +108,17 @@ def explain_file(path: str, columns: Mapping[str, str] | None = None) -> Explana
     return explanation(path, layout.kind, frozenset(), path, read, layout.problem)
 
 
+def with_beginnings(layout: TableLayout, finder: FileFinder) -> TableLayout:
+    """Return a layout without a column of files with the one whose values are the beginnings of names of files."""
+    records = [cells for _, cells in itertools.islice(layout.text.records(), MAX_SAMPLE) if cells]
+    for index in range(len(layout.header)):
+        names = {cells[index].strip(): "" for cells in records[1:] if len(cells) > index and cells[index].strip()}
+        found = finder.find(layout.path, names)
+        if found.are_beginnings:
+            return dataclasses.replace(layout, columns={**layout.columns, "file": index}, problem=found.problem)
+    return layout
+
+
 def explanation(
     source: str,
     kind: str,
@@ -112,6 +129,7 @@ def explanation(
     num_tables: int = 1,
 ) -> Explanation:
     """Return an explanation by tables of one kind."""
+    kind = MASKS if RUN_LENGTHS_CURE in problem else kind
     return Explanation(
         FORMATS[kind],
         (TASKS[kind],),

@@ -23,7 +23,15 @@ from retinue.data.readers.tables.columns import plain
 from retinue.data.readers.tables.files import FileFinder, FileIndex, is_near
 from retinue.data.readers.tables.header import understand
 from retinue.data.readers.tables.layout import TableLayout, check_column_names
-from retinue.data.readers.tables.tables import FORMATS, explanation, is_of_other_tool, is_table_name, read_tables
+from retinue.data.readers.tables.problems import RUN_LENGTHS_CURE
+from retinue.data.readers.tables.tables import (
+    FORMATS,
+    explanation,
+    is_of_other_tool,
+    is_table_name,
+    read_tables,
+    with_beginnings,
+)
 from retinue.data.readers.tables.text import TableText
 from retinue.data.storage.file_names import SPLIT_NAMES, looks_like_image, split_of_name
 
@@ -100,15 +108,23 @@ def _candidate(
     try:
         peeked = TableText(path, PEEK_BYTES)
         layout = understand(peeked, named, lambda names: finder.count(path, names))
-        if "file" not in layout.columns or _is_other(layout):
+        if _is_other(layout):
+            return None
+        if "file" not in layout.columns:
+            layout = with_beginnings(layout, finder)
+        split, family = _split_and_family(folder, name, layout)
+        if RUN_LENGTHS_CURE in layout.problem:
+            return _Candidate(folder, name, layout, tree.image_paths, split, family)
+        if "file" not in layout.columns:
             return None
         if not layout.problem:
             layout = understand(TableText(path), named, lambda names: finder.count(path, names))
-        split, family = _split_and_family(folder, name, layout)
         names = _names_in(layout, split)
         found = finder.find(path, names)
     except RetinueError:  # it is no table, or a broken one; other readers may know it
         return None
+    if found.are_beginnings and not found.possible & tree.image_paths:
+        return None  # videos, which may be read without the table
     if found.possible and not layout.problem:
         layout = dataclasses.replace(layout, problem=found.problem)
     images = frozenset(path for path in found.paths.values() if path in tree.image_paths)

@@ -151,6 +151,26 @@ def test_scores_masks_flags_and_coordinates_are_no_labels(data, line):
         read(data(flat_images(), {"test.txt": text}))
 
 
+def test_folders_of_splits_give_a_list_their_splits(data):
+    names = {f"{'test' if stem[-1] == '3' else 'train'}/{stem}.jpg": label for stem, label in FLAT.items()}
+    dataset = read(
+        data(names, {"labels.txt": "".join(f"{name} {label}\n" for name, label in names.items())}), "classification"
+    )
+    assert rows(dataset) == {stem: (FLAT[stem], "test" if stem[-1] == "3" else "train") for stem in FLAT}
+
+
+def test_labels_are_named_after_the_folders_of_train_where_val_has_none(data):
+    train = [f"train/n{label}/{number}.jpg" for label in (0, 1) for number in range(4)]
+    val = [f"val/v{number}.jpg" for number in range(4)]
+    texts = {
+        "train.txt": "".join(f"{name[6:]} {name[7]}\n" for name in train),
+        "val.txt": "".join(f"{name[4:]} {name[5]}\n".replace(" 2", " 0").replace(" 3", " 1") for name in val),
+    }
+    dataset = read(data([*train, *val], texts))
+    assert dataset.classes == ("n0", "n1") and len(dataset) == 12
+    assert [rows(dataset)[f"v{number}"] for number in range(4)] == [("n0", "val"), ("n1", "val")] * 2
+
+
 def test_images_in_no_list_are_counted(data):
     text = "".join(f"{stem} {label}\n" for stem, label in list(FLAT.items())[:8])
     dataset = read(data(flat_images(), {"labels.txt": text}))

@@ -174,3 +174,13 @@ def test_lists_give_tables_of_labels_their_splits(data, given):
     root = data([f"images/{name}.jpg" for name in TRAIN + TEST], texts | {"test_list.txt": lines(TEST, "{name}.jpg")})
     dataset = read(root / given)
     assert dataset.format == "labels csv" and splits(dataset) == {"train": TRAIN, "test": TEST}
+
+
+def test_names_of_images_may_tell_the_splits(data):
+    names = ["train_1", "train_2", "train_3", "test_1", "test_2"]
+    table = "file,label\n" + "".join(f"{name}.jpg,{name[-1]}\n" for name in names)
+    dataset = read(data([f"images/{name}.jpg" for name in names], {"labels.csv": table}))
+    assert splits(dataset) == {"train": names[:3], "test": names[3:]} and "splits of names" in kinds(dataset)
+    table += "other.jpg,1\n"
+    dataset = read(data(["images/other.jpg"], {"labels.csv": table}))
+    assert set(dataset.splits) == {""}

@@ -172,6 +172,8 @@ def test_the_option_decides_what_boxes_mean(table):
         "cat,a.jpg\ndog,b.jpg\n",
         "C:\\data\\a.jpg,cat\nC:\\data\\b.jpg,dog\n",
         "frame_file,label\na.jpg,cat\nb.jpg,dog\n",
+        "a,cat\nb,dog\n",
+        "id,breed\na,cat\nb,dog\n",
     ],
 )
 def test_labels_in_every_dialect_are_the_same(table, lines):
@@ -181,9 +183,13 @@ def test_labels_in_every_dialect_are_the_same(table, lines):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("image_id,kind,kind_type,age\na,mel,histo,50\n", "label is missing .*, for example: .* --columns label=kind$"),
+        (
+            "image_id,kind,kind_type,age\na,mel,histo,50\n",
+            "label is missing .* --columns label=kind .others",
+        ),
         ("id,masterCategory,subCategory\na,x,y\n", "masterCategory and subCategory could both be the labels"),
         ("ImageId,ClassId,EncodedPixels\na.jpg,1,5 6 7 8\n", "run lengths in a table are not read"),
+        ("file,class,segmentation\na.jpg,1,5 6 17 8\n", "run lengths in a table are not read"),
         ("file,class,annotation\na.jpg,x,1 2 3 4 5 6\n", "annotation seems to hold shapes, which are not read"),
     ],
 )
@@ -209,9 +215,64 @@ def test_numbers_as_text_stay_text(table, tmp_path):
 
 def test_unknown_columns_are_named_by_the_option(table):
     path = table("shot_id,emotion,age\na,glad,5\nb,sad,6\n")
-    assert understand(str(path)).problem.endswith("--columns file=shot_id,label=emotion")
+    assert "--columns file=shot_id,label=emotion (others that may be labels: age)" in understand(str(path)).problem
     data = read(path, columns=parse_columns("file=shot_id,label=emotion"))
     assert labels(data) == {"a.jpg": ["glad"], "b.jpg": ["sad"]}
+
+
+def test_a_first_line_of_values_is_no_header(table, tmp_path):
+    for number in (1, 2, 3):
+        save_image(tmp_path / f"{number}.jpg")
+    assert labels(read(table("1;cat\n2;dog\n3;cat\n"))) == {"1.jpg": ["cat"], "2.jpg": ["dog"], "3.jpg": ["cat"]}
+    problem = understand(str(table("10;Swiping Left\n11;Stop Sign\n12;Swiping Left\n"))).problem
+    assert "it begins with 10, Swiping Left: no header, and no file that exists" in problem
+
+
+def test_only_columns_that_work_are_proposed(table):
+    lines = "a.jpg,yes,x,0\nb.jpg,yes,y,1\n" * 2
+    problem = understand(str(table("file,checked,mood,age\n" + lines))).problem
+    assert "--columns label=mood (others that may be labels: age)" in problem
+    problem = understand(str(table("label,youtube_id\nx,z1\ny,z2\n"))).problem
+    assert "none of its columns names files that are there" in problem and "--columns" not in problem
+    problem = understand(str(table("file,note\n" + "".join(f"{name}.jpg,note {name}\n" for name in "abcde")))).problem
+    assert "none of its columns has labels that recur" in problem
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (
+            ["train/0bb_red.png", "train/0bb_green.png"],
+            "0bb is no file, but the beginning of 0bb_green.png, 0bb",
+        ),
+        (["train/0bb_000010_000020.jpg"], "the beginning of 0bb_000010_000020.jpg; write the whole names"),
+    ],
+)
+@pytest.mark.parametrize("header", ["Id,Target", "label,youtube_id"])
+@pytest.mark.parametrize("given", ["", "train.csv"])
+def test_beginnings_of_names_are_no_names(tmp_path, images, message, header, given):
+    for name in images:
+        save_image(tmp_path / name)
+    cells = "0bb,16 0" if header.startswith("Id") else "zumba,0bb"
+    (tmp_path / "train.csv").write_text(f"{header}\n{cells}\n")
+    with pytest.raises(RetinueError, match=message):
+        read(tmp_path / given)
+
+
+def test_beginnings_of_names_of_videos_do_not_hide_class_folders(tmp_path):
+    for name in ("a/0bb_1.avi", "a/0bc_1.avi", "b/0bd_1.avi", "b/0be_1.avi"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "train.csv").write_text("label,youtube_id\na,0bb\na,0bc\nb,0bd\nb,0be\n")
+    assert read(tmp_path).format == "clip folders"
+
+
+def test_run_lengths_of_images_and_classes_are_named_as_such(tmp_path):
+    save_image(tmp_path / "images" / "a.jpg")
+    (tmp_path / "train.csv").write_text("Image_Label,EncodedPixels\na.jpg_Fish,\na.jpg_Sugar,10 2 20 2\n")
+    for task in ("auto", "segmentation"):
+        with pytest.raises(RetinueError, match="run lengths in a table are not read; write each mask as a PNG file"):
+            read(tmp_path, task)
 
 
 def test_one_class_can_be_confirmed_by_the_option(table):

@@ -136,7 +136,7 @@ def test_a_missing_file_among_others_is_left_to_the_check(table):
         ),
         (
             "file,class,category\na.jpg,x,y\n",
-            "line 1: class and category could both be the labels; name one: --columns label=class",
+            "could both be the labels; name one: retinue check {folder}/images.csv --columns label=class",
         ),
         ('file,label\na.jpg,"[{""x"": 1}]"\n', "line 1: its column label holds lists or JSON; write several labels"),
         ("none.jpg,cat\n", "line 1: it begins with none.jpg, cat: no header, and no file that exists; add a first"),

@@ -42,18 +42,19 @@ def test_case_spaces_and_empty_lines_do_not_matter(read, tmp_path):
 
 
 def test_unknown_columns_are_findings(read):
-    dataset = read("file,COLUMNS,camera,spilt", "a.jpg,CELLS,x,train")
+    dataset = read("file,COLUMNS,camera,spilt,partition", "a.jpg,CELLS,x,train,2")
     findings = [finding for finding in dataset.findings if finding.kind == "unused column"]
     assert [(finding.severity, finding.item, finding.action) for finding in findings] == [
         ("note", "camera", "ignored"),
         ("warning", "spilt", "ignored; did you mean split?"),
+        ("warning", "partition", "ignored; if these are the splits, write train, val and test instead"),
     ]
 
 
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (("x,COLUMNS", "1,CELLS"), "line 1: the column file is missing .*; name what holds .* --columns file=x"),
+        (("x,COLUMNS", "1,CELLS"), "line 1: the column file is missing .*; none of its columns names files"),
         (("file,COLUMNS,group,Group", "a.jpg,CELLS,1,2"), "line 1: the column group is there twice; rename one"),
         (("file,COLUMNS,split", "a.jpg,CELLS,", "b.jpg,CELLS,trian"), "line 3: 'trian' is not a split; did you mean"),
         (("file,COLUMNS",), "there are no lines below the header; add a line for each file"),
