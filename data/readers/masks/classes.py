@@ -182,8 +182,8 @@ def _refuse_gray_levels(source: str, masks: Sequence[MaskValues]) -> None:
         raise RetinueError(
             f"{source}: {len(gray):,} of its {len(masks):,} masks hold many gray levels, for example {gray[0].path} "
             f"with {len(gray[0].counts):,}: are they alpha mattes, probabilities or depths? Save masks with one value "
-            "for each class, for example with a threshold; or, if these are ids, write a line 'id name' for each of them "
-            "into classes.txt"
+            "for each class, for example with a threshold; or, if these are ids, write a line 'id name' for each of "
+            "them into classes.txt"
         )
 
 
