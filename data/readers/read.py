@@ -17,6 +17,7 @@ from retinue.data.readers.labeling_tools import createml, cvat, label_studio, la
 from retinue.data.readers.masks import folders as mask_folders
 from retinue.data.readers.tables import tables, tables_in_folders
 from retinue.data.readers.tfrecords import tfrecords
+from retinue.data.readers.unused_images import unused_images
 from retinue.data.readers.voc import voc
 from retinue.data.readers.yolo import files as yolo_files
 from retinue.data.readers.yolo import keras_yolo_lists
@@ -91,7 +92,8 @@ def read(
         raise RetinueError(explanation.problem)
     chosen = explanation.tasks[0] if task == "auto" else task
     dataset = explanation.read(ReadOptions(chosen, fold))
-    return dataclasses.replace(dataset, labels_in=explanation.labels)
+    findings = (*dataset.findings, *unused_images(explanation, dataset))
+    return dataclasses.replace(dataset, labels_in=explanation.labels, findings=findings)
 
 
 def tasks_of(source: str, columns: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -134,7 +136,8 @@ def understand(source: str, task: str = "auto", columns: Mapping[str, str] | Non
         if not explanations:
             raise UsageError(f"{source}: --columns names columns of a table, but no table here lists its images")
         return choose(source, explanations, task)
-    return choose(source, [explanation for explain in EXPLAINERS for explanation in explain(tree)], task)
+    chosen = choose(source, [explanation for explain in EXPLAINERS for explanation in explain(tree)], task)
+    return dataclasses.replace(chosen, unexplained=tree.image_paths - chosen.images - chosen.mask_images)
 
 
 def _understand_file(source: str, task: str, columns: Mapping[str, str] | None) -> Explanation:
