@@ -100,6 +100,14 @@ def _classes_from_file(
     path, values, void = found.path, list(found.values), list(found.void.values())
     if not found.has_values:
         _refuse_unclear_first_line(found, sample)
+    grays = {color_value(value, value, value) for value in sample if value <= VOID}
+    has_colors, has_ids = max(values) >= COLOR_FLAG, max(sample, default=COLOR_FLAG) < COLOR_FLAG
+    if has_colors and has_ids and not grays <= found.known_values:
+        raise RetinueError(
+            f"{path}: it gives the colors of classes, but the masks hold ids such as "
+            f"{', '.join(map(str, sorted(sample)[:5]))}; write a line 'id name' for each id into classes.txt, or keep "
+            "only the masks with these colors in this folder"
+        )
     if is_coco_stuff(found.names, found.void) and VOID in sample:
         values, void = [value - 1 for value in values], []
         reason = "it is COCO-Stuff's list, whose masks hold the ids minus 1, and 255 for unlabeled"

@@ -106,10 +106,11 @@ def problem_of_kinds(tree: FileTree, kinds: Sequence[Group]) -> str:
     )
 
 
-def chosen_kind_finding(tree: FileTree, image: Group, kinds: Sequence[Group]) -> Finding:
-    """Return the finding of the kind of mask that is read, which is the first one."""
-    others = ", ".join(mask.pattern for mask in kinds[1:4])
-    reason = f"its images have several masks: {kinds[0].pattern} is read, and {others} not"
+def chosen_kind_finding(tree: FileTree, image: Group, chosen: Sequence[Group], kinds: Sequence[Group]) -> Finding:
+    """Return the finding of the kinds of masks of some images that are read, and of those that are not."""
+    read = ", ".join(mask.pattern for mask in chosen)
+    others = ", ".join([mask.pattern for mask in kinds if mask not in chosen][:3])
+    reason = f"its images have several masks: {read} {'is' if len(chosen) == 1 else 'are'} read, and {others} not"
     folder = tree.path(image.folder)
     return Finding(NOTE, "several kinds of masks", folder, "", reason, "remove the first to read another")
 
