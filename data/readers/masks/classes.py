@@ -98,6 +98,8 @@ def _classes_from_file(
         known: The data set that the names of the files tell, or None.
     """
     path, values, void = found.path, list(found.values), list(found.void.values())
+    if not values:
+        raise RetinueError(f"{path}: it names no class, but only {', '.join(found.void)}; add the names of the classes")
     if not found.has_values:
         _refuse_unclear_first_line(found, sample)
     grays = {color_value(value, value, value) for value in sample if value <= VOID}

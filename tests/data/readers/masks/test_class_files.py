@@ -100,6 +100,13 @@ def test_colors_of_classes_do_not_name_ids(tmp_path):
     assert classes_and_values(read(tmp_path)) == ({"road": 1, "mud": 2}, [0])
 
 
+def test_a_file_that_only_names_void_is_refused(tmp_path):
+    make_pair(tmp_path, [0, 1])
+    (tmp_path / "classes.txt").write_text("0 void\n")
+    with pytest.raises(RetinueError, match="it names no class, but only void; add"):
+        read(tmp_path)
+
+
 def test_a_list_of_class_folders_does_not_name_values(tmp_path):
     for number, breed in enumerate(("001.Albatross", "002.Gull")):  # as in CUB-200-2011
         make_pair(tmp_path, [0, 255], f"images/{breed}/{number}.jpg", f"segmentations/{breed}/{number}.png")
