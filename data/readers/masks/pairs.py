@@ -107,8 +107,8 @@ def _masks_alone(tree: FileTree, groups: Sequence[Group], looks: GroupLooks) -> 
         found.labels = sorted({mask.pattern for mask in masks})
         found.problem = (
             f"{tree.root}: {len(found.mask_paths):,} files look like masks, such as {min(found.mask_paths)}, but no "
-            "image has the name of one; give each mask the name of its image, or list the pairs in a CSV with the columns "
-            "file,mask"
+            "image has the name of one; give each mask the name of its image, or list the pairs in a CSV with the "
+            "columns file,mask"
         )
     return found
 
