@@ -97,12 +97,15 @@ def class_names_of(kinds: Sequence[Group]) -> list[str]:
 
 def problem_of_kinds(tree: FileTree, kinds: Sequence[Group]) -> str:
     """Return the problem of kinds of masks that suit equally, with what each seems to be, and the cure."""
-    shown = ", ".join(f"{mask.pattern} ({_describe(tree, mask)})" for mask in kinds[:SHOWN_KINDS])
+    texts = [_describe(tree, mask) for mask in kinds[:SHOWN_KINDS]]
+    shown = ", ".join(f"{mask.pattern} ({text})" for mask, text in zip(kinds, texts, strict=False))
     more = f" and {len(kinds) - SHOWN_KINDS} more" if len(kinds) > SHOWN_KINDS else ""
+    if_classes = ""
+    if "in colors" not in texts:
+        if_classes = ". If each kind is a class, draw them into one mask, since some pixels are in several of them"
     return (
         f"{tree.root}: its images have {len(kinds)} kinds of masks: {shown}{more}. Read one of them: move the others "
-        "out of this folder, or list the pairs in a CSV with the columns file,mask. If each kind is a class, draw them "
-        "into one mask, since some pixels are in several of them"
+        f"out of this folder, or list the pairs in a CSV with the columns file,mask{if_classes}"
     )
 
 
@@ -121,7 +124,7 @@ def _describe(tree: FileTree, mask: Group) -> str:
     masks = [_inside(tree, mask, keys[index]) for index in evenly(len(keys), NUM_SAMPLES)]
     found = [inside for inside in masks if inside is not None]
     if not found:
-        return "not readable as ids"
+        return "in colors"
     text = f"marks {np.mean([inside.mean() for inside in found]):.0%} of the pixels"
     same_shape = len(found) > 1 and len({inside.shape for inside in found}) == 1
     if same_shape and found[0].mean() >= MIN_FIELD_OF_VIEW:
