@@ -102,7 +102,10 @@ def problem_of_kinds(tree: FileTree, kinds: Sequence[Group]) -> str:
     more = f" and {len(kinds) - SHOWN_KINDS} more" if len(kinds) > SHOWN_KINDS else ""
     if_classes = ""
     if "in colors" not in texts:
-        if_classes = ". If each kind is a class, draw them into one mask, since some pixels are in several of them"
+        if_classes = (
+            ". Kinds become classes only if each holds two values and no pixel is in two of them; else draw them into "
+            "one mask"
+        )
     return (
         f"{tree.root}: its images have {len(kinds)} kinds of masks: {shown}{more}. Read one of them: move the others "
         f"out of this folder, or list the pairs in a CSV with the columns file,mask{if_classes}"

@@ -240,7 +240,7 @@ def test_a_folder_of_masks_for_each_class_becomes_one_mask(tmp_path):
     assert mask.tolist() == [[0] * 4 + [1] * 4 + [0] * 4 + [2] * 4] * 12
     assert "masks of classes" in [finding.kind for finding in dataset.findings]
     write_mask(tmp_path / "masks/rightMask/b.png", (0, 255, 255, 0))
-    with pytest.raises(RetinueError, match=r"leftMask/\*.png \(marks 25%.*rightMask.*some pixels are in several"):
+    with pytest.raises(RetinueError, match=r"leftMask/\*.png \(marks 25%.*rightMask.*no pixel is in two of them"):
         read(tmp_path)
 
 
