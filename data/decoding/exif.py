@@ -144,5 +144,6 @@ def _read_orientation(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     long_value, short_value = (to_unsigned(entries[:, 8:end], little_endian) for end in (12, 10))
     value = tf.where(kind == 4, long_value, short_value)
     matches = (tag == ORIENTATION_TAG) & ((kind == 3) | (kind == 4))
+    matches &= to_unsigned(entries[:, 4:8], little_endian) == 1  # one value
     matches &= (tf.range(MAX_ENTRIES, dtype=tf.int64) < count) & (value >= 1) & (value <= 8) & is_valid
     return tf.cast(tf.maximum(tf.reduce_max(tf.where(matches, value, tf.zeros_like(value))), 1), tf.int32)

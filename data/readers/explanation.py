@@ -82,19 +82,19 @@ def choose(source: str, explanations: Sequence[Explanation], task: str) -> Expla
         possible = " or ".join(best.tasks)
         raise UsageError(f"{source}: {best.format} can't be read for {task}; it is data for {possible}")
     fitting = [one for one in fitting if not any(_takes_masks_of(one, other) for other in fitting)]
+    fitting = [one for one in fitting if not any(_takes_labeled_of(one, other) for other in fitting)]
     readable = [one for one in fitting if not one.problem and (one.images or one.num_annotations)]
     fitting = readable or [one for one in fitting if one.problem] or fitting
-    fitting = [one for one in fitting if not any(_takes_labeled_of(one, other) for other in fitting)]
     most = max(len(explanation.images) for explanation in fitting)
     good = [explanation for explanation in fitting if len(explanation.images) >= ABOUT_AS_GOOD * most]
-    good = [explanation for explanation in good if not explanation.implicit] or good
     good = [explanation for explanation in good if not _is_repeated(explanation, good)]
+    good = [explanation for explanation in good if not explanation.implicit] or good
     if not most:
         return max(good, key=lambda explanation: explanation.num_annotations)
     if len(good) == 1:
         good += [other for other in fitting if _is_another_set(other, good[0])]
     if len(good) > 1:
-        raise UsageError(f"{source}: {_choices(good)}")
+        raise UsageError(f"{source}: {_choices(source, good)}")
     return good[0]
 
 
@@ -133,12 +133,12 @@ def _is_repeated(explanation: Explanation, others: Sequence[Explanation]) -> boo
     )
 
 
-def _choices(explanations: Sequence[Explanation]) -> str:
-    """Return the explanations with the command for each, if there is one that reads it and no other."""
+def _choices(source: str, explanations: Sequence[Explanation]) -> str:
+    """Return the explanations of a source with the command for each, if there is one that reads it and no other."""
     sources = [explanation.source for explanation in explanations]
     names, commands = [], []
     for explanation in explanations:
-        same_source = sources.count(explanation.source) > 1
+        same_source = sources.count(explanation.source) > 1 or explanation.source == source
         option = f" --task {explanation.tasks[0]}" if same_source else ""
         names.append(f"{explanation.format} in {explanation.labels}")
         commands.append(f"retinue check {shlex.quote(explanation.source)}{option}")

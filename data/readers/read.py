@@ -13,6 +13,7 @@ from retinue.data.readers.clips import clip_folders, clip_splits
 from retinue.data.readers.coco import coco
 from retinue.data.readers.explanation import Explanation, ReadOptions, choose
 from retinue.data.readers.file_tree import FileTree
+from retinue.data.readers.image_lists import image_lists
 from retinue.data.readers.labeling_tools import createml, cvat, label_studio, labelme, unread_tools, via
 from retinue.data.readers.masks import folders as mask_folders
 from retinue.data.readers.tables import tables, tables_in_folders
@@ -44,6 +45,7 @@ EXPLAINERS: tuple[Callable[[FileTree], list[Explanation]], ...] = (
     tfrecords.explain,
     unread_tools.explain,
     tables_in_folders.explain,
+    image_lists.explain,
 )
 # Each returns what its format would make of a file, or None if it is not such a file.
 FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
@@ -58,6 +60,7 @@ FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
     label_studio.explain_file,
     tfrecords.explain_file,
     unread_tools.explain_file,
+    image_lists.explain_file,
 )
 
 
