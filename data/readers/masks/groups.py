@@ -78,6 +78,7 @@ def group_images(tree: FileTree) -> list[Group]:
     own_words = _own_words(tree, unmatched) if unmatched else {}
     if own_words:
         groups = _group(tree, own_words)
+    _remove_endings(groups)
     known = groups_by_key(groups)
     for group in groups:
         _join_numbered(group, known)
@@ -254,6 +255,20 @@ def _own_words(tree: FileTree, folders: Collection[str]) -> dict[str, re.Pattern
         if affixes:
             patterns[folder] = own_word_pattern(affixes)
     return patterns
+
+
+def _remove_endings(groups: Sequence[Group]) -> None:
+    """Remove the ending of all keys of a group, as _IRRG, where others have the keys without it."""
+    known = groups_by_key(groups)
+    for group in _unmatched(groups, only_lossless=False):
+        common = os.path.commonprefix([key[::-1] for key in group.names])[::-1]
+        match = re.search(r"[ _.-][^ _.-]*[^\W\d_].*$", common)
+        if not match or len(group.names) < 2:
+            continue
+        stripped = {key: key.removesuffix(match.group()) for key in group.names}
+        if sum(key in known for key in stripped.values()) * 2 > len(stripped):
+            group.names = {stripped[key]: names for key, names in group.names.items()}
+            group.words = (*group.words, match.group())
 
 
 def _match_numbers(groups: Sequence[Group]) -> None:

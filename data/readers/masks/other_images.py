@@ -35,7 +35,7 @@ def images_of_equal_names(image: Group, mask: Group, groups: Sequence[Group], kn
         if group not in known
         and group.folder != image.folder
         and not is_other_kind(group.folder, group.words)
-        and group.split == split
+        and group.split in (split, "")
         and len(keys & group.names.keys()) * 2 > len(keys)
         and _num_common_folders(mask, group) >= _num_common_folders(mask, image)
     ]

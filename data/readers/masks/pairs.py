@@ -84,7 +84,7 @@ def find_mask_pairs(tree: FileTree) -> MaskPairs:
     groups = group_images(tree)
     looks = GroupLooks(tree)
     images_of = _match(groups, looks)
-    return _pairs_of_groups(tree, groups, images_of, looks) if images_of else MaskPairs()
+    return _pairs_of_groups(tree, groups, images_of, looks) if images_of else _masks_alone(tree, groups, looks)
 
 
 def _pairs_of_instances(tree: FileTree, masks_of: dict[str, tuple[str, ...]]) -> MaskPairs:
@@ -95,6 +95,21 @@ def _pairs_of_instances(tree: FileTree, masks_of: dict[str, tuple[str, ...]]) ->
     parents = {os.path.dirname(masks[0]) for masks in masks_of.values()}
     found.mask_folders = sorted(os.path.relpath(parent, tree.root) for parent in parents)
     found.labels = [f"{os.path.basename(found.mask_folders[0])}/*, one mask for each object"]
+    return found
+
+
+def _masks_alone(tree: FileTree, groups: Sequence[Group], looks: GroupLooks) -> MaskPairs:
+    """Return the problem of masks, by their names and pixels, of which none has an image; nothing if there are none."""
+    found = MaskPairs()
+    masks = [group for group in groups if group.names_mask and looks.looks_like_masks(group)]
+    if masks:
+        found.mask_paths = {path for mask in masks for path in _paths(tree, mask)}
+        found.labels = sorted({mask.pattern for mask in masks})
+        found.problem = (
+            f"{tree.root}: {len(found.mask_paths):,} files look like masks, such as {min(found.mask_paths)}, but no "
+            "image has the name of one; give each mask the name of its image, or list the pairs in a CSV with the "
+            "columns file,mask"
+        )
     return found
 
 
@@ -160,11 +175,13 @@ def _pairs_of_groups(
         if len(equal) > 1 and are_classes(tree, equal, looks):
             used.update(mask for mask in masks if any(kind_of(mask) == kind_of(kind) for kind in equal))
             _add_class_masks(tree, found, image, masks, equal)
+            if len(kinds) > len(equal):
+                found.findings.append(chosen_kind_finding(tree, image, equal, kinds))
             continue
         if len(equal) > 1:
             found.problem = found.problem or problem_of_kinds(tree, equal)
         elif len(kinds) > 1:
-            found.findings.append(chosen_kind_finding(tree, image, kinds))
+            found.findings.append(chosen_kind_finding(tree, image, kinds[:1], kinds))
         rejected = {kind_of(kind) for kind in kinds[1:]}
         chosen = [mask for mask in masks if kind_of(mask) not in rejected]
         used.update(chosen)
