@@ -58,6 +58,8 @@ def images() -> dict[str, bytes]:
         "lzw.tif": _encode(rgb, "TIFF", compression="tiff_lzw"),
         "deep.tif": _encode(deep, "TIFF"),
         "plain.avif": _encode(rgb, "AVIF"),
+        "plain.ppm": _encode(rgb, "PPM"),
+        "text.pgm": b"P2\n4 2\n15\n0 1 2 3\n4 5 6 15\n",
     }
 
 
