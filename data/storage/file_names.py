@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
-    *(".avif", ".heic", ".heif", ".hif"),
+    *(".avif", ".heic", ".heif", ".hif", ".pgm", ".ppm", ".pbm", ".pnm"),
 )
 VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".mpe", ".m2v", ".vob", ".wmv", ".asf", ".flv"),
@@ -15,7 +15,7 @@ VIDEO_SUFFIXES = (
 CODE_SUFFIXES = (".ts", ".mts")  # of an MPEG transport stream, or of a program in TypeScript
 # Image formats that retinue cannot decode. Such files are listed all the same, so that the check reports them.
 UNSUPPORTED_IMAGE_SUFFIXES = (
-    *(".jxl", ".jp2", ".psd", ".dcm", ".dicom", ".exr", ".pgm", ".ppm", ".nii", ".nii.gz", ".czi", ".nd2"),
+    *(".jxl", ".jp2", ".psd", ".dcm", ".dicom", ".exr", ".nii", ".nii.gz", ".czi", ".nd2"),
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".x3f", ".mrw"),
 )
 
