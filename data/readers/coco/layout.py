@@ -172,7 +172,7 @@ def problem_of(part: CocoPart, paths: Sequence[str | None]) -> str:
     what = "COCO file with keypoints" if part.content.kind == KEYPOINTS else "COCO file"
     return (
         f"{part.path}: this is a {what}, but none of its images is there, the first is {part.content.names[0]}; put "
-        "the images beside the file, or into a folder there"
+        "the images beside the file, or give the folder that holds both"
     )
 
 

@@ -54,7 +54,7 @@ def explain(tree: FileTree) -> list[Explanation]:
         image = parse_voc_file(path, path).image_name or next(iter(parts[0].xml_of))
         problem = (
             f"{tree.root}: it has annotations of Pascal VOC, but none of their images is there, the first is {image}; "
-            "put the images beside the XML files, or into a folder beside theirs"
+            "put the images beside the XML files, or give the folder that holds both"
         )
     folders = [part.folder for part in parts]
     above = common_folder([*folders, *(folder for part in parts for folder in part.image_folders())])
