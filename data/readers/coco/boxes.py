@@ -15,6 +15,9 @@ from retinue.data.readers.coco.file import CocoFile, Id, json_text, number_of, p
 from retinue.data.readers.coco.layout import KEYPOINTS, CocoLayout, CocoPart, find_images
 from retinue.data.readers.objects import object_columns, relative_location
 
+MAX_OUTSIDE = 2  # pixels by which a box may reach out of its image
+MIN_OUTSIDE = 0.1  # the fraction of boxes that reach out of their images where they are corners
+
 
 @dataclass
 class CocoRows:
@@ -84,6 +87,7 @@ def read_coco_boxes(layout: CocoLayout) -> Dataset:
     data = read_coco_files(layout)
     for entry in data.files:
         _require_boxes(entry.file)
+        _refuse_corners(entry)
         data.findings += [
             finding
             for index, finding in entry.file.no_box.items()
@@ -208,6 +212,7 @@ def _match_ids(
         findings,
     )
     _report_unknown(file, paths, image_of, labels, findings)
+    _report_suffixes(file, found, findings)
     is_there = np.array([path is not None for path in found], bool)
     return CocoRows(file, part.split, paths, is_there, np.zeros(0, np.int64), image_of, labels)
 
@@ -283,6 +288,16 @@ def _report_unknown(
         findings.append(Finding(WARNING, "duplicate annotation id", path, f"annotation {number}", reason, action))
 
 
+def _report_suffixes(file: CocoFile, found: Sequence[str | None], findings: list[Finding]) -> None:
+    """Add a finding if images have other suffixes than the file gives them."""
+    suffixes = [(os.path.splitext(path)[1], name) for path, name in zip(found, file.file_names, strict=True) if path]
+    others = [(suffix, name) for suffix, name in suffixes if not name.lower().endswith(suffix.lower())]
+    if others:
+        suffix, name = others[0]
+        reason = f"{len(others):,} of its images have another suffix than it gives them, the first is {name} ({suffix})"
+        findings.append(Finding(NOTE, "other suffix", file.path, "", reason, "found by their names without suffix"))
+
+
 def _refuse_contradictions(
     files: Sequence[CocoRows], entry: CocoRows, repeated: Sequence[int], row_of: Mapping[str, tuple[int, int]]
 ) -> None:
@@ -320,6 +335,28 @@ def _require_boxes(file: CocoFile) -> None:
         raise RetinueError(
             f"{file.path}: none of its {len(without):,} annotations has a bbox and a category_id; {without[0]}; for "
             "detection give the file of instances"
+        )
+
+
+def _refuse_corners(entry: CocoRows) -> None:
+    """Raise RetinueError if the boxes of a file are corners in place of x, y, width, height.
+
+    Then some reach out of their images as x, y, width, height, while all lie in them as corners.
+    """
+    boxes = np.array(entry.file.boxes).reshape(-1, 4)
+    is_known = (entry.image_of >= 0) & np.isfinite(boxes).all(axis=1)
+    sizes = entry.file.sizes[entry.image_of[is_known]][:, ::-1]  # width and height
+    boxes, sizes = boxes[is_known][(sizes > 0).all(axis=1)], sizes[(sizes > 0).all(axis=1)]
+    if not len(boxes):
+        return
+    num_outside = int((boxes[:, 2:] > sizes + MAX_OUTSIDE).any(axis=1).sum())
+    second = boxes[:, 2:] - boxes[:, :2]  # width and height, or a corner
+    are_corners = ((second > boxes[:, :2]) & (second <= sizes + MAX_OUTSIDE)).all()
+    if are_corners and num_outside >= max(2, MIN_OUTSIDE * len(boxes)):
+        raise RetinueError(
+            f"{entry.file.path}: {num_outside:,} of its {len(boxes):,} boxes reach out of their images as x, y, width, "
+            "height, but all lie in them as corners x1, y1, x2, y2; write x, y, width, height, or add "
+            '"bbox_mode": 0 to each annotation'
         )
 
 
