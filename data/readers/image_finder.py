@@ -132,7 +132,7 @@ def _agreeing(names: Sequence[str], remainders: Sequence[tuple[str, ...] | None]
 
     The folders of a name that are not folders of the file are the same for all images, since they lead to the folder
     that the names were once relative to. They differ where all images were moved into other folders; then an image is
-    the one that was meant if no other image has its name. Where the folders of some names are there, no image was moved.
+    the one that was meant if no other image has its name. Where the folders of some names are there, none was moved.
 
     Args:
         names: The names of the images.

@@ -32,9 +32,7 @@ def test_folds_are_not_read_together(tmp_path):
 def test_corners_in_place_of_width_and_height_are_refused(tmp_path):
     save_image(tmp_path / "1.jpg")
     path = save(tmp_path / "a.json", "1.jpg", boxes=([60, 50, 90, 70], [50, 10, 80, 60], [1, 2, 30, 40]))
-    with pytest.raises(
-        RetinueError, match="2 of its 3 boxes reach out of their images as x, y, width, height, but all"
-    ):
+    with pytest.raises(RetinueError, match="2 of its 3 boxes reach out of their images as x, y, width, height"):
         read(path)
     # The third box is none as corners, so the first two only reach out of the image.
     path = save(tmp_path / "a.json", "1.jpg", boxes=([60, 50, 90, 70], [50, 10, 80, 60], [50, 40, 30, 40]))
