@@ -51,6 +51,9 @@ class ResultWriter:
         """Return the rows of one file, without the columns `file`, `width` and `height`. line: as written."""
         return [[line.get(name, "") for name in self.columns]]
 
+    def check_ids(self, files: Iterable[str]) -> None:
+        """Raise UsageError if the ids of images do not tell the files that will be predicted apart."""
+
     def write_format(self, name: str, folder: Path, read_lines: Callable[[], Iterable[Line]]) -> None:
         """Write one of `extra_formats`, after all predictions were made.
 

@@ -3,6 +3,7 @@
 The damage is random, with fixed seeds. The long test, which `make test-all` runs, damages more than 10,000 files.
 """
 
+import shutil
 import warnings
 
 import pytest
@@ -13,8 +14,9 @@ from retinue.data.checking.check import check
 from retinue.data.decoding.clip_probe import probe_clip
 from retinue.data.decoding.decode import decode_image, read_encoded
 from retinue.data.decoding.image_file import probe
-from retinue.data.readers.read import read
-from retinue.tests.helpers.format_samples import DATASETS, images, videos
+from retinue.data.readers.read import read, tasks_of
+from retinue.tests.helpers.dataset_samples import DATASETS
+from retinue.tests.helpers.format_samples import images, videos
 from retinue.tests.helpers.mutations import mutate
 
 MAX_PIXELS = 10_000_000
@@ -56,14 +58,25 @@ def test_damaged_videos_are_named_or_read(tmp_path, seeds):
 
 @pytest.mark.parametrize("seeds", [*SEEDS[:1], pytest.param(range(2, 150), id="long", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", DATASETS)
-def test_damaged_annotations_are_findings_or_one_error(tmp_path, name, seeds):
+def test_damaged_annotations_are_findings_or_one_error(tmp_path, monkeypatch, name, seeds):
+    monkeypatch.setenv("RETINUE_CACHE", str(tmp_path / "cache"))
     for seed in seeds:
         folder = tmp_path / str(seed)
         for path in DATASETS[name](folder):
             path.write_bytes(mutate(path.read_bytes(), seed))
-        source = next(folder.glob("*.csv"), folder) if name.endswith(".csv") else folder
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                check(read(source), on_invalid="skip")
-        except RetinueError as error:
-            assert str(error), f"seed {seed}"
+        source = str(next(folder.glob("*.csv"), folder) if name.endswith(".csv") else folder)
+        for task in attempt(tasks_of, source) or ():
+            dataset = attempt(read, source, task)
+            if dataset:
+                attempt(check, dataset, on_invalid="skip")
+        shutil.rmtree(folder)
+
+
+def attempt(function, *arguments, **options):
+    """Return what a function returns, or None if it raises an error of one line for the user."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return function(*arguments, **options)
+    except RetinueError as error:
+        assert str(error)
+        return None

@@ -14,7 +14,15 @@ from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
 from retinue.data.checking.file_info import FileInfo, upright_size
 from retinue.data.dataset import Dataset, Ragged
-from retinue.data.decoding.mask_file import COLOR_FLAG, describe_value, orient_mask, read_mask_values, to_class_ids
+from retinue.data.decoding.jpeg_mask import THRESHOLD
+from retinue.data.decoding.mask_file import (
+    COLOR_FLAG,
+    describe_value,
+    is_jpeg,
+    orient_mask,
+    read_mask_values,
+    to_class_ids,
+)
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.storage.content import content_ids
 from retinue.data.void_label import VOID
@@ -55,12 +63,14 @@ class _MaskInfo:
         problem: Kind, reason and cure when the mask can't be used.
         is_rotated: Whether the mask is that of the stored image, which EXIF rotates.
         resized_from: Width and height in pixels of a mask that is resized to its image, or None.
+        is_thresholded: Whether the mask is a JPEG of black and white.
     """
 
     histogram: dict[int, int] = dataclasses.field(default_factory=dict)
     problem: tuple[str, str, str] | None = None
     is_rotated: bool = False
     resized_from: tuple[int, int] | None = None
+    is_thresholded: bool = False
 
 
 def check_masks(
@@ -68,8 +78,8 @@ def check_masks(
 ) -> MaskReport:
     """Look at every mask of a segmentation dataset.
 
-    Invalid is a mask that is missing, can't be decoded, is a JPEG, has another size than its image, or holds a value
-    that is not a class. A mask of the stored image's size is rotated with the image.
+    Invalid is a mask that is missing, can't be decoded, is a JPEG of more than black and white, has another size than
+    its image, or holds a value that is not a class. A mask of the stored image's size is rotated with the image.
 
     Args:
         dataset: The dataset.
@@ -104,6 +114,9 @@ def check_masks(
     }
     total = pixels.sum(axis=0)
     findings += _rare_class_findings(dataset, total)
+    findings += _jpeg_findings(
+        dataset, [mask for mask, info in zip(masks, mask_infos, strict=True) if info.is_thresholded]
+    )
     summary = {
         "values": {describe_value(value): int(count) for value, count in sorted(histogram.items())[:MAX_VALUES]},
         "pixels": dict(zip(dataset.classes, total.tolist(), strict=True)),
@@ -154,6 +167,15 @@ def _rare_class_findings(dataset: Dataset, pixels: np.ndarray) -> list[Finding]:
     return findings
 
 
+def _jpeg_findings(dataset: Dataset, masks: Sequence[str]) -> list[Finding]:
+    """Return the finding for the masks that are JPEGs of black and white."""
+    if not masks:
+        return []
+    reason = f"{len(masks):,} masks are JPEGs of black and white with gray levels at edges, the first is {masks[0]}"
+    action = f"levels from {THRESHOLD} on are read as 255, others as 0; save the masks as PNG to keep ids"
+    return [Finding(NOTE, "masks in JPEG", dataset.source, "", reason, action)]
+
+
 def _probe_mask(path: str, values: np.ndarray, num_classes: int, file: FileInfo, resize: bool) -> _MaskInfo:
     """Decode one mask and compare it with its image and with the classes."""
     if file.problem:
@@ -171,7 +193,8 @@ def _probe_mask(path: str, values: np.ndarray, num_classes: int, file: FileInfo,
     unique = np.array(list(histogram), np.int64)
     _, is_unknown = to_class_ids(unique, values, num_classes)
     problem = _unknown_values_problem(histogram, unique[is_unknown].tolist(), values) if is_unknown.any() else None
-    return _MaskInfo(histogram, problem, is_rotated, (raw.shape[1], raw.shape[0]) if is_resized else None)
+    resized_from = (raw.shape[1], raw.shape[0]) if is_resized else None
+    return _MaskInfo(histogram, problem, is_rotated, resized_from, is_jpeg(path))
 
 
 def _histogram(mask: np.ndarray) -> dict[int, int]:

@@ -6,8 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
+from retinue.data.decoding.bmp import decode_bmp
 from retinue.data.decoding.exif import ENCODED_SIGNATURE, apply_orientation, exif_orientation
 from retinue.data.decoding.file_problem import UnusableFileError
+from retinue.data.decoding.graph_bytes import read_bytes, to_unsigned
 from retinue.data.decoding.image_formats import HEAD_BYTES, format_of
 from retinue.data.decoding.modern_formats import MODERN_FORMATS, decode_modern
 from retinue.data.decoding.pixel_range import CONVERT, NO_RANGE, PixelRange, scale_to_uint8
@@ -75,7 +77,7 @@ def decode_stored(encoded: tf.Tensor, pixel_range: tf.Tensor) -> tf.Tensor:
         [
             (starts_with(encoded, JPEG_SIGNATURE), lambda: decode_jpeg(encoded)),
             (starts_with(encoded, b"RIFF"), lambda: decode_webp(encoded)),
-            (starts_with(encoded, b"BM"), lambda: _decode_bmp(encoded)),
+            (starts_with(encoded, b"BM"), lambda: decode_bmp(encoded)),
             (starts_with(encoded, b"GIF8"), lambda: _decode_gif(encoded)),
             (_is_deep_png(encoded), lambda: _decode_deep_png(encoded, pixel_range)),
             (_is_not_decoded(encoded), lambda: _refuse(NOT_DECODED)),
@@ -185,47 +187,11 @@ def _decode_gif(encoded: tf.Tensor) -> tf.Tensor:
     """Decode the first frame of a GIF, which must fill the image: TensorFlow does not say where a smaller one lies."""
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     image.set_shape([None, None, 3])
-    header = tf.io.decode_raw(_bytes_at(encoded, 6, 4), tf.uint8, fixed_length=4)
-    size = tf.stack([_little_endian(header[2:]), _little_endian(header[:2])])
-    fills = tf.reduce_all(tf.shape(image)[:2] == size)
+    size = to_unsigned(tf.reshape(read_bytes(encoded, 6, 4), (2, 2)), little_endian=True)[::-1]
+    fills = tf.reduce_all(tf.shape(image, tf.int64)[:2] == size)
     reason = "a GIF whose first frame does not fill it; save it again as PNG"
     with tf.control_dependencies([tf.debugging.Assert(fills, [reason])]):
         return tf.identity(image)
-
-
-def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
-    """Decode a BMP.
-
-    TensorFlow's operation takes palette indices for gray levels and does not decode 1 and 4 bits, so that images with a
-    palette are decoded here.
-    """
-    header = tf.io.decode_raw(tf.strings.substr(encoded, 0, 54), tf.uint8, fixed_length=54)
-    bits, compression = _little_endian(header[28:30]), _little_endian(header[30:34])
-    return tf.cond(
-        (bits <= 8) & (compression == 0),
-        lambda: _decode_palette_bmp(encoded, header, bits),
-        lambda: tf.io.decode_bmp(encoded, channels=0)[:, :, :3],
-    )
-
-
-def _decode_palette_bmp(encoded: tf.Tensor, header: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
-    offset, header_size = _little_endian(header[10:14]), _little_endian(header[14:18])
-    width, height = _little_endian(header[18:22]), _little_endian(header[22:26])
-    stride = (width * bits + 31) // 32 * 4
-    rows = tf.io.decode_raw(tf.strings.substr(encoded, offset, stride * tf.abs(height)), tf.uint8)
-    rows = tf.cast(tf.reshape(rows, (tf.abs(height), stride, 1)), tf.int32)
-    shifts = tf.range(8 - bits, -1, -bits)  # the leftmost pixel is in the highest bits
-    index = tf.bitwise.bitwise_and(tf.bitwise.right_shift(rows, shifts), tf.bitwise.left_shift(1, bits) - 1)
-    index = tf.reshape(index, (tf.abs(height), -1))[:, :width]
-    index = tf.cond(height > 0, lambda: tf.reverse(index, [0]), lambda: index)  # positive height: bottom row first
-    palette = tf.io.decode_raw(tf.strings.substr(encoded, 14 + header_size, offset - 14 - header_size), tf.uint8)
-    palette = tf.reshape(palette[: tf.size(palette) // 4 * 4], (-1, 4))[:, 2::-1]  # blue, green, red, unused
-    return tf.gather(palette, index)
-
-
-def _little_endian(values: tf.Tensor) -> tf.Tensor:
-    """Return the int32 scalar whose lowest bytes are `values`, uint8 [2] or [4]."""
-    return tf.bitcast(tf.concat([values, tf.zeros([4 - values.shape[0]], tf.uint8)], 0), tf.int32)
 
 
 def _to_decodable(content: bytes, path: str, pixel_range: PixelRange | None) -> bytes:

@@ -1,10 +1,11 @@
 """EXIF orientation, read and applied by TensorFlow operations, so that an exported model turns images like training."""
 
 from collections.abc import Callable
+from functools import partial
 
 import tensorflow as tf
 
-from retinue.data.decoding.graph_bytes import equals, read_bytes, to_unsigned
+from retinue.data.decoding.graph_bytes import NOT_INLINED, equals, read_bytes, to_unsigned
 from retinue.data.decoding.orientation import FLIPS_LEFT_RIGHT, FLIPS_UP_DOWN, MAX_SEGMENTS, ORIENTATION_TAG
 
 EXIF_SIGNATURE = b"Exif\x00\x00"
@@ -37,9 +38,9 @@ def exif_orientation(encoded: tf.Tensor) -> tf.Tensor:
     is_webp = equals(head[:4], b"RIFF") & equals(head[8:], b"WEBP")
     start = tf.case(
         [
-            (is_jpeg, lambda: _find_exif(encoded, 2, _parse_jpeg_segment)),
-            (is_png, lambda: _find_exif(encoded, 8, _parse_png_chunk)),
-            (is_webp, lambda: _find_exif(encoded, 12, _parse_webp_chunk)),
+            (is_jpeg, lambda: _find_in_jpeg(encoded)),
+            (is_png, lambda: _find_in_png(encoded)),
+            (is_webp, lambda: _find_in_webp(encoded)),
         ],
         default=lambda: tf.constant(-1, tf.int64),
     )
@@ -113,6 +114,22 @@ def _parse_webp_chunk(header: tf.Tensor) -> tuple[tf.Tensor, int, tf.Tensor, tf.
     return equals(name, b"EXIF"), 8, 8 + size + size % 2, equals(name, bytes(4))
 
 
+_find_in_jpeg, _find_in_png, _find_in_webp = (
+    tf.function(
+        partial(_find_exif, position=position, parse_header=parse_header),
+        input_signature=ENCODED_SIGNATURE,
+        autograph=False,
+        experimental_attributes=NOT_INLINED,
+    )
+    for position, parse_header in ((2, _parse_jpeg_segment), (8, _parse_png_chunk), (12, _parse_webp_chunk))
+)
+
+
+@tf.function(
+    input_signature=[*ENCODED_SIGNATURE, tf.TensorSpec([], tf.int64)],
+    autograph=False,
+    experimental_attributes=NOT_INLINED,
+)
 def _read_orientation(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     """Return the orientation in the first directory of the TIFF structure at `start`, or 1 if there is none."""
     has_signature = equals(read_bytes(encoded, start, 6), EXIF_SIGNATURE)
@@ -127,5 +144,6 @@ def _read_orientation(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     long_value, short_value = (to_unsigned(entries[:, 8:end], little_endian) for end in (12, 10))
     value = tf.where(kind == 4, long_value, short_value)
     matches = (tag == ORIENTATION_TAG) & ((kind == 3) | (kind == 4))
+    matches &= to_unsigned(entries[:, 4:8], little_endian) == 1  # one value
     matches &= (tf.range(MAX_ENTRIES, dtype=tf.int64) < count) & (value >= 1) & (value <= 8) & is_valid
     return tf.cast(tf.maximum(tf.reduce_max(tf.where(matches, value, tf.zeros_like(value))), 1), tf.int32)

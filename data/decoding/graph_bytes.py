@@ -2,6 +2,11 @@
 
 import tensorflow as tf
 
+# The attributes of a `tf.function` that stays a function of its own in every graph that calls it. TensorFlow prepares
+# its nodes when it is first called, and not for each input pipeline. The function must not raise errors: they would be
+# replaced by a `CancelledError`.
+NOT_INLINED = {"_noinline": True}
+
 
 def read_bytes(encoded: tf.Tensor, position: int | tf.Tensor, count: int) -> tf.Tensor:
     """Return `count` bytes from `position` on as int64 [count], with zeros beyond the end of the file."""

@@ -5,11 +5,17 @@ import struct
 import zlib
 from typing import BinaryIO
 
+import numpy as np
+
 from retinue.data.decoding.file_problem import RESAVE, TRUNCATED, UnusableFileError
 from retinue.data.decoding.orientation import MAX_SEGMENTS
 
 MAX_WEBP_CHUNKS = 64  # chunks that are searched for pixels; metadata and the color profile can come before them
 MAX_WEBP_SIDE = 16384  # pixels; the largest side that a WebP without an animation can have
+BMP_HEADER = 54  # bytes of the two headers that every usual BMP has
+BMP_MIN_INFO_HEADER = 40  # bytes; the smaller one is that of OS/2
+BMP_MAX_SIDE = 1 << 20  # pixels
+BMP_COLOR_MASKS = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)  # of red, green and blue, in the usual order
 JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # of a segment, or of the end of the image
 
 
@@ -148,13 +154,19 @@ def _check_bmp(content: bytes) -> None:
     """Check that the file has 24 or 32 bits and the size in its header, or a palette, and no special variant."""
     offset, header_size, width, height = struct.unpack("<IIii", content[10:26])
     bits, compression = struct.unpack("<HI", content[28:34])
-    if header_size < 40 or bits not in (1, 2, 4, 8, 24, 32) or compression not in ((0, 3) if bits > 8 else (0,)):
+    has_usual_masks = content[BMP_HEADER : BMP_HEADER + 12] == BMP_COLOR_MASKS
+    is_usual = compression == 0 or (compression == 3 and bits > 8 and has_usual_masks)
+    if header_size < BMP_MIN_INFO_HEADER or bits not in (1, 2, 4, 8, 24, 32) or not is_usual:
         raise UnusableFileError("unsupported", "a compressed, 16-bit or OS/2 variant of BMP", RESAVE)
+    if max(width, abs(height)) > BMP_MAX_SIDE:
+        raise UnusableFileError("too large", f"{width:,} x {abs(height):,} pixels", "make it smaller")
     size = offset + (width * bits + 31) // 32 * 4 * abs(height)
     if bits <= 8:
         if len(content) < size:
             raise UnusableFileError(*TRUNCATED)
-        if bits == 8 and max(content[offset:size]) >= (offset - 14 - header_size) // 4:
+        values = np.frombuffer(content[offset:size], np.uint8)
+        used_colors = 1 + max(int((values >> shift & (1 << bits) - 1).max()) for shift in range(0, 8, bits))
+        if used_colors > (offset - 14 - header_size) // 4:
             raise UnusableFileError("broken", "it uses more colors than its palette defines", RESAVE)
     elif len(content) != size:
         raise UnusableFileError("broken", f"it has {len(content):,} bytes, but its header requires {size:,}", RESAVE)

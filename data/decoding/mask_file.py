@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from retinue.configs.errors import RetinueError
 from retinue.data.decoding.image_formats import format_of
+from retinue.data.decoding.jpeg_mask import middle_fraction, threshold_jpeg
 from retinue.data.decoding.orientation import SWAPS_SIDES, turn_array_upright
 from retinue.data.void_label import VOID
 
@@ -74,6 +75,8 @@ def read_mask(
 def read_mask_values(path: str, as_colors: bool = False) -> np.ndarray:
     """Read the pixel values of a mask file.
 
+    A JPEG that surely was black and white has the values 0 and 255, see `threshold_jpeg`.
+
     Args:
         path: The mask file.
         as_colors: Whether to return colors. A palette or gray levels are then converted to colors.
@@ -82,13 +85,16 @@ def read_mask_values(path: str, as_colors: bool = False) -> np.ndarray:
         [height, width], ids as uint8 or int32, or colors as int32.
 
     Raises:
-        RetinueError: If the file cannot be read, is a JPEG, whose compression blurs ids, or contains colors although
-            ids are expected.
+        RetinueError: If the file cannot be read, is a JPEG of more than black and white, whose compression blurs ids,
+            or contains colors although ids are expected.
     """
     content = _read_bytes(path)
-    if format_of(content) == "JPEG":
-        raise RetinueError(f"{path}: the mask is a JPEG, whose compression changes ids at every edge; {RESAVE}")
     pixels = _decode(path, content, as_colors)
+    if format_of(content) == "JPEG":
+        thresholded = threshold_jpeg(pixels)
+        if thresholded is None:
+            raise RetinueError(f"{path}: {_why_not_thresholded(pixels)}; {RESAVE}")
+        pixels = np.repeat(thresholded[:, :, None], 3, axis=2) if as_colors else thresholded
     if not as_colors and pixels.ndim == 3:
         raise RetinueError(
             f"{path}: the mask has colors, but the classes are not defined by colors; add class_colors.txt with a line "
@@ -101,13 +107,27 @@ def read_mask_pixels(path: str) -> tuple[np.ndarray, bool]:
     """Read the pixels of a mask file of any kind, also of a JPEG, to find out what they mean.
 
     Returns:
-        Ids, uint8 or int32 [height, width], or colors, uint8 [height, width, 3]; and whether the file is a JPEG.
+        Ids, uint8 or int32 [height, width], or colors, uint8 [height, width, 3]; and whether the file is a JPEG of more
+        than black and white. One of black and white has the values 0 and 255.
 
     Raises:
         RetinueError: If the file cannot be read.
     """
     content = _read_bytes(path)
-    return _decode(path, content), format_of(content) == "JPEG"
+    pixels = _decode(path, content)
+    if format_of(content) != "JPEG":
+        return pixels, False
+    thresholded = threshold_jpeg(pixels)
+    return (pixels, True) if thresholded is None else (thresholded, False)
+
+
+def is_jpeg(path: str) -> bool:
+    """Return whether a mask is a JPEG, by its first bytes; false if it can't be read."""
+    try:
+        with open(path, "rb") as file:
+            return format_of(file.read(64)) == "JPEG"
+    except OSError:
+        return False
 
 
 def to_class_ids(raw: np.ndarray, values: Sequence[int] | np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -232,6 +252,17 @@ def _read_bytes(path: str) -> bytes:
         raise RetinueError(
             f"{path}: the mask cannot be read ({error.strerror}); add the mask, or remove its image"
         ) from None
+
+
+def _why_not_thresholded(pixels: np.ndarray) -> str:
+    """Return why a JPEG can't be read as a mask."""
+    reason = "the mask is a JPEG, whose compression changes ids at every edge"
+    if pixels.ndim == 3:
+        return f"{reason}, and it has colors"
+    middle = middle_fraction(pixels)
+    if middle:
+        return f"{reason}, and {middle:.1%} of its pixels are neither nearly black nor nearly white"
+    return f"{reason}, and it is not certain that it only had black and white"
 
 
 def _decode(path: str, content: bytes, as_colors: bool = False) -> np.ndarray:

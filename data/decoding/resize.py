@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from retinue.data.decoding.encoded_image import EncodedImage
+from retinue.data.decoding.graph_bytes import NOT_INLINED
 
 RESIZE_MODES = ("stretch", "center_crop", "letterbox")
 Size = int | Sequence[int]  # a side of a square, or (height, width), in pixels
@@ -147,7 +148,7 @@ _WINDOW, _EDGES = tf.TensorSpec([4], tf.int32), tf.TensorSpec([4], tf.float32)
 _crop_and_resize_traced = tf.function(_crop_and_resize, input_signature=[_PIXELS, _WINDOW, _SIZE], autograph=False)
 
 
-@tf.function(input_signature=[_PIXELS, _EDGES, _SIZE], autograph=False)
+@tf.function(input_signature=[_PIXELS, _EDGES, _SIZE], autograph=False, experimental_attributes=NOT_INLINED)
 def _average_between(image: tf.Tensor, edges: tf.Tensor, size: tuple[int, int] | tf.Tensor) -> tf.Tensor:
     """Crop and downscale if the window's edges, float32 [4], are between pixels. This is slower."""
     columns = tf.transpose(_average_rows(image, edges[1], edges[3], size[0]), (1, 0, 2))

@@ -10,6 +10,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from retinue.configs.errors import RetinueError, first_line
@@ -64,6 +65,7 @@ class VideoFile:
         self.fps = float(rate) if rate and 0 < rate < MAX_FPS else 0.0
         self.frame_count = self._stream.frames or round(self._duration() * self.fps)
         self.timestamp: int | None = None
+        self._converter = VideoReformatter()  # one for all frames, since it computes its tables anew otherwise
         self._frames = self._decode()
         # The first frame tells how the video is turned, which FFmpeg does not tell before.
         self._first: VideoFrame | None = None
@@ -83,11 +85,11 @@ class VideoFile:
     def read(self) -> np.ndarray | None:
         """Decode the next frame: uint8 [height, width, 3], RGB and upright, or None at the end of the file."""
         frame = self._next()
-        return None if frame is None else _to_rgb(frame)
+        return None if frame is None else self._to_rgb(frame)
 
     def last_frame(self) -> np.ndarray | None:
         """Return the last frame that was decoded, like `read`, or None if there is none."""
-        return None if self._last is None else _to_rgb(self._last)
+        return None if self._last is None else self._to_rgb(self._last)
 
     def last_is_damaged(self) -> bool:
         """Return whether FFmpeg could decode only a part of the last frame, for instance because a part is missing."""
@@ -119,6 +121,11 @@ class VideoFile:
         if stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
         return (self._container.duration or 0) / av.time_base
+
+    def _to_rgb(self, frame: VideoFrame) -> np.ndarray:
+        pixels = self._converter.reformat(frame, format="rgb24").to_ndarray()
+        quarter_turns = round(frame.rotation / 90) % 4  # counterclockwise
+        return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels
 
     def _next(self) -> VideoFrame | None:
         frame, self._first = self._first, None
@@ -213,9 +220,3 @@ def _open(path: str) -> tuple[InputContainer, VideoStream]:
     stream.thread_type = "NONE"
     stream.codec_context.thread_count = 1
     return container, stream
-
-
-def _to_rgb(frame: VideoFrame) -> np.ndarray:
-    pixels = frame.to_ndarray(format="rgb24")
-    quarter_turns = round(frame.rotation / 90) % 4  # counterclockwise
-    return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels

@@ -10,6 +10,7 @@ from retinue.data.dataset import Dataset
 
 HAVE_MASKS = 0.5  # where this fraction of the images of class folders has masks, these are the labels
 ABOUT_AS_GOOD = 0.9  # an explanation of this fraction of the images of the best one is about as good
+ARE_LABELED = 0.1  # where files label this fraction of the images of class folders, these are not just class folders
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Explanation:
             to them where it explains the same images.
         problem: Why the source can't be read although it has this format, with the cure; "" if it can be read.
         mask_images: The paths of images that are not data, but masks of others.
+        unexplained: The paths of the source's other images. `understand` fills it in.
     """
 
     format: str
@@ -55,6 +57,12 @@ class Explanation:
     repeats: tuple[str, ...] = ()
     problem: str = ""
     mask_images: frozenset[str] = frozenset()
+    unexplained: frozenset[str] = frozenset()
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the labels are in a CSV file or a file like it."""
+        return self.format.endswith(("csv", "table"))
 
 
 def choose(source: str, explanations: Sequence[Explanation], task: str) -> Explanation:
@@ -73,17 +81,20 @@ def choose(source: str, explanations: Sequence[Explanation], task: str) -> Expla
         best = choose(source, explanations, "auto")
         possible = " or ".join(best.tasks)
         raise UsageError(f"{source}: {best.format} can't be read for {task}; it is data for {possible}")
+    fitting = [one for one in fitting if not any(_takes_masks_of(one, other) for other in fitting)]
+    fitting = [one for one in fitting if not any(_takes_labeled_of(one, other) for other in fitting)]
     readable = [one for one in fitting if not one.problem and (one.images or one.num_annotations)]
     fitting = readable or [one for one in fitting if one.problem] or fitting
-    fitting = [one for one in fitting if not any(_takes_masks_of(one, other) for other in fitting)]
     most = max(len(explanation.images) for explanation in fitting)
     good = [explanation for explanation in fitting if len(explanation.images) >= ABOUT_AS_GOOD * most]
-    good = [explanation for explanation in good if not explanation.implicit] or good
     good = [explanation for explanation in good if not _is_repeated(explanation, good)]
+    good = [explanation for explanation in good if not explanation.implicit] or good
     if not most:
         return max(good, key=lambda explanation: explanation.num_annotations)
+    if len(good) == 1:
+        good += [other for other in fitting if _is_another_set(other, good[0])]
     if len(good) > 1:
-        raise UsageError(f"{source}: {_choices(good)}")
+        raise UsageError(f"{source}: {_choices(source, good)}")
     return good[0]
 
 
@@ -95,6 +106,24 @@ def _takes_masks_of(explanation: Explanation, other: Explanation) -> bool:
     return count >= HAVE_MASKS * len(explanation.images)
 
 
+def _takes_labeled_of(explanation: Explanation, other: Explanation) -> bool:
+    """Return whether names of folders are taken for classes although files hold labels of images in them."""
+    if not explanation.implicit or other.implicit or other.mask_images or other.tasks[0] == "classification":
+        return False
+    return len(explanation.images & other.images) >= ARE_LABELED * len(explanation.images)
+
+
+def _is_another_set(explanation: Explanation, best: Explanation) -> bool:
+    """Return whether an explanation by files is of other images than the best one: two datasets in one folder.
+
+    The reader of tables has chosen between all tables that it found.
+    """
+    if explanation.implicit or best.implicit or best.problem or (explanation.is_table and best.is_table):
+        return False
+    others = explanation.images - best.images
+    return 2 * len(others) >= len(explanation.images) >= ARE_LABELED * len(best.images)
+
+
 def _is_repeated(explanation: Explanation, others: Sequence[Explanation]) -> bool:
     """Return whether one of the formats that an explanation usually repeats explains its images, too."""
     return any(
@@ -104,15 +133,18 @@ def _is_repeated(explanation: Explanation, others: Sequence[Explanation]) -> boo
     )
 
 
-def _choices(explanations: Sequence[Explanation]) -> str:
-    """Return the explanations with the command for each."""
+def _choices(source: str, explanations: Sequence[Explanation]) -> str:
+    """Return the explanations of a source with the command for each, if there is one that reads it and no other."""
     sources = [explanation.source for explanation in explanations]
-    texts = []
+    names, commands = [], []
     for explanation in explanations:
-        same_source = sources.count(explanation.source) > 1
+        same_source = sources.count(explanation.source) > 1 or explanation.source == source
         option = f" --task {explanation.tasks[0]}" if same_source else ""
-        command = f"retinue check {shlex.quote(explanation.source)}{option}"
-        texts.append(f"{explanation.format} in {explanation.labels} ({command})")
+        names.append(f"{explanation.format} in {explanation.labels}")
+        commands.append(f"retinue check {shlex.quote(explanation.source)}{option}")
+    if len(set(commands)) < len(commands):
+        return f"it can be read as {' or as '.join(names)}; move the files of all but one to another folder"
+    texts = [f"{name} ({command})" for name, command in zip(names, commands, strict=True)]
     return f"it can be read as {' or as '.join(texts)}; give one of these"
 
 

@@ -102,7 +102,7 @@ class FileTree:
 
     def subfolders(self, folder: str) -> list[str]:
         """Return the folders directly in `folder`."""
-        return [inner for inner in self.names if inner and os.path.dirname(inner) == folder]
+        return self._subfolders.get(folder, [])
 
     def images_below(self, folder: str) -> int:
         """Return the number of images in a folder and below it."""
@@ -133,6 +133,13 @@ class FileTree:
             return counts[inner], split_in_path(inner) == split, common, -abs(len(parts) - len(others)), inner
 
         return max(candidates, key=key)
+
+    @cached_property
+    def _subfolders(self) -> dict[str, list[str]]:
+        folders: dict[str, list[str]] = {}
+        for folder in filter(None, self.names):
+            folders.setdefault(os.path.dirname(folder), []).append(folder)
+        return folders
 
     @cached_property
     def _folders_of_stem(self) -> dict[str, list[str]]:

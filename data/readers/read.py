@@ -13,10 +13,12 @@ from retinue.data.readers.clips import clip_folders, clip_splits
 from retinue.data.readers.coco import coco
 from retinue.data.readers.explanation import Explanation, ReadOptions, choose
 from retinue.data.readers.file_tree import FileTree
+from retinue.data.readers.image_lists import image_lists
 from retinue.data.readers.labeling_tools import createml, cvat, label_studio, labelme, unread_tools, via
 from retinue.data.readers.masks import folders as mask_folders
 from retinue.data.readers.tables import tables, tables_in_folders
 from retinue.data.readers.tfrecords import tfrecords
+from retinue.data.readers.unused_images import unused_images
 from retinue.data.readers.voc import voc
 from retinue.data.readers.yolo import files as yolo_files
 from retinue.data.readers.yolo import keras_yolo_lists
@@ -43,6 +45,7 @@ EXPLAINERS: tuple[Callable[[FileTree], list[Explanation]], ...] = (
     tfrecords.explain,
     unread_tools.explain,
     tables_in_folders.explain,
+    image_lists.explain,
 )
 # Each returns what its format would make of a file, or None if it is not such a file.
 FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
@@ -57,6 +60,7 @@ FILE_EXPLAINERS: tuple[Callable[[str], Explanation | None], ...] = (
     label_studio.explain_file,
     tfrecords.explain_file,
     unread_tools.explain_file,
+    image_lists.explain_file,
 )
 
 
@@ -91,7 +95,8 @@ def read(
         raise RetinueError(explanation.problem)
     chosen = explanation.tasks[0] if task == "auto" else task
     dataset = explanation.read(ReadOptions(chosen, fold))
-    return dataclasses.replace(dataset, labels_in=explanation.labels)
+    findings = (*dataset.findings, *unused_images(explanation, dataset))
+    return dataclasses.replace(dataset, labels_in=explanation.labels, findings=findings)
 
 
 def tasks_of(source: str, columns: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -134,7 +139,8 @@ def understand(source: str, task: str = "auto", columns: Mapping[str, str] | Non
         if not explanations:
             raise UsageError(f"{source}: --columns names columns of a table, but no table here lists its images")
         return choose(source, explanations, task)
-    return choose(source, [explanation for explain in EXPLAINERS for explanation in explain(tree)], task)
+    chosen = choose(source, [explanation for explain in EXPLAINERS for explanation in explain(tree)], task)
+    return dataclasses.replace(chosen, unexplained=tree.image_paths - chosen.images - chosen.mask_images)
 
 
 def _understand_file(source: str, task: str, columns: Mapping[str, str] | None) -> Explanation:

@@ -144,7 +144,11 @@ def predict(
     if options.crops and not model.task.has_boxes:
         raise UsageError(f"--crops: the model in {model.folder} predicts no boxes; use a detector, or omit --crops")
     image_ids = _image_ids(model) if set(options.formats) - {"jsonl", "csv"} else None
-    results = Results(out, description, options.formats, model.task.result_writer(model.class_ids, image_ids))
+    writer = model.task.result_writer(model.class_ids, image_ids)
+    if image_ids and len(set(image_ids.values())) < len(image_ids):
+        first = [*first, *files]
+        writer.check_ids(first)
+    results = Results(out, description, options.formats, writer)
     suspects = _suspects(results)
     in_flight = InFlight(results.folder)
     summary = PredictSummary(noun="windows" if window else f"{model.task.record_noun}s")

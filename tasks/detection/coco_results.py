@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from retinue.configs.errors import UsageError
 from retinue.data.storage.atomic_files import atomic_path, atomic_write
 
 
@@ -27,15 +28,20 @@ def write_coco_results(
         category_ids: ids of the classes by name.
         image_ids: ids of images by absolute path. Other images have the id of `image_id`, or their path where several
             have the same.
+
+    Raises:
+        UsageError: two images have one id.
     """
     image_ids = image_ids or {}
+    require_unique_ids((line["file"] for line in read_lines()), image_ids)
+    given = set(image_ids.values())
     shared = Counter(image_id(line["file"]) for line in read_lines())
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as results:
         results.write("[")
         separator = "\n"
         for line in read_lines():
             by_name = image_id(line["file"])
-            default = by_name if shared[by_name] == 1 else line["file"]
+            default = by_name if shared[by_name] == 1 and by_name not in given else line["file"]
             image = image_ids.get(os.path.abspath(line["file"]), default)
             for detection in line["detections"]:
                 x1, y1, x2, y2 = detection["box"]
@@ -45,6 +51,32 @@ def write_coco_results(
                 results.write(separator + json.dumps(entry))
                 separator = ",\n"
         results.write("\n]\n")
+
+
+def require_unique_ids(files: Iterable[str], image_ids: Mapping[str, int | str]) -> None:
+    """Raise UsageError if two of some files have one id, as images of two annotation files that both count from 1.
+
+    Args:
+        files: paths. They are only looked at if `image_ids` holds an id twice.
+        image_ids: ids of images by absolute path.
+    """
+    counts = Counter(image_ids.values())
+    repeated = {number for number, count in counts.items() if count > 1}
+    if not repeated:
+        return
+    file_of: dict[int | str, str] = {}
+    for file in files:
+        path = os.path.abspath(file)
+        number = image_ids.get(path)
+        if number not in repeated or file_of.setdefault(number, path) == path:
+            continue
+        first, second = os.path.dirname(file_of[number]), os.path.dirname(path)
+        part = f"for example {second}" if first != second else "listed in a text file, as @list.txt"
+        raise UsageError(
+            f"--format coco: {file_of[number]} and {path} both have the image id {json.dumps(number)}, since their "
+            "annotation files number the images anew, and COCO's format could not tell their detections apart; give "
+            f"the images of one annotation file alone ({part}), with an --out of its own, and then those of the other"
+        )
 
 
 def write_categories(path: Path, category_ids: Mapping[str, int | str]) -> None:

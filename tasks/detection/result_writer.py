@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from retinue.tasks.detection.coco_results import write_categories, write_coco_results
+from retinue.tasks.detection.coco_results import require_unique_ids, write_categories, write_coco_results
 from retinue.tasks.result_writer import SCORE_DIGITS, Line, ResultWriter
 
 BOX_DIGITS = 2  # hundredths of a pixel
@@ -32,7 +32,7 @@ class BoxResultWriter(ResultWriter):
         """
         super().__init__(COLUMNS)
         self._category_ids = dict(zip(classes, class_ids or range(1, len(classes) + 1), strict=True))
-        self._image_ids = image_ids
+        self._image_ids = image_ids or {}
 
     def entries(self, prediction: Mapping[str, Any]) -> dict[str, Any]:
         """Return the entries of a line, with scores of 6 and boxes of 2 digits after the point."""
@@ -49,6 +49,10 @@ class BoxResultWriter(ResultWriter):
         """Return a row for each box, or one empty row."""
         rows = [[entry["label"], entry["score"], *entry["box"]] for entry in line["detections"]]
         return rows or [[""] * len(COLUMNS)]
+
+    def check_ids(self, files: Iterable[str]) -> None:
+        """Raise UsageError if two of the files that will be predicted have one id in COCO's format."""
+        require_unique_ids(files, self._image_ids)
 
     def write_format(self, name: str, folder: Path, read_lines: Callable[[], Iterable[Line]]) -> None:
         """Write `predictions.coco.json`, and `categories.json`, which tells what its ids of categories mean."""

@@ -7,25 +7,34 @@ import numpy as np
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import NOTE, WARNING, Finding
+from retinue.data.readers.class_folders.data_sets import problem_with_data_sets, problem_with_parts
+from retinue.data.readers.class_folders.groups import folders_of_groups
+from retinue.data.readers.class_folders.label_files import problem_with_annotations, problem_with_listed_clips
 from retinue.data.readers.class_folders.layout import (
     ClassLayout,
+    filled_classes,
     find_class_layout,
     folders_above,
-    is_one_collection,
-    problem_with_folders,
-    problem_with_label_files,
-    problem_with_names,
+    is_collection,
+    layout_path,
 )
+from retinue.data.readers.class_folders.versions import problem_with_versions
 from retinue.data.readers.clips.clip_folders import read_clip_folders
+from retinue.data.readers.clips.frame_folders import FrameFolders, find_frame_folders
 from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree, is_below
 from retinue.data.readers.folders import class_name
+from retinue.data.readers.image_lists.listed_images import list_paths
+from retinue.data.readers.image_lists.splits import with_official_splits
 from retinue.data.readers.unknown_source import describe_unknown
 from retinue.data.storage.file_names import looks_like_image, split_of_name
 
 
 def explain(tree: FileTree) -> list[Explanation]:
-    """Return what class folders explain of a source without videos; the problem with it, if nothing is explained."""
+    """Return what class folders explain of a source without videos; the problem with it, if nothing is explained.
+
+    Where they hold folders of frames, these are clips; if it is not certain that they are, both are explanations.
+    """
     if tree.has_videos:
         return []
     layout, problem = ClassLayout(), ""
@@ -34,7 +43,7 @@ def explain(tree: FileTree) -> list[Explanation]:
         problem = _problem(tree, layout)
     except RetinueError as error:
         problem = str(error)
-    path = tree.path(layout.root) if layout.root else tree.root
+    frames = None if problem or _problem_with_classes(tree, layout) else _frame_folders(layout)
     images = frozenset(
         file
         for folder, names in ({} if problem else layout.images).items()
@@ -45,18 +54,16 @@ def explain(tree: FileTree) -> list[Explanation]:
     def read(options: ReadOptions) -> Dataset:
         return read_clip_folders(tree.root) if options.task == "video" else _read(tree)
 
-    return [
-        Explanation(
-            format="class folders",
-            tasks=("classification", "video"),
-            source=path,
-            images=images if len({os.path.basename(folder) for folder in layout.classes}) > 1 else frozenset(),
-            labels=f"the names of the folders in {path}",
-            read=read,
-            implicit=True,
-            problem=problem,
-        )
-    ]
+    def explanation(name: str, *tasks: str) -> Explanation:
+        path = layout_path(tree, layout)
+        labels = f"the names of the folders in {path}"
+        return Explanation(name, tasks, path, images, labels, read, implicit=True, problem=problem)
+
+    if not frames:
+        return [explanation("class folders", "classification", "video")]
+    if frames.certain:
+        return [explanation("clip folders", "video", "classification")]
+    return [explanation("clip folders", "video"), explanation("class folders", "classification")]
 
 
 def read_class_folders(folder: str | os.PathLike[str]) -> Dataset:
@@ -79,34 +86,49 @@ def read_class_folders(folder: str | os.PathLike[str]) -> Dataset:
 
 def _read(tree: FileTree) -> Dataset:
     layout = find_class_layout(tree)
-    problem = _problem(tree, layout) or problem_with_folders(tree, layout)
+    problem = _problem(tree, layout) or _problem_with_classes(tree, layout)
     if problem:
         raise RetinueError(problem)
     findings = _findings(tree, layout)
     class_of = {folder: class_name(os.path.basename(folder)) for folder in layout.classes}
     split_of = {parent: split for split, parent in layout.parents.items()}
-    rows: list[tuple[str, str, str]] = []  # path, class, split
-    for folder, names in layout.images.items():
-        class_folder = next((name for name in _candidates(layout, folder) if name in class_of), None)
-        if class_folder is None:
-            continue
+    folder_of = _class_folders_of_images(layout)
+    group_of = folders_of_groups(folder_of, _frame_folders(layout) is not None)
+    if group_of:
+        findings.append(_groups_finding(tree, set(group_of.values())))
+    rows: list[tuple[str, str, str, str]] = []  # path, class, split, group
+    for folder, class_folder in folder_of.items():
         split = split_of[os.path.dirname(class_folder)]
         if layout.splits_inside:
             split = split_of_name(folder[len(class_folder) + 1 :].split(os.sep)[0])
-        rows += [(file, class_of[class_folder], split) for file in tree.paths(folder, names)]
+        group, label = group_of.get(folder, ""), class_of[class_folder]
+        rows += [(file, label, split, group) for file in tree.paths(folder, layout.images[folder])]
     rows.sort()
     classes = sorted(set(class_of.values()))
     index_of = {name: index for index, name in enumerate(classes)}
-    return Dataset(
+    dataset = Dataset(
         task="classification",
-        files=np.array([file for file, _, _ in rows], dtype=object),
+        files=np.array([row[0] for row in rows], dtype=object),
         classes=tuple(classes),
-        columns={"label": np.array([index_of[name] for _, name, _ in rows], np.int64)},
-        splits=np.array([split for _, _, split in rows], dtype=object),
+        columns={"label": np.array([index_of[row[1]] for row in rows], np.int64)},
+        splits=np.array([row[2] for row in rows], dtype=object),
+        groups=np.array([row[3] for row in rows], dtype=object) if group_of else None,
         source=tree.root,
         format="class folders",
         findings=tuple(findings),
     )
+    return with_official_splits(dataset, _paths_of_lists(tree))
+
+
+def _paths_of_lists(tree: FileTree) -> list[str]:
+    """Return the files that may be lists, also those beside the source if this is only a folder of images."""
+    if not is_collection(os.path.basename(os.path.abspath(tree.root))):
+        return list_paths(tree)
+    try:
+        around = FileTree(os.path.normpath(os.path.join(tree.root, os.pardir)), depth=1)
+    except RetinueError:  # a folder beside the data that can't be read has nothing to do with it
+        return list_paths(tree)
+    return list(dict.fromkeys((*list_paths(tree), *list_paths(around))))
 
 
 def _candidates(layout: ClassLayout, folder: str) -> list[str]:
@@ -119,11 +141,42 @@ def _candidates(layout: ClassLayout, folder: str) -> list[str]:
     return found
 
 
+def _class_folders_of_images(layout: ClassLayout) -> dict[str, str]:
+    """Return the class folder of each folder of images that is in one."""
+    known = set(layout.classes)
+    found = {
+        folder: next((name for name in _candidates(layout, folder) if name in known), None) for folder in layout.images
+    }
+    return {folder: class_folder for folder, class_folder in found.items() if class_folder is not None}
+
+
+def _frame_folders(layout: ClassLayout) -> FrameFolders | None:
+    """Return the folders of frames below the class folders, or below the splits in them."""
+    parents = set(layout.classes)
+    if layout.splits_inside:
+        parents = {folder for folder in layout.below if os.path.dirname(folder) in parents}
+    return find_frame_folders(layout.images, parents)
+
+
 def _problem(tree: FileTree, layout: ClassLayout) -> str:
     """Return why there are no class folders, or ""."""
-    if is_one_collection(layout) or not any(layout.below[folder] for folder in layout.classes):
+    names = {os.path.basename(folder) for folder in filled_classes(layout)}
+    if len(names) < 2 or all(map(is_collection, names)):
         return describe_unknown(tree, layout)
-    return problem_with_label_files(tree, layout) or problem_with_names(tree, layout)
+    problem = problem_with_annotations(tree, layout) or problem_with_listed_clips(tree, layout)
+    if problem or _problem_with_classes(tree, layout):
+        return problem
+    return problem_with_versions(tree, layout)
+
+
+def _problem_with_classes(tree: FileTree, layout: ClassLayout) -> str:
+    """Return why the folders hold images, or clips, but are no classes of images, or ""."""
+    frames = _frame_folders(layout)
+    if frames and frames.certain:
+        return ""
+    problem = problem_with_data_sets(tree, layout)
+    problem = problem or problem_with_parts(layout_path(tree, layout), layout.classes)
+    return f"{problem}. If they hold folders of frames, add --task video" if problem and frames else problem
 
 
 def _findings(tree: FileTree, layout: ClassLayout) -> list[Finding]:
@@ -145,13 +198,16 @@ def _findings(tree: FileTree, layout: ClassLayout) -> list[Finding]:
     for parent in layout.parents.values():
         for name in tree.subfolders(parent):
             if name in layout.unlabeled:
-                findings.append(_unused(tree.path(name), "a folder of test images whose name is not a class of train"))
+                reason = "a folder of images without a class, since its name is no class of train"
+                findings.append(_unused(tree.path(name), reason))
             elif name not in layout.classes:
                 note = Finding(NOTE, "not used", tree.path(name), "", "a folder without images", "ignored")
                 findings.append(note)
-        for name in layout.images.get(parent, ()):
-            reason = f"an image outside the class folders of {tree.path(parent)}, so it has no class"
-            findings.append(_unused(tree.path(parent, name), reason))
+        outside = layout.images.get(parent, [])
+        if outside:
+            several = f"{len(outside):,} images" if len(outside) > 1 else "an image"
+            reason = f"{several} outside the class folders of {tree.path(parent)}, so without a class"
+            findings.append(_unused(tree.path(parent, outside[0] if len(outside) == 1 else ""), reason))
     if parents != {root}:
         for name in tree.subfolders(root):
             if not any(is_below(parent, name) for parent in parents):
@@ -161,6 +217,13 @@ def _findings(tree: FileTree, layout: ClassLayout) -> list[Finding]:
         action = "ignored; --task segmentation reads them"
         findings.append(Finding(NOTE, "masks", tree.root, "", reason, action))
     return findings
+
+
+def _groups_finding(tree: FileTree, groups: set[str]) -> Finding:
+    first = tree.path(min(groups))
+    reason = f"the images lie in {len(groups):,} folders below the classes, such as {first}"
+    action = "the images of one folder stay in one split; each may be a patient, an object or a clip"
+    return Finding(NOTE, "groups", tree.root, "", reason, action)
 
 
 def _unused(file: str, reason: str) -> Finding:

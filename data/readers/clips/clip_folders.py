@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -14,15 +15,18 @@ from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.folders import (
     class_name,
     entries_in,
+    files_below,
     files_in,
     folders_in,
     result_findings,
     split_folders_in,
 )
+from retinue.data.readers.unknown_source import describe_unlabeled
 from retinue.data.storage.file_names import VIDEO_SUFFIXES, looks_like_image, looks_like_video, split_of_name
 
 MAX_ENTRIES = 200  # of a folder are inspected: the first ones show what it holds, and there may be millions of images
 MAX_DEPTH = 3  # of the folders below DATA in which a video is looked for
+UCF_CLIP = re.compile(r"(.+_g\d+)_c\d+")  # the name of a clip of UCF-101 with its group
 
 
 def has_videos(folder: str, depth: int = MAX_DEPTH) -> bool:
@@ -64,30 +68,40 @@ def read_clip_folders(folder: str | os.PathLike[str]) -> Dataset:
         The dataset, with the columns `label`, `start` and `end`.
 
     Raises:
-        RetinueError: There is no clip or no class.
+        RetinueError: There is no clip, or only one class.
     """
     folder = os.fspath(folder)
     root, findings = _unwrap(folder), list[Finding]()
     if root != folder:
         findings.append(Finding(NOTE, "folder in a folder", root, "", "the classes are one level down", "read there"))
     rows, names = list[tuple[str, str, str]](), set[str]()  # path, name of the class folder, split
+    empty = set[str]()  # classes without clips
     for split, split_folder in (split_folders_in(root) or {"": ""}).items():
         parent = os.path.join(root, split_folder) if split_folder else root
         findings += result_findings(parent)
         for name in folders_in(parent):
-            names.add(name)
-            rows += [(clip, name, split) for clip in _clips_below(os.path.join(parent, name), findings)]
+            below = os.path.join(parent, name)
+            clips = list(_clips_below(below, findings))
+            if clips:
+                names.add(name)
+            elif not any(files_below(below, [])):
+                empty.add(name)
+            rows += [(clip, name, split) for clip in clips]
+    if len(names) < 2:
+        tree = FileTree(folder)
+        stems = _stems_of_videos(tree)
+        if stems:
+            raise RetinueError(describe_unlabeled(tree, "video", stems, next(iter(names), "")))
     if not rows:
         raise RetinueError(
             f"{folder}: there are no clips in it; looked for {' '.join(VIDEO_SUFFIXES)} and for folders of frames in "
             "folders that are named after the classes"
         )
-    classes = sorted({class_name(name) for name in names})
+    classes = sorted({class_name(name) for name in names | empty})
     rows.sort()
     labels = [classes.index(class_name(name)) for _, name, _ in rows]
-    return clip_dataset(
-        folder, "clip folders", [row[0] for row in rows], labels, classes, [row[2] for row in rows], findings
-    )
+    files, splits = [row[0] for row in rows], [row[2] for row in rows]
+    return clip_dataset(folder, "clip folders", files, labels, classes, splits, findings, _groups_of(files))
 
 
 def clip_dataset(
@@ -132,6 +146,24 @@ def clip_dataset(
         format=source_format,
         findings=tuple(findings),
     )
+
+
+def _groups_of(files: Sequence[str]) -> list[str] | None:
+    """Return the group of each clip if all have names of UCF-101, which tell the video that a clip was cut from."""
+    stems = [os.path.splitext(os.path.basename(file))[0] for file in files]
+    matches = [UCF_CLIP.fullmatch(stem) for stem in stems]
+    groups = [match.group(1) for match in matches if match]
+    return groups if len(groups) == len(files) else None
+
+
+def _stems_of_videos(tree: FileTree) -> dict[str, list[str]]:
+    """Return the names without suffixes of the videos of each folder that has some."""
+    stems: dict[str, list[str]] = {}
+    for folder, names in tree.names.items():
+        videos = [name for name in names if looks_like_video(tree.path(folder, name))]
+        if videos:
+            stems[folder] = [os.path.splitext(name)[0] for name in videos]
+    return stems
 
 
 def _unwrap(root: str) -> str:

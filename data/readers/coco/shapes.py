@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pycocotools import mask as coco
 
+from retinue.data.readers.coco.run_lengths import decode_run_lengths
+
 MIN_COORDINATES = 6  # of a polygon: three points
+DISTANT = "its polygon lies far outside of the image"
 MAX_SIDES = 100  # of the image; pycocotools allocates memory for the whole outline of a polygon
 
 Polygon = list[float]
@@ -29,10 +33,23 @@ def decode_shape(segmentation: Any, height: int, width: int) -> np.ndarray | Non
         raise ValueError(f"its segmentation is {_kind(segmentation)}, not polygons or run lengths")
     if all(isinstance(entry, dict) for entry in segmentation):
         return _decode_runs(segmentation, height, width)
-    polygons = polygons_of(segmentation)
-    if max(abs(value) for polygon in polygons for value in polygon) > MAX_SIDES * max(height, width):
-        raise ValueError("its polygon lies far outside of the image")
+    return draw_polygons(polygons_of(segmentation), height, width)
+
+
+def draw_polygons(polygons: Sequence[Polygon], height: int, width: int) -> np.ndarray:
+    """Return the pixels that any of some polygons covers, bool `[height, width]`.
+
+    Raises:
+        ValueError: One of them is distant, as `is_distant` says.
+    """
+    if any(is_distant(polygon, height, width) for polygon in polygons):
+        raise ValueError(DISTANT)
     return coco.decode(coco.merge(coco.frPyObjects(polygons, height, width))).astype(bool)
+
+
+def is_distant(polygon: ArrayLike, height: int, width: int) -> bool:
+    """Return whether a polygon lies so far outside of its image that drawing it could take all memory."""
+    return bool(np.abs(polygon).max() > MAX_SIDES * max(height, width))
 
 
 def polygons_of(segmentation: Any) -> list[Polygon]:
@@ -96,15 +113,7 @@ def _decode_runs(runs: Sequence[Any], height: int, width: int) -> np.ndarray:
             raise ValueError(
                 f"its run lengths are of {size[1]} x {size[0]} pixels, but the image is annotated as {width} x {height}"
             )
-        try:
-            filled = sum(counts) if isinstance(counts, list) else height * width
-            if filled == height * width:
-                runs_of_image = coco.frPyObjects(encoded, height, width) if isinstance(counts, list) else encoded
-                pixels |= coco.decode(runs_of_image).astype(bool)
-        except (TypeError, ValueError, OverflowError):  # what pycocotools raises for other things than run lengths
-            raise ValueError("its run lengths can't be understood") from None
-        if filled != height * width:
-            raise ValueError(f"its run lengths fill {filled} pixels, but the image has {height * width}")
+        pixels |= decode_run_lengths(counts, height, width)
     return pixels
 
 

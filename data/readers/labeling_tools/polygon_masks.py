@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from retinue.configs.machine import cache_folder, usable_cores
 from retinue.data.dataset import Dataset
 from retinue.data.decoding.image_file import image_size
 from retinue.data.decoding.mask_file import MAX_CLASSES, voc_palette, write_mask
-from retinue.data.finding import NOTE, WARNING, Finding
+from retinue.data.finding import INVALID, NOTE, WARNING, Finding
+from retinue.data.readers.coco.shapes import DISTANT, draw_polygons, is_distant
 from retinue.data.readers.labeling_tools.annotated_images import (
     BACKGROUND_NAME,
     VOID_NAME,
@@ -73,6 +75,7 @@ def read_polygon_masks(
         findings.append(Finding(NOTE, "void", source, VOID_NAME, reason, "void: neither trained on nor scored"))
     with ThreadPoolExecutor(usable_cores()) as pool:
         sizes = list(pool.map(_mask_size, images))
+    images = [_without_distant_objects(image, size, findings) for image, size in zip(images, sizes, strict=True)]
     folder = cache_folder("masks") / _content_hash(images, sizes, label_of)
     masks = [folder / f"{row:07d}.png" for row in range(len(images))]
     if not (folder / INDEX_FILE).exists():
@@ -100,14 +103,12 @@ def draw_mask(objects: Sequence[AnnotatedObject], height: int, width: int, label
     Returns:
         uint8 `[height, width]`, 0 where there is no object.
     """
-    from pycocotools import mask as coco
-
     mask = np.zeros((height, width), np.uint8)
     for entry in objects:
         label = label_of[entry.name]
         polygons = [polygon.ravel().tolist() for polygon in entry.polygons if len(polygon) >= 3]
         if polygons:
-            mask[coco.decode(coco.merge(coco.frPyObjects(polygons, height, width))).astype(bool)] = label
+            mask[draw_polygons(polygons, height, width)] = label
         for bitmap in entry.bitmaps:
             rows, columns = bitmap.pixels.nonzero()
             rows, columns = rows + bitmap.y, columns + bitmap.x
@@ -123,6 +124,19 @@ def _write_masks(
     for image, (height, width), path in zip(images, sizes, masks, strict=True):
         with atomic_path(path) as temporary:
             write_mask(temporary, draw_mask(image.objects, height, width, label_of), palette)
+
+
+def _without_distant_objects(image: AnnotatedImage, size: tuple[int, int], findings: list[Finding]) -> AnnotatedImage:
+    """Return an image without the objects that lie too far outside of it to be drawn. Each becomes a finding."""
+    drawn = []
+    for entry in image.objects:
+        if any(is_distant(polygon, *size) for polygon in entry.polygons):
+            item = f"object {entry.number} of {image.location}"
+            action = "left out of the mask; draw it again"
+            findings.append(Finding(INVALID, "broken shape", image.file, item, f"{item}: {DISTANT}", action))
+        else:
+            drawn.append(entry)
+    return replace(image, objects=tuple(drawn))
 
 
 def _mask_size(image: AnnotatedImage) -> tuple[int, int]:

@@ -1,7 +1,6 @@
 """What the pixels of masks mean: names and values from a file beside them, or from the masks themselves."""
 
 import os
-import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -9,23 +8,22 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data.decoding.mask_file import COLOR_FLAG, MAX_CLASSES, color_value, describe_value
-from retinue.data.finding import NOTE, Finding
-from retinue.data.readers.folders import files_in
-from retinue.data.readers.masks.known_classes import KnownClasses
-from retinue.data.readers.masks.values import MaskValues, refuse_blurred, values_of_masks
+from retinue.data.finding import NOTE, WARNING, Finding
+from retinue.data.readers.masks.class_files import (
+    ClassFile,
+    find_class_files,
+    read_class_file,
+    refuse_different_files,
+)
+from retinue.data.readers.masks.content import MAX_VALUES
+from retinue.data.readers.masks.known_classes import KnownClasses, is_coco_stuff
+from retinue.data.readers.masks.values import MaskValues, refuse_blurred, sample_values, values_of_masks
 from retinue.data.void_label import VOID
 
-CLASS_FILES = (
-    *("classes.txt", "class_names.txt", "class_colors.txt", "colors.txt", "label_colors.txt", "labels.txt"),
-    *("classes.csv", "class_dict.csv", "_classes.csv", "labelmap.txt", "label_names.txt", "codes.txt"),
-)
-HEADING_WORDS = ("r", "red", "id", "pixel value", "value", "index")  # in the first line of a file of classes
-VOID_NAMES = ("void", "ignore", "ignored", "unlabelled", "unlabeled", "__ignore__")
 ADD_CLASS_FILE = "write one name per line into classes.txt to name them"
+NAME_IDS = "write a line 'id name' for each id into classes.txt to name them; an id with the name void is void"
 MAX_COLORS = 100  # without a file that names them; more are blurred, or one for each object
-MAX_COLOR_FILE_BYTES = 100_000
 SHOWN_COLORS = 8
-_CVAT_LINE = re.compile(r"^([^:]*:\d+,\d+,\d+):.*$")  # name, color, then parts and actions
 EVEN_STEP = 20  # ids up to 255 that are evenly spaced by at least so much are gray levels of classes
 
 
@@ -49,21 +47,24 @@ def classes_of(
         folders: The folders in which a file of classes is looked for, in this order.
         masks: The paths of the masks.
         findings: Receives what was assumed.
-        known: The classes of a public data set that the names of the files tell.
+        known: The classes of a public data set that the names of the files tell. They are used if some masks hold no
+            other values.
 
     Returns:
         The class names, and int64 `[k]` with the value of each class, then those that mean void.
 
     Raises:
-        RetinueError: A file of classes can't be understood, no mask can be read, there are too many classes, or the
-            masks are blurred.
+        RetinueError: A file of classes can't be understood or does not fit the masks, no mask can be read, there are
+            too many classes, or the masks are blurred.
     """
-    paths = [os.path.join(folder, name) for folder in folders for name in CLASS_FILES]
-    paths = [path for path in paths if os.path.isfile(path)] or _color_files(folders)
+    paths = find_class_files(folders)
     if paths:
-        _refuse_different_files(folders[0], paths, masks)
-        return _read_class_file(paths[0], findings)
-    if known:
+        refuse_different_files(folders[0], paths, masks)
+        found = read_class_file(paths[0])
+        sample = sample_values(masks)
+        if not _names_folders(found, sample, masks, findings):
+            return _classes_from_file(source, found, sample, findings, known)
+    if known and sample_values(masks) <= known.all_values:
         void = f", and {', '.join(map(str, known.void))} as void" if known.void else ""
         reason = f"the classes are assumed to be the {len(known.names)} of {known.data_set}{void}"
         findings.append(Finding(NOTE, "class names", source, "", reason, ADD_CLASS_FILE))
@@ -71,111 +72,65 @@ def classes_of(
     return _classes_from_values(source, masks, findings)
 
 
-def _color_files(folders: Sequence[str]) -> list[str]:
-    """Return the files of any name whose lines all are names with colors."""
-    found = []
-    for folder in folders:
-        for name in files_in(folder) if os.path.isdir(folder) else ():
-            path = os.path.join(folder, name)
-            if name.lower().endswith((".txt", ".csv")) and os.path.getsize(path) <= MAX_COLOR_FILE_BYTES:
-                try:
-                    entries = _parse_file(path)
-                except (RetinueError, OSError, UnicodeDecodeError):
-                    continue
-                if len(entries) > 1 and all(value is not None and value >= COLOR_FLAG for _, value in entries):
-                    found.append(path)
-    return found[:1]
+def _names_folders(found: ClassFile, sample: set[int], masks: Sequence[str], findings: list[Finding]) -> bool:
+    """Return whether a file names the folders of the masks, and not their values, as for images of one class each."""
+    parts = {part for mask in masks for part in os.path.dirname(mask).split(os.sep)}
+    is_named = sum(name in parts for name in found.names) * 2 > len(found.names)
+    if not is_named or sample <= found.known_values:
+        return False
+    reason = "its classes are names of folders, and the masks have other values"
+    findings.append(Finding(WARNING, "classes of images", found.path, "", reason, "ignored for the masks"))
+    return True
 
 
-def _refuse_different_files(root: str, paths: Sequence[str], masks: Sequence[str]) -> None:
-    """Raise RetinueError when files of one name in several folders give other classes, or only for some of the masks.
+def _classes_from_file(
+    source: str, found: ClassFile, sample: set[int], findings: list[Finding], known: KnownClasses | None
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the classes of a file, and their values in the masks.
 
     Args:
-        root: The folder whose file of classes holds for all masks.
-        paths: The files of classes that were found. The first one is read.
-        masks: The paths of the masks.
+        source: Where the masks were read from, for messages.
+        found: What the file says.
+        sample: The values of some masks.
+        findings: Receives what was assumed.
+        known: The data set that the names of the files tell, or None.
     """
-    first = _read_text(paths[0])
-    for path in paths[1:]:
-        if os.path.basename(path) == os.path.basename(paths[0]) and _read_text(path) != first:
+    path, values, void = found.path, list(found.values), list(found.void.values())
+    if not found.has_values:
+        _refuse_unclear_first_line(found, sample)
+    if is_coco_stuff(found.names, found.void) and VOID in sample:
+        values, void = [value - 1 for value in values], []
+        reason = "it is COCO-Stuff's list, whose masks hold the ids minus 1, and 255 for unlabeled"
+        findings.append(Finding(NOTE, "class ids", path, "", reason, "1 is subtracted from each id"))
+    elif VOID in sample and sample <= {0, VOID} and VOID not in values + void and max(values) < COLOR_FLAG:
+        if values != [0, 1]:
             raise RetinueError(
-                f"{path}: its classes are not those of {paths[0]}; export the masks with one list of labels, and write "
-                "it into classes.txt"
+                f"{path}: the masks only hold 0 and 255, and it names {len(values)} classes, none of which is 255; "
+                "write a line '255 name' for the class of 255, and '0 name' for that of 0"
             )
-
-    same_name = [path for path in paths if os.path.basename(path) == os.path.basename(paths[0])]
-    folders = tuple(os.path.join(os.path.dirname(path), "") for path in same_name)
-    others = [mask for mask in masks if not mask.startswith(folders)]
-    if os.path.dirname(paths[0]) != root and 0 < len(others) < len(masks):
-        raise RetinueError(
-            f"{paths[0]}: it names the classes of {len(masks) - len(others):,} masks, and {len(others):,} are "
-            f"elsewhere, the first is {others[0]}; are these several data sets? Give one of them, or move the file up "
-            "if it holds for all masks"
-        )
-
-
-def _read_text(path: str) -> str:
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        return file.read()
-
-
-def _parse_file(path: str) -> list[tuple[str, int | None]]:
-    lines = [(number, line) for number, line in enumerate(_read_text(path).splitlines(), 1) if line.strip()]
-    parsed = [_parse_line(path, number, line) for number, line in lines if not line.startswith("#")]
-    return [entry for entry in parsed if entry]
-
-
-def _read_class_file(path: str, findings: list[Finding]) -> tuple[tuple[str, ...], np.ndarray]:
-    entries = _parse_file(path)
-    if not entries:
-        raise RetinueError(f"{path}: this file names no class; write one name per line")
-    with_value = [(name, value) for name, value in entries if value is not None]
-    if not with_value:
-        # The first line of labelme's file is what is written as 255.
-        first_id = -1 if entries[0][0].lower() in VOID_NAMES else 0
-        ids = [index if index >= 0 else VOID for index in range(first_id, first_id + len(entries))]
-        with_value = [(name, value) for (name, _), value in zip(entries, ids, strict=True)]
-    elif len(with_value) < len(entries):
-        raise RetinueError(
-            f"{path}: some lines have an id or a color and others have none; give one to every line, or to none"
-        )
-    names: list[str] = []
-    values: list[int] = []
-    void: list[int] = []
-    for name, value in with_value:
-        if value in values + void:
-            raise RetinueError(f"{path}: {name} has the value of another class; give each class its own")
-        if name in names:
-            raise RetinueError(f"{path}: the class {name} is there twice; rename one of them")
-        if name.lower() in VOID_NAMES:
+        values = [0, VOID]
+        reason = f"the masks only hold 0 and 255: 255 is taken as {found.names[1]}, not as void"
+        findings.append(Finding(NOTE, "class ids", path, found.names[1], reason, "write 'id name' lines to change it"))
+    for name in found.void:
+        reason = f"{name} counts as void: it is neither trained on nor scored"
+        findings.append(Finding(NOTE, "void", path, name, reason, "rename it there to make it a class"))
+    for value in known.no_label if known else ():
+        if value not in values + void and max(values) < COLOR_FLAG:
             void.append(value)
-            reason = f"{name} counts as void: it is neither trained on nor scored"
-            findings.append(Finding(NOTE, "void", path, name, reason, "rename it there to make it a class"))
-        else:
-            names.append(name)
-            values.append(value)
-    return _check_values(path, names, values, void)
+            reason = f"{value} means no label in {known.data_set if known else source}: it counts as void"
+            findings.append(Finding(NOTE, "void", path, str(value), reason, f"add '{value} name' to make it a class"))
+    return _check_values(path, found.names, values, void)
 
 
-def _parse_line(path: str, number: int, line: str) -> tuple[str, int | None] | None:
-    """Return the name and the value, if any, of a line, or None for a heading."""
-    line = _CVAT_LINE.sub(r"\1", line)
-    parts = [part for part in re.split(r"[,;\t]|(?<=\d)[ :]+|[ :]+(?=\d)", line.strip().strip('"')) if part.strip()]
-    parts = [part.strip().strip('"') for part in parts]
-    numbers = [int(part) for part in parts if re.fullmatch(r"\d+", part)]
-    words = [part for part in parts if not re.fullmatch(r"\d+", part)]
-    if number == 1 and {word.lower() for word in words} & set(HEADING_WORDS):
-        return None
-    if len(words) == 1 and len(numbers) == 3 and max(numbers) <= 255:
-        return words[0], color_value(*numbers)
-    if len(words) == 1 and len(numbers) == 1:
-        return words[0], numbers[0]
-    if not numbers and words:
-        return line.strip(), None
-    raise RetinueError(
-        f"{path} line {number}: {line.strip()!r} is neither a name, nor an id and a name, nor a name with a color; "
-        "correct it"
-    )
+def _refuse_unclear_first_line(found: ClassFile, sample: set[int]) -> None:
+    """Raise RetinueError if void is the first of names without ids, and may be 0 or 255 in the masks."""
+    num_names = len(found.names) + len(found.void)
+    first = next((name for name, value in found.void.items() if value == 0), None)
+    if first is not None and VOID in sample and num_names - 1 not in sample:
+        raise RetinueError(
+            f"{found.path}: {first} is its first name, so it is 0, but the masks also hold 255; is this {first}, and "
+            "does the next name have the id 0? Write 'id name' in each line"
+        )
 
 
 def _classes_from_values(
@@ -190,8 +145,10 @@ def _classes_from_values(
     clear = [mask for mask in found if not mask.odd and not mask.is_jpeg]
     if any(mask.is_colored for mask in clear):
         return _classes_from_colors(source, clear, findings)
+    _refuse_gray_levels(source, clear)
     names, values, reason = _classes_from_ids(source, clear)
-    findings.append(Finding(NOTE, "no class names", source, "", reason, ADD_CLASS_FILE))
+    action = ADD_CLASS_FILE if len(names) <= 2 else NAME_IDS
+    findings.append(Finding(NOTE, "no class names", source, "", reason, action))
     return _check_values(source, names, values, [])
 
 
@@ -209,11 +166,25 @@ def _classes_from_ids(source: str, masks: Sequence[MaskValues]) -> tuple[list[st
     values = sorted(unique - {VOID} if has_void else unique) or [0]
     first = ", ".join(map(str, values[:12])) + (", ..." if len(values) > 12 else "")
     reason = f"its masks hold {len(values)} ids: {first}"
+    if 0 in values:
+        reason += "; 0 is taken as a class, the background"
     if has_void:
         reason += "; 255 counts as void"
     elif VOID in unique:
         reason += "; 255 is taken as a class, since the ids are evenly spaced gray levels"
     return ["background" if value == 0 else f"class {value}" for value in values], values, reason
+
+
+def _refuse_gray_levels(source: str, masks: Sequence[MaskValues]) -> None:
+    """Raise RetinueError when most masks hold so many values that they are gray levels, and no ids of classes."""
+    gray = [mask for mask in masks if len(mask.counts) > MAX_VALUES and max(mask.counts) <= VOID]
+    if len(gray) * 2 > len(masks):
+        raise RetinueError(
+            f"{source}: {len(gray):,} of its {len(masks):,} masks hold many gray levels, for example {gray[0].path} "
+            f"with {len(gray[0].counts):,}: are they alpha mattes, probabilities or depths? Save masks with one value "
+            "for each class, for example with a threshold; or, if these are ids, write a line 'id name' for each "
+            "of them into classes.txt"
+        )
 
 
 def _is_evenly_spaced(values: Sequence[int]) -> bool:

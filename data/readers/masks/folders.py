@@ -35,7 +35,7 @@ def explain(tree: FileTree) -> list[Explanation]:
             labels=", ".join(found.labels[:SHOWN_LABELS]) + (", ..." if len(found.labels) > SHOWN_LABELS else ""),
             read=lambda options: _read(tree),
             num_annotations=sum(len(pair.masks) for pair in found.pairs),
-            mask_images=frozenset(found.mask_paths),
+            mask_images=frozenset((*found.mask_paths, *found.other_images)),
             repeats=("voc",) if is_voc else (),
             problem=found.problem,
         )
@@ -121,17 +121,21 @@ def _read(tree: FileTree) -> Dataset:
     if not pairs:
         raise RetinueError(f"{source}: no image has a mask of its name; looked in {', '.join(tree.images) or source}")
     findings += _unpaired_findings(tree, found, lists)
-    has_objects = any(len(pair.masks) > 1 for pair in pairs)
-    masks, pairs = _one_mask_each(source, pairs, findings)
+    has_objects = not found.class_names and any(len(pair.masks) > 1 for pair in pairs)
+    masks, pairs = _one_mask_each(source, pairs, found.class_names, findings)
     folders = [source, *_folders_above_masks(tree, found)]
-    known = None if has_objects else known_classes(source, found.mask_folders, masks[:100], lists.text)
-    classes, values = classes_of(source, folders, masks, findings, known)
+    if found.class_names:
+        classes, values = ("background", *found.class_names), np.arange(len(found.class_names) + 1)
+    else:
+        known = None if has_objects else known_classes(source, found.mask_folders, masks[:100], lists.text)
+        classes, values = classes_of(source, folders, masks, findings, known)
+    rest = "train" if lists.rest_is_train else ""
     return mask_dataset(
         source,
         "voc" if _is_voc(found) else "mask folders",
         [pair.image for pair in pairs],
         masks,
-        [pair.split or lists.split_of.get(_stem(pair.image), "") for pair in pairs],
+        [pair.split or lists.split_of.get(_stem(pair.image), rest) for pair in pairs],
         classes,
         values,
         findings,
@@ -158,7 +162,7 @@ def _folders_above_masks(tree: FileTree, found: MaskPairs) -> list[str]:
 
 
 def _select_listed(source: str, found: MaskPairs, lists: SplitLists, findings: list[Finding]) -> list[MaskPair]:
-    """Return the pairs that the lists name, or all pairs where folders give the splits or there are no lists."""
+    """Return the pairs that the lists name, or all pairs where folders give the splits or no list is of training."""
     if not lists.split_of:
         return found.pairs
     stems = {_stem(pair.image) for pair in found.pairs} | {_stem(path) for path in found.unpaired_images}
@@ -172,8 +176,9 @@ def _select_listed(source: str, found: MaskPairs, lists: SplitLists, findings: l
     if len(listed) < len(found.pairs):
         names = ", ".join(sorted(os.path.basename(path) for path in lists.paths))
         reason = f"{len(found.pairs) - len(listed):,} images with masks are in none of its lists ({names})"
-        findings.append(Finding(NOTE, "not listed", source, "", reason, "ignored"))
-    return listed
+        action = "taken as the training set, which has no list" if lists.rest_is_train else "ignored"
+        findings.append(Finding(NOTE, "not listed", source, "", reason, action))
+    return found.pairs if lists.rest_is_train else listed
 
 
 def _unpaired_findings(tree: FileTree, found: MaskPairs, lists: SplitLists) -> list[Finding]:
@@ -181,7 +186,7 @@ def _unpaired_findings(tree: FileTree, found: MaskPairs, lists: SplitLists) -> l
     findings = []
     folders = ", ".join(tree.path(folder) for folder in found.mask_folders[:3])
     with_mask = {_stem(pair.image) for pair in found.pairs}
-    by_lists = lists.split_of and not all(pair.split for pair in found.pairs)
+    by_lists = lists.split_of and not lists.rest_is_train and not all(pair.split for pair in found.pairs)
     for file in found.unpaired_images:
         stem = _stem(file)
         if by_lists and stem not in lists.split_of:
@@ -194,7 +199,8 @@ def _unpaired_findings(tree: FileTree, found: MaskPairs, lists: SplitLists) -> l
     if not by_lists:
         for file in found.unpaired_masks:
             findings.append(Finding(WARNING, "no image", file, "", "there is no image for it", "ignored"))
-    known = {pair.image for pair in found.pairs} | found.mask_paths | {*found.unpaired_images, *found.drawings}
+    known = {pair.image for pair in found.pairs} | found.mask_paths
+    known |= {*found.unpaired_images, *found.drawings, *found.other_images}
     if found.drawings:
         reason = f"{len(found.drawings):,} images are drawings of masks, the first is {min(found.drawings)}"
         findings.append(Finding(NOTE, "drawings of masks", tree.root, "", reason, "ignored"))
@@ -207,14 +213,24 @@ def _unpaired_findings(tree: FileTree, found: MaskPairs, lists: SplitLists) -> l
     return findings
 
 
-def _one_mask_each(source: str, pairs: Sequence[MaskPair], findings: list[Finding]) -> tuple[list[str], list[MaskPair]]:
-    """Return a mask for each image, and the images that have one; the masks of objects are united."""
-    if all(len(pair.masks) == 1 for pair in pairs):
+def _one_mask_each(
+    source: str, pairs: Sequence[MaskPair], class_names: Sequence[str], findings: list[Finding]
+) -> tuple[list[str], list[MaskPair]]:
+    """Return a mask for each image, and the images that have one; the masks of objects or of classes are united."""
+    if not class_names and all(len(pair.masks) == 1 for pair in pairs):
         return [pair.masks[0] for pair in pairs], list(pairs)
-    united, problems = unite_masks(source, [pair.masks for pair in pairs])
-    reason = f"{sum(len(pair.masks) for pair in pairs):,} masks of single objects in {len(pairs):,} images"
-    action = "the masks of an image are united into one of background and foreground"
-    findings.append(Finding(NOTE, "masks of objects", source, "", reason, action))
+    labels = [pair.labels or (1,) * len(pair.masks) for pair in pairs]
+    united, problems = unite_masks(source, [pair.masks for pair in pairs], labels)
+    if class_names:
+        reason = f"each class has a folder of masks, which do not overlap: {', '.join(class_names)}"
+        num_less = sum(len(set(pair.labels)) < len(class_names) for pair in pairs)
+        reason += f"; {num_less:,} images have no mask of some class" if num_less else ""
+        action = "the masks of an image are united into one; what is in none of them is background"
+        findings.append(Finding(NOTE, "masks of classes", source, "", reason, action))
+    else:
+        reason = f"{sum(len(pair.masks) for pair in pairs):,} masks of single objects in {len(pairs):,} images"
+        action = "the masks of an image are united into one of background and foreground"
+        findings.append(Finding(NOTE, "masks of objects", source, "", reason, action))
     for row, problem in problems.items():
         findings.append(Finding(INVALID, "broken mask", pairs[row].image, "", problem, "skipped; correct it"))
     rows = [row for row in range(len(pairs)) if row not in problems]

@@ -57,13 +57,22 @@ class Group:
         """Whether names of files or folders say that these are images."""
         return names_image(self.folder, self.words)
 
+    @property
+    def pattern(self) -> str:
+        """The files for messages, relative to the root of the tree, such as "masks/*.png" or "*_mask.png"."""
+        key, names = next(iter(self.names.items()))
+        stem = os.path.splitext(names[0])[0]
+        start = stem.lower().find(key)
+        text = f"{stem[:start]}*{stem[start + len(key) :]}" if start >= 0 and self.words else "*"
+        return os.path.join(self.folder, text + self.suffix)
+
 
 def group_images(tree: FileTree) -> list[Group]:
     """Return the groups of the images of a tree, with the masks of an image under the key of the image."""
     if not any(_may_hold_masks(folder, names) for folder, names in tree.names.items()):
         return []
     groups = _group(tree, {})
-    unmatched = {group.folder for group in _unmatched(groups)}
+    unmatched = {group.folder for group in _unmatched(groups, only_lossless=False)}
     own_words = _own_words(tree, unmatched) if unmatched else {}
     if own_words:
         groups = _group(tree, own_words)
@@ -107,7 +116,10 @@ class GroupLooks:
         return self._looks[group]
 
     def is_mask_of(self, mask: Group, image: Group) -> bool:
-        """Return whether the files of one group look like masks of those of the other, and not the reverse."""
+        """Return whether the files of one group look like masks of those of the other, and not the reverse.
+
+        A word for images in both names tells nothing: image_1_1stHO.png is a mask of image_1.jpg.
+        """
         of_mask, of_image = self.of(mask), self.of(image)
         if of_mask is None:
             return of_image is not None and mask.names_mask and not image.names_mask
@@ -118,7 +130,7 @@ class GroupLooks:
             return mask_kind == GRAY and image_kind == IMAGE
         if image.names_mask and not mask.names_mask:
             return False
-        if mask_kind < COLORS or mask.names_image:
+        if mask_kind < COLORS or _names_image_besides(mask, image):
             return False
         if mask_kind == image_kind:
             has_fewer = of_image is not None and of_mask.num_values * 2 <= of_image.num_values
@@ -136,7 +148,7 @@ class GroupLooks:
 
     def _look_at_some(self, group: Group) -> list[Look]:
         names = [files[0] for files in group.names.values()]
-        picked = [names[index] for index in _evenly(len(names), LOOKS_PER_GROUP)]
+        picked = [names[index] for index in evenly(len(names), LOOKS_PER_GROUP)]
         looks = [look_at(self._tree.path(group.folder, name)) for name in picked]
         return [look for look in looks if look]
 
@@ -149,7 +161,7 @@ class GroupLooks:
         """Return whether masks have the sizes, or at least the aspects, of their images."""
         keys = [key for key in mask.names if key in image.names]
         fits = []
-        for index in _evenly(len(keys), LOOKS_PER_GROUP):
+        for index in evenly(len(keys), LOOKS_PER_GROUP):
             try:
                 sizes = [
                     image_size(self._tree.path(group.folder, group.names[keys[index]][0])) for group in (mask, image)
@@ -158,6 +170,12 @@ class GroupLooks:
                 continue
             fits.append(same_aspect(*sizes) or same_aspect(sizes[0][::-1], sizes[1]))
         return bool(fits) and sum(fits) * 2 >= len(fits)
+
+
+def _names_image_besides(mask: Group, image: Group) -> bool:
+    """Return whether words or folders of masks say that they are images, without those that their images have, too."""
+    words = tuple(word for word in mask.words if word not in image.words)
+    return names_image("" if mask.folder == image.folder else mask.folder, words)
 
 
 _LOSSLESS = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in (".jpg", ".jpeg", ".jpe", ".jfif"))
@@ -206,24 +224,30 @@ def _is_mask_word(word: str) -> bool:
     return names_mask("", (word,))
 
 
-def _unmatched(groups: Sequence[Group]) -> list[Group]:
-    """Return the groups that may be masks, most of whose keys no other group has."""
+def _unmatched(groups: Sequence[Group], only_lossless: bool) -> list[Group]:
+    """Return the groups most of whose keys no other group has, or those of them that may hold ids."""
     owners = groups_by_key(groups)
     return [
         group
         for group in groups
-        if FORMAT_IS_LOSSLESS[group.suffix] and sum(len(owners[key]) > 1 for key in group.names) * 2 < len(group.names)
+        if (FORMAT_IS_LOSSLESS[group.suffix] or not only_lossless)
+        and sum(len(owners[key]) > 1 for key in group.names) * 2 < len(group.names)
     ]
 
 
 def _own_words(tree: FileTree, folders: Collection[str]) -> dict[str, re.Pattern[str]]:
-    """Return, for each folder whose names consist of the names of images and a text, the pattern of such texts."""
+    """Return, for each folder whose names consist of the names of images and a text, the pattern of such texts.
+
+    In folders of JPEGs only, which are images, such a text is an ending like _Clipped.
+    """
     stems = {stem for names in tree.images.values() for stem in names}
     patterns = {}
     for folder in folders:
         names = list(tree.images[folder])
-        sample = [names[index] for index in _evenly(len(names), SAMPLE)]
+        sample = [names[index] for index in evenly(len(names), SAMPLE)]
         counts = Counter(affix for stem in sample for affix in _affixes(stem, stems))
+        if not any(FORMAT_IS_LOSSLESS[os.path.splitext(name)[1].lower()] for name in tree.images[folder].values()):
+            counts = Counter({affix: count for affix, count in counts.items() if _is_ending(*affix)})
         affixes = [affix for affix, count in counts.items() if count > max(1, OWN_WORD_FRACTION * len(sample))]
         if affixes:
             patterns[folder] = own_word_pattern(affixes)
@@ -233,7 +257,7 @@ def _own_words(tree: FileTree, folders: Collection[str]) -> dict[str, re.Pattern
 def _match_numbers(groups: Sequence[Group]) -> None:
     """Give groups without a match the keys of a group near them whose names hold the same numbers, as in DRIVE."""
     numbered = {group: numbers for group in groups if (numbers := _keys_by_number(group))}
-    for group in _unmatched(groups):
+    for group in _unmatched(groups, only_lossless=True):
         near = [
             other
             for other in numbered
@@ -268,6 +292,11 @@ def _affixes(stem: str, stems: set[str]) -> Iterator[tuple[str, bool]]:
             yield affix, at_end
 
 
-def _evenly(count: int, wanted: int) -> list[int]:
+def _is_ending(text: str, at_end: bool) -> bool:
+    """Return whether a text stands at the end of names, behind a separator, as in a_Clipped.jpg."""
+    return at_end and text[0] in " _.-"
+
+
+def evenly(count: int, wanted: int) -> list[int]:
     """Return at most `wanted` indices below `count`, evenly spaced, without the last ones."""
     return sorted({int(index) for index in np.linspace(0, count, min(count, wanted), endpoint=False)})

@@ -2,8 +2,10 @@
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+from retinue.data.void_label import VOID
 
 
 @dataclass(frozen=True)
@@ -15,12 +17,19 @@ class KnownClasses:
         names: The class names.
         values: The pixel value of each class.
         void: The pixel values that mean void, besides 255.
+        no_label: Those of them that mean no label whatever the names of the classes are.
     """
 
     data_set: str
     names: tuple[str, ...]
     values: tuple[int, ...]
     void: tuple[int, ...] = ()
+    no_label: tuple[int, ...] = ()
+
+    @property
+    def all_values(self) -> set[int]:
+        """The values that masks of this data set can hold."""
+        return {*self.values, *self.void, VOID}
 
 
 _VOC_NAMES = (
@@ -50,6 +59,24 @@ _CAMVID_NAMES = (
 )
 CAMVID = KnownClasses("SegNet's CamVid", _CAMVID_NAMES, tuple(range(11)), (11,))
 
+# The README of the scene parsing benchmark: ids from 1 to 150 in the order of objectInfo150.txt, and 0 for other
+# objects, which are not scored.
+ADE20K = KnownClasses("ADE20K", tuple(f"class {number}" for number in range(1, 151)), tuple(range(1, 151)), (0,), (0,))
+
+# The README of LoveDA: the regions without data have the value 0, and are to be ignored.
+_LOVEDA_NAMES = ("background", "building", "road", "water", "barren", "forest", "agriculture")
+LOVEDA = KnownClasses("LoveDA", _LOVEDA_NAMES, tuple(range(1, 8)), (0,), (0,))
+
+# annotations/README of the data set: 1 foreground, 2 background, 3 not classified.
+PETS = KnownClasses("the Oxford-IIIT pets' trimaps", ("pet", "background", "border"), (1, 2, 3))
+
+COCO_STUFF_NAMES = 182  # of COCO-Stuff's labels.txt, which begins with 0: unlabeled and 1: person
+
+
+def is_coco_stuff(names: Sequence[str], void: Mapping[str, int]) -> bool:
+    """Return whether these are the names of COCO-Stuff, whose PNG files hold ids from 0 on and 255 for unlabeled."""
+    return len(names) == COCO_STUFF_NAMES and names[0] == "person" and void == {"unlabeled": 0}
+
 
 def known_classes(root: str, folders: Collection[str], masks: Collection[str], list_text: str) -> KnownClasses | None:
     """Return the classes of a public data set that names and lists of files tell, or None.
@@ -65,7 +92,14 @@ def known_classes(root: str, folders: Collection[str], masks: Collection[str], l
         return CITYSCAPES_TRAIN_IDS
     if all(re.search(r"_gt(Fine|Coarse)_labelIds\.", name) for name in names):
         return CITYSCAPES_IDS
+    if all(re.match(r"ADE_(train|val)_\d+\.png$", name) for name in names):
+        return ADE20K
     innermost = [os.path.basename(folder) for folder in folders]
+    outer = {os.path.basename(os.path.dirname(os.path.join(root, folder))) for folder in folders}
+    if set(innermost) == {"masks_png"} and outer <= {"Rural", "Urban"}:
+        return LOVEDA
+    if set(innermost) == {"trimaps"} and outer == {"annotations"}:
+        return PETS
     if all(name.startswith("SegmentationClass") for name in innermost):
         return VOC
     texts = (os.path.basename(os.path.abspath(root)), *folders, list_text)

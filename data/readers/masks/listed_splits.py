@@ -34,6 +34,11 @@ class SplitLists:
     paths: tuple[str, ...] = ()
     text: str = ""
 
+    @property
+    def rest_is_train(self) -> bool:
+        """Whether images in none of the lists are the training set, since there is no list of it."""
+        return bool(self.split_of) and not {"train", ""} & set(self.split_of.values())
+
 
 def read_split_lists_of(tree: FileTree, stems: Collection[str]) -> SplitLists:
     """Return the splits of the lists that name images of a source.

@@ -10,7 +10,7 @@ MASK_WORDS = (
     *("mask", "masks", "gt", "gts", "groundtruth", "truth", "label", "labels", "annotation", "annotations", "annot"),
     *("ann", "anns", "seg", "segs", "segmentation", "segmentations", "segmented", "labelids", "labeltrainids"),
     *("trainids", "gtfine", "gtcoarse", "target", "targets", "matte", "mattes", "trimap", "trimaps", "roi", "rois"),
-    *("segmentationclass", "segmentationclasspng", "segmentationclassraw", "annotated", "labeled", "l"),
+    *("segmentationclass", "segmentationclasspng", "segmentationclassraw", "annotated", "labeled", "semantic", "l"),
 )
 # Masks that tell objects apart, or that are drawn for people: another kind of mask is preferred to these.
 OTHER_KIND_WORDS = (
@@ -23,7 +23,9 @@ IMAGE_WORDS = (
     *("image", "images", "img", "imgs", "leftimg8bit", "jpegimages", "sat", "rgb", "input", "inputs", "photo"),
     *("photos", "raw", "original", "originals", "orig"),
 )
-PREFERRED_KINDS = ("labeltrainids", "labelids")  # of several kinds of masks of one image, the first of these
+# Of several kinds of masks of one image, the first of these, by a word of the name or the innermost folder. The last
+# ones are the first annotator's masks of vessels in DRIVE, HRF and CHASE-DB1, beside a second one's and fields of view.
+PREFERRED_KINDS = ("labeltrainids", "labelids", "1st_manual", "manual1", "1stho")
 
 # Words within file names, with the separators around them; at the end of a name, L marks a mask in CamVid.
 _NAME_WORDS = sorted({*MASK_WORDS, *OTHER_KIND_WORDS, *IMAGE_WORDS} - {"l", "ann", "raw"}, key=len, reverse=True)
@@ -108,6 +110,18 @@ def is_other_kind(folder: str, words: tuple[str, ...]) -> bool:
     """Return whether masks tell objects apart or are drawings, by their words or their innermost folder."""
     folder_words = _folder_words(os.path.basename(folder))
     return any(word in OTHER_KIND_WORDS for word in (*words, *folder_words))
+
+
+def is_colored_mask(folder: str, words: tuple[str, ...]) -> bool:
+    """Return whether the words of a file or of its innermost folder name masks in colors, as GT_color."""
+    names = {*words, *_folder_words(os.path.basename(folder))}
+    return bool(names & set(MASK_WORDS)) and names & set(OTHER_KIND_WORDS) <= {"color", "colors"}
+
+
+def preference_of_name(folder: str, words: tuple[str, ...]) -> int:
+    """Return the index of a kind of masks in `PREFERRED_KINDS`, or their number for another kind."""
+    names = {os.path.basename(folder).lower(), *(word.strip(" _.-") for word in words)}
+    return next((index for index, kind in enumerate(PREFERRED_KINDS) if kind in names), len(PREFERRED_KINDS))
 
 
 def _names(folder: str, words: tuple[str, ...]) -> str:

@@ -6,11 +6,24 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from retinue.data.finding import NOTE, Finding
+from retinue.data.finding import Finding
 from retinue.data.readers.file_tree import FileTree, split_in_path
 from retinue.data.readers.masks.groups import Group, GroupLooks, group_images, groups_by_key
 from retinue.data.readers.masks.instance_folders import find_instance_folders
-from retinue.data.readers.masks.names import PREFERRED_KINDS, is_other_kind
+from retinue.data.readers.masks.kinds import (
+    are_classes,
+    chosen_kind_finding,
+    class_names_of,
+    equally_suited,
+    kind_of,
+    kinds_of,
+    preference,
+    problem_of_kinds,
+)
+from retinue.data.readers.masks.names import is_other_kind
+from retinue.data.readers.masks.other_images import choose_images, images_of_equal_names, without_copies
+
+MOST_IMAGES = 0.9  # masks that no name calls so belong to several folders of images, if so many of these have one
 
 
 @dataclass(frozen=True)
@@ -21,11 +34,13 @@ class MaskPair:
         image: The path of the image.
         masks: The paths of its masks. Several are masks of its objects.
         split: The split that a folder names, or "".
+        labels: The class of each mask, counted from 1, where there is a mask for each class; else empty.
     """
 
     image: str
     masks: tuple[str, ...]
     split: str
+    labels: tuple[int, ...] = ()
 
 
 @dataclass
@@ -37,6 +52,9 @@ class MaskPairs:
         mask_folders: The folders of the masks, relative to the root of the tree.
         mask_paths: The paths of all files that are masks, also of those that are not used.
         drawings: The paths of images of the same names that people look at, such as masks drawn over images.
+        other_images: The paths of images that have the names of masks, and are not read with them: copies in another
+            format, or other kinds of images.
+        class_names: The classes of the masks, where each class has a folder of masks; else empty.
         labels: The masks, for messages, such as "masks/*.png".
         unpaired_images: The paths of the images without a mask in folders in which others have one.
         unpaired_masks: The paths of the masks without an image.
@@ -48,6 +66,8 @@ class MaskPairs:
     mask_folders: list[str] = field(default_factory=list)
     mask_paths: set[str] = field(default_factory=set)
     drawings: list[str] = field(default_factory=list)
+    other_images: list[str] = field(default_factory=list)
+    class_names: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     unpaired_images: list[str] = field(default_factory=list)
     unpaired_masks: list[str] = field(default_factory=list)
@@ -108,7 +128,8 @@ def _closeness(mask: Group, image: Group, count: int) -> tuple[object, ...]:
     parts, others = mask.folder.split(os.sep), image.folder.split(os.sep)
     same_split = split_in_path(mask.folder) == split_in_path(image.folder)
     common = len(set(parts) & set(others))
-    return count, not image.names_mask, same_split, common, -abs(len(parts) - len(others)), image.folder, image.suffix
+    named = not image.names_mask, same_split, image.names_image
+    return count, *named, common, -abs(len(parts) - len(others)), image.folder, image.suffix
 
 
 def _pairs_of_groups(
@@ -120,28 +141,83 @@ def _pairs_of_groups(
         for image in images:
             masks_of.setdefault(image, []).append(mask)
         found.mask_paths.update(_paths(tree, mask))
+    copies, found.findings, found.problem = without_copies(tree, list(masks_of))
+    for copy in copies:
+        del masks_of[copy]
     used, without_image = set[Group](), dict[Group, set[str]]()
     for image, masks in sorted(masks_of.items(), key=lambda item: (item[0].folder, item[0].suffix)):
-        masks = sorted(masks, key=lambda mask: _preference(mask, looks))
-        kinds = _kinds_of(masks, image)
-        if len(kinds) > 1:
-            if not found.problem:
-                found.problem = _tie(tree, kinds[0], kinds[1], looks)
-            found.findings.append(_chosen_kind(tree, image, kinds))
-        chosen = [mask for mask in masks if _kind(mask) == _kind(kinds[0])]
+        masks = sorted(masks, key=lambda mask: preference(mask, looks))
+        others = images_of_equal_names(image, masks[0], groups, {*images_of, *masks_of, *copies})
+        findings, more_copies, problem = choose_images(tree, image, masks[0], others)
+        found.findings += findings
+        found.problem = found.problem or problem
+        copies += more_copies
+        if masks[0].names_mask or len(masks[0].names.keys() & image.names.keys()) >= MOST_IMAGES * len(image.names):
+            named = [(other, name) for other in others for key in image.names for name in other.names.get(key, ())]
+            found.other_images += [tree.path(other.folder, name) for other, name in named]
+        kinds = kinds_of(masks, image)
+        equal = equally_suited(kinds, looks)
+        if len(equal) > 1 and are_classes(tree, equal, looks):
+            used.update(mask for mask in masks if any(kind_of(mask) == kind_of(kind) for kind in equal))
+            _add_class_masks(tree, found, image, masks, equal)
+            continue
+        if len(equal) > 1:
+            found.problem = found.problem or problem_of_kinds(tree, equal)
+        elif len(kinds) > 1:
+            found.findings.append(chosen_kind_finding(tree, image, kinds))
+        rejected = {kind_of(kind) for kind in kinds[1:]}
+        chosen = [mask for mask in masks if kind_of(mask) not in rejected]
         used.update(chosen)
         _add_pairs(tree, found, image, chosen)
         for mask in chosen:
             without_image[mask] = without_image.get(mask, set(mask.names)) - set(image.names)
+    if found.class_names and any(not pair.labels for pair in found.pairs):
+        found.problem = found.problem or _problem_of_some_class_masks(tree, found)
+    found.other_images += [path for copy in copies for path in _paths(tree, copy)]
     for mask, keys in without_image.items():
         found.unpaired_masks += [tree.path(mask.folder, name) for key in keys for name in mask.names[key]]
-    _add_unpaired(tree, found, [group for group in groups if group not in masks_of], masks_of, used)
+    rest = [group for group in groups if group not in masks_of and group not in copies]
+    _add_unpaired(tree, found, rest, masks_of, used)
     found.pairs.sort(key=lambda pair: pair.image)
     found.mask_folders = list(dict.fromkeys(mask.folder for mask in sorted(used, key=lambda mask: mask.folder)))
-    found.labels = sorted({_label(mask) for mask in used})
+    found.labels = sorted({mask.pattern for mask in used})
     found.unpaired_masks.sort()
     found.unpaired_images.sort()
     return found
+
+
+def _add_class_masks(
+    tree: FileTree, found: MaskPairs, image: Group, masks: Sequence[Group], kinds: Sequence[Group]
+) -> None:
+    """Add the pairs of images whose masks lie in a folder for each class.
+
+    Args:
+        tree: The files of the source.
+        found: Receives the pairs, and the images without a mask.
+        image: The images.
+        masks: Their masks.
+        kinds: The first group of the masks of each class.
+    """
+    split = split_in_path(image.folder) or split_in_path(kinds[0].folder)
+    name_of = dict(zip(map(kind_of, kinds), class_names_of(kinds), strict=True))
+    found.class_names += [name for name in sorted(name_of.values()) if name not in found.class_names]
+    for key, names in image.names.items():
+        labels, paths = list[int](), list[str]()
+        for mask in masks:
+            if key in mask.names and kind_of(mask) in name_of:
+                labels += [found.class_names.index(name_of[kind_of(mask)]) + 1] * len(mask.names[key])
+                paths += [tree.path(mask.folder, name) for name in mask.names[key]]
+        if paths:
+            found.pairs.append(MaskPair(tree.path(image.folder, names[0]), tuple(paths), split, tuple(labels)))
+        found.unpaired_images += [tree.path(image.folder, name) for name in names[bool(paths) :]]
+
+
+def _problem_of_some_class_masks(tree: FileTree, found: MaskPairs) -> str:
+    plain = next(pair for pair in found.pairs if not pair.labels)
+    return (
+        f"{tree.root}: some images have a folder of masks for each class ({', '.join(found.class_names)}), and others "
+        f"have one mask, such as {plain.masks[0]}; give one of the two"
+    )
 
 
 def _add_pairs(tree: FileTree, found: MaskPairs, image: Group, masks: Sequence[Group]) -> None:
@@ -177,7 +253,7 @@ def _add_unpaired(
         images: The groups of images that have masks.
         masks: The groups of masks that are read.
     """
-    image_kinds, mask_kinds = set(map(_kind, images)), set(map(_kind, masks))
+    image_kinds, mask_kinds = set(map(kind_of, images)), set(map(kind_of, masks))
     for group in groups:
         paths = _paths(tree, group)
         if not found.mask_paths.issuperset(paths) and is_other_kind(group.folder, group.words):
@@ -186,65 +262,11 @@ def _add_unpaired(
             continue
         if found.mask_paths.issuperset(paths):
             continue
-        if _kind(group) in image_kinds - mask_kinds:
+        if kind_of(group) in image_kinds - mask_kinds:
             found.unpaired_images += paths
-        elif _kind(group) in mask_kinds - image_kinds:
+        elif kind_of(group) in mask_kinds - image_kinds:
             found.unpaired_masks += paths
             found.mask_paths.update(paths)
-
-
-def _kind(mask: Group) -> tuple[str, tuple[str, ...]]:
-    return mask.folder, mask.words
-
-
-def _kinds_of(masks: Sequence[Group], image: Group) -> list[Group]:
-    """Return the first group of each kind of mask that images have, without those for other images."""
-    kinds: dict[tuple[str, tuple[str, ...]], Group] = {}
-    keys: set[str] = set()
-    for mask in masks:
-        shared = set(mask.names) & set(image.names)
-        if _kind(mask) in kinds or not kinds or len(shared & keys) * 2 > len(shared):
-            kinds.setdefault(_kind(mask), mask)
-        keys |= shared
-    return list(kinds.values())
-
-
-def _preference(mask: Group, looks: GroupLooks) -> tuple[object, ...]:
-    """Return a key that sorts the masks of one image by how well they suit the training of classes."""
-    look = looks.of(mask)
-    named = next((index for index, word in enumerate(PREFERRED_KINDS) if word in mask.words), len(PREFERRED_KINDS))
-    return named, is_other_kind(mask.folder, mask.words), -(look.kind if look else 0), mask.folder, mask.words
-
-
-def _tie(tree: FileTree, first: Group, second: Group, looks: GroupLooks) -> str:
-    """Return the problem of two kinds of masks that suit equally, or ""."""
-    if _preference(first, looks)[:3] != _preference(second, looks)[:3]:
-        return ""
-    if all(_is_voc_class_folder(mask.folder) for mask in (first, second)):
-        return ""
-    return (
-        f"{tree.root}: its images have two kinds of masks, {_label(first)} and {_label(second)}; move one of them out "
-        "of this folder, or list the pairs in a CSV with the columns file,mask"
-    )
-
-
-def _is_voc_class_folder(folder: str) -> bool:
-    return os.path.basename(folder).startswith("SegmentationClass")
-
-
-def _chosen_kind(tree: FileTree, image: Group, kinds: Sequence[Group]) -> Finding:
-    others = ", ".join(_label(mask) for mask in kinds[1:4])
-    reason = f"its images have several masks: {_label(kinds[0])} is read, and {others} not"
-    folder = tree.path(image.folder)
-    return Finding(NOTE, "several kinds of masks", folder, "", reason, "remove the first to read another")
-
-
-def _label(mask: Group) -> str:
-    """Return the masks of a group, such as "masks/*.png" or "*_mask.png"."""
-    key, names = next(iter(mask.names.items()))
-    before, found, behind = os.path.splitext(names[0])[0].lower().partition(key)
-    pattern = f"{before}*{behind}" if found and mask.words else "*"
-    return os.path.join(mask.folder, pattern + mask.suffix)
 
 
 def _paths(tree: FileTree, group: Group) -> list[str]:

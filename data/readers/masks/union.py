@@ -19,14 +19,17 @@ logger = logging.getLogger(__name__)
 INDEX_FILE = "masks.json"  # written last, so that a folder with it is complete
 
 
-def unite_masks(source: str, masks: Sequence[Sequence[str]]) -> tuple[list[str], dict[int, str]]:
-    """Draw the masks of each image into one file, in which 1 is where any of them is not 0.
+def unite_masks(
+    source: str, masks: Sequence[Sequence[str]], labels: Sequence[Sequence[int]]
+) -> tuple[list[str], dict[int, str]]:
+    """Draw the masks of each image into one file, which has the label of a mask where that is not 0.
 
     The files are kept in `~/.cache/retinue/masks` ($RETINUE_CACHE) until one of the masks changes.
 
     Args:
         source: Where the masks were found, for messages.
         masks: The paths of the masks of each image, `[n]` lists.
+        labels: The class of each of them, from 1 on. Masks of different classes must not have common pixels.
 
     Returns:
         The path of the united mask of each image, and for the images whose masks can't be united the reason, by index.
@@ -34,7 +37,7 @@ def unite_masks(source: str, masks: Sequence[Sequence[str]]) -> tuple[list[str],
     Raises:
         RetinueError: The cache can't be written.
     """
-    folder = cache_folder("masks") / _fingerprint(masks)
+    folder = cache_folder("masks") / _fingerprint(masks, labels)
     paths = [str(folder / f"{row:07d}.png") for row in range(len(masks))]
     index_path = folder / INDEX_FILE
     if not index_path.exists():
@@ -42,7 +45,7 @@ def unite_masks(source: str, masks: Sequence[Sequence[str]]) -> tuple[list[str],
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with ThreadPoolExecutor(usable_cores()) as pool:
-                problems = list(pool.map(_unite, masks, paths))
+                problems = list(pool.map(_unite, masks, labels, paths))
             broken = {row: problem for row, problem in enumerate(problems) if problem}
             atomic_write(index_path, json.dumps({"source": source, "broken": broken}))
         except OSError as error:
@@ -53,10 +56,10 @@ def unite_masks(source: str, masks: Sequence[Sequence[str]]) -> tuple[list[str],
     return paths, {int(row): problem for row, problem in broken.items()}
 
 
-def _unite(masks: Sequence[str], path: str) -> str:
+def _unite(masks: Sequence[str], labels: Sequence[int], path: str) -> str:
     """Write the united mask of one image; return the problem if that is not possible."""
     united: np.ndarray | None = None
-    for mask in masks:
+    for mask, label in zip(masks, labels, strict=True):
         try:
             inside = read_mask_values(mask) != 0
         except RetinueError as error:
@@ -64,16 +67,21 @@ def _unite(masks: Sequence[str], path: str) -> str:
         if united is not None and united.shape != inside.shape:
             height, width = inside.shape
             return f"{mask}: the mask has {width} x {height} pixels, but others of this image have another size"
-        united = inside if united is None else united | inside
+        united = np.zeros(inside.shape, np.uint8) if united is None else united
+        common = int((inside & (united != 0) & (united != label)).sum())
+        if common:
+            return f"{mask}: {common:,} of its pixels also belong to the mask of another class of this image"
+        united[inside] = label
     if united is not None:
         with atomic_path(path) as temporary:
-            write_mask(temporary, united.astype(np.uint8), voc_palette())
+            write_mask(temporary, united, voc_palette())
     return ""
 
 
-def _fingerprint(masks: Sequence[Sequence[str]]) -> str:
-    digest = hashlib.sha256()
-    for paths in masks:
+def _fingerprint(masks: Sequence[Sequence[str]], labels: Sequence[Sequence[int]]) -> str:
+    digest = hashlib.sha256(b"2")
+    for paths, classes in zip(masks, labels, strict=True):
+        digest.update(repr(list(classes)).encode())
         for path in paths:
             try:
                 status = os.stat(path)

@@ -10,6 +10,7 @@ from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
 from retinue.data.decoding.mask_file import color_values, describe_value, read_mask_pixels
 
+NUM_SAMPLES = 20  # masks whose values are compared with the classes
 MIN_ODD_VALUES = 3  # a blurred mask has at least so many values that only lie on edges
 RARE_FRACTION = 0.02  # in a JPEG, values of fewer pixels are odd
 PEAK_DISTANCE = 8  # levels; a value that is so near to a more frequent one is odd in a JPEG
@@ -24,7 +25,7 @@ class MaskValues:
         counts: The number of pixels of each value.
         is_colored: Whether the values are colors, as opposed to ids.
         odd: The values that blurring brought in; empty for a mask that is not blurred.
-        is_jpeg: Whether the file is a JPEG.
+        is_jpeg: Whether the file is a JPEG of more than black and white.
     """
 
     path: str
@@ -40,9 +41,15 @@ class MaskValues:
 
 
 def values_of_masks(masks: Sequence[str]) -> list[MaskValues]:
-    """Return the values of each mask that can be decoded; JPEGs, too."""
+    """Return the values of each mask that can be decoded. JPEGs of black and white are thresholded."""
     with ThreadPoolExecutor(usable_cores()) as pool:
         return [values for values in pool.map(_values_of, masks) if values]
+
+
+def sample_values(masks: Sequence[str]) -> set[int]:
+    """Return the values of some of the masks, evenly spread."""
+    picked = masks[:: max(1, len(masks) // NUM_SAMPLES)][:NUM_SAMPLES]
+    return set[int]().union(*(mask.counts for mask in values_of_masks(picked)))
 
 
 def refuse_blurred(source: str, masks: Sequence[MaskValues]) -> None:

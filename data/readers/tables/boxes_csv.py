@@ -1,6 +1,5 @@
 """Tables of boxes: a line for each object, with its file, its box and its label."""
 
-import os
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,6 @@ from retinue.data.readers.tables.class_table import class_names
 from retinue.data.readers.tables.layout import OBJECTS
 from retinue.data.readers.tables.objects import parse_objects
 from retinue.data.readers.tables.table import Row, Table, TableGroup, refuse_broken_lines, refuse_other_split_or_group
-from retinue.data.storage.file_names import looks_like_image
 
 FORMAT = "boxes csv"
 SIZE = re.compile(r"[0-9]{1,6}")  # of an image in pixels
@@ -202,11 +200,9 @@ def _lines_without_box(boxes: _Boxes) -> list[Finding]:
 
 
 def _image_ids(first_rows: dict[str, Row]) -> list[str]:
-    """Return the id of each image: what the table calls it if that is no file name, else its path."""
+    """Return the id of each image: what the table calls it, else its path where tables call two images the same."""
     named = [row["file"] for row in first_rows.values()]
-    if not any(os.sep in name or looks_like_image(name) for name in named):
-        return named
-    return list(first_rows)
+    return named if len(set(named)) == len(named) else list(first_rows)
 
 
 def _size(row: Row) -> tuple[int, int]:

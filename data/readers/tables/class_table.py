@@ -1,25 +1,15 @@
-"""A table of the classes beside a table of annotations: the names of ids, or the ids of names.
-
-Such are `class-descriptions.csv` of Open Images ("/m/011k07,Tortoise") and `classes.csv` of keras-retinanet ("cow,0").
-"""
+"""The classes of a table of annotations, with the names of ids, or the ids of names, that a file beside it gives."""
 
 import os
 import re
-import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from retinue.configs.errors import RetinueError
 from retinue.data.finding import NOTE, Finding
-from retinue.data.readers.tables.columns import plain
-from retinue.data.readers.tables.text import TableText
+from retinue.data.readers.tables.class_name_files import NUMBER, may_name_classes, number_lines, read_names
 
-CLASS_TABLE = re.compile(r"(\w*[-_])?(class(es)?|labels?[-_ ]?map|labels?|categories)([-_ ]\w*)*\.csv", re.IGNORECASE)
-HEADINGS = ("labelname", "displayname", "class", "classname", "name", "id", "classid", "label", "labelid", "category")
 KNOWLEDGE_GRAPH_ID = re.compile(r"/[a-z]/\w+")  # of Open Images
-NUMBER = re.compile(r"[0-9]{1,15}")
-MAX_BYTES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -67,44 +57,51 @@ def class_names(paths: Sequence[str], labels: Collection[str], findings: list[Fi
         labels: All labels in them.
         findings: Receives which table names the classes.
     """
-    for path in _class_tables(paths):
-        try:
-            pairs = _read_pairs(path)
-        except RetinueError:  # a file of this name that is something else
-            continue
-        named = _matched(pairs, labels)
+    return find_class_names(_files_beside(paths), labels, findings) or ClassNames.of_labels(sorted(labels))
+
+
+def find_class_names(paths: Iterable[str], labels: Collection[str], findings: list[Finding]) -> ClassNames | None:
+    """Return the classes of some labels, with names and ids from the first file that has all of them, or None.
+
+    Args:
+        paths: Files that may name the classes.
+        labels: All labels.
+        findings: Receives which file names the classes, and which seem to but don't name these.
+    """
+    unused = []
+    for path in paths:
+        pairs, lines = read_names(path)
+        pairs = pairs or number_lines(lines, sorted(labels))
+        named = _matched(pairs, labels) if pairs else None
         if named:
             reason = f"it names the {len(named.classes)} classes"
             findings.append(Finding(NOTE, "class names", path, "", reason, "used"))
             return named
-    return ClassNames.of_labels(sorted(labels))
+        if len(pairs or lines) > 1:
+            unused.append(path)
+    if labels and all(map(_is_number, labels)):
+        first, last = min(labels, key=int), max(labels, key=int)
+        reason = f"it seems to name classes, but not just the {len(labels)} labels from {first} to {last}"
+        findings += [Finding(NOTE, "class names not used", path, "", reason, "ignored") for path in unused[:1]]
+    return None
 
 
-def _class_tables(paths: Sequence[str]) -> Iterator[str]:
+def _files_beside(paths: Sequence[str]) -> Iterator[str]:
+    """Yield the files beside tables that may name classes."""
     for folder in dict.fromkeys(os.path.dirname(path) or "." for path in paths):
         for name in sorted(os.listdir(folder)):
             path = os.path.join(folder, name)
-            if CLASS_TABLE.fullmatch(name) and not any(os.path.samefile(path, other) for other in paths):
-                yield path
-
-
-def _read_pairs(path: str) -> list[tuple[str, str]]:
-    """Return the two cells of each line, without a heading; empty if it is not a table of two columns."""
-    pairs = []
-    for line, cells in TableText(path, MAX_BYTES).records():
-        cells = [unicodedata.normalize("NFC", cell.strip()) for cell in cells]
-        if not any(cells) or (line == 1 and all(plain(cell) in HEADINGS for cell in cells)):
-            continue
-        if len(cells) != 2:
-            return []
-        pairs.append((cells[0], cells[1]))
-    return pairs
+            if may_name_classes(name) and os.path.isfile(path):
+                if not any(os.path.samefile(path, other) for other in paths):
+                    yield path
 
 
 def _matched(pairs: Sequence[tuple[str, str]], labels: Collection[str]) -> ClassNames | None:
     """Return the classes if one column has all labels and the other one names or numbers them, each differently."""
     firsts, seconds = [first for first, _ in pairs], [second for _, second in pairs]
     if not labels or len(set(firsts)) < len(pairs) or len(set(seconds)) < len(pairs):
+        return None
+    if all(map(_is_number, (*firsts, *seconds))):  # neither column has names
         return None
     if set(labels) <= set(firsts):
         other = dict(pairs)

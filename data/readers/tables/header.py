@@ -31,6 +31,7 @@ from retinue.data.readers.tables.layout import (
     MASKS,
     OBJECTS,
     ONE_HOT,
+    SEVERAL,
     SIDES,
     TableLayout,
 )
@@ -111,6 +112,7 @@ class _Understanding:
                 unused_columns(self.text.path, self.header, {*self.columns.values(), *classes}, self.columns)
             ),
             problem=problem,
+            has_several_labels=True if SEVERAL in self.named else False if self.named.get("label") else None,
         )
 
     def _candidates(self) -> dict[str, list[tuple[int, int]]]:
@@ -124,7 +126,8 @@ class _Understanding:
     def _take_named(self) -> None:
         """Take the columns that the user named."""
         lower = [name.lower() for name in self.header]
-        for column, name in self.named.items():
+        for given, name in self.named.items():
+            column = "label" if given == SEVERAL else given
             self.candidates.pop(column, None)
             if not name:
                 continue

@@ -7,9 +7,10 @@ from collections import defaultdict
 import numpy as np
 
 from retinue.data.dataset import Columns, Dataset, Ragged
-from retinue.data.finding import NOTE, Finding
+from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.folders import class_name
 from retinue.data.readers.tables.class_table import ClassNames, class_names
+from retinue.data.readers.tables.joined_labels import find_separator, split_joined
 from retinue.data.readers.tables.layout import ONE_HOT
 from retinue.data.readers.tables.table import (
     BrokenLine,
@@ -61,6 +62,8 @@ def read_labels_csv(group: TableGroup) -> Dataset:
             labels_of[file] += new
     refuse_broken_lines(group.broken_lines + not_binary)
     group.refuse_empty(first_rows)
+    if not is_one_hot:
+        labels_of = _separated(group, labels_of, findings)
     num_multiple = sum(len(labels) > 1 for labels in labels_of.values())
     is_multi_label = bool(num_multiple)
     if num_multiple:
@@ -72,7 +75,7 @@ def read_labels_csv(group: TableGroup) -> Dataset:
         reason = f"{num_empty:,} of {len(labels_of):,} files have none of the classes"
         findings.append(Finding(NOTE, "no label", group.source, "", reason, "read as multi-label"))
     else:
-        _refuse_empty_labels(first_rows, labels_of)
+        _remove_unlabeled(group, first_rows, labels_of, findings)
     names = _class_names(group, labels_of, is_one_hot, findings)
     indices = [[names.index_of[label] for label in labels] for labels in labels_of.values()]
     columns: Columns
@@ -95,13 +98,39 @@ def read_labels_csv(group: TableGroup) -> Dataset:
     )
 
 
+def _separated(group: TableGroup, labels_of: dict[str, list[str]], findings: list[Finding]) -> dict[str, list[str]]:
+    """Return the labels of each file, also where blanks or commas separate them in one cell."""
+    layout = group.tables[0].layout
+    cells = {label for labels in labels_of.values() for label in labels}
+    name = layout.header[layout.columns["label"]]
+    separator = find_separator(layout.path, name, cells, layout.has_several_labels)
+    if not separator:
+        return labels_of
+    what = "blanks" if separator == " " else "commas"
+    reason = f"{what} separate several labels in one cell of the column {name}"
+    action = "read as multi-label; if each cell is one label, write it without them"
+    findings.append(Finding(NOTE, "joined labels", group.source, name, reason, action))
+    return {
+        file: list(dict.fromkeys(part for label in labels for part in split_joined(label, separator)))
+        for file, labels in labels_of.items()
+    }
+
+
 def _class_names(
     group: TableGroup, labels_of: dict[str, list[str]], is_one_hot: bool, findings: list[Finding]
 ) -> ClassNames:
     """Return the names of the classes: of the columns, or of the labels."""
     if is_one_hot:
         layout = group.tables[0].layout
+        present = {label for labels in labels_of.values() for label in labels}
         columns = [unicodedata.normalize("NFC", layout.header[index]) for index in layout.class_columns]
+        empty = [name for name in columns if name not in present]
+        if present and empty:
+            reason = f"no file has a 1 in the {'column' if len(empty) == 1 else 'columns'} {', '.join(empty[:12])}"
+            findings.append(
+                Finding(WARNING, "class without files", group.source, "", reason, "left out of the classes")
+            )
+            columns = [name for name in columns if name in present]
         reason = f"each of {len(columns)} columns is taken for a class: {', '.join(columns[:12])}"
         findings.append(Finding(NOTE, "a column for each class", group.source, "", reason, "read as labels"))
         return ClassNames.of_labels(columns)
@@ -155,13 +184,16 @@ def _split_labels(cell: str) -> list[str]:
     return [label for label in dict.fromkeys(labels) if label]
 
 
-def _refuse_empty_labels(first_rows: dict[str, Row], labels_of: dict[str, list[str]]) -> None:
-    """Raise RetinueError for files without a label in a table that is not multi-label."""
-    cure = "write the label, or remove the line"
-    refuse_broken_lines(
-        [
-            BrokenLine(row.table, row.line, "no label", "the label is empty", cure)
-            for file, row in first_rows.items()
-            if not labels_of[file]
-        ]
-    )
+def _remove_unlabeled(
+    group: TableGroup, first_rows: dict[str, Row], labels_of: dict[str, list[str]], findings: list[Finding]
+) -> None:
+    """Remove the files without a label of a table that is not multi-label, which is a finding."""
+    unlabeled = [row for file, row in first_rows.items() if not labels_of[file]]
+    if len(unlabeled) == len(first_rows):
+        cure = "write the label, or remove the line"
+        refuse_broken_lines(
+            [BrokenLine(row.table, row.line, "no label", "the label is empty", cure) for row in unlabeled]
+        )
+    findings += group.without_annotation(unlabeled, "label")
+    for row in unlabeled:
+        del first_rows[row.file], labels_of[row.file]

@@ -15,7 +15,8 @@ CORNERS, ZERO_CORNERS, CENTER = ("x1", "y1", "x2", "y2"), ("x0", "y0", "x1", "y1
 SIDES, LEFT_SIDES = ("x", "y", "w", "h"), ("x1", "y1", "w", "h")
 FORMS = (CORNERS, ZERO_CORNERS, CENTER, SIDES, LEFT_SIDES)
 CELL_FORMS = ("xyxy", "xywh")  # a box in one cell: two corners, or a corner and the sides
-NAMEABLE = (*SYNONYMS, *CELL_FORMS)
+SEVERAL = "labels"  # what the user calls a column of labels with several in one cell
+NAMEABLE = (*SYNONYMS, *CELL_FORMS, SEVERAL)
 NOT_SPLITS = ("", "unassigned")  # in a column of splits
 
 
@@ -33,6 +34,7 @@ class TableLayout:
         has_header: Whether the first line names the columns.
         findings: Notes and warnings about columns that are not used.
         problem: Why the table can't be read, with the cure; "" if it can be read.
+        has_several_labels: Whether a cell holds several labels, as the user named its column; None if nobody did.
     """
 
     text: TableText
@@ -44,6 +46,7 @@ class TableLayout:
     has_header: bool = True
     findings: tuple[Finding, ...] = ()
     problem: str = ""
+    has_several_labels: bool | None = None
 
     @property
     def path(self) -> str:
@@ -77,5 +80,7 @@ def check_column_names(named: Mapping[str, str]) -> None:
     for name in named:
         if name not in NAMEABLE:
             hint = did_you_mean(name, NAMEABLE, limit=1, cutoff=0.6)
-            known = "file, label, x1, y1, x2, y2, x, y, w, h, xc, yc, xyxy, xywh, mask, start, end, split and group"
+            known = (
+                "file, label, labels, x1, y1, x2, y2, x, y, w, h, xc, yc, xyxy, xywh, mask, start, end, split and group"
+            )
             raise UsageError(f"--columns {name}={named[name]}: there is no column {name}{hint}; name {known}")

@@ -29,8 +29,12 @@ def read_masks_csv(group: TableGroup) -> Dataset:
     rows: dict[str, Row] = {}
     masks: list[str] = []
     repeated: list[BrokenLine] = []
+    unlabeled: list[Row] = []
     for table in group.tables:
         for row in table:
+            if not row["mask"]:
+                unlabeled.append(row)
+                continue
             first = rows.setdefault(row.file, row)
             if first is row:
                 masks.append(table.mask_paths[row["mask"]])
@@ -38,8 +42,13 @@ def read_masks_csv(group: TableGroup) -> Dataset:
             reason = f"{row['file']} is already listed in {group.location(first)}"
             repeated.append(BrokenLine(row.table, row.line, "repeated file", reason, "remove one of the lines"))
     refuse_broken_lines(group.broken_lines + repeated)
+    if unlabeled and not rows:
+        cure = "write the path"
+        refuse_broken_lines(
+            [BrokenLine(row.table, row.line, "no mask", "the mask is empty", cure) for row in unlabeled]
+        )
     group.refuse_empty(rows)
-    findings = group.all_findings()
+    findings = [*group.all_findings(), *group.without_annotation(unlabeled, "mask")]
     folders = list(dict.fromkeys(os.path.dirname(table.path) or "." for table in group.tables))
     classes, values = classes_of(group.source, folders, masks, findings)
     groups = [row["group"] for row in rows.values()]

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 from retinue.configs.errors import RetinueError
 from retinue.configs.suggestions import did_you_mean
-from retinue.data.finding import NOTE, Finding
+from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.file_tree import split_in_path
 from retinue.data.readers.tables.files import FileFinder
 from retinue.data.readers.tables.layout import MASKS, NOT_SPLITS, TableLayout
@@ -112,7 +112,6 @@ class Table:
         self.findings = [*layout.text.findings, *layout.findings]
         self.mask_paths: Mapping[str, str] = {}
         if layout.kind == MASKS:
-            self._non_empty = {"file", "mask"}
             self.mask_paths = finder.find(self.path, self._names("mask")).paths
         found = finder.find(self.path, self._names("file"))
         if found.problem:
@@ -238,6 +237,23 @@ class TableGroup:
         """Raise RetinueError for tables without a line below their headers."""
         if not rows:
             raise RetinueError(f"{self.source}: there are no lines below the header; add a line for each file")
+
+    def refuse_unannotated(self, rows: Sequence[Row], what: str) -> None:
+        """Raise RetinueError for a table of which no line has a label or a mask."""
+        cure = f"write the {what}, or remove the line"
+        refuse_broken_lines(
+            [BrokenLine(row.table, row.line, f"no {what}", f"the {what} is empty", cure) for row in rows]
+        )
+
+    def without_annotation(self, rows: Sequence[Row], what: str) -> list[Finding]:
+        """Return a finding for the lines without a label or a mask, as a table may have them for the test images."""
+        if not rows:
+            return []
+        first, count = rows[0], len(rows)
+        noun = "line has" if count == 1 else "lines have"
+        reason = f"{count:,} {noun} no {what}, the first is {self.location(first)}"
+        action = f"not read; write the {what} to use them"
+        return [Finding(WARNING, f"no {what}", first.table, first.location, reason, action)]
 
     def location(self, row: Row) -> str:
         """Return where a line is, for messages: with the name of its table, if there are several."""

@@ -1,11 +1,15 @@
 """Which kind of annotations tables hold, and the reader for it: labels, boxes, masks or clips."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import Finding
 from retinue.data.readers.explanation import Explanation, ReadOptions
+from retinue.data.readers.file_tree import FileTree
+from retinue.data.readers.image_lists.listed_images import list_paths
+from retinue.data.readers.image_lists.splits import with_official_splits
 from retinue.data.readers.tables import boxes_csv, clips_csv, labels_csv, masks_csv
 from retinue.data.readers.tables.columns import plain
 from retinue.data.readers.tables.files import FileFinder
@@ -91,7 +95,9 @@ def explain_file(path: str, columns: Mapping[str, str] | None = None) -> Explana
         return None
 
     def read(options: ReadOptions) -> Dataset:
-        return read_tables(path, [layout], finder, [""])
+        dataset = read_tables(path, [layout], finder, [""])
+        beside = list_paths(FileTree(os.path.dirname(path) or os.curdir, depth=0))
+        return with_official_splits(dataset, [other for other in beside if not os.path.samefile(other, path)])
 
     return explanation(path, layout.kind, frozenset(), path, read, layout.problem)
 

@@ -17,6 +17,8 @@ from retinue.data.dataset import SPLITS, Dataset
 from retinue.data.finding import NOTE, Finding
 from retinue.data.readers.explanation import Explanation, ReadOptions, relative_to
 from retinue.data.readers.file_tree import FileTree, split_in_path
+from retinue.data.readers.image_lists.listed_images import list_paths
+from retinue.data.readers.image_lists.splits import with_official_splits
 from retinue.data.readers.tables.columns import plain
 from retinue.data.readers.tables.files import FileFinder, FileIndex, is_near
 from retinue.data.readers.tables.header import understand
@@ -210,7 +212,9 @@ def _explain_group(
     ]
 
     def read(options: ReadOptions) -> Dataset:
-        return read_tables(source, layouts, finder, splits, [*tree.findings, *findings])
+        dataset = read_tables(source, layouts, finder, splits, [*tree.findings, *findings])
+        own = {candidate.path for candidate in (*group, *repeated)}
+        return with_official_splits(dataset, [path for path in list_paths(tree) if path not in own])
 
     return explanation(source, layouts[0].kind, _images(group), labels, read, num_tables=len(group))
 

@@ -12,6 +12,7 @@ from retinue.data.readers.yolo.data_yaml import USUAL_NAMES, YamlSettings, setti
 from retinue.data.readers.yolo.labels import sample_label_file
 from retinue.data.readers.yolo.names import NAMES_FILES, find_names_files, merged_names
 from retinue.data.readers.yolo.pairs import NUM_SAMPLES, sample_kinds, text_stem
+from retinue.data.readers.yolo.polygons import tasks_of_label_files
 from retinue.data.readers.yolo.yolo import YoloFiles, label_file, read_yolo, replace_folder
 from retinue.data.storage.file_names import looks_like_image, split_of_name
 
@@ -75,9 +76,12 @@ def explain_labels_alone(tree: FileTree) -> list[Explanation]:
         findings.append(Finding(NOTE, "images beside the source", tree.root, "", reason, action))
         files = sorted(label_of)
         splits = [split_in_path(os.path.relpath(label_of[file], tree.root)) for file in files]
-        return read_yolo(YoloFiles(tree.root, files, [label_of[file] for file in files], splits, settings, findings))
+        return read_yolo(
+            YoloFiles(tree.root, files, [label_of[file] for file in files], splits, settings, findings, options.task)
+        )
 
-    return [Explanation("yolo", ("detection",), tree.root, frozenset(label_of), "*.txt", read, num_labels)]
+    tasks = tasks_of_label_files(sorted(label_of.values()))
+    return [Explanation("yolo", tasks, tree.root, frozenset(label_of), "*.txt", read, num_labels)]
 
 
 def explain_images_alone(tree: FileTree) -> list[Explanation]:
@@ -101,12 +105,11 @@ def explain_images_alone(tree: FileTree) -> list[Explanation]:
             "give the folder that holds both to read all of it",
         )
         findings.append(Finding(NOTE, "label files beside the source", tree.root, "", reason, action))
-        return read_yolo(YoloFiles(tree.root, files, label_files, splits, settings, findings))
+        return read_yolo(YoloFiles(tree.root, files, label_files, splits, settings, findings, options.task))
 
     labels = os.path.join(folder, "*.txt")
-    return [
-        Explanation("yolo", ("detection",), tree.root, tree.image_paths, labels, read, len(labeled), repeats=REPEATS)
-    ]
+    tasks = tasks_of_label_files(labeled)
+    return [Explanation("yolo", tasks, tree.root, tree.image_paths, labels, read, len(labeled), repeats=REPEATS)]
 
 
 def error_explanation(

@@ -13,6 +13,7 @@ from retinue.data.readers.yolo.labels import sample_label_file
 from retinue.data.readers.yolo.layout import Group, explain_yaml, find_label_files, read_group, with_names
 from retinue.data.readers.yolo.names import find_names_files, is_names_file
 from retinue.data.readers.yolo.pairs import pair_folders
+from retinue.data.readers.yolo.polygons import TASKS_WITH_POLYGONS
 from retinue.data.readers.yolo.yolo import YoloFiles, read_yolo
 
 
@@ -41,7 +42,13 @@ def _explain_data_file(path: str) -> Explanation:
         return error_explanation(path, path, problem)
     group = Group(tree, pairs, find_names_files(tree))
     return Explanation(
-        "yolo", ("detection",), path, frozenset(), f"lists of {path}", lambda _: read_group(group, path), 1
+        "yolo",
+        TASKS_WITH_POLYGONS,
+        path,
+        frozenset(),
+        f"lists of {path}",
+        lambda options: read_group(group, options.task, path),
+        1,
     )
 
 
@@ -56,6 +63,6 @@ def _explain_image_list(path: str) -> Explanation:
             settings, found = settings_above(tree.root)
             findings += found
         label_files = find_label_files(files, tree, pair_folders(tree))
-        return read_yolo(YoloFiles(path, files, label_files, [""] * len(files), settings, findings))
+        return read_yolo(YoloFiles(path, files, label_files, [""] * len(files), settings, findings, options.task))
 
-    return Explanation("yolo", ("detection",), path, frozenset(), f"label files of {path}", read, 1)
+    return Explanation("yolo", TASKS_WITH_POLYGONS, path, frozenset(), f"label files of {path}", read, 1)

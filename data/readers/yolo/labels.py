@@ -4,9 +4,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from retinue.data.readers.text_file import decode_text, first_lines, is_filled
 
 MAX_FRACTION = 1.5  # above it a number is not a fraction of an image; a box may reach out a little, the check sees it
+MIN_POLYGON = 7  # numbers of a line: the class and three points
 NUM_SAMPLED_LINES = 5  # of a file, to find out whether it is a label file
 NUM_OF_VISDRONE = 8  # numbers in a line of VisDrone
 KINDS = ("labels", "commas", "words", "corners of DOTA", "corners", "VisDrone")
@@ -83,6 +86,18 @@ def corners(line: Line, form: LineForm) -> tuple[float, float, float, float]:
         x, y, width, height = numbers
         return x - width / 2, y - height / 2, x + width / 2, y + height / 2
     return min(numbers[::2]), min(numbers[1::2]), max(numbers[::2]), max(numbers[1::2])
+
+
+def outline(line: Line, form: LineForm) -> np.ndarray | None:
+    """Return the points of a polygon as fractions of the image, float64 `[k, 2]`; None for a line with a box."""
+    numbers = _shape_numbers(line, form)
+    return None if len(numbers) == 4 else np.array(numbers, np.float64).reshape(-1, 2)
+
+
+def has_polygon_line(path: str) -> bool:
+    """Return whether one of the first lines of a label file may be a polygon: at least three points behind a class."""
+    lines = [_parse_line(line) for line in first_lines(path)[:NUM_SAMPLED_LINES]]
+    return any(len(line) >= MIN_POLYGON for line in lines)
 
 
 def sample_label_file(path: str) -> str:

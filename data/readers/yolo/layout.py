@@ -23,6 +23,7 @@ from retinue.data.readers.yolo.data_yaml import USUAL_NAMES, DataYaml, YamlSetti
 from retinue.data.readers.yolo.image_by_path import count_images
 from retinue.data.readers.yolo.names import find_names_files, governing_names_files, merged_names
 from retinue.data.readers.yolo.pairs import FolderPair, images_in, is_prediction, pair_folders, texts_in
+from retinue.data.readers.yolo.polygons import TASKS_WITH_POLYGONS, tasks_of_label_files
 from retinue.data.readers.yolo.yolo import YoloFiles, label_file, read_yolo
 
 OTHER_KINDS = {  # how lines differ from labels, and what to do
@@ -61,9 +62,9 @@ def explain_yaml(path: str) -> Explanation:
     tree = FileTree(os.path.dirname(path) or os.curdir)
 
     def read(options: ReadOptions) -> Dataset:
-        return _read_yaml(read_data_yaml(path, tree), path, tree, pair_folders(tree))
+        return _read_yaml(read_data_yaml(path, tree), path, tree, pair_folders(tree), options.task)
 
-    return Explanation("yolo", ("detection",), path, frozenset(), f"label files of {path}", read, 1)
+    return Explanation("yolo", TASKS_WITH_POLYGONS, path, frozenset(), f"label files of {path}", read, 1)
 
 
 @dataclass(frozen=True)
@@ -153,11 +154,11 @@ def _explain_yaml_content(
     labels = f"label files of {os.path.relpath(content.path, tree.root)}"
     return Explanation(
         "yolo",
-        ("detection",),
+        tasks_of_label_files(find_label_files(list(content.split_of), tree, pairs)),
         content.path,
         images,
         labels,
-        lambda options: _read_yaml(content, source, tree, pairs),
+        lambda options: _read_yaml(content, source, tree, pairs, options.task),
         len(images),
         repeats=REPEATS,
     )
@@ -178,7 +179,7 @@ def _explain_broken_yaml(
     return error_explanation(path, path, str(error), images)
 
 
-def _read_yaml(content: DataYaml, source: str, tree: FileTree, pairs: Sequence[FolderPair]) -> Dataset:
+def _read_yaml(content: DataYaml, source: str, tree: FileTree, pairs: Sequence[FolderPair], task: str) -> Dataset:
     files = list(content.split_of)
     label_files = find_label_files(files, tree, pairs)
     settings, findings = content.settings, list(content.findings)
@@ -202,6 +203,7 @@ def _read_yaml(content: DataYaml, source: str, tree: FileTree, pairs: Sequence[F
         splits=list(content.split_of.values()),
         settings=settings,
         findings=findings,
+        task=task,
     )
     return read_yolo(_without_unlabeled_splits(listed))
 
@@ -307,23 +309,31 @@ def _explain_group(group: Group) -> Explanation | None:
     other = next((kind for kind in sorted(kinds) if kind in OTHER_KINDS), "")
     if "labels" not in kinds:
         return error_explanation(tree.root, labels, f"{tree.root}: {OTHER_KINDS[other]}", images, implicit=True)
+    paths = [path for pair in pairs for path in _label_paths(tree, pair)]
     return Explanation(
         "yolo",
-        ("detection",),
+        tasks_of_label_files(paths),
         tree.path(source) if source else tree.root,
         images,
         labels,
-        lambda options: read_group(group),
+        lambda options: read_group(group, options.task),
         sum(len(pair.stems) for pair in pairs),
         repeats=REPEATS,
     )
 
 
-def read_group(group: Group, data_file: str = "") -> Dataset:
+def _label_paths(tree: FileTree, pair: FolderPair) -> list[str]:
+    """Return the paths of the label files that two folders share."""
+    texts = texts_in(tree, pair.label_folder)
+    return tree.paths(pair.label_folder, [texts[stem] for stem in sorted(pair.stems)])
+
+
+def read_group(group: Group, task: str, data_file: str = "") -> Dataset:
     """Read the label files of pairs of folders.
 
     Args:
         group: The pairs.
+        task: "detection" or "segmentation".
         data_file: The .data file of Darknet whose lists are read, "" for any.
 
     Raises:
@@ -361,6 +371,7 @@ def read_group(group: Group, data_file: str = "") -> Dataset:
             splits=list(splits.values()),
             settings=settings,
             findings=findings,
+            task=task,
         )
     )
 

@@ -80,7 +80,7 @@ def _form_of_one_length(lines: list[Line], length: int, source: str) -> tuple[Li
     """Decide between poses and polygons where all lines but those of boxes have the same number of numbers."""
     numbers = np.array(lines, np.float64)[:, 1:]
     num_ignored = _num_ignored(lines, Counter({length: len(lines)}))
-    if length - 9 == num_ignored and _are_four_corners(numbers[:, :8]):
+    if length - 9 == num_ignored and are_four_corners(numbers[:, :8]):
         text = "the confidence or the number of the track"
         findings = [_ignored(source, text, length)] if num_ignored else []
         return LineForm(num_ignored=num_ignored), findings
@@ -131,7 +131,7 @@ def _num_ignored(lines: list[Line], counts: Counter[int]) -> int:
     return 0
 
 
-def _are_four_corners(numbers: np.ndarray) -> bool:
+def are_four_corners(numbers: np.ndarray) -> bool:
     """Return whether numbers, float `[m, 8]` or less, are the corners of rectangles, also rotated ones.
 
     A rotated rectangle is a parallelogram in fractions of the image: the sums of opposite corners are equal.

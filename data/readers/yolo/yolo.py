@@ -18,6 +18,7 @@ from retinue.data.readers.yolo.data_yaml import YamlSettings
 from retinue.data.readers.yolo.labels import corners, line_problem, read_label_file
 from retinue.data.readers.yolo.line_forms import decide_form
 from retinue.data.readers.yolo.names import number_names
+from retinue.data.readers.yolo.polygons import YoloObject, read_yolo_masks
 from retinue.data.storage.file_names import looks_like_image
 
 PART = 64  # files that a thread reads at a time
@@ -35,6 +36,7 @@ class YoloFiles:
         splits: The split of each image.
         settings: The class names, and what the lines hold. Its path is "" where there is no data.yaml.
         findings: What was found out about the layout.
+        task: "detection", or "segmentation" for masks of the polygons.
     """
 
     source: str
@@ -43,10 +45,11 @@ class YoloFiles:
     splits: Sequence[str]
     settings: YamlSettings
     findings: list[Finding] = field(default_factory=list)
+    task: str = "detection"
 
 
 def read_yolo(listed: YoloFiles) -> Dataset:
-    """Read the label files of a YOLO data set into a `Dataset` for detection.
+    """Read the label files of a YOLO data set into a `Dataset` for detection, or for segmentation.
 
     Without a label file, or with an empty one, an image has no objects. Boxes are those of the lines, the boxes around
     polygons and rotated boxes, and those of poses and tracks (see `decide_form`). The numbers are fractions of the
@@ -56,7 +59,8 @@ def read_yolo(listed: YoloFiles) -> Dataset:
         listed: The images, their label files and the class names.
 
     Raises:
-        RetinueError: There is no image, no image has a label file, or the lines can be understood in two ways.
+        RetinueError: There is no image, no image has a label file, the lines can be understood in two ways, or none
+            has a polygon, for segmentation.
     """
     source, files, names = listed.source, listed.files, listed.settings.names
     if not files:
@@ -87,7 +91,7 @@ def read_yolo(listed: YoloFiles) -> Dataset:
         os.path.normpath(os.path.join(folders[os.path.dirname(path)], os.path.basename(path)))
         for path in listed.label_files
     ]
-    objects: list[tuple[int, tuple[float, float, float, float], int, int]] = []  # row, corners, label, line
+    objects: list[YoloObject] = []
     for row, (file, lines) in enumerate(zip(files, lines_of, strict=True)):
         for number, line in enumerate(lines or (), 1):
             if not line:
@@ -98,14 +102,18 @@ def read_yolo(listed: YoloFiles) -> Dataset:
                 kind, reason, cure = problem
                 findings.append(Finding(INVALID, kind, file, item, f"{item}: {reason}", f"skipped; {cure}"))
                 continue
-            objects.append((row, corners(line, form), label_of[int(line[0])], number))
+            objects.append((row, line, label_of[int(line[0])], number))
     if num_without:
         reason = f"{num_without:,} of {len(files):,} images have no label file"
         severity = WARNING if 2 * num_without > len(files) else NOTE
         findings.append(Finding(severity, "no label file", source, "", reason, "taken as images without objects"))
     findings += _labels_without_image(listed)
     findings += _shared_label_files(listed)
-    rows, fractions, labels, line_numbers = zip(*objects, strict=True) if objects else ((),) * 4
+    if listed.task == "segmentation":
+        is_segment = listed.settings.task == "segment"
+        return read_yolo_masks(source, files, splits, names, objects, form, size_of, is_segment, findings)
+    fractions = [corners(line, form) for _, line, _, _ in objects]
+    rows, _, labels, line_numbers = zip(*objects, strict=True) if objects else ((),) * 4
     sizes = np.array([size_of[files[row]] for row in rows], np.float64).reshape(-1, 2)
     boxes = np.array(fractions, np.float64).reshape(-1, 4) * np.tile(sizes, 2)
     return Dataset(

@@ -67,6 +67,19 @@ def test_invalid_masks_are_reported_with_a_cure(pairs):
     assert report.masks["values"]["9"] == 24  # the histogram shows ids out of range, too
 
 
+def test_masks_of_black_and_white_in_jpeg_are_noted(tmp_path):
+    mask = np.zeros((32, 40), np.uint8)
+    mask[8:24, 8:32] = 255
+    for number in range(2):
+        make_image(tmp_path / "images" / f"{number}.jpg", (32, 40), seed=number)
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{number}.jpg")
+    report = check(read(tmp_path))
+    finding = findings_by_kind(report)["masks in JPEG"]
+    assert finding.severity == "note" and "2 masks are JPEGs" in finding.reason and "from 128 on" in finding.action
+    assert report.dataset.columns["pixels"].tolist() == [[32 * 40 - 384, 384]] * 2
+
+
 def test_masks_of_images_rotated_by_exif(pairs):
     make_image(pairs / "images" / "stored.jpg", orientation=6, seed=20)
     make_mask(pairs / "masks" / "stored.png", halves())  # 6 x 8 as stored

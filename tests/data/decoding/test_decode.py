@@ -1,6 +1,7 @@
 """Decoding every supported kind of file, compared with Pillow, in and outside of a SavedModel."""
 
 import io
+import struct
 
 import cv2
 import numpy as np
@@ -73,6 +74,7 @@ CASES = {
     "bmp palette": encode(IMAGE.convert("P"), "BMP"),
     "bmp 4 bits": encode(IMAGE.convert("P", palette=Image.Palette.ADAPTIVE, colors=16), "BMP"),
     "bmp 1 bit": encode(IMAGE.convert("1"), "BMP"),
+    "bmp with masks": cv2.imencode(".bmp", np.asarray(WITH_ALPHA))[1].tobytes(),
     "gif": encode(IMAGE.convert("P"), "GIF"),
     "gif animated": animation("GIF"),
     "webp": encode(IMAGE, "WEBP", quality=90),
@@ -150,6 +152,11 @@ def test_images_are_turned_upright(tmp_path, file_format, orientation):
     np.testing.assert_allclose(decoded.astype(int), pillow(path.read_bytes()), atol=2, rtol=0)
 
 
+def changed(content, position, number):
+    """Return a file with a 4-byte number replaced."""
+    return content[:position] + struct.pack("<I", number) + content[position + 4 :]
+
+
 INVALID = {
     "empty": b"",
     "text": b"not an image at all",
@@ -157,6 +164,13 @@ INVALID = {
     "cut png": CASES["png"][: len(CASES["png"]) // 2],
     "cut bmp": CASES["bmp palette"][:1200],
     "bmp header only": CASES["bmp"][:20],
+    "bmp whose pixels begin after its end": changed(CASES["bmp 1 bit"], 10, 1 << 30),
+    "bmp whose palette begins after its end": changed(CASES["bmp 1 bit"], 14, 1 << 31),
+    "bmp of 3 bits": changed(CASES["bmp palette"], 28, 3),
+    "bmp of OS/2": changed(CASES["bmp palette"], 14, 12),
+    "bmp with a huge height": changed(CASES["bmp palette"], 22, 1 << 31),
+    "bmp with more colors than its palette": changed(CASES["bmp palette"], 14, 1024),
+    "bmp with red first": changed(cv2.imencode(".bmp", np.asarray(WITH_ALPHA))[1].tobytes(), 54, 0xFF),
     "cut webp": CASES["webp"][: len(CASES["webp"]) // 2],
     "riff without an image": b"RIFF\x04\x00\x00\x00WAVE",
     "tiff": encode(IMAGE, "TIFF"),

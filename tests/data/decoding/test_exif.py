@@ -115,6 +115,7 @@ MALFORMED = {
     "no 42": jpeg_with(exif_segment(tiff_block(6).replace(b"II\x2a", b"II\x2b"))),
     "directory beyond the end": jpeg_with(exif_segment(b"II\x2a\x00" + struct.pack("<I", 0xFFFFFFFF))),
     "cut in the directory": b"\xff\xd8" + exif_segment(tiff_block(6))[:25],
+    "no value": jpeg_with(exif_segment(tiff_block(6)[:14] + struct.pack("<I", 0) + tiff_block(6)[18:])),
     "empty exif": jpeg_with(exif_segment(b"")),
     "segment of length 0": b"\xff\xd8\xff\xe0\x00\x00" + bytes(40),
     "exif after the pixels": encode("JPEG") + exif_segment(tiff_block(6)),

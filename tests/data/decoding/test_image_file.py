@@ -32,6 +32,9 @@ def exif_with(orientation):
     return exif
 
 
+OTHER_MASKS = struct.pack("<III", 0xFF000000, 0xFF0000, 0xFF00)  # the bits of red, green and blue
+
+
 def bmp(bits, body, palette=b"", compression=0, header_size=40):
     """Return a BMP of 64 x 48 pixels that Pillow does not write."""
     offset = 14 + header_size + len(palette)
@@ -116,6 +119,8 @@ INVALID = {
     "16 bits.bmp": (bmp(16, bytes(128 * 48)), "unsupported"),
     "packed.bmp": (bmp(8, b"\x40\x05\0\0" * 48 + b"\0\1", bytes(1024), compression=1), "unsupported"),
     "colors outside the palette.bmp": (bmp(8, bytes([2]) * 64 * 48, bytes(8)), "broken"),
+    "1 color of 1 bit.bmp": (bmp(1, bytes([0x80]) * 8 * 48, bytes(4)), "broken"),
+    "other masks.bmp": (bmp(32, bytes(256 * 48), OTHER_MASKS, compression=3), "unsupported"),
     "os2.bmp": (bmp(24, bytes(192 * 48), header_size=12), "unsupported"),
     "half.tif": (encoded("TIFF")[:-1000], "broken"),
     "header.tif": (encoded("TIFF")[:8], "broken"),

@@ -68,6 +68,16 @@ def test_a_jpeg_is_rejected_as_mask(tmp_path):
         read_mask(tmp_path / "named.png", PLAIN, 3)
 
 
+def test_a_jpeg_of_black_and_white_is_read_as_two_values(tmp_path):
+    mask = np.zeros((32, 40), np.uint8)
+    mask[5:21, 7:30] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.jpg", quality=75)
+    assert len(np.unique(np.asarray(Image.open(tmp_path / "mask.jpg")))) > 2  # compression added levels
+    assert (read_mask(tmp_path / "mask.jpg", [0, 255], 2) == (mask == 255)).all()
+    colors = [color_value(0, 0, 0), color_value(255, 255, 255)]
+    assert (read_mask(tmp_path / "mask.jpg", colors, 2) == (mask == 255)).all()
+
+
 def test_colors_without_a_table_are_an_error_with_the_cure(tmp_path):
     Image.fromarray(np.array([[[128, 0, 0]]], np.uint8)).save(tmp_path / "mask.png")
     with pytest.raises(RetinueError, match="add class_colors.txt"):

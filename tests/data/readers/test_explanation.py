@@ -23,6 +23,36 @@ def test_labels_in_files_win_over_names_of_folders_only_if_they_explain_as_much(
     assert choose("data", [folders, explanation("labelme", range(1))], "auto").format == "class folders"
 
 
+def test_labels_of_objects_win_over_folders_if_some_of_the_images_have_them():
+    folders = explanation("class folders", range(100), tasks=("classification",), implicit=True)
+    boxes = explanation("coco", range(10))
+    assert choose("data", [folders, boxes], "auto") is boxes  # the others are unlabeled, crops or figures
+    assert choose("data", [folders, boxes], "classification") is folders
+    assert choose("data", [folders, explanation("coco", range(9))], "auto") is folders
+    elsewhere = explanation("coco", range(100, 120))
+    assert choose("data", [folders, elsewhere], "auto") is folders
+
+
+def test_two_sets_of_different_images_are_both_named():
+    boxes = explanation("coco", range(10), source="data/a")
+    others = explanation("voc", range(10, 15), source="data/b")
+    with pytest.raises(UsageError, match=r"coco .*\(retinue check data/a\) or as voc .*\(retinue check data/b\)"):
+        choose("data", [boxes, others], "auto")
+    assert choose("data", [boxes, explanation("voc", range(5))], "auto") is boxes  # of the same images
+    few = explanation("voc", range(100, 105))
+    assert choose("data", [explanation("coco", range(60)), few], "auto").format == "coco"
+
+
+def test_if_no_command_tells_two_apart_the_cure_is_to_move_one_away():
+    coco, labelme = explanation("coco", range(10)), explanation("labelme", range(10))
+    with pytest.raises(UsageError) as raised:
+        choose("data", [coco, labelme], "auto")
+    assert str(raised.value) == (
+        "data: it can be read as coco in coco files or as labelme in labelme files; move the files of all but one to "
+        "another folder"
+    )
+
+
 def test_a_copy_of_other_annotations_loses_to_them():
     table = explanation("boxes csv", range(100), repeats=("voc",), source="data/boxes.csv")
     assert choose("data", [table, explanation("voc", range(95))], "auto").format == "voc"

@@ -84,6 +84,27 @@ def test_ids_that_are_text_stay_text(tmp_path):
     assert json.loads((tmp_path / "categories.json").read_text())[1] == {"id": "01", "name": "dog"}
 
 
+def test_images_of_annotation_files_that_number_anew_are_refused(tmp_path):
+    paths = [os.path.abspath(f"{split}/{name}.jpg") for split in ("train", "val") for name in "ab"]
+    ids = {"class_ids": (17, 90), "image_ids": dict(zip(paths, (1, 2, 1, "2"), strict=True))}
+    message = f"{paths[0]} and {paths[2]} both have the image id 1, .* alone \\(for example {os.path.abspath('val')}\\)"
+    with pytest.raises(UsageError, match=message):
+        BoxResultWriter(("cat", "dog"), **ids).check_ids(paths)
+    with pytest.raises(UsageError, match=message):
+        write(tmp_path / "all", *(result_of(path, CAT) for path in paths), **ids)
+    BoxResultWriter(("cat", "dog"), **ids).check_ids([*paths[2:], *paths[2:]])  # a file may be given twice
+    write(tmp_path / "val", *(result_of(path, CAT) for path in paths[2:]), **ids)
+    results = json.loads((tmp_path / "val/predictions.coco.json").read_text())
+    assert [entry["image_id"] for entry in results] == [1, "2"]
+
+
+def test_the_number_in_a_name_is_no_id_if_another_image_has_it(tmp_path):
+    ids = {"image_ids": {os.path.abspath("a.jpg"): 7}}
+    write(tmp_path, result_of("a.jpg", CAT), result_of("7.jpg", CAT), **ids)
+    results = json.loads((tmp_path / "predictions.coco.json").read_text())
+    assert [entry["image_id"] for entry in results] == [7, "7.jpg"]
+
+
 def test_coco_results_without_ids_and_without_detections(tmp_path):
     write(tmp_path / "some", result_of("b/tree.jpg", DOG, CAT))
     content = json.loads((tmp_path / "some/predictions.coco.json").read_text())

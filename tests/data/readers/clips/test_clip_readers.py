@@ -63,6 +63,31 @@ def test_a_folder_without_clips_is_refused(tmp_path):
         read(str(tmp_path), "video")
 
 
+def test_a_folder_without_clips_is_no_class_of_clips(tmp_path):
+    touch(tmp_path / "jump" / "a.mp4", tmp_path / "run" / "b.mp4", tmp_path / "labels" / "labels.json")
+    (tmp_path / "walk").mkdir()
+    dataset = read(tmp_path)
+    assert dataset.classes == ("jump", "run", "walk")
+    assert [finding.file for finding in dataset.findings] == [str(tmp_path / "labels" / "labels.json")]
+
+
+def test_videos_without_class_folders_are_refused_with_the_file_that_names_them(tmp_path):
+    touch(*(tmp_path / "videos" / f"{number}.webm" for number in range(100, 104)))
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "train.json").write_text('[{"id": "100", "template": "Moving [something]"}]')
+    (tmp_path / "labels" / "labels.json").write_text('{"Moving something": "0"}')
+    with pytest.raises(RetinueError, match="4 videos in videos but only one class folder, .*/labels/train.json holds"):
+        read(tmp_path)
+
+
+def test_clips_that_are_cut_from_one_video_are_a_group(tmp_path):
+    names = [f"{label}/v_{label}_g{group}_c{clip}" for label in ("Run", "Jump") for group in "12" for clip in "123"]
+    touch(*(tmp_path / f"{name}.avi" for name in names))
+    assert sorted(set(read(tmp_path).groups)) == ["v_Jump_g1", "v_Jump_g2", "v_Run_g1", "v_Run_g2"]
+    touch(tmp_path / "Run" / "own.avi")
+    assert read(tmp_path).groups is None
+
+
 def make_ucf(folder):
     clips = ["Run/v_Run_g01_c01.avi", "Run/v_Run_g01_c02.avi", "Run/v_Run_g02_c01.avi", "Jump/v_Jump_g01_c01.avi"]
     clips += ["Jump/v_Jump_g08_c01.avi", "Run/v_Run_g08_c01.avi"]

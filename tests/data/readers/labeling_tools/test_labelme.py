@@ -190,3 +190,16 @@ def test_only_the_images_of_its_files_are_explained(tmp_path):
     assert explanation.images == {f"{tmp_path}/1.jpg"} and explanation.tasks == ("detection",)
     (tmp_path / "1.json").write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
     assert explain(FileTree(str(tmp_path))) == []
+
+
+def test_a_polygon_far_outside_of_its_image_is_named_and_not_drawn(tmp_path, monkeypatch):
+    monkeypatch.setenv("RETINUE_CACHE", str(tmp_path / "cache"))
+    save_image(tmp_path / "data/a.jpg")
+    corners = [[10, 10], [20, 10], [20, 20], [10, 20]]
+    shapes = [shape("cat", corners, "polygon"), shape("cat", [*corners, [10, 2e19]], "polygon")]
+    save_labelme(tmp_path / "data/a.json", shapes)
+    data = read(tmp_path / "data", task="segmentation")
+    assert np.asarray(Image.open(data.columns["mask"][0])).sum() == 100
+    assert [finding.reason for finding in data.findings] == [
+        "object 2 of a.json: its polygon lies far outside of the image"
+    ]

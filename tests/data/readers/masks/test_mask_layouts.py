@@ -123,7 +123,7 @@ def test_cityscapes_is_read_with_one_of_its_kinds_of_masks(tmp_path):
     ids = read_mask(dataset.columns["mask"][0], dataset.columns["values"][0], 19)
     assert sorted(set(ids.ravel().tolist())) == [0, 13, 255]  # road, car and what is not evaluated
     reasons = {finding.kind: finding.reason for finding in dataset.findings}
-    assert "_gtfine_labelids.png is read, and" in reasons["several kinds of masks"]
+    assert "_gtFine_labelIds.png is read, and" in reasons["several kinds of masks"]
     assert "the 19 of Cityscapes" in reasons["class names"]
 
 
@@ -181,6 +181,20 @@ def test_lists_of_another_machine_give_the_splits(tmp_path):
     assert "listed, not there" in kinds and "not listed" in kinds
 
 
+def test_images_in_no_list_are_the_training_set_where_only_others_are_listed(tmp_path):
+    for name in ("a", "b", "c"):  # as in fastai's CamVid
+        write_image(tmp_path / f"images/{name}.png")
+        write_mask(tmp_path / f"labels/{name}_P.png")
+    (tmp_path / "valid.txt").write_text("b.png\n")
+    dataset = read(tmp_path)
+    assert list(dataset.splits) == ["train", "val", "train"]
+    assert [finding.action for finding in dataset.findings if finding.kind == "not listed"] == [
+        "taken as the training set, which has no list"
+    ]
+    (tmp_path / "train.txt").write_text("a.png\n")
+    assert list(read(tmp_path).splits) == ["train", "val"]
+
+
 def test_a_table_with_a_column_of_splits_gives_the_splits(tmp_path):
     for name in ("a", "b"):
         write_image(tmp_path / f"images/{name}.png")
@@ -190,12 +204,61 @@ def test_a_table_with_a_column_of_splits_gives_the_splits(tmp_path):
 
 
 def test_two_kinds_of_masks_that_suit_equally_are_refused(tmp_path):
-    for name in ("21", "22", "23"):  # as in DRIVE
-        write_image(tmp_path / f"training/images/{name}_training.tif")
-        write_mask(tmp_path / f"training/1st_manual/{name}_manual1.gif", (0, 255))
-        write_mask(tmp_path / f"training/mask/{name}_training_mask.gif", (255, 0))
-    with pytest.raises(RetinueError, match="two kinds of masks, training/1st_manual/.* and training/mask/.*move one"):
+    for name in ("21", "22", "23"):
+        write_image(tmp_path / f"images/{name}.tif")
+        write_mask(tmp_path / f"manual labels/{name}.png", (0, 255, 0, 0))
+        write_mask(tmp_path / f"fov mask/{name}.png", (0, 255, 255, 0))
+    with pytest.raises(RetinueError, match="2 kinds of masks: fov mask/.*50% of.*field of view.*, manual labels.*25%"):
         read(tmp_path)
+    with pytest.raises(RetinueError, match="move the others out of this folder, or list the pairs in a CSV"):
+        read(tmp_path)
+
+
+def test_the_first_annotators_masks_of_vessels_are_read(tmp_path):
+    for name in ("21", "22", "23"):
+        write_image(tmp_path / f"drive/training/images/{name}_training.tif")
+        write_mask(tmp_path / f"drive/training/1st_manual/{name}_manual1.gif", (0, 255))
+        write_mask(tmp_path / f"drive/training/2nd_manual/{name}_manual2.gif", (0, 255, 255))
+        write_mask(tmp_path / f"drive/training/mask/{name}_training_mask.gif", (0, 255, 255))
+        write_image(tmp_path / f"chase/Image_{name}L.jpg")
+        write_mask(tmp_path / f"chase/Image_{name}L_1stHO.png", (0, 255))
+        write_mask(tmp_path / f"chase/Image_{name}L_2ndHO.png", (0, 255, 255))
+    for folder, mask in (("drive", "training/1st_manual/21_manual1.gif"), ("chase", "Image_21L_1stHO.png")):
+        dataset = read(tmp_path / folder)
+        assert dataset.columns["mask"][0] == str(tmp_path / folder / mask) and len(dataset) == 3
+        assert [finding.kind for finding in dataset.findings][0] == "several kinds of masks"
+
+
+def test_a_folder_of_masks_for_each_class_becomes_one_mask(tmp_path):
+    for name in ("a", "b"):
+        write_image(tmp_path / f"images/{name}.png")
+        write_mask(tmp_path / f"masks/leftMask/{name}.png", (0, 255, 0, 0))
+        write_mask(tmp_path / f"masks/rightMask/{name}.png", (0, 0, 0, 255))
+    dataset = read(tmp_path)
+    assert dataset.classes == ("background", "leftMask", "rightMask")
+    mask = read_mask(dataset.columns["mask"][1], dataset.columns["values"][1], 3)
+    assert mask.tolist() == [[0] * 4 + [1] * 4 + [0] * 4 + [2] * 4] * 12
+    assert "masks of classes" in [finding.kind for finding in dataset.findings]
+    write_mask(tmp_path / "masks/rightMask/b.png", (0, 255, 255, 0))
+    with pytest.raises(RetinueError, match=r"leftMask/\*.png \(marks 25%.*rightMask.*some pixels are in several"):
+        read(tmp_path)
+
+
+def test_a_mask_for_each_class_beside_the_image_becomes_one_mask(tmp_path):
+    for name in ("a1", "a2", "a3"):
+        write_image(tmp_path / f"{name}.png")
+        write_mask(tmp_path / f"{name}_Liver.png", (0, 255, 0, 0))
+        write_mask(tmp_path / f"{name}_Spleen.png", (0, 0, 0, 255))
+    dataset = read(tmp_path)
+    assert dataset.classes == ("background", "liver", "spleen") and len(dataset) == 3
+    assert read_mask(dataset.columns["mask"][0], dataset.columns["values"][0], 3)[0, ::4].tolist() == [0, 1, 0, 2]
+
+
+def test_masks_in_two_forms_of_names_are_all_read(tmp_path):
+    for name in ("a1", "a2", "b1", "b2"):
+        write_image(tmp_path / f"images/{name}.png")
+        write_mask(tmp_path / f"masks/{name}{'_mask' * (name[0] == 'b')}.png")
+    assert len(read(tmp_path)) == 4
 
 
 def test_the_kind_of_mask_that_names_recommend_is_read(tmp_path):

@@ -44,12 +44,28 @@ def test_blurred_masks_are_refused_with_the_fraction_of_odd_ids(tmp_path):
         classes_of("data", [], write(tmp_path, colored), [])
 
 
-def test_masks_saved_as_jpeg_are_refused_with_the_fraction_of_odd_ids(tmp_path):
+def test_masks_of_several_classes_saved_as_jpeg_are_refused_with_the_fraction_of_odd_ids(tmp_path):
     path = tmp_path / "a.jpg"
     yy, xx = np.mgrid[:32, :32]
-    Image.fromarray(((yy - 16) ** 2 + (xx - 16) ** 2 < 90).astype(np.uint8) * 255).save(path)
+    circle = (yy - 16) ** 2 + (xx - 16) ** 2 < 90
+    Image.fromarray((circle * np.where(xx < 16, 127, 255)).astype(np.uint8)).save(path)
     with pytest.raises(RetinueError, match="1 of 1 masks are blurred by saving as JPEG.*other values than"):
         classes_of("data", [], [str(path)], [])
+
+
+def test_masks_of_black_and_white_saved_as_jpeg_have_two_values(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(np.pad(square(), 16)).save(path, quality=75)
+    names, values = classes_of("data", [], [str(path)], [])
+    assert names == ("background", "foreground") and values.tolist() == [0, 255]
+
+
+def test_gray_levels_are_no_ids_of_classes(tmp_path):
+    wide_ramp = np.tile(np.arange(0, 256, 2), (8, 1))  # an alpha matte
+    with pytest.raises(RetinueError, match=r"1 of its 1 masks hold many gray levels, .*0.png with 128.*mattes"):
+        classes_of("data", [], write(tmp_path, wide_ramp), [])
+    names, _ = classes_of("data", [], write(tmp_path, np.tile(np.arange(64), (8, 1))), [])
+    assert len(names) == 64
 
 
 def test_few_blurred_masks_do_not_add_classes(tmp_path):

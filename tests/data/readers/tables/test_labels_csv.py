@@ -154,7 +154,7 @@ def test_a_missing_file_among_others_is_left_to_the_check(table):
             "line 2: it has 3 values, but the header names 2 columns (and 1 more",
         ),
         ("file,label\na.jpg,x\n,y\n", "line 3: the file is empty; write the path"),
-        ("file,label\na.jpg,x\nb.jpg,\nc.jpg, \n", "line 3: the label is empty (and 1 more line like it)"),
+        ("file,label\nb.jpg,\nc.jpg, \n", "line 2: the label is empty (and 1 more line like it)"),
         ("file,label,split\na.jpg,x,trian\n", "line 2: 'trian' is not a split; did you mean train?"),
         ("file,label,split\na.jpg,x,7\n", "line 2: '7' is not a split; write train, val or test, or leave it empty"),
         ("file,label\nx/1.jpg,x\nx/2.jpg,y\n", "none of its 2 files exists, the first would be"),
@@ -193,3 +193,17 @@ def test_lines_are_counted_as_an_editor_does(table):
 def test_a_table_that_can_not_be_read_is_refused(tmp_path):
     with pytest.raises(RetinueError, match="images.csv: this file can't be read"):
         TableText(str(tmp_path / "images.csv"))
+
+
+def test_a_column_of_a_class_without_files_is_left_out_with_a_warning(table):
+    dataset = table("file,p,q,r,unknown\na.jpg,1,0,0,0\nb.jpg,0,1,0,0\nc.jpg,1.0,0,0,0\n")
+    assert dataset.classes == ("p", "q") and names(dataset) == ["p", "q", "p"] and not dataset.multi_label
+    finding = next(finding for finding in dataset.findings if finding.kind == "class without files")
+    assert finding.severity == "warning" and finding.reason == "no file has a 1 in the columns r, unknown"
+
+
+def test_files_without_a_label_are_not_read_with_a_warning(table):
+    dataset = table("file,label\na.jpg,x\nb.jpg,\nc.jpg,y\nd.jpg, \n")
+    assert [file[-5:] for file in dataset.files] == ["a.jpg", "c.jpg"] and names(dataset) == ["x", "y"]
+    (finding,) = dataset.findings
+    assert (finding.severity, finding.reason) == ("warning", "2 lines have no label, the first is line 3")

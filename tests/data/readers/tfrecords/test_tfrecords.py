@@ -1,7 +1,6 @@
 """TFRecords of the TF Object Detection API, TF-Slim and DeepLab."""
 
 import io
-import struct
 import subprocess
 import sys
 
@@ -11,7 +10,7 @@ from PIL import Image
 
 from retinue.configs.errors import RetinueError
 from retinue.data.readers.read import read
-from retinue.data.readers.tfrecords.file import masked_crc32c
+from retinue.tests.helpers.tfrecord_files import example, save_records
 
 LABEL_MAP = "item { id: 1 name: 'cat' }\nitem { id: 3 name: 'dog' }\n"
 
@@ -19,41 +18,6 @@ LABEL_MAP = "item { id: 1 name: 'cat' }\nitem { id: 3 name: 'dog' }\n"
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("RETINUE_CACHE", str(tmp_path / "cache"))
-
-
-def varint(number):
-    content = b""
-    while number > 127:
-        content += bytes([number & 127 | 128])
-        number >>= 7
-    return content + bytes([number])
-
-
-def field(number, content):
-    return varint(number << 3 | 2) + varint(len(content)) + content
-
-
-def example(**features):
-    """Return a tf.Example; in the names of features, "__" stands for "/"."""
-    content = b""
-    for name, values in features.items():
-        if all(isinstance(value, bytes) for value in values):
-            feature = field(1, b"".join(field(1, value) for value in values))
-        elif any(isinstance(value, float) for value in values):
-            feature = field(2, field(1, struct.pack(f"<{len(values)}f", *values)))
-        else:
-            feature = field(3, field(1, b"".join(map(varint, values))))
-        content += field(1, field(1, name.replace("__", "/").encode()) + field(2, feature))
-    return field(1, content)
-
-
-def save_records(path, *examples):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "wb") as file:
-        for content in examples:
-            length = struct.pack("<Q", len(content))
-            file.write(length + struct.pack("<I", masked_crc32c(length)) + content + bytes(4))
-    return path
 
 
 def image_content(orientation=1, suffix="JPEG", seed=0):

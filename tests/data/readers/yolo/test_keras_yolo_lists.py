@@ -31,8 +31,9 @@ def test_the_lists_of_roboflow_are_read(folder):
 
 
 def test_labels_of_another_kind_beside_the_lists_do_not_win(folder):
-    (folder / "test/d.txt").write_text("15 .5 .5 .1 .1\n")
     (folder / "test/classes.txt").write_text("button\n")
+    (folder / "test/b.txt").write_text("15 .5 .5 .1 .1\n")
+    (folder / "train/b.txt").write_text("15 .5 .5 .1 .1\n")
     assert read(folder).classes == ("car", "bus")
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from retinue.configs.errors import RetinueError
+from retinue.data.readers.explanation import ReadOptions
 from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.read import read, understand
 from retinue.data.readers.yolo.layout import explain
@@ -120,7 +121,7 @@ def test_notes_json_names_the_classes(tmp_path):
     save(tmp_path, "images", "labels", "ab")
     write(tmp_path / "notes.json", '{"categories": [{"id": 0, "name": "Car"}], "info": {"version": "1.0"}}')
     (explanation,) = explain(FileTree(str(tmp_path)))
-    assert explanation.read(None).classes == ("Car",)
+    assert explanation.read(ReadOptions()).classes == ("Car",)
 
 
 def test_several_data_sets_are_refused_with_the_command_for_each(tmp_path):
