@@ -48,15 +48,15 @@ def explain(tree: FileTree) -> list[Explanation]:
     def read(options: ReadOptions) -> Dataset:
         return _read_parts(tree.root, parts)
 
-    problem = ""
+    problem = _shape_problem(tree.root, parts)
     if not images:
         path = root.path(parts[0].folder, next(iter(parts[0].xml_of.values())))
         image = parse_voc_file(path, path).image_name or next(iter(parts[0].xml_of))
         problem = (
             f"{tree.root}: it has annotations of Pascal VOC, but none of their images is there, the first is {image}; "
-            "put the images beside the XML files, or into a folder beside theirs"
+            "put the images beside the XML files, or give the folder that holds both"
         )
-    folders = [part.folder for part in parts]
+    folders = [part.folder for part in parts if problem or not part.shape]
     above = common_folder([*folders, *(folder for part in parts for folder in part.image_folders())])
     labels = [relative_location(root.path(folder, "*.xml"), tree.root) for folder in folders]
     return [
@@ -92,9 +92,38 @@ def read_voc(source: str | os.PathLike[str]) -> Dataset:
     return _read_parts(source, find_voc_parts(FileTree(source)))
 
 
+def _shape_problem(source: str, parts: Sequence[VocPart]) -> str:
+    """Return why XML files can't be read whose objects have other shapes than boxes; "" if some have boxes."""
+    if not all(part.shape for part in parts):
+        return ""
+    kind = "polygons of the old LabelMe" if parts[0].shape == "polygon" else "rotated boxes (robndbox)"
+    return (
+        f"{source}: its XML files have {kind} in place of a bndbox, which are not read; convert them to COCO, or list "
+        "the boxes around them in a CSV with the columns file,label,x1,y1,x2,y2"
+    )
+
+
+def _without_other_shapes(parts: Sequence[VocPart], findings: list[Finding]) -> list[VocPart]:
+    """Return the parts with boxes, with a finding for each of the others.
+
+    Raises:
+        RetinueError: No part has boxes.
+    """
+    problem = _shape_problem(parts[0].tree.root, parts) if parts else ""
+    if problem:
+        raise RetinueError(problem)
+    for part in parts:
+        if part.shape:
+            reason = f"the objects of its {len(part.xml_of):,} XML files have a {part.shape}, but no bndbox"
+            action = "ignored; the boxes of the other folders are read"
+            findings.append(Finding(NOTE, "other shapes", part.tree.path(part.folder), "", reason, action))
+    return [part for part in parts if not part.shape]
+
+
 def _read_parts(source: str, parts: Sequence[VocPart]) -> Dataset:
     """Read the folders of annotations of a source into a `Dataset`."""
     findings: list[Finding] = []
+    parts = _without_other_shapes(parts, findings)
     rows = _Rows()
     with ThreadPoolExecutor(usable_cores()) as pool:
         for part in parts:
