@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from retinue.configs.errors import RetinueError
 from retinue.data.checking.check import check
+from retinue.data.decoding.clip_file import Clip, frame_range, read_frames
 from retinue.data.decoding.clip_probe import probe_clip
 from retinue.data.decoding.decode import decode_image, read_encoded
 from retinue.data.decoding.image_file import probe
@@ -54,6 +55,12 @@ def test_damaged_videos_are_named_or_read(tmp_path, seeds):
             path.write_bytes(mutate(content, seed))
             info = probe_clip(str(path), 0, 0, MAX_PIXELS)
             assert info.problem or info.frame_count, f"{name}, seed {seed}"
+            if not info.problem:  # then training and prediction read the frames that were counted
+                wanted = {0, info.frame_count // 2, info.frame_count - 1}
+                frames, _ = read_frames(path, wanted, size=(12, 20))
+                assert frames.keys() == wanted, f"{name}, seed {seed}"
+                with Clip(path) as clip:
+                    assert 0 <= sum(frame_range(clip, 0.1, 0.3)) <= 100, f"{name}, seed {seed}"
 
 
 @pytest.mark.parametrize("seeds", [*SEEDS[:1], pytest.param(range(2, 150), id="long", marks=pytest.mark.slow)])

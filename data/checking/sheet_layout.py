@@ -98,7 +98,7 @@ def thumbnail(file: str | Path, side: int, pixel_range: PixelRange | None = None
         # The warnings are about many pixels and odd metadata; the check has reported both.
         with warnings.catch_warnings(action="ignore"):
             header = read_header(file)
-            if header.format == "TIFF" or header.depth != EIGHT_BITS:
+            if header.format in ("TIFF", "Netpbm") or header.depth != EIGHT_BITS:
                 image = Image.fromarray(scale_to_uint8(decode_deep_image(file), pixel_range)).convert("RGB")
             elif header.format == "HEIC":
                 image = Image.fromarray(decode_modern(Path(file).read_bytes(), header.format))

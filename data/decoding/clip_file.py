@@ -153,7 +153,8 @@ def read_frames(
     """Read some frames of a clip in one pass.
 
     Frames that are far apart, or far from the start, are reached by jumping to the last keyframe before them, in files
-    in which every frame is identified by its timestamp. The result is the same as that of decoding from the start.
+    in which every frame is identified by its timestamp. The result is the same as that of decoding from the start, if
+    no frame is damaged.
 
     Args:
         path: As for `Clip`.

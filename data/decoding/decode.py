@@ -12,6 +12,7 @@ from retinue.data.decoding.file_problem import UnusableFileError
 from retinue.data.decoding.graph_bytes import read_bytes, to_unsigned
 from retinue.data.decoding.image_formats import HEAD_BYTES, format_of
 from retinue.data.decoding.modern_formats import MODERN_FORMATS, decode_modern
+from retinue.data.decoding.netpbm import NETPBM_MAGIC, decode_netpbm
 from retinue.data.decoding.pixel_range import CONVERT, NO_RANGE, PixelRange, scale_to_uint8
 from retinue.data.decoding.tiff_file import decode_tiff
 from retinue.data.decoding.webp import decode_webp
@@ -19,8 +20,10 @@ from retinue.data.decoding.webp import decode_webp
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # the last two are BigTIFF
-CONVERTED_FORMATS = ("TIFF", *MODERN_FORMATS)  # `read_encoded` converts these to PNG
-NOT_DECODED = "TIFF, AVIF and HEIC images and videos are not decoded here; convert the image to PNG or JPEG first"
+CONVERTED_FORMATS = ("TIFF", "Netpbm", *MODERN_FORMATS)  # `read_encoded` converts these to PNG
+NOT_DECODED = (
+    "TIFF, AVIF, HEIC, PGM and PPM images and videos are not decoded here; convert the image to PNG or JPEG first"
+)
 NO_PIXEL_RANGE = (np.nan, np.nan)  # as a tensor: there is no data.pixel_range
 DECODER_SIGNATURE = [*ENCODED_SIGNATURE, tf.TensorSpec([2], tf.float32)]
 
@@ -29,8 +32,8 @@ def decode_image(encoded: tf.Tensor, pixel_range: PixelRange | None = None) -> t
     """Decode a JPEG, PNG, GIF (first frame), BMP or WebP (first frame) file, and turn the image upright by its EXIF.
 
     Gray levels are repeated, palettes are resolved, CMYK is converted, and alpha is removed without blending. Only
-    TensorFlow operations are used, so that the function works inside a SavedModel. It does not decode TIFF, AVIF and
-    HEIC, which `read_encoded` converts to PNG.
+    TensorFlow operations are used, so that the function works inside a SavedModel. It does not decode TIFF, AVIF, HEIC
+    and Netpbm's formats, which `read_encoded` converts to PNG.
 
     Args:
         encoded: string scalar, the content of a file.
@@ -110,8 +113,8 @@ def starts_with(encoded: tf.Tensor, signature: bytes) -> tf.Tensor:
 def read_encoded(path: tf.Tensor | str, pixel_range: PixelRange | None = None) -> tf.Tensor:
     """Read the bytes of an image file as a part of a TensorFlow graph.
 
-    TIFF, AVIF and HEIC, which are recognized by their first bytes, are converted to PNG by Python code. Therefore this
-    function is for input pipelines and not for a SavedModel.
+    TIFF, AVIF, HEIC and Netpbm's formats, which are recognized by their first bytes, are converted to PNG by Python
+    code. Therefore this function is for input pipelines and not for a SavedModel.
 
     Args:
         path: string scalar.
@@ -143,7 +146,7 @@ def read_encoded_bytes(path: str | os.PathLike[str], pixel_range: PixelRange | N
 
     Raises:
         OSError: If the file cannot be read.
-        RetinueError: If a TIFF, AVIF or HEIC file cannot be decoded.
+        RetinueError: If a file of a format that is converted cannot be decoded.
     """
     with open(path, "rb") as file:
         return _to_decodable(file.read(), os.fspath(path), pixel_range)
@@ -157,7 +160,8 @@ def _is_deep_png(encoded: tf.Tensor) -> tf.Tensor:
 def _is_not_decoded(encoded: tf.Tensor) -> tf.Tensor:
     """Return whether an image has one of the formats that only `read_encoded` can convert, as far as 8 bytes tell."""
     is_tiff = tf.reduce_any(tf.strings.substr(encoded, 0, 4) == tf.constant(TIFF_SIGNATURES))
-    return is_tiff | (_bytes_at(encoded, 4, 4) == b"ftyp")
+    is_netpbm = tf.reduce_any(tf.strings.substr(encoded, 0, 2) == tf.constant(NETPBM_MAGIC))
+    return is_tiff | is_netpbm | (_bytes_at(encoded, 4, 4) == b"ftyp")
 
 
 def _bytes_at(encoded: tf.Tensor, position: int, count: int) -> tf.Tensor:
@@ -204,6 +208,8 @@ def _to_decodable(content: bytes, path: str, pixel_range: PixelRange | None) -> 
     try:
         if image_format == "TIFF":
             pixels = scale_to_uint8(decode_tiff(content), pixel_range)
+        elif image_format == "Netpbm":
+            pixels = scale_to_uint8(decode_netpbm(content), pixel_range)
         else:
             pixels = decode_modern(content, image_format)
     except UnusableFileError as error:

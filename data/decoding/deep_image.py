@@ -6,13 +6,14 @@ import numpy as np
 
 from retinue.data.decoding.file_problem import RESAVE, UnusableFileError
 from retinue.data.decoding.image_file import read_header
+from retinue.data.decoding.netpbm import decode_netpbm
 from retinue.data.decoding.opencv import silence_opencv
 from retinue.data.decoding.orientation import turn_array_upright
 from retinue.data.decoding.tiff_file import decode_tiff
 
 
 def decode_deep_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """Decode a PNG of 16 bits, or any TIFF, to the values in the file.
+    """Decode a PNG of 16 bits, any TIFF or any file of Netpbm to the values in the file.
 
     Args:
         path: The file.
@@ -32,6 +33,8 @@ def decode_deep_image(path: str | os.PathLike[str]) -> np.ndarray:
         content = file.read()
     if header.format == "TIFF":
         return decode_tiff(content)
+    if header.format == "Netpbm":
+        return decode_netpbm(content)
     with silence_opencv:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:

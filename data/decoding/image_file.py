@@ -1,8 +1,8 @@
 """Inspecting image files without TensorFlow: format, size, orientation, and whether the file can be decoded.
 
 A file is usable if `retinue.data.decoding.decode` can decode it. Pillow decodes the file here. Where it is more
-tolerant than TensorFlow's decoders (a PNG or GIF without its end, some BMPs), the bytes are checked as well. TIFF, AVIF
-and HEIC are decoded by the same code in both cases.
+tolerant than TensorFlow's decoders (a PNG or GIF without its end, some BMPs), the bytes are checked as well. TIFF,
+AVIF, HEIC and Netpbm's formats are decoded by the same code in both cases.
 """
 
 import io
@@ -28,6 +28,7 @@ from retinue.data.decoding.file_problem import COPY_AGAIN, RESAVE, TRUNCATED, Pr
 from retinue.data.decoding.image_formats import FORMAT_OF_SUFFIX, HEAD_BYTES, describe_other_content, format_of
 from retinue.data.decoding.image_structure import check_structure, finds_exif
 from retinue.data.decoding.modern_formats import MODERN_FORMATS, open_modern
+from retinue.data.decoding.netpbm import NetpbmHeader, decode_netpbm, read_netpbm_header
 from retinue.data.decoding.orientation import ORIENTATION_TAG, upright_size
 from retinue.data.decoding.pixel_range import EIGHT_BITS
 from retinue.data.decoding.tiff_file import TiffHeader, decode_tiff, read_tiff_header, refuse_unsupported
@@ -41,6 +42,8 @@ OPENERS: dict[str, type[ImageFile.ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
 }
+OpenedImage = ImageFile.ImageFile | TiffHeader | NetpbmHeader
+
 SEVERAL_FRAMES = "several frames"  # kind of a remark
 MIN_SIDE = 8  # pixels; a smaller image causes a remark
 MAX_ASPECT_RATIO = 20  # a larger ratio of the sides causes a remark
@@ -69,7 +72,7 @@ class ImageInfo:
     """What `probe` found out about an image file.
 
     Attributes:
-        format: "JPEG", "PNG", "GIF", "BMP", "WebP", "TIFF", "AVIF", "HEIC" or "".
+        format: "JPEG", "PNG", "GIF", "BMP", "WebP", "TIFF", "AVIF", "HEIC", "Netpbm" or "".
         width: Width in pixels of the stored image, 0 if unknown.
         height: Height in pixels of the stored image, 0 if unknown.
         mode: Pillow's name of the channels, such as "RGB", "L" or "CMYK".
@@ -169,6 +172,8 @@ def _probe(path: str, max_pixels: int, info: ImageInfo) -> None:
         raise UnusableFileError("too large", reason, "make it smaller, or increase data.max_pixels")
     if isinstance(image, TiffHeader):
         decode_tiff(content)
+    elif isinstance(image, NetpbmHeader):
+        decode_netpbm(content)
     else:
         if info.format == "JPEG":
             # Decoding at 1/8 of the size reads every byte as well, in a third of the time.
@@ -212,8 +217,13 @@ def _unreadable(error: OSError) -> UnusableFileError:
     return UnusableFileError("unreadable", reason, "check its permissions and the disk")
 
 
-def _open(stream: BinaryIO, info: ImageInfo) -> ImageFile.ImageFile | TiffHeader:
-    """Read the header into `info`. Returns Pillow's image, or the header of a TIFF."""
+def _open(stream: BinaryIO, info: ImageInfo) -> OpenedImage:
+    """Read the header into `info`. Returns Pillow's image, or the header of a format that Pillow does not decode."""
+    if info.format == "Netpbm":
+        netpbm = read_netpbm_header(stream)
+        info.width, info.height, info.depth = netpbm.width, netpbm.height, netpbm.depth
+        info.mode = f"{netpbm.channels} channels"
+        return netpbm
     if info.format == "TIFF":
         header = read_tiff_header(stream)
         info.width, info.height, info.orientation = header.width, header.height, header.orientation
@@ -250,7 +260,7 @@ def _orientation(tags: Mapping[int, object]) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _remarks(path: str, image: ImageFile.ImageFile | TiffHeader, info: ImageInfo) -> Iterator[tuple[str, str]]:
+def _remarks(path: str, image: OpenedImage, info: ImageInfo) -> Iterator[tuple[str, str]]:
     """Yield the kind and reason of each property that is unusual, but does not prevent using the file."""
     suffix = os.path.splitext(path)[1].lower()
     expected_format = FORMAT_OF_SUFFIX.get(suffix)
@@ -268,7 +278,9 @@ def _remarks(path: str, image: ImageFile.ImageFile | TiffHeader, info: ImageInfo
         yield "bands", f"it has {image.bands} bands, of which the {'first ' if image.bands > 2 else ''}{used}"
 
 
-def _has_several_frames(image: ImageFile.ImageFile | TiffHeader) -> bool:
+def _has_several_frames(image: OpenedImage) -> bool:
+    if isinstance(image, NetpbmHeader):
+        return image.has_more_images
     if isinstance(image, TiffHeader):
         return image.has_more_pages
     try:

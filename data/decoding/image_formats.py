@@ -3,6 +3,7 @@
 import struct
 
 from retinue.data.decoding.file_problem import COPY_AGAIN, RESAVE, Problem
+from retinue.data.decoding.netpbm import is_netpbm
 
 FORMAT_OF_SUFFIX = {
     ".jpg": "JPEG",
@@ -19,6 +20,10 @@ FORMAT_OF_SUFFIX = {
     ".heic": "HEIC",
     ".heif": "HEIC",
     ".hif": "HEIC",
+    ".pgm": "Netpbm",
+    ".ppm": "Netpbm",
+    ".pbm": "Netpbm",
+    ".pnm": "Netpbm",
 }
 BMP_HEADER_SIZES = [struct.pack("<H", size) for size in (12, 40, 52, 56, 64, 108, 124)]
 
@@ -63,8 +68,9 @@ OTHER_CONTENT = (
     (0, b"\x89HDF\r\n", Problem("not an image", "an HDF5 file", _ARRAY_CURE)),
     (0, b"\x93NUMPY", Problem("not an image", "a NumPy array", _ARRAY_CURE)),
     (0, b"MATLAB 5.0", Problem("not an image", "a MATLAB file", _ARRAY_CURE)),
-    (0, b"P5\n", Problem("unsupported", "a PGM image", RESAVE)),
-    (0, b"P6\n", Problem("unsupported", "a PPM image", RESAVE)),
+    (0, b"P7\n", Problem("unsupported", "a PAM image", RESAVE)),
+    (0, b"PF\n", Problem("unsupported", "a PFM image", "convert it to floating-point TIFF")),
+    (0, b"Pf\n", Problem("unsupported", "a PFM image", "convert it to floating-point TIFF")),
     (0, b"\xff\x0a", Problem("unsupported", "a JPEG XL image", RESAVE)),
     (4, b"JXL ", Problem("unsupported", "a JPEG XL image", RESAVE)),
     (4, b"jP  ", Problem("unsupported", "a JPEG 2000 image", RESAVE)),
@@ -84,7 +90,8 @@ def format_of(content: bytes) -> str:
         content: The content of a file, or at least its first `HEAD_BYTES` bytes.
 
     Returns:
-        "JPEG", "PNG", "GIF", "WebP", "TIFF", "BMP", "AVIF" or "HEIC", or "" for content that retinue cannot decode.
+        "JPEG", "PNG", "GIF", "WebP", "TIFF", "BMP", "AVIF", "HEIC" or "Netpbm", or "" for content that retinue cannot
+        decode.
     """
     if content[:3] == b"\xff\xd8\xff":
         return "JPEG"
@@ -98,6 +105,8 @@ def format_of(content: bytes) -> str:
         return "TIFF"
     if content[:2] == b"BM" and content[14:16] in BMP_HEADER_SIZES:
         return "BMP"
+    if is_netpbm(content):
+        return "Netpbm"
     if content[4:8] == b"ftyp":
         return _format_of_brands(content)
     return ""

@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from retinue.configs.errors import RetinueError
 from retinue.data.decoding.image_formats import format_of
 from retinue.data.decoding.jpeg_mask import middle_fraction, threshold_jpeg
+from retinue.data.decoding.netpbm import is_netpbm, read_netpbm_values
 from retinue.data.decoding.orientation import SWAPS_SIDES, turn_array_upright
 from retinue.data.void_label import VOID
 
@@ -268,12 +269,21 @@ def _why_not_thresholded(pixels: np.ndarray) -> str:
 def _decode(path: str, content: bytes, as_colors: bool = False) -> np.ndarray:
     """Return ids, uint8 or int32 [height, width], or colors, uint8 [height, width, 3]."""
     try:
+        if is_netpbm(content):  # Pillow would change its values if white is not 255
+            return _netpbm_ids_or_colors(read_netpbm_values(content)[0], as_colors)
         with Image.open(io.BytesIO(content)) as mask:
             return np.asarray(mask.convert("RGB")) if as_colors else _ids_or_colors(mask)
     except UnidentifiedImageError:
         raise RetinueError(f"{path}: the mask is not an image; save it again as PNG") from None
     except Exception as error:  # decoders raise exceptions of any class for damaged files
         raise RetinueError(f"{path}: the mask cannot be decoded ({error}); save it again as PNG") from None
+
+
+def _netpbm_ids_or_colors(values: np.ndarray, as_colors: bool) -> np.ndarray:
+    if as_colors:
+        return np.repeat(values[:, :, None], 3, axis=2) if values.ndim == 2 else values
+    ids = values if values.dtype == np.uint8 else values.astype(np.int32)
+    return ids[:, :, 0] if ids.ndim == 3 and (ids == ids[:, :, :1]).all() else ids
 
 
 def _ids_or_colors(mask: Image.Image) -> np.ndarray:

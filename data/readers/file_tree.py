@@ -7,8 +7,14 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 
 from retinue.data.finding import Finding
-from retinue.data.readers.folders import files_in, folders_in, result_findings, split_of_name
-from retinue.data.storage.file_names import looks_like_image, looks_like_video
+from retinue.data.readers.folders import files_in, folders_in, result_findings
+from retinue.data.storage.file_names import (
+    VIDEO_SUFFIXES,
+    looks_like_image,
+    looks_like_video,
+    split_of_name,
+    splits_of_names,
+)
 
 # Words in the names of folders that only hold annotations, besides those that begin with "annot".
 ANNOTATION_WORDS = (
@@ -47,6 +53,7 @@ class FileTree:
         self.root = root
         self.names: dict[str, list[str]] = {}
         self.findings: list[Finding] = []
+        self._splits_in: dict[str, dict[str, str]] = {}  # by folder: of the folders in it
         self._list("", (), depth)
 
     def path(self, folder: str, name: str = "") -> str:
@@ -96,11 +103,22 @@ class FileTree:
     @cached_property
     def has_videos(self) -> bool:
         """Whether there is a video file."""
-        return any(looks_like_video(self.path(folder, name)) for folder, names in self.names.items() for name in names)
+        return any(looks_like_video(self.path(folder, name)) for folder, name in self.files(VIDEO_SUFFIXES))
 
     def subfolders(self, folder: str) -> list[str]:
         """Return the folders directly in `folder`."""
         return self._subfolders.get(folder, [])
+
+    def split_of(self, folder: str) -> str:
+        """Return the split that a folder or one above it is named after, "" for none; the innermost one decides."""
+        while folder:
+            above, name = os.path.split(folder)
+            if above not in self._splits_in:
+                self._splits_in[above] = splits_of_names(map(os.path.basename, self.subfolders(above)))
+            if split := self._splits_in[above].get(name, "") or split_of_name(name):
+                return split
+            folder = above
+        return ""
 
     def images_below(self, folder: str) -> int:
         """Return the number of images in a folder and below it."""
@@ -123,12 +141,12 @@ class FileTree:
         candidates = [inner for inner in counts if inner not in excluded]
         if not candidates:
             return None
-        parts, split = folder.split(os.sep), split_in_path(folder)
+        parts, split = folder.split(os.sep), self.split_of(folder)
 
         def key(inner: str) -> tuple[int, bool, int, int, str]:
             others = inner.split(os.sep)
             common = len(set(parts) & set(others))
-            return counts[inner], split_in_path(inner) == split, common, -abs(len(parts) - len(others)), inner
+            return counts[inner], self.split_of(inner) == split, common, -abs(len(parts) - len(others)), inner
 
         return max(candidates, key=key)
 
@@ -181,7 +199,10 @@ def is_below(folder: str, above: str) -> bool:
 
 
 def split_in_path(folder: str) -> str:
-    """Return the split that a folder of a path is named after, "" for none; the innermost one decides."""
+    """Return the split that a folder of a path is named after, "" for none; the innermost one decides.
+
+    Where there is a `FileTree`, its `split_of` also knows the names of the folders beside it.
+    """
     return next((split for part in reversed(folder.split(os.sep)) if (split := split_of_name(part))), "")
 
 

@@ -1,21 +1,18 @@
 """What the readers of folders share: listing a folder without metadata files and results, splits, and class names."""
 
 import os
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
 from retinue.configs.errors import RetinueError
 from retinue.data.finding import NOTE, Finding
-from retinue.data.storage.file_names import SPLIT_NAMES, looks_like_image, split_of_name
+from retinue.data.storage.file_names import looks_like_image, splits_of_names
 
 # What operating systems and programs leave behind: macOS, Windows, Synology, ext4 and Python. Hidden files, too.
 SYSTEM_NAMES = (
     *("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"),
     *("__pycache__", "node_modules"),
 )
-
-_WORD = re.compile(r"[^\W\d_]+")
 
 
 def entries_in(folder: str) -> list[os.DirEntry[str]]:
@@ -97,11 +94,7 @@ def assign_splits(root: str, names: Iterable[str]) -> dict[str, str]:
         RetinueError: Two folders could be the same split.
     """
     folder_of: dict[str, str] = {}
-    names = list(names)
-    split_of = {name: split_of_name(name) for name in names}
-    if "train" not in split_of.values():
-        split_of |= _splits_beside_common_words(names)
-    for name, split in split_of.items():
+    for name, split in splits_of_names(names).items():
         if split in folder_of:
             raise RetinueError(
                 f"{root}: both {folder_of[split]} and {name} could be the {split} split; rename one of them"
@@ -109,19 +102,6 @@ def assign_splits(root: str, names: Iterable[str]) -> dict[str, str]:
         if split:
             folder_of[split] = name
     return folder_of
-
-
-def _splits_beside_common_words(names: Iterable[str]) -> dict[str, str]:
-    """Return the split of each name that has the words of a name of train and another split: asl_train and asl_test."""
-    splits_of: dict[str, dict[str, str]] = {}  # by the name without the word of the split
-    for name in names:
-        words = [word for word in _WORD.findall(name) if word.lower() in SPLIT_NAMES]
-        if len(words) == 1:
-            splits_of.setdefault(name.replace(words[0], "").lower(), {})[name] = SPLIT_NAMES[words[0].lower()]
-    for splits in splits_of.values():
-        if "train" in splits.values() and len(set(splits.values())) == len(splits) > 1:
-            return splits
-    return {}
 
 
 def class_name(folder_name: str) -> str:

@@ -25,9 +25,14 @@ PEEK_BYTES = 65_536  # of a file are read to see whether it names the images
 MIN_FIELDS = 2  # of names that may hold labels; the number of an image is another
 MOST = 0.9  # of the names of a folder begin with a label
 
-_LABEL_AND_NUMBER = re.compile(r"(.*[^\W\d_])[ ._-]*\(?\d+\)?")
+# A name with a label and a number, which a separator or a change from letters to digits divides.
+_LABEL_AND_NUMBER = re.compile(r"(.*[^\W_])[ ._-]+\(?\d+\)?|(.*[^\W\d_])\(?\d+\)?")
+_LETTER = re.compile(r"[^\W\d_]")
 _FIELD_END = re.compile(r"[ ._-]")
-_SED = r"s/^(.*[[:alpha:]])[ ._-]*[(]?[0-9]+[)]?[.][^.]+$/&,\1/p"  # writes a name, a comma and its label
+_SED = (  # writes each such name, a comma and its label
+    r"-e 's/^(.*[[:alnum:]])[ ._-]+[(]?[0-9]+[)]?[.][^.]+$/&,\1/p' -e t "
+    r"-e 's/^(.*[[:alpha:]])[(]?[0-9]+[)]?[.][^.]+$/&,\1/p'"
+)
 
 
 def describe_unknown(tree: FileTree, layout: ClassLayout) -> str:
@@ -73,8 +78,9 @@ def labels_in_names(stems: Sequence[str]) -> set[str]:
         stems: The names without suffixes.
     """
     matches = [match for stem in stems if (match := _LABEL_AND_NUMBER.fullmatch(stem))]
-    labels = {match.group(1) for match in matches}
-    return labels if len(matches) >= MOST * len(stems) and 1 < len(labels) <= len(stems) // 2 else set()
+    labels = {match.group(1) or match.group(2) for match in matches}
+    is_enough = len(matches) >= MOST * len(stems) and 1 < len(labels) <= len(stems) // 2
+    return labels if is_enough and all(_LETTER.search(label) for label in labels) else set()
 
 
 def _cure(tree: FileTree, noun: str, stems: dict[str, list[str]]) -> str:
@@ -113,7 +119,7 @@ def _cure_by_names(folder: str, stems: Sequence[str], labels: Sequence[str]) -> 
     if any(letter in stem for stem in stems for letter in ',"\n'):
         return f"{seen}: list them in a CSV with the columns file,label"
     path = shlex.quote(folder)
-    command = f"(cd {path} && (echo file,label; ls | sed -nE '{_SED}') > labels.csv)"
+    command = f"(cd {path} && (echo file,label; ls | sed -nE {_SED}) > labels.csv)"
     table = shlex.quote(os.path.join(folder, "labels.csv"))
     return f"{seen}: if they are, write them into a table with {command} and then: retinue check {table}"
 

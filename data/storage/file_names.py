@@ -2,10 +2,11 @@
 
 import os
 import re
+from collections.abc import Iterable
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
-    *(".avif", ".heic", ".heif", ".hif"),
+    *(".avif", ".heic", ".heif", ".hif", ".pgm", ".ppm", ".pbm", ".pnm"),
 )
 VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".mpe", ".m2v", ".vob", ".wmv", ".asf", ".flv"),
@@ -14,7 +15,7 @@ VIDEO_SUFFIXES = (
 CODE_SUFFIXES = (".ts", ".mts")  # of an MPEG transport stream, or of a program in TypeScript
 # Image formats that retinue cannot decode. Such files are listed all the same, so that the check reports them.
 UNSUPPORTED_IMAGE_SUFFIXES = (
-    *(".jxl", ".jp2", ".psd", ".dcm", ".dicom", ".exr", ".pgm", ".ppm", ".nii", ".nii.gz", ".czi", ".nd2"),
+    *(".jxl", ".jp2", ".psd", ".dcm", ".dicom", ".exr", ".nii", ".nii.gz", ".czi", ".nd2"),
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".x3f", ".mrw"),
 )
 
@@ -91,6 +92,26 @@ def split_of_name(name: str) -> str:
             return ""
         splits.add(split)
     return splits.pop() if len(splits) == 1 else ""
+
+
+def splits_of_names(names: Iterable[str]) -> dict[str, str]:
+    """Return the split of each name of folders that lie side by side, "" for none.
+
+    Beside what `split_of_name` knows, names that are equal before the word of the split, or after it, are splits if one
+    is train and another is not: "fruits_train" and "fruits_test", "train_v2" and "val_v2".
+    """
+    split_of = {name: split_of_name(name) for name in names}
+    alike: dict[tuple[str, str], dict[str, str]] = {}
+    for name in (name for name, split in split_of.items() if not split):
+        words = [word for word in _WORD.finditer(name.lower()) if word.group() in SPLIT_NAMES]
+        if words:
+            before, after = name[: words[0].start()].lower(), name[words[-1].end() :].lower()
+            key = (before, "") if before else ("", after)
+            alike.setdefault(key, {})[name] = SPLIT_NAMES[words[0].group()]
+    for splits in alike.values():
+        if "train" in splits.values() and len(set(splits.values())) > 1:
+            split_of |= splits
+    return split_of
 
 
 def split_in_words(name: str) -> str:

@@ -58,6 +58,8 @@ def images() -> dict[str, bytes]:
         "lzw.tif": _encode(rgb, "TIFF", compression="tiff_lzw"),
         "deep.tif": _encode(deep, "TIFF"),
         "plain.avif": _encode(rgb, "AVIF"),
+        "plain.ppm": _encode(rgb, "PPM"),
+        "text.pgm": b"P2\n4 2\n15\n0 1 2 3\n4 5 6 15\n",
     }
 
 
@@ -71,8 +73,12 @@ def videos(folder: Path) -> dict[str, bytes]:
         "mjpeg.avi": {"codec": "mjpeg", "pixels": "yuvj420p"},
         "vp8.webm": {"codec": "libvpx", "deadline": "realtime", "cpu-used": 8},
         "wmv2.wmv": {"codec": "wmv2"},
+        "long.mp4": {"count": 130},  # so long that keyframes are jumped to
     }
-    return {name: write_numbers(folder / name, 12, g=6, **options).read_bytes() for name, options in kinds.items()}
+    return {
+        name: write_numbers(folder / name, **{"count": 12, "g": 6, **options}).read_bytes()
+        for name, options in kinds.items()
+    }
 
 
 def _encode(image: Image.Image, file_format: str, **options: Any) -> bytes:

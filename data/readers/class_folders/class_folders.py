@@ -9,7 +9,7 @@ from retinue.data.dataset import Dataset
 from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.class_folders.data_sets import problem_with_data_sets, problem_with_parts
 from retinue.data.readers.class_folders.groups import folders_of_groups
-from retinue.data.readers.class_folders.label_files import problem_with_annotations, problem_with_listed_clips
+from retinue.data.readers.class_folders.label_files import problem_with_annotations, problem_with_clips
 from retinue.data.readers.class_folders.layout import (
     ClassLayout,
     filled_classes,
@@ -20,7 +20,6 @@ from retinue.data.readers.class_folders.layout import (
 )
 from retinue.data.readers.class_folders.versions import problem_with_versions
 from retinue.data.readers.clips.clip_folders import read_clip_folders
-from retinue.data.readers.clips.frame_folders import FrameFolders, find_frame_folders
 from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree, is_below
 from retinue.data.readers.folders import class_name
@@ -43,7 +42,7 @@ def explain(tree: FileTree) -> list[Explanation]:
         problem = _problem(tree, layout)
     except RetinueError as error:
         problem = str(error)
-    frames = None if problem or _problem_with_classes(tree, layout) else _frame_folders(layout)
+    frames = None if problem or _problem_with_classes(tree, layout) else layout.frames
     images = frozenset(
         file
         for folder, names in ({} if problem else layout.images).items()
@@ -52,7 +51,7 @@ def explain(tree: FileTree) -> list[Explanation]:
     )
 
     def read(options: ReadOptions) -> Dataset:
-        return read_clip_folders(tree.root) if options.task == "video" else _read(tree)
+        return read_clip_folders(layout_path(tree, layout)) if options.task == "video" else _read(tree)
 
     def explanation(name: str, *tasks: str) -> Explanation:
         path = layout_path(tree, layout)
@@ -93,7 +92,7 @@ def _read(tree: FileTree) -> Dataset:
     class_of = {folder: class_name(os.path.basename(folder)) for folder in layout.classes}
     split_of = {parent: split for split, parent in layout.parents.items()}
     folder_of = _class_folders_of_images(layout)
-    group_of = folders_of_groups(folder_of, _frame_folders(layout) is not None)
+    group_of = folders_of_groups(folder_of, layout.frames is not None)
     if group_of:
         findings.append(_groups_finding(tree, set(group_of.values())))
     rows: list[tuple[str, str, str, str]] = []  # path, class, split, group
@@ -140,20 +139,17 @@ def _class_folders_of_images(layout: ClassLayout) -> dict[str, str]:
     return {folder: class_folder for folder, class_folder in found.items() if class_folder is not None}
 
 
-def _frame_folders(layout: ClassLayout) -> FrameFolders | None:
-    """Return the folders of frames below the class folders, or below the splits in them."""
-    parents = set(layout.classes)
-    if layout.splits_inside:
-        parents = {folder for folder in layout.below if os.path.dirname(folder) in parents}
-    return find_frame_folders(layout.images, parents)
-
-
 def _problem(tree: FileTree, layout: ClassLayout) -> str:
     """Return why there are no class folders, or ""."""
     names = {os.path.basename(folder) for folder in filled_classes(layout)}
     if len(names) < 2 or all(map(is_collection, names)):
         return describe_unknown(tree, layout)
-    problem = problem_with_annotations(tree, layout) or problem_with_listed_clips(tree, layout)
+    problem = problem_with_annotations(tree, layout) or problem_with_clips(tree, layout)
+    if layout.frames and layout.frames.mixed:
+        return (
+            f"{tree.path(layout.frames.folders[0])}: this folder of frames also holds other images with the same "
+            "numbers, such as optical flow, and so do others; move those of each kind into folders of their own"
+        )
     if problem or _problem_with_classes(tree, layout):
         return problem
     return problem_with_versions(tree, layout)
@@ -161,7 +157,7 @@ def _problem(tree: FileTree, layout: ClassLayout) -> str:
 
 def _problem_with_classes(tree: FileTree, layout: ClassLayout) -> str:
     """Return why the folders hold images, or clips, but are no classes of images, or ""."""
-    frames = _frame_folders(layout)
+    frames = layout.frames
     if frames and frames.certain:
         return ""
     problem = problem_with_data_sets(tree, layout)

@@ -27,19 +27,27 @@ _PART = re.compile(
 def problem_with_data_sets(tree: FileTree, layout: ClassLayout) -> str:
     """Return why the folders seem to be data sets, copies, domains or folds instead of classes, or ""."""
     folders = filled_classes(layout)
+    copy = _copy_of_siblings(tree, layout)
+    if copy:
+        return (
+            f"{layout_path(tree, layout)}: {os.path.basename(copy)} holds folders of the same names as those beside "
+            "it, so it seems to be a copy of the data, or the data of another domain, instead of a class. Move it "
+            f"away, or give it: {_commands(tree, [copy])}"
+        )
     direct = sum(len(layout.images.get(folder, ())) for folder in folders)
     if len(folders) < 2 or direct > DIRECT * sum(layout.below[folder] for folder in folders):
         return ""
+    path = layout_path(tree, layout)
     inner = {folder: names for folder in folders if (names := _names_inside(tree, layout, folder))}
     counts = Counter(name for names in inner.values() for name in names)
     common = [name for name, count in sorted(counts.items()) if count * 2 > len(folders)]
-    found, path = _listing(folders), layout_path(tree, layout)
+    found = _listing(folders)
     if len(common) > 1:
         return (
             f"{path}: {found} hold the same folders ({', '.join(common[:3])}{', ...' if len(common) > 3 else ''}), so "
             "they seem to be splits, copies, domains or patients instead of classes. Rename them to train, val and "
-            f"test if they are splits, or give one of them: {_commands(tree, folders)}. To use all, list the images in "
-            "a CSV with the columns file,label"
+            f"test if they are splits, or {_one_of_them(tree, layout, folders)}. To use all, list the images in a CSV "
+            "with the columns file,label"
         )
     several = [folder for folder, names in inner.items() if len(names) > 1]
     if len(several) < 2 or len(several) * 2 < len(folders) or all(_are_ids(inner[folder]) for folder in several):
@@ -47,8 +55,8 @@ def problem_with_data_sets(tree: FileTree, layout: ClassLayout) -> str:
     shown = " and ".join(f"{os.path.basename(folder)} ({_listing(sorted(inner[folder]))})" for folder in several[:2])
     return (
         f"{path}: its folders hold folders of other names, as {shown}, so it is not clear which of them are the "
-        f"classes. If they are several data sets, give one of them: {_commands(tree, several)}. To use all, list the "
-        "images in a CSV with the columns file,label"
+        f"classes. If they are several data sets, {_one_of_them(tree, layout, several)}. To use all, list the images "
+        "in a CSV with the columns file,label"
     )
 
 
@@ -77,6 +85,18 @@ def _names_inside(tree: FileTree, layout: ClassLayout, folder: str) -> set[str]:
     return names
 
 
+def _copy_of_siblings(tree: FileTree, layout: ClassLayout) -> str:
+    """Return the folder that holds folders of the same names as those beside it, or ""."""
+    beside: dict[str, set[str]] = {parent: set() for parent in layout.parents.values()}
+    for folder in filled_classes(layout):
+        beside[os.path.dirname(folder)].add(os.path.basename(folder))
+    for folder in filled_classes(layout):
+        common = _names_inside(tree, layout, folder) & (beside[os.path.dirname(folder)] - {os.path.basename(folder)})
+        if len(common) > 1 or (common and len(common) == len(beside[os.path.dirname(folder)]) - 1):
+            return folder
+    return ""
+
+
 def _are_ids(names: Collection[str]) -> bool:
     """Return whether names are those of patients or objects: they differ in numbers, or mostly consist of digits."""
     patterns = Counter(_DIGITS.sub("#", name) for name in names)
@@ -91,6 +111,12 @@ def _is_id(name: str) -> bool:
     return sum(map(len, _DIGITS.findall(name))) >= ID_DIGITS * letters > 0
 
 
+def _one_of_them(tree: FileTree, layout: ClassLayout, folders: Sequence[str]) -> str:
+    if len(layout.parents) > 1:
+        return "move each of them into a folder of its own, with its part of each split"
+    return f"give one of them: {_commands(tree, folders)}"
+
+
 def _commands(tree: FileTree, folders: Sequence[str]) -> str:
     """Return the command for each of the first folders."""
     commands = [f"retinue check {shlex.quote(tree.path(folder))}" for folder in folders[:MAX_NAMED]]
@@ -98,5 +124,5 @@ def _commands(tree: FileTree, folders: Sequence[str]) -> str:
 
 
 def _listing(folders: Sequence[str]) -> str:
-    names = [os.path.basename(folder) for folder in folders]
+    names = list(dict.fromkeys(os.path.basename(folder) for folder in folders))
     return " and ".join(names) if len(names) < 3 else f"{names[0]}, {names[1]} and others"

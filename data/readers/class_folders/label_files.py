@@ -47,16 +47,23 @@ def problem_with_annotations(tree: FileTree, layout: ClassLayout) -> str:
     return ""
 
 
-def problem_with_listed_clips(tree: FileTree, layout: ClassLayout) -> str:
-    """Return why the folders are clips, since they hold frames and a list gives several of them one label, or ""."""
+def problem_with_clips(tree: FileTree, layout: ClassLayout) -> str:
+    """Return why the folders are clips, or "".
+
+    They are numbered and hold frames, and either their images are named frames or a list gives several of them one
+    label.
+    """
     folders = [folder for folder in filled_classes(layout) if folder in layout.images]
     names = {os.path.basename(folder) for folder in folders if _DIGIT.search(os.path.basename(folder))}
     if not folders or len(names) < len(folders):
         return ""
-    if sum(_holds_frames(layout.images[folder]) for folder in folders) < MOST * len(folders):
-        return ""
     known = set(folders)
     files = [item for item in tree.files(LIST_SUFFIXES) if item[0] not in known]
+    are_named = all("frame" in layout.images[folder][0].lower() for folder in folders)
+    if not (files or are_named):
+        return ""
+    if sum(_holds_frames(layout.images[folder]) for folder in folders) < MOST * len(folders):
+        return ""
     for folder, name in files[:MAX_PEEKED]:
         label_of, num_lines = _labels_in_list(tree.path(folder, name), names)
         enough = max(MIN_LISTED, min(MOST * num_lines, MOST * len(names)))
@@ -69,6 +76,12 @@ def problem_with_listed_clips(tree: FileTree, layout: ClassLayout) -> str:
             f"several of them the same label, so they seem to be clips instead of classes; move the folder of each "
             f"clip into a folder that is named after its label (as in {target}), and check that folder with --task "
             "video"
+        )
+    if are_named:
+        return (
+            f"{layout_path(tree, layout)}: its folders are numbered and hold frames, so they seem to be clips instead "
+            "of classes; move the folder of each clip into a folder that is named after its label, and check the "
+            "folder of these with --task video"
         )
     return ""
 

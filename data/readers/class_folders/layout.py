@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+from retinue.data.readers.clips.frame_folders import FrameFolders, find_frame_folders
 from retinue.data.readers.file_tree import FileTree, is_below
 from retinue.data.readers.folders import assign_splits
 from retinue.data.readers.masks.pairs import find_mask_pairs
@@ -12,13 +13,14 @@ from retinue.data.storage.file_names import looks_like_image, split_of_name
 
 # A folder with one of these files, of any suffix, is a repository. Its images in these folders are not data.
 REPOSITORY_FILES = ("readme", "license", "requirements", "setup", "pyproject", "makefile", "dockerfile")
+CODE_SUFFIXES = (".py", ".ipynb", ".sh", ".m")  # with one of these, it is one, too
 REPOSITORY_FOLDERS = (
     *("doc", "docs", "documentation", "assets", "media", "static", "figures", "figure", "figs", "screenshots"),
     *("src", "scripts", "notebooks", "examples", "example", "demo", "demos", "readme", "paper", "results", "outputs"),
 )
 # Words in the names of folders of images that are not classes.
 COLLECTION_WORDS = (
-    *("image", "images", "img", "imgs", "jpegimages", "photo", "photos", "input", "inputs", "frame", "frames", "x"),
+    *("image", "images", "img", "imgs", "jpegimages", "photo", "photos", "input", "inputs", "frame", "frames"),
     *("rgb", "jpg", "jpeg", "png", "data", "dataset", "datasets", "dir", "folder", "all", "pics"),
 )
 
@@ -38,6 +40,7 @@ class ClassLayout:
         num_masks: The number of masks that are left out.
         unlabeled: Folders of images of val or test without a class.
         splits_inside: Whether each class folder holds the folders of the splits.
+        frames: The folders of frames below the class folders, None if there are none.
     """
 
     root: str = ""
@@ -48,6 +51,7 @@ class ClassLayout:
     num_masks: int = 0
     unlabeled: list[str] = field(default_factory=list)
     splits_inside: bool = False
+    frames: FrameFolders | None = None
 
 
 def find_class_layout(tree: FileTree) -> ClassLayout:
@@ -74,6 +78,7 @@ def find_class_layout(tree: FileTree) -> ClassLayout:
     layout.parents = {split: _unwrap(tree, layout, folder, split) for split, folder in splits.items()}
     layout.parents = layout.parents or {"": layout.root}
     _find_classes(tree, layout)
+    layout.frames = _frame_folders(layout)
     return layout
 
 
@@ -95,6 +100,8 @@ def filled_classes(layout: ClassLayout) -> list[str]:
 
 def is_collection(name: str) -> bool:
     """Return whether a folder's name tells that it holds images, as opposed to those of a class."""
+    if name.lower() == "x":  # the folder of the inputs beside "y"
+        return True
     words = [word for word in _WORD.findall(name.lower()) if not split_of_name(word)]
     return bool(words) and all(word in COLLECTION_WORDS for word in words)
 
@@ -118,9 +125,17 @@ def _find_root(tree: FileTree, layout: ClassLayout) -> str:
 
 def _folders_with_images(tree: FileTree, layout: ClassLayout, folder: str) -> list[str]:
     inner = [name for name in tree.subfolders(folder) if layout.below[name]]
-    if any(os.path.splitext(name)[0].lower() in REPOSITORY_FILES for name in tree.names[folder]):
-        inner = [name for name in inner if os.path.basename(name).lower() not in REPOSITORY_FOLDERS] or inner
-    return inner
+    if not _is_repository(tree.names[folder]):
+        return inner
+    inner = [name for name in inner if os.path.basename(name).lower() not in REPOSITORY_FOLDERS] or inner
+    # Beside folders of folders, one such as images holds those of the documentation.
+    deep = [name for name in inner if any(layout.below[below] for below in tree.subfolders(name))]
+    return [name for name in inner if name in deep or not is_collection(os.path.basename(name))] if deep else inner
+
+
+def _is_repository(names: list[str]) -> bool:
+    stems = [os.path.splitext(name.lower()) for name in names]
+    return any(stem in REPOSITORY_FILES or suffix in CODE_SUFFIXES for stem, suffix in stems)
 
 
 def _split_folders(tree: FileTree, layout: ClassLayout) -> dict[str, str]:
@@ -173,3 +188,11 @@ def _find_classes(tree: FileTree, layout: ClassLayout) -> None:
 
 def _is_empty(tree: FileTree, folder: str) -> bool:
     return not any(names for inner, names in tree.names.items() if is_below(inner, folder))
+
+
+def _frame_folders(layout: ClassLayout) -> FrameFolders | None:
+    """Return the folders of frames below the class folders, or below the splits in them; None if there are none."""
+    parents = set(layout.classes)
+    if layout.splits_inside:
+        parents = {folder for folder in layout.below if os.path.dirname(folder) in parents}
+    return find_frame_folders(layout.images, parents)

@@ -22,13 +22,22 @@ KIND_WORDS = (
     *("depth", "depths", "disparity", "disparities", "disp", "flow", "normals", "edge", "edges", "boundary"),
     *("boundaries", "contour", "contours", "semantic", "instance", "instances", "panoptic", "segmentation"),
     *("nir", "ir", "infrared", "thermal", "lwir", "swir", "vis", "visible", "gray", "grayscale", "color"),
-    *("raw", "target", "targets", "evi", "ndvi"),
+    *("raw", "target", "targets", "evi", "ndvi", "hr", "lr"),
 )
+# Names of the only two folders that hold pairs of images if all names in them are equal.
+PAIRS = (
+    *({"a", "b"}, {"before", "after"}, {"t1", "t2"}, {"time1", "time2"}, {"im1", "im2"}, {"pre", "post"}),
+    *({"noisy", "clean"}, {"blur", "sharp"}, {"hazy", "clear"}, {"low", "high"}),
+)
+STEREO_PAIR = {"left", "right"}  # if the images are frames, since these are classes, too
+MIN_PAIRS = 3  # images in each of them
+FRAME_DIGITS = 5  # of the names of frames, such as 000001
 SAME_NAMES = 0.9  # of the names of two folders are equal: they hold versions of the same images
 DENSE = 0.8  # of the numbers from the first to the last are names: then the images are counted
 MIN_SPARSE = 4  # images whose numbers are not counted and that two folders have alike
 
 _WORD = re.compile(r"[^\W\d_]+")
+_TRANSLATION = re.compile(r"(?:train|val|test)_?[AB]", re.IGNORECASE)
 _DIGITS = re.compile(r"\d+")
 
 
@@ -41,6 +50,11 @@ def problem_with_versions(tree: FileTree, layout: ClassLayout) -> str:
             f"{path}: by their names, the folders {_listing(names)} hold kinds of images, or images and their "
             "annotations, instead of classes; if they are classes, list the images in a CSV with the columns file,label"
         )
+    if len(names) > 1 and all(map(_TRANSLATION.fullmatch, names)):
+        return (
+            f"{path}: by their names, the folders {_listing(names)} hold the two domains of image translation instead "
+            "of classes, which is no task of retinue; if the domains are classes, rename them to train/A and train/B"
+        )
     keys_of = _keys_of(tree, folders)
     masks = Counter(os.path.splitext(os.path.basename(mask))[0] for mask in find_mask_pairs(tree).mask_paths)
     for parent in layout.parents.values():
@@ -48,7 +62,10 @@ def problem_with_versions(tree: FileTree, layout: ClassLayout) -> str:
         compared = [folder for folder in inner if names_kind(os.path.basename(folder))] or inner[:1]
         for first in compared:
             for other in inner:
-                if first != other and _holds_versions(first, other, keys_of[first], keys_of[other], masks):
+                if first != other and (
+                    (len(names) == 2 and _are_pair(first, other, keys_of[first], keys_of[other]))
+                    or _holds_versions(first, other, keys_of[first], keys_of[other], masks)
+                ):
                     return (
                         f"{path}: {os.path.basename(first)} and {os.path.basename(other)} hold images of the same "
                         "names, so they seem to be versions of the same images (such as two dates or two sensors), or "
@@ -76,15 +93,26 @@ def _holds_versions(first: str, other: str, keys: set[str], others: set[str], ma
     """
     kinds = [names_kind(os.path.basename(name)) for name in (first, other)]
     if not _are_same(keys, others):
+        if not any(kinds):
+            return False
         keys, others = _without_common_text(keys), _without_common_text(others)
         has_words = len(keys) > 2 and all(_WORD.search(key) for key in keys)
-        return any(kinds) and _are_same(keys, others) and (all(kinds) or has_words)
+        return _are_same(keys, others) and (all(kinds) or has_words)
     stems = {os.path.basename(key) for key in keys}
     if is_collection(os.path.basename(first)) or all(kinds):
         return True
     counts = [masks[stem] for stem in stems]
     share_masks = len(stems) > 1 and all(counts) and sum(counts) < 2 * len(stems)
     return share_masks or (len(stems) > 2 and not _is_numbering(stems))
+
+
+def _are_pair(first: str, other: str, keys: set[str], others: set[str]) -> bool:
+    """Return whether two folders, whose names are those of pairs of images, hold images of equal names."""
+    if keys != others or len(keys) < MIN_PAIRS or any(os.sep in key for key in keys):
+        return False
+    names = {os.path.basename(first).lower(), os.path.basename(other).lower()}
+    are_frames = all(len(key) >= FRAME_DIGITS and key.isdecimal() for key in keys)
+    return names in PAIRS or (names == STEREO_PAIR and are_frames)
 
 
 def _are_same(stems: set[str], others: set[str]) -> bool:

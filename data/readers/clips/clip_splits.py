@@ -16,12 +16,13 @@ from retinue.data.readers.clips.clip_folders import clip_dataset
 from retinue.data.readers.explanation import Explanation
 from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.folders import class_name, files_in, folders_in
-from retinue.data.storage.file_names import looks_like_video
+from retinue.data.storage.file_names import looks_like_image, looks_like_video
 
 UCF_LIST = re.compile(r"(train|test)list0?([123])\.txt")
 HMDB_LIST = re.compile(r"(.+)_test_split([123])\.txt")
 UCF_GROUP = re.compile(r"_g(\d+)_c\d+")
 HMDB_GROUP = re.compile(r"_\d+\.\w+$")  # clips of one video differ by the number at the end
+SUFFIX = ".avi"  # of all clips that the lists name
 MAX_DEPTH = 2  # of the folders below the source in which the lists may be
 
 ListedClip = tuple[str, str, str, str]  # file name, class, split, group
@@ -46,8 +47,10 @@ def split_lists(folder: str, depth: int = MAX_DEPTH) -> tuple[str, str] | None:
 
 
 def explain(tree: FileTree) -> list[Explanation]:
-    """Return what the split files of UCF-101 or HMDB-51 explain of a source with videos."""
-    lists = split_lists(tree.root) if tree.has_videos else None
+    """Return what the split files of UCF-101 or HMDB-51 explain of a source with videos or folders of frames."""
+    if not any(UCF_LIST.fullmatch(name) or HMDB_LIST.fullmatch(name) for _, name in tree.files(".txt")):
+        return []
+    lists = split_lists(tree.root) if tree.has_videos or tree.images else None
     if lists is None:
         return []
     return [
@@ -150,8 +153,14 @@ def _numbered_lines(path: str) -> Iterator[tuple[int, str]]:
 
 
 def _clips_by_name(folder: str) -> dict[str, str]:
-    """Return {file name: path} of all videos below `folder`; both data sets name each clip once."""
-    path_of = {name: os.path.join(folder, name) for name in files_in(folder) if looks_like_video(name)}
+    """Return {file name: path} of all clips below `folder`; both data sets name each clip once.
+
+    The frames of a clip may be in a folder that is named like the video.
+    """
+    names = files_in(folder)
+    path_of = {name: os.path.join(folder, name) for name in names if looks_like_video(name)}
+    if any(map(looks_like_image, names)):
+        path_of[os.path.basename(folder) + SUFFIX] = folder
     for name in folders_in(folder):
         path_of |= _clips_by_name(os.path.join(folder, name))
     return path_of

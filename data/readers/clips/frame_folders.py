@@ -20,12 +20,14 @@ class FrameFolders:
 
     Attributes:
         folders: The folders, relative to the root of the tree.
+        mixed: Whether they also hold other images with the same numbers, such as optical flow.
         certain: Whether their names tell that they are clips. Otherwise they may be anything with numbered images, such
             as the images of patients.
     """
 
     folders: tuple[str, ...]
     certain: bool
+    mixed: bool = False
 
 
 def find_frame_folders(images: Mapping[str, Sequence[str]], classes: Collection[str]) -> FrameFolders | None:
@@ -43,12 +45,24 @@ def find_frame_folders(images: Mapping[str, Sequence[str]], classes: Collection[
             count += len(names)
         if is_inside:
             stems[folder] = [os.path.splitext(name)[0] for name in names]
-    clips = [folder for folder, names in stems.items() if are_frames(names)]
+    kinds = {folder: _kinds_of_frames(names) for folder, names in stems.items()}
+    clips = [folder for folder, names in stems.items() if kinds[folder]]
     filled = {above for folder in clips for above in _folders_above(folder) if above in parents}
     enough = len(clips) >= MOST * len(stems) and sum(len(stems[folder]) for folder in clips) >= MOST * count
     if not clips or not enough or len(clips) < 2 * len(filled):
         return None
-    return FrameFolders(tuple(clips), all(_is_named_clip(folder, stems[folder]) for folder in clips))
+    certain = all(_is_named_clip(folder, stems[folder]) for folder in clips)
+    mixed = any(kinds[folder] > 1 for folder in clips)
+    return FrameFolders(tuple(clips), certain, mixed) if certain or not mixed else None
+
+
+def _kinds_of_frames(stems: Sequence[str]) -> int:
+    """Return how many kinds of frames a folder holds, 0 if it holds something else."""
+    kinds: dict[str, list[str]] = {}
+    for stem in stems:
+        kinds.setdefault(_NUMBER.sub("#", stem), []).append(stem)
+    same = {len(names) for names in kinds.values()}
+    return len(kinds) if max(same) - min(same) <= 1 and all(map(are_frames, kinds.values())) else 0
 
 
 def are_frames(stems: Sequence[str]) -> bool:

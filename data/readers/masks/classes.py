@@ -24,6 +24,8 @@ ADD_CLASS_FILE = "write one name per line into classes.txt to name them"
 NAME_IDS = "write a line 'id name' for each id into classes.txt to name them; an id with the name void is void"
 MAX_COLORS = 100  # without a file that names them; more are blurred, or one for each object
 SHOWN_COLORS = 8
+MIN_AVERAGE_LEVELS = 5  # evenly spaced gray levels of averages; fewer are classes
+MAX_AVERAGE_FRACTION = 0.25  # of the pixels of 255; averages have fewer pixels of levels between 0 and 255
 EVEN_STEP = 20  # ids up to 255 that are evenly spaced by at least so much are gray levels of classes
 
 
@@ -96,8 +98,18 @@ def _classes_from_file(
         known: The data set that the names of the files tell, or None.
     """
     path, values, void = found.path, list(found.values), list(found.void.values())
+    if not values:
+        raise RetinueError(f"{path}: it names no class, but only {', '.join(found.void)}; add the names of the classes")
     if not found.has_values:
         _refuse_unclear_first_line(found, sample)
+    grays = {color_value(value, value, value) for value in sample if value <= VOID}
+    has_colors, has_ids = max(values) >= COLOR_FLAG, max(sample, default=COLOR_FLAG) < COLOR_FLAG
+    if has_colors and has_ids and not grays <= found.known_values:
+        raise RetinueError(
+            f"{path}: it gives the colors of classes, but the masks hold ids such as "
+            f"{', '.join(map(str, sorted(sample)[:5]))}; write a line 'id name' for each id into classes.txt, or keep "
+            "only the masks with these colors in this folder"
+        )
     if is_coco_stuff(found.names, found.void) and VOID in sample:
         values, void = [value - 1 for value in values], []
         reason = "it is COCO-Stuff's list, whose masks hold the ids minus 1, and 255 for unlabeled"
@@ -146,6 +158,7 @@ def _classes_from_values(
     if any(mask.is_colored for mask in clear):
         return _classes_from_colors(source, clear, findings)
     _refuse_gray_levels(source, clear)
+    _refuse_averages(source, clear)
     names, values, reason = _classes_from_ids(source, clear)
     action = ADD_CLASS_FILE if len(names) <= 2 else NAME_IDS
     findings.append(Finding(NOTE, "no class names", source, "", reason, action))
@@ -182,8 +195,25 @@ def _refuse_gray_levels(source: str, masks: Sequence[MaskValues]) -> None:
         raise RetinueError(
             f"{source}: {len(gray):,} of its {len(masks):,} masks hold many gray levels, for example {gray[0].path} "
             f"with {len(gray[0].counts):,}: are they alpha mattes, probabilities or depths? Save masks with one value "
-            "for each class, for example with a threshold; or, if these are ids, write a line 'id name' for each "
-            "of them into classes.txt"
+            "for each class, for example with a threshold; or, if these are ids, write a line 'id name' for each of "
+            "them into classes.txt"
+        )
+
+
+def _refuse_averages(source: str, masks: Sequence[MaskValues]) -> None:
+    """Raise RetinueError when masks hold few pixels of evenly spaced levels between 0 and 255: averages."""
+    pixels = Counter[int]()
+    for mask in masks:
+        pixels.update(mask.counts)
+    levels = sorted(pixels)
+    num_between = pixels.total() - pixels[0] - pixels[VOID]
+    is_average = len(levels) >= MIN_AVERAGE_LEVELS and levels[0] == 0 and _is_evenly_spaced(levels)
+    if is_average and num_between <= MAX_AVERAGE_FRACTION * pixels[VOID]:
+        raise RetinueError(
+            f"{source}: its masks hold the levels {', '.join(map(str, levels))}, and only "
+            f"{num_between / pixels.total():.1%} of the pixels are between 0 and 255: are they averages of several "
+            "annotators, as in CUB-200-2011? Save them with a threshold at 128; or, if these are ids of classes, write "
+            "a line 'id name' for each of them into classes.txt"
         )
 
 

@@ -23,9 +23,9 @@ SHOWN_LABELS = 3  # kinds of masks in a message
 def explain(tree: FileTree) -> list[Explanation]:
     """Return what pairs of images and masks explain of a source."""
     found = find_mask_pairs(tree)
-    if not found.pairs:
+    if not found.pairs and not found.problem:
         return []
-    is_voc = _is_voc(found)
+    is_voc = bool(found.pairs) and _is_voc(found)
     return [
         Explanation(
             format="voc" if is_voc else "mask folders",

@@ -37,6 +37,7 @@ class Group:
         folder: The folder, relative to the root of the tree.
         words: The words in the names, see `mask_names.split_name`.
         suffix: The suffix in lower case.
+        split: The split that the folder is named after, or "".
         names: The file names of each key.
         numbered: Whether the numbers at the end of the names count the masks of one image.
     """
@@ -44,6 +45,7 @@ class Group:
     folder: str
     words: tuple[str, ...]
     suffix: str
+    split: str
     names: dict[str, list[str]] = field(default_factory=dict)
     numbered: bool = False
 
@@ -76,6 +78,7 @@ def group_images(tree: FileTree) -> list[Group]:
     own_words = _own_words(tree, unmatched) if unmatched else {}
     if own_words:
         groups = _group(tree, own_words)
+    _remove_endings(groups)
     known = groups_by_key(groups)
     for group in groups:
         _join_numbered(group, known)
@@ -202,7 +205,7 @@ def _group(tree: FileTree, own_words: dict[str, re.Pattern[str]]) -> list[Group]
             if suffix not in FORMAT_IS_LOSSLESS:
                 continue
             key, words = (stem.lower(), ()) if is_plain else split_name(stem, pattern)
-            group = groups.setdefault((folder, words, suffix), Group(folder, words, suffix))
+            group = groups.setdefault((folder, words, suffix), Group(folder, words, suffix, tree.split_of(folder)))
             group.names.setdefault(key or os.sep + folder, []).append(name)
     return [group for group in groups.values() if group.names]
 
@@ -252,6 +255,20 @@ def _own_words(tree: FileTree, folders: Collection[str]) -> dict[str, re.Pattern
         if affixes:
             patterns[folder] = own_word_pattern(affixes)
     return patterns
+
+
+def _remove_endings(groups: Sequence[Group]) -> None:
+    """Remove the ending of all keys of a group, as _IRRG, where others have the keys without it."""
+    known = groups_by_key(groups)
+    for group in _unmatched(groups, only_lossless=False):
+        common = os.path.commonprefix([key[::-1] for key in group.names])[::-1]
+        match = re.search(r"[ _.-][^ _.-]*[^\W\d_].*$", common)
+        if not match or len(group.names) < 2:
+            continue
+        stripped = {key: key.removesuffix(match.group()) for key in group.names}
+        if sum(key in known for key in stripped.values()) * 2 > len(stripped):
+            group.names = {stripped[key]: names for key, names in group.names.items()}
+            group.words = (*group.words, match.group())
 
 
 def _match_numbers(groups: Sequence[Group]) -> None:

@@ -67,7 +67,10 @@ def _named_after_image(tree: FileTree) -> dict[str, tuple[str, ...]]:
         image = image_of.get(os.path.basename(folder))
         if image and not image.startswith(tree.path(folder) + os.sep):
             found[image] = _masks_in(tree, folder)
-    return found if len(found) * 2 >= len(tree.images) - 1 else {}
+    image_folders = {os.path.relpath(os.path.dirname(image), tree.root) for image in found}
+    num_images = sum(len(tree.images["" if folder == os.curdir else folder]) for folder in image_folders)
+    has_most = len(found) * 2 >= num_images  # otherwise folders only have numbers, as some of the images do
+    return found if has_most and len(found) * 2 >= len(tree.images) - 1 else {}
 
 
 def _masks_in(tree: FileTree, folder: str) -> tuple[str, ...]:

@@ -97,19 +97,26 @@ def class_names_of(kinds: Sequence[Group]) -> list[str]:
 
 def problem_of_kinds(tree: FileTree, kinds: Sequence[Group]) -> str:
     """Return the problem of kinds of masks that suit equally, with what each seems to be, and the cure."""
-    shown = ", ".join(f"{mask.pattern} ({_describe(tree, mask)})" for mask in kinds[:SHOWN_KINDS])
+    texts = [_describe(tree, mask) for mask in kinds[:SHOWN_KINDS]]
+    shown = ", ".join(f"{mask.pattern} ({text})" for mask, text in zip(kinds, texts, strict=False))
     more = f" and {len(kinds) - SHOWN_KINDS} more" if len(kinds) > SHOWN_KINDS else ""
+    if_classes = ""
+    if "in colors" not in texts:
+        if_classes = (
+            ". Kinds become classes only if each holds two values and no pixel is in two of them; else draw them into "
+            "one mask"
+        )
     return (
         f"{tree.root}: its images have {len(kinds)} kinds of masks: {shown}{more}. Read one of them: move the others "
-        "out of this folder, or list the pairs in a CSV with the columns file,mask. If each kind is a class, draw them "
-        "into one mask, since some pixels are in several of them"
+        f"out of this folder, or list the pairs in a CSV with the columns file,mask{if_classes}"
     )
 
 
-def chosen_kind_finding(tree: FileTree, image: Group, kinds: Sequence[Group]) -> Finding:
-    """Return the finding of the kind of mask that is read, which is the first one."""
-    others = ", ".join(mask.pattern for mask in kinds[1:4])
-    reason = f"its images have several masks: {kinds[0].pattern} is read, and {others} not"
+def chosen_kind_finding(tree: FileTree, image: Group, chosen: Sequence[Group], kinds: Sequence[Group]) -> Finding:
+    """Return the finding of the kinds of masks of some images that are read, and of those that are not."""
+    read = ", ".join(mask.pattern for mask in chosen)
+    others = ", ".join([mask.pattern for mask in kinds if mask not in chosen][:3])
+    reason = f"its images have several masks: {read} {'is' if len(chosen) == 1 else 'are'} read, and {others} not"
     folder = tree.path(image.folder)
     return Finding(NOTE, "several kinds of masks", folder, "", reason, "remove the first to read another")
 
@@ -120,7 +127,7 @@ def _describe(tree: FileTree, mask: Group) -> str:
     masks = [_inside(tree, mask, keys[index]) for index in evenly(len(keys), NUM_SAMPLES)]
     found = [inside for inside in masks if inside is not None]
     if not found:
-        return "not readable as ids"
+        return "in colors"
     text = f"marks {np.mean([inside.mean() for inside in found]):.0%} of the pixels"
     same_shape = len(found) > 1 and len({inside.shape for inside in found}) == 1
     if same_shape and found[0].mean() >= MIN_FIELD_OF_VIEW:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from retinue.data.finding import NOTE, WARNING, Finding
-from retinue.data.readers.file_tree import FileTree, split_in_path
+from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.masks.groups import FORMAT_IS_LOSSLESS, Group, evenly
 from retinue.data.readers.masks.names import is_other_kind
 
@@ -27,7 +27,7 @@ def images_of_equal_names(image: Group, mask: Group, groups: Sequence[Group], kn
         groups: All groups.
         known: The groups of masks, and those of images with masks.
     """
-    split = split_in_path(image.folder) or split_in_path(mask.folder)
+    split = image.split or mask.split
     keys = image.names.keys() & mask.names.keys()
     return [
         group
@@ -35,7 +35,7 @@ def images_of_equal_names(image: Group, mask: Group, groups: Sequence[Group], kn
         if group not in known
         and group.folder != image.folder
         and not is_other_kind(group.folder, group.words)
-        and split_in_path(group.folder) == split
+        and group.split in (split, "")
         and len(keys & group.names.keys()) * 2 > len(keys)
         and _num_common_folders(mask, group) >= _num_common_folders(mask, image)
     ]
@@ -117,7 +117,7 @@ def _may_be_copy(first: Group, second: Group) -> bool:
         first.suffix != second.suffix
         and first.folder != second.folder
         and first.names.keys() == second.names.keys()
-        and split_in_path(first.folder) == split_in_path(second.folder)
+        and first.split == second.split
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from retinue.data.finding import Finding
-from retinue.data.readers.file_tree import FileTree, split_in_path
+from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.masks.groups import Group, GroupLooks, group_images, groups_by_key
 from retinue.data.readers.masks.instance_folders import find_instance_folders
 from retinue.data.readers.masks.kinds import (
@@ -84,17 +84,32 @@ def find_mask_pairs(tree: FileTree) -> MaskPairs:
     groups = group_images(tree)
     looks = GroupLooks(tree)
     images_of = _match(groups, looks)
-    return _pairs_of_groups(tree, groups, images_of, looks) if images_of else MaskPairs()
+    return _pairs_of_groups(tree, groups, images_of, looks) if images_of else _masks_alone(tree, groups, looks)
 
 
 def _pairs_of_instances(tree: FileTree, masks_of: dict[str, tuple[str, ...]]) -> MaskPairs:
     found = MaskPairs()
     for image, masks in sorted(masks_of.items()):
-        found.pairs.append(MaskPair(image, masks, split_in_path(os.path.relpath(os.path.dirname(image), tree.root))))
+        found.pairs.append(MaskPair(image, masks, tree.split_of(os.path.relpath(os.path.dirname(image), tree.root))))
         found.mask_paths.update(masks)
     parents = {os.path.dirname(masks[0]) for masks in masks_of.values()}
     found.mask_folders = sorted(os.path.relpath(parent, tree.root) for parent in parents)
     found.labels = [f"{os.path.basename(found.mask_folders[0])}/*, one mask for each object"]
+    return found
+
+
+def _masks_alone(tree: FileTree, groups: Sequence[Group], looks: GroupLooks) -> MaskPairs:
+    """Return the problem of masks, by their names and pixels, of which none has an image; nothing if there are none."""
+    found = MaskPairs()
+    masks = [group for group in groups if group.names_mask and looks.looks_like_masks(group)]
+    if masks:
+        found.mask_paths = {path for mask in masks for path in _paths(tree, mask)}
+        found.labels = sorted({mask.pattern for mask in masks})
+        found.problem = (
+            f"{tree.root}: {len(found.mask_paths):,} files look like masks, such as {min(found.mask_paths)}, but no "
+            "image has the name of one; give each mask the name of its image, or list the pairs in a CSV with the "
+            "columns file,mask"
+        )
     return found
 
 
@@ -126,7 +141,7 @@ def _match(groups: Sequence[Group], looks: GroupLooks) -> dict[Group, list[Group
 def _closeness(mask: Group, image: Group, count: int) -> tuple[object, ...]:
     """Return how likely a group holds the images of masks: the greater, the likelier."""
     parts, others = mask.folder.split(os.sep), image.folder.split(os.sep)
-    same_split = split_in_path(mask.folder) == split_in_path(image.folder)
+    same_split = mask.split == image.split
     common = len(set(parts) & set(others))
     named = not image.names_mask, same_split, image.names_image
     return count, *named, common, -abs(len(parts) - len(others)), image.folder, image.suffix
@@ -160,11 +175,13 @@ def _pairs_of_groups(
         if len(equal) > 1 and are_classes(tree, equal, looks):
             used.update(mask for mask in masks if any(kind_of(mask) == kind_of(kind) for kind in equal))
             _add_class_masks(tree, found, image, masks, equal)
+            if len(kinds) > len(equal):
+                found.findings.append(chosen_kind_finding(tree, image, equal, kinds))
             continue
         if len(equal) > 1:
             found.problem = found.problem or problem_of_kinds(tree, equal)
         elif len(kinds) > 1:
-            found.findings.append(chosen_kind_finding(tree, image, kinds))
+            found.findings.append(chosen_kind_finding(tree, image, kinds[:1], kinds))
         rejected = {kind_of(kind) for kind in kinds[1:]}
         chosen = [mask for mask in masks if kind_of(mask) not in rejected]
         used.update(chosen)
@@ -198,7 +215,7 @@ def _add_class_masks(
         masks: Their masks.
         kinds: The first group of the masks of each class.
     """
-    split = split_in_path(image.folder) or split_in_path(kinds[0].folder)
+    split = image.split or kinds[0].split
     name_of = dict(zip(map(kind_of, kinds), class_names_of(kinds), strict=True))
     found.class_names += [name for name in sorted(name_of.values()) if name not in found.class_names]
     for key, names in image.names.items():
@@ -229,7 +246,7 @@ def _add_pairs(tree: FileTree, found: MaskPairs, image: Group, masks: Sequence[G
         image: The images.
         masks: Their masks, which differ in the suffix at most.
     """
-    split = split_in_path(image.folder) or split_in_path(masks[0].folder)
+    split = image.split or masks[0].split
     for key, names in image.names.items():
         mask = next((mask for mask in masks if key in mask.names), None)
         if mask is None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from retinue.data.readers.coco.drawings import is_drawing_folder
-from retinue.data.readers.file_tree import FileTree, is_below, split_in_path, tree_around
+from retinue.data.readers.file_tree import FileTree, is_below, tree_around
 from retinue.data.readers.image_finder import ImageFinder
 from retinue.data.readers.split_lists import read_split_lists
 from retinue.data.readers.voc.file import is_voc_file, parse_voc_file
@@ -38,7 +38,7 @@ class VocPart:
         """Return the split of an image: that of its list, or else that of the folder of its XML file or its own."""
         if self.split_of:
             return self.split_of.get(stem, "")
-        return split_in_path(self.folder) or split_in_path(self.image_of.get(stem, ("", ""))[0])
+        return self.tree.split_of(self.folder) or self.tree.split_of(self.image_of.get(stem, ("", ""))[0])
 
     def image_folders(self) -> list[str]:
         """Return the folders of its images."""
@@ -95,8 +95,8 @@ def _find_images(tree: FileTree, parts: Sequence[VocPart]) -> None:
 
 def _folders_of_other_splits(tree: FileTree, folder: str) -> set[str]:
     """Return the folders of images of another split than a folder of XML files, which has a split."""
-    split = split_in_path(folder)
-    return {inner for inner in tree.images if split and split_in_path(inner) not in ("", split)}
+    split = tree.split_of(folder)
+    return {inner for inner in tree.images if split and tree.split_of(inner) not in ("", split)}
 
 
 def _take(part: VocPart, folder: str, claimed: set[tuple[str, str]]) -> None:

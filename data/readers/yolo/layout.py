@@ -10,7 +10,7 @@ from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import NOTE, Finding
 from retinue.data.readers.explanation import ABOUT_AS_GOOD, Explanation, ReadOptions
-from retinue.data.readers.file_tree import FileTree, common_folder, is_below, split_in_path
+from retinue.data.readers.file_tree import FileTree, common_folder, is_below
 from retinue.data.readers.yolo.above import (
     REPEATS,
     error_explanation,
@@ -311,7 +311,7 @@ def read_group(group: Group, task: str, data_file: str = "") -> Dataset:
             raise RetinueError(
                 f"{tree.root}: {' and '.join(folders)} have label files for the same images; give one of these folders"
             )
-        split = split_in_path(pair.image_folder) or split_in_path(pair.label_folder)
+        split = group.tree.split_of(pair.image_folder) or group.tree.split_of(pair.label_folder)
         texts = texts_in(tree, pair.label_folder)
         for name in images_in(tree, pair.image_folder):
             stem = os.path.splitext(name)[0]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from retinue.data.readers.file_tree import FileTree, split_in_path
+from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.text_file import is_filled
 from retinue.data.readers.yolo.labels import sample_label_file
 from retinue.data.storage.file_names import looks_like_image
@@ -99,11 +99,11 @@ def _serve(tree: FileTree, label_folder: str, stems: set[str]) -> list[tuple[str
     The first is the one that `FileTree.find_image_folder` finds. The stems that it does not have can be those of a
     second folder, most of whose images they must be. Folders of different splits never belong together.
     """
-    split = split_in_path(label_folder)
+    split = tree.split_of(label_folder)
     excluded = [
         folder
         for folder in tree.images
-        if is_prediction(folder) or (split and split_in_path(folder) and split_in_path(folder) != split)
+        if is_prediction(folder) or (split and tree.split_of(folder) not in ("", split))
     ]
     served: list[tuple[str, frozenset[str]]] = []
     while stems and (image_folder := tree.find_image_folder(label_folder, stems, excluded)) is not None:

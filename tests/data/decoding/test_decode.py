@@ -253,7 +253,7 @@ def test_decode_works_in_a_saved_model_with_tensorflow_alone(tmp_path):
     operations = {node.op for function in functions for node in function.node_def}
     assert len(operations) > 20 and not [name for name in operations if "PyFunc" in name]  # no Python is needed
     np.testing.assert_array_equal(restored.decode(tf.constant(deep)), eight)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="TIFF, AVIF and HEIC.*convert the image to PNG"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="TIFF, AVIF, HEIC, PGM and PPM.*convert the image to PNG"):
         restored.decode(tf.constant(INVALID["avif"]))
     for content in files.values():
         decoded = restored.decode(tf.constant(content)).numpy()

@@ -66,6 +66,9 @@ def test_one_class_is_no_dataset(tmp_path, other):
         (("cat.0", "cat.1", "dog.0", "dog.12"), {"cat", "dog"}),
         (("great_pyrenees_1", "great_pyrenees_20", "pug-3", "pug-4"), {"great_pyrenees", "pug"}),
         (("benign (1)", "benign (2)", "normal (1)", "normal (2)"), {"benign", "normal"}),
+        (("s1_1", "s1_2", "s2_1", "s2_2"), {"s1", "s2"}),
+        (("cat1", "cat2", "dog1", "dog2"), {"cat", "dog"}),
+        (("1_1", "1_2", "2_1", "2_2"), set()),  # no letters
         (("IMG_1", "IMG_2", "IMG_3", "IMG_4"), set()),  # one label
         (("a1", "b1", "c1", "d1"), set()),  # as many as images
         (("cat.0", "cat.1", "dog.0", "dog.1", "sunset"), set()),
@@ -76,7 +79,7 @@ def test_labels_are_found_at_the_beginning_of_names(names, labels):
 
 
 def test_the_command_for_labels_in_names_makes_a_table_that_is_read(tmp_path):
-    folder = make(tmp_path / "my pets", *(f"train/{name}.{n}.jpg" for name in ("cat", "big dog") for n in (0, 1)))
+    folder = make(tmp_path / "my pets", *(f"train/{name}{n}.jpg" for name in ("cat.", "big dog") for n in (0, 1)))
     make(folder, "train/Thumbs.db", "test/1.jpg", "sampleSubmission.csv")
     with pytest.raises(RetinueError, match="labels seem to be in the names of .*/train .big dog, cat.") as raised:
         read_class_folders(folder)

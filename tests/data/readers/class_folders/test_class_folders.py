@@ -246,9 +246,16 @@ def test_images_of_a_split_without_class_folders_are_reported_once(tmp_path, fol
 
 
 def test_folders_of_a_repository_are_no_classes(tmp_path):
-    make(tmp_path, "data/cells/1.png", "data/cells/2.png", "img/architecture.png", "model.py")
+    make(tmp_path, "data/cells/1.png", "data/cells/2.png", "img/architecture.png")
     with pytest.raises(RetinueError, match="there are 3 images in data/cells, img but no class folders"):
         read_class_folders(tmp_path)
+
+
+def test_images_of_the_documentation_beside_the_data_are_no_class(tmp_path):
+    make(tmp_path, "data/train/cat/1.jpg", "data/train/dog/1.jpg", "images/logo.png", "assets/plot.png", "train.py")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("cat", "dog")
+    assert {os.path.basename(finding.file) for finding in dataset.findings} == {"data", "images", "assets"}
 
 
 def test_test_images_without_a_class_are_not_a_class(tmp_path):

@@ -76,3 +76,25 @@ def test_a_problem_of_the_classes_hides_no_labels_in_files(tmp_path):
     lines = [f"{domain}/{name},{name[:4]}" for domain in ("painting", "sketch") for name in DAISIES]
     (tmp_path / "labels.csv").write_text("\n".join(["file,label", *lines]))
     assert understand(str(tmp_path)).format == "labels csv"
+
+
+def test_domains_in_every_split_are_refused(tmp_path):
+    domains = [f"{split}/{domain}" for split in ("train", "test") for domain in ("painting", "sketch")]
+    make(tmp_path, *(f"{domain}/{name}" for domain in domains for name in DAISIES))
+    with pytest.raises(RetinueError, match="painting and sketch hold the same folders .*with its part of each split"):
+        read_class_folders(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("40X", "100X"), ("amazon", "webcam")])
+@pytest.mark.parametrize("wrapper", ["", "images/"])
+def test_domains_are_refused(tmp_path, names, wrapper):
+    make(tmp_path, *(f"{name}/{wrapper}{label}/{name}1.png" for name in names for label in ("benign", "malignant")))
+    with pytest.raises(RetinueError, match="hold the same folders .benign, malignant., so they seem to be"):
+        read_class_folders(tmp_path)
+
+
+@pytest.mark.parametrize("parent", ["", "train/"])
+def test_a_copy_of_the_data_among_the_classes_is_refused(tmp_path, parent):
+    make(tmp_path, *(f"{parent}{name}" for name in DAISIES), *(f"{parent}flowers/{name}" for name in DAISIES))
+    with pytest.raises(RetinueError, match=f"flowers holds folders of the same names .* {tmp_path}/{parent}flowers"):
+        read_class_folders(tmp_path)

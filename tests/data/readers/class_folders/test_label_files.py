@@ -42,3 +42,9 @@ def test_words_for_classes_are_no_names_of_clips(tmp_path):
     make(tmp_path, *(f"{label}/{number:05d}.jpg" for label in ("cat", "dog", "oak") for number in (1, 2, 3)))
     (tmp_path / "kinds.csv").write_text("cat,animal\ndog,animal\noak,plant\n")
     assert read_class_folders(tmp_path).classes == ("cat", "dog", "oak")
+
+
+def test_numbered_folders_of_images_that_are_named_frames_are_clips(tmp_path):
+    make(tmp_path, *(f"{clip:03d}/frame_{number}.jpg" for clip in (1, 2, 3) for number in (1, 2, 3)))
+    with pytest.raises(RetinueError, match="its folders are numbered and hold frames, so they seem to be clips"):
+        read_class_folders(tmp_path)

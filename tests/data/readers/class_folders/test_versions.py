@@ -54,3 +54,25 @@ def test_class_folders_may_number_subjects_alike(tmp_path):
         *(f"{name}/s{subject}_{take}.png" for name in ("fist", "palm") for subject in (1, 9) for take in (1, 2)),
     )
     assert read_class_folders(tmp_path).class_counts().tolist() == [4, 4]
+
+
+@pytest.mark.parametrize("names", [("A", "B"), ("before", "after"), ("left", "right")])
+def test_pairs_of_images_are_refused(tmp_path, names):
+    make(tmp_path, *(f"{name}/{number:06d}.png" for name in names for number in range(3)))
+    with pytest.raises(RetinueError, match="hold images of the same names"):
+        read_class_folders(tmp_path)
+
+
+def test_names_of_pairs_may_be_classes_if_they_hold_other_images(tmp_path):
+    make(tmp_path / "letters", *(f"{letter}/{number}.png" for letter in "AB" for number in range(3)), "B/4.png")
+    assert read_class_folders(tmp_path / "letters").classes == ("A", "B")
+    make(tmp_path / "alphabet", *(f"{letter}/{number}.png" for letter in "ABC" for number in range(3)))
+    assert read_class_folders(tmp_path / "alphabet").classes == ("A", "B", "C")
+    make(tmp_path / "hands", *(f"{side}/{number}.png" for side in ("left", "right") for number in range(3)))
+    assert read_class_folders(tmp_path / "hands").classes == ("left", "right")
+
+
+def test_domains_of_image_translation_are_refused(tmp_path):
+    make(tmp_path, "trainA/n1.jpg", "trainA/n2.jpg", "trainB/m5.jpg", "testA/n3.jpg", "testB/m7.jpg")
+    with pytest.raises(RetinueError, match="testA, testB, trainA, ... hold the two domains of image translation"):
+        read_class_folders(tmp_path)

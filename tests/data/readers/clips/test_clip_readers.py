@@ -119,6 +119,23 @@ def test_ucf101_is_read_with_its_splits_and_groups(tmp_path):
         assert len(set(with_val.splits[with_val.groups == group])) == 1
 
 
+def test_ucf101_is_read_from_folders_of_frames(tmp_path):
+    make_ucf(tmp_path)
+    for clip in (tmp_path / "UCF-101").glob("*/*.avi"):
+        clip.unlink()
+        touch(*(tmp_path / "frames" / clip.parent.name / clip.stem / f"image_{number:05d}.jpg" for number in (1, 2, 3)))
+    dataset = read(tmp_path)
+    assert (dataset.format, dataset.classes, len(dataset)) == ("ucf101", ("Jump", "Run"), 6)
+    assert {Path(file).name: split for file, split in zip(dataset.files, dataset.splits, strict=True)} == {
+        "v_Run_g01_c01": "train",
+        "v_Run_g01_c02": "train",
+        "v_Run_g02_c01": "train",
+        "v_Jump_g01_c01": "train",
+        "v_Jump_g08_c01": "test",
+        "v_Run_g08_c01": "test",
+    }
+
+
 def test_hmdb51_is_read_with_its_splits_and_groups(tmp_path):
     names = {
         "run": ["tape_run_f_1.avi", "tape_run_f_2.avi", "other_run_0.avi"],

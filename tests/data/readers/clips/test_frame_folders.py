@@ -2,7 +2,7 @@
 
 import pytest
 
-from retinue.configs.errors import UsageError
+from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.readers.clips.frame_folders import are_frames
 from retinue.data.readers.read import read, understand
 from retinue.tests.helpers.empty_files import make
@@ -51,6 +51,18 @@ def test_folders_of_numbered_images_may_be_both_and_the_commands_are_named(tmp_p
     assert f"retinue check {tmp_path} --task video" in str(raised.value)
     assert f"retinue check {tmp_path} --task classification" in str(raised.value)
     assert len(read(tmp_path, "video")) == 6 and len(read(tmp_path, "classification")) == 24
+
+
+def test_frames_beside_optical_flow_are_refused(tmp_path):
+    names = ("img_{:05d}.jpg", "flow_x_{:05d}.jpg", "flow_y_{:05d}.jpg")
+    make(tmp_path, *(f"{clip}/{name.format(number)}" for clip in CLIPS for name in names for number in range(1, 5)))
+    with pytest.raises(RetinueError, match="run/run0: this folder of frames also holds other images with the same num"):
+        read(tmp_path)
+
+
+def test_images_of_several_kinds_are_no_frames(tmp_path):
+    make(tmp_path, *(f"{clip}/{name}{n}.jpg" for clip in CLIPS for name in ("left", "right") for n in range(1, 5)))
+    assert understand(str(tmp_path)).tasks[0] == "classification"
 
 
 def test_frames_in_folders_of_equal_names_can_be_read_as_video(tmp_path):

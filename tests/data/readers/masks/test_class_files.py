@@ -91,6 +91,22 @@ def test_255_is_the_second_of_two_classes_where_masks_hold_nothing_else(tmp_path
         read(tmp_path)
 
 
+def test_colors_of_classes_do_not_name_ids(tmp_path):
+    make_pair(tmp_path, [0, 1, 2])
+    (tmp_path / "dict_seg.csv").write_text("name, r, g, b\nunlabeled, 0, 0, 0\nroad, 128, 64, 128\nmud, 9, 9, 9\n")
+    with pytest.raises(RetinueError, match="it gives the colors of classes, but the masks hold ids such as 0, 1, 2"):
+        read(tmp_path)
+    (tmp_path / "classes.txt").write_text("0 unlabeled\n1 road\n2 mud\n")
+    assert classes_and_values(read(tmp_path)) == ({"road": 1, "mud": 2}, [0])
+
+
+def test_a_file_that_only_names_void_is_refused(tmp_path):
+    make_pair(tmp_path, [0, 1])
+    (tmp_path / "classes.txt").write_text("0 void\n")
+    with pytest.raises(RetinueError, match="it names no class, but only void; add"):
+        read(tmp_path)
+
+
 def test_a_list_of_class_folders_does_not_name_values(tmp_path):
     for number, breed in enumerate(("001.Albatross", "002.Gull")):  # as in CUB-200-2011
         make_pair(tmp_path, [0, 255], f"images/{breed}/{number}.jpg", f"segmentations/{breed}/{number}.png")

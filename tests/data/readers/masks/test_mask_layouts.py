@@ -240,8 +240,17 @@ def test_a_folder_of_masks_for_each_class_becomes_one_mask(tmp_path):
     assert mask.tolist() == [[0] * 4 + [1] * 4 + [0] * 4 + [2] * 4] * 12
     assert "masks of classes" in [finding.kind for finding in dataset.findings]
     write_mask(tmp_path / "masks/rightMask/b.png", (0, 255, 255, 0))
-    with pytest.raises(RetinueError, match=r"leftMask/\*.png \(marks 25%.*rightMask.*some pixels are in several"):
+    with pytest.raises(RetinueError, match=r"leftMask/\*.png \(marks 25%.*rightMask.*no pixel is in two of them"):
         read(tmp_path)
+
+
+def test_folders_with_the_numbers_of_some_images_are_no_folders_of_masks_of_objects(tmp_path):
+    for number in range(6):  # as in CelebAMask-HQ
+        write_image(tmp_path / f"images/{number}.jpg")
+        write_mask(tmp_path / f"masks/{number // 3}/{number:05d}_skin.png")
+    for task in ("auto", "segmentation"):
+        with pytest.raises(RetinueError, match="6 files look like masks, such as .*00000_skin.png, but no image has"):
+            read(tmp_path, task)
 
 
 def test_a_mask_for_each_class_beside_the_image_becomes_one_mask(tmp_path):

@@ -46,6 +46,16 @@ def test_images_are_read_and_other_kinds_of_them_are_reported(tmp_path):
     assert finding.severity == "warning" and "nir_gray/*.png" in finding.reason
 
 
+def test_other_kinds_of_images_may_have_endings_of_their_own(tmp_path):
+    for seed, name in enumerate(NAMES):  # as in ISPRS Potsdam
+        make_image(tmp_path / "2_Ortho_RGB" / f"top_{name}_RGB.tif", seed=seed)
+        make_image(tmp_path / "3_Ortho_IRRG" / f"top_{name}_IRRG.tif", seed=seed + 10)
+        make_mask(tmp_path / "5_Labels" / f"top_{name}_label.tif", halves(), palette=False)
+    dataset = read(tmp_path)
+    assert dataset.task == "segmentation" and all(file.endswith("_RGB.tif") for file in dataset.files)
+    assert "3_Ortho_IRRG" in findings_by_kind(dataset)["other images of the same masks"].reason
+
+
 def test_copies_in_another_format_are_read_once(tmp_path):
     for seed, name in enumerate(NAMES):
         image = make_image(tmp_path / "PNG" / "Original" / f"{name}.png", seed=seed)

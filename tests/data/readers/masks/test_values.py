@@ -60,6 +60,16 @@ def test_masks_of_black_and_white_saved_as_jpeg_have_two_values(tmp_path):
     assert names == ("background", "foreground") and values.tolist() == [0, 255]
 
 
+def test_averages_of_several_annotators_are_refused(tmp_path):
+    average = np.zeros((300, 300), np.uint8)
+    for inset in (4, 6, 8, 10, 12):  # as in CUB-200-2011
+        average[inset:-inset, inset:-inset] += 51
+    with pytest.raises(RetinueError, match="levels 0, 51, 102, 153, 204, 255, and only .* averages .*at 128"):
+        classes_of("data", [], write(tmp_path, average), [])
+    names, _ = classes_of("data", [], write(tmp_path, [[0, 51, 102, 153, 204, 255]]), [])  # as many pixels of each
+    assert len(names) == 6
+
+
 def test_gray_levels_are_no_ids_of_classes(tmp_path):
     wide_ramp = np.tile(np.arange(0, 256, 2), (8, 1))  # an alpha matte
     with pytest.raises(RetinueError, match=r"1 of its 1 masks hold many gray levels, .*0.png with 128.*mattes"):
