@@ -9,6 +9,7 @@ from retinue.data.dataset import Dataset
 from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.class_folders.data_sets import problem_with_data_sets, problem_with_parts
 from retinue.data.readers.class_folders.groups import folders_of_groups
+from retinue.data.readers.class_folders.initials import problem_with_initials
 from retinue.data.readers.class_folders.label_files import problem_with_annotations, problem_with_clips
 from retinue.data.readers.class_folders.layout import (
     ClassLayout,
@@ -162,7 +163,7 @@ def _problem_with_classes(tree: FileTree, layout: ClassLayout) -> str:
     frames = layout.frames
     if frames and frames.certain:
         return ""
-    problem = problem_with_data_sets(tree, layout)
+    problem = problem_with_initials(tree, layout) or problem_with_data_sets(tree, layout)
     problem = problem or problem_with_parts(layout_path(tree, layout), layout.classes)
     return f"{problem}. If they hold folders of frames, add --task video" if problem and frames else problem
 

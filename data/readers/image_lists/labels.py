@@ -113,8 +113,10 @@ def _of_column(values: Values, index: int) -> ListLabels:
     of_classes = {folder for folder in set(folders.values()) if not split_of_name(folder)}
     in_classes = {image: label for image, label in labels.items() if folders[image] in of_classes}
     by_folder = _one_to_one(in_classes, folders) if set(in_classes.values()) == set(labels.values()) else None
-    prefixes = {image: _NUMBERING.sub("", os.path.splitext(os.path.basename(image))[0]) for image in labels}
-    names = by_folder or _one_to_one(labels, prefixes)
+    names = by_folder
+    if not names:
+        stems = {image: os.path.splitext(os.path.basename(image))[0] for image in labels}
+        names = _one_to_one(labels, {image: _NUMBERING.sub("", stem) for image, stem in stems.items()})
     return ListLabels({image: [label] for image, label in labels.items()}, names_by=names, by_folder=bool(by_folder))
 
 

@@ -164,11 +164,13 @@ def read_image_list(path: str, images: ImagesByName) -> ImageList | None:
 def _form_of(lines: Sequence[str], images: ImagesByName) -> _Form | None:
     """Return the form of which most lines name images, or None."""
     best, most = None, 0
+    num_lines = max(1, len(lines) - MAX_HEADER) if len(lines) > 2 * MAX_HEADER else len(lines)
     for form in (_first, _second, _suffixed, _last, _whole):
         count = sum(images.find(form(line)[0]) is not None for line in lines)
         if count > most:
             best, most = form, count
-    num_lines = max(1, len(lines) - MAX_HEADER) if len(lines) > 2 * MAX_HEADER else len(lines)
+        if most >= num_lines:
+            break
     return best if most >= MIN_FOUND * num_lines else None
 
 
