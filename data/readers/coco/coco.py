@@ -7,6 +7,7 @@ import os
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
 from retinue.data.finding import WARNING, Finding
+from retinue.data.readers.archives import unpack_first
 from retinue.data.readers.coco.boxes import read_coco_boxes
 from retinue.data.readers.coco.classes import read_coco_classes
 from retinue.data.readers.coco.drawings import drawing_findings, drawing_folders
@@ -99,6 +100,8 @@ def _explanation(layout: CocoLayout, tree: FileTree | None) -> Explanation:
         return read_coco_masks(layout) if options.task == "segmentation" else read_coco_boxes(layout)
 
     problem = problems[0] if problems else ""
+    if tree and problem and not images:
+        problem += "".join(f"; {cure}" for cure in [unpack_first(tree)] if cure)
     if fitting and problem:
         problem += f", or give {fitting[0]}, whose images are there"
     source = _source(layout, tree, images) if tree else layout.source

@@ -213,7 +213,7 @@ def _without_other_kinds(
 
 def _split_of_file(folder: str, name: str) -> str:
     """Return the split that the name of a file contains ("instances_train2017.json"), or else a folder of its path."""
-    words = _WORD.findall(os.path.splitext(name)[0].lower())
+    words = [word.removeprefix("mini") for word in _WORD.findall(os.path.splitext(name)[0].lower())]
     if "trainval" in words:
         return ""
     return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "") or split_in_path(folder)

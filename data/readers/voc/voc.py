@@ -11,6 +11,7 @@ from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
 from retinue.data.dataset import Dataset
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
+from retinue.data.readers.archives import unpack_first
 from retinue.data.readers.coco.drawings import drawing_findings, drawing_folders
 from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree, common_folder
@@ -54,7 +55,7 @@ def explain(tree: FileTree) -> list[Explanation]:
         image = parse_voc_file(path, path).image_name or next(iter(parts[0].xml_of))
         problem = (
             f"{tree.root}: it has annotations of Pascal VOC, but none of their images is there, the first is {image}; "
-            "put the images beside the XML files, or give the folder that holds both"
+            f"{unpack_first(tree) or 'put the images beside the XML files, or give the folder that holds both'}"
         )
     folders = [part.folder for part in parts if problem or not part.shape]
     above = common_folder([*folders, *(folder for part in parts for folder in part.image_folders())])
@@ -197,6 +198,7 @@ def _add_part(
     if others:
         found = ImageFinder(part.tree).find([file.image_name for _, file in others], part.folder)
         paths |= {stem: path for (stem, _), path in zip(others, found, strict=True) if path}
+    findings += _other_file_names(part, stems, parsed)
     folder = next(iter(part.image_folders()), part.folder)
     for stem, location, file in zip(stems, locations, parsed, strict=True):
         path = paths.get(stem) or part.tree.path(folder, file.image_name or f"{stem}.jpg")
@@ -213,6 +215,22 @@ def _add_part(
         rows.image_ids.append(stem)
         rows.locations.append(location)
         rows.sizes.append(file.size)
+
+
+def _other_file_names(part: VocPart, stems: Sequence[str], parsed: Sequence[VocFile]) -> list[Finding]:
+    """Return a finding if XML files name other images, which are there, than those that they are named after."""
+    others = []
+    for stem, file in zip(stems, parsed, strict=True):
+        named = os.path.splitext(file.image_name)[0]
+        folder, name = part.image_of.get(stem, ("", ""))
+        if name and named not in ("", stem) and part.tree.images[folder].get(named) == file.image_name:
+            others.append((part.xml_of[stem], file.image_name, name))
+    if not others:
+        return []
+    xml, named, name = others[0]
+    reason = f"{len(others):,} XML files name another image in <filename>, the first is {xml} with {named}"
+    action = f"read as the annotation of the image with the name of the XML file, {name}; correct <filename>"
+    return [Finding(WARNING, "other file name", part.tree.path(part.folder), "", reason, action)]
 
 
 def _unannotated(parts: Sequence[VocPart], files: Sequence[str]) -> list[Finding]:

@@ -106,7 +106,7 @@ def settings_of_folder(path: str, folder_name: str) -> YamlSettings | None:
         RetinueError: The file can't be understood.
     """
     content = _load(path)
-    entries = [content.get(key) for key in SPLIT_KEYS] if isinstance(content, dict) else []
+    entries = [content.get(key) for key in (*SPLIT_KEYS, "path")] if isinstance(content, dict) else []
     flat = [inner for entry in entries for inner in (entry if isinstance(entry, list) else [entry])]
     if not any(folder_name in path_parts(entry) for entry in flat if isinstance(entry, str)):
         return None

@@ -22,7 +22,7 @@ from retinue.data.readers.yolo.darknet_lists import read_lists, unlisted_finding
 from retinue.data.readers.yolo.data_yaml import USUAL_NAMES, DataYaml, YamlSettings, is_data_yaml, read_data_yaml
 from retinue.data.readers.yolo.image_by_path import count_images
 from retinue.data.readers.yolo.names import find_names_files, governing_names_files, merged_names
-from retinue.data.readers.yolo.pairs import FolderPair, images_in, is_prediction, pair_folders, texts_in
+from retinue.data.readers.yolo.pairs import FolderPair, images_in, images_of_pair, is_prediction, pair_folders, texts_in
 from retinue.data.readers.yolo.polygons import TASKS_WITH_POLYGONS, tasks_of_label_files
 from retinue.data.readers.yolo.yolo import YoloFiles, label_file, read_yolo
 
@@ -295,7 +295,7 @@ def _explain_group(group: Group) -> Explanation | None:
     images = frozenset(
         tree.path(pair.image_folder, name)
         for pair in pairs
-        for name in images_in(tree, pair.image_folder)
+        for name in images_of_pair(tree, pair)
         if 2 * len(pair.stems) >= len(tree.images[pair.image_folder]) or os.path.splitext(name)[0] in pair.stems
     )
     images |= _predictions(tree)
@@ -349,7 +349,7 @@ def read_group(group: Group, task: str, data_file: str = "") -> Dataset:
             )
         split = group.tree.split_of(pair.image_folder) or group.tree.split_of(pair.label_folder)
         texts = texts_in(tree, pair.label_folder)
-        for name in images_in(tree, pair.image_folder):
+        for name in images_of_pair(tree, pair):
             stem = os.path.splitext(name)[0]
             path = tree.path(pair.image_folder, name)
             if stem in pair.stems or path not in rows:

@@ -260,3 +260,14 @@ def test_other_shapes_than_boxes_are_refused(tmp_path, text, message):
     for source in (read, read_voc):
         with pytest.raises(RetinueError, match=f"{message} .*; convert them to COCO"):
             source(tmp_path)
+
+
+def test_a_file_name_of_another_image_is_named(tmp_path):
+    for stem, other in (("a", "b"), ("b", "gone")):
+        save_image(tmp_path / f"{stem}.jpg")
+        text = f"<annotation><filename>{other}.jpg</filename>{OBJECT.format('cat', 0, 1, 1, 9, 9)}</annotation>"
+        (tmp_path / f"{stem}.xml").write_text(text)
+    data = read(tmp_path)
+    assert [Path(file).name for file in data.files] == ["a.jpg", "b.jpg"]
+    (finding,) = data.findings
+    assert finding.reason == "1 XML files name another image in <filename>, the first is a.xml with b.jpg"

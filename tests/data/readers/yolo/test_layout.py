@@ -191,3 +191,13 @@ def test_labels_that_the_data_yaml_does_not_list_are_left_out_with_a_note(tmp_pa
     assert [finding.reason for finding in data.findings] == [
         "2 images are labeled, but in none of its folders and lists"
     ]
+
+
+def test_images_with_a_file_of_another_format_are_no_images_without_objects(tmp_path):
+    save(tmp_path, "", "", "ab")
+    save_image(tmp_path / "c.jpg")
+    save_image(tmp_path / "d.jpg")
+    write(tmp_path / "c.json", '{"boxes": []}')
+    data = read(tmp_path)
+    assert [file[-5:] for file in data.files] == ["a.jpg", "b.jpg", "d.jpg"]
+    assert "not used" in kinds(data)
