@@ -29,6 +29,7 @@ FORMAT = "image lists"
 SUFFIXES = (".txt", ".lst", ".list")
 REPEATS = ("voc", "coco", "yolo", "keras-yolo", "labels csv", "boxes csv", "masks csv", "labelme", "via", "cvat")
 FOLDERS_OF_OTHERS = ("imagesets",)  # the lists of Pascal VOC, which its reader knows
+FOLDERS_OF_LISTS = ("list", "lists", "split", "splits", "meta", "metadata")  # the images may lie beside them
 DEPTH_AROUND = 4  # of folders that are listed around a list that is given alone
 
 _WORD = re.compile(r"[^\W\d_]+")
@@ -63,10 +64,10 @@ def explain_file(path: str) -> Explanation | None:
     if not path.lower().endswith(SUFFIXES):
         return None
     folder = os.path.dirname(path) or os.curdir
-    around = tree_around(folder)
-    above = os.path.normpath(os.path.join(folder, os.pardir))
-    inside = FileTree(folder, DEPTH_AROUND)
-    for tree in (around, inside) if around else (inside, FileTree(above, DEPTH_AROUND)):
+    inside, around = FileTree(folder, DEPTH_AROUND), tree_around(folder)
+    if around is None and os.path.basename(os.path.abspath(folder)).lower() in FOLDERS_OF_LISTS:
+        around = FileTree(os.path.normpath(os.path.join(folder, os.pardir)), DEPTH_AROUND)
+    for tree in (around, inside) if around else (inside,):
         for lists in _find_lists(tree):
             if any(os.path.samefile(path, other) for other in lists.paths):
                 return _explanation(tree, lists)

@@ -7,6 +7,7 @@ from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.masks.content import IDS, look_at
 
 NUM_LOOKS = 3  # images whose masks are looked at
+MAX_KINDS = 20  # folders beside each other: images, masks and others, and not the folders of classes
 
 
 def find_instance_folders(tree: FileTree) -> dict[str, tuple[str, ...]]:
@@ -33,15 +34,14 @@ def _beside_image(tree: FileTree) -> dict[str, tuple[str, ...]]:
     for folder in tree.images:
         if folder:
             inner.setdefault(os.path.dirname(folder), []).append(os.path.basename(folder))
-    counts: Counter[tuple[str, str]] = Counter()
+    hold_several = {os.path.basename(folder) for folder, names in tree.images.items() if len(names) > 1}
+    several: Counter[tuple[str, str]] = Counter()
     for parent, names in inner.items():
-        single = [name for name in names if len(tree.images[os.path.join(parent, name)]) == 1]
-        counts.update((image, mask) for image in single for mask in names if mask != image)
-    several = {
-        pair: count
-        for pair, count in counts.items()
-        if any(len(tree.images.get(os.path.join(parent, pair[1]), ())) > 1 for parent in inner)
-    }
+        if len(names) <= MAX_KINDS:
+            single = [name for name in names if len(tree.images[os.path.join(parent, name)]) == 1]
+            several.update(
+                (image, mask) for image in single for mask in names if mask != image and mask in hold_several
+            )
     if not several:
         return {}
     image_name, mask_name = max(several, key=lambda pair: several[pair])
