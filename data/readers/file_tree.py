@@ -9,6 +9,8 @@ from functools import cached_property
 from retinue.data.finding import Finding
 from retinue.data.readers.folders import files_in, folders_in, result_findings
 from retinue.data.storage.file_names import (
+    SPLIT_COMPANIONS,
+    SPLIT_NAMES,
     VIDEO_SUFFIXES,
     looks_like_image,
     looks_like_video,
@@ -18,9 +20,11 @@ from retinue.data.storage.file_names import (
 
 # Words in the names of folders that only hold annotations, besides those that begin with "annot".
 ANNOTATION_WORDS = (
-    *("anno", "annos", "ann", "anns", "label", "labels", "json", "jsons", "xml", "xmls", "coco", "voc", "gt"),
+    *("anno", "annos", "ann", "anns", "label", "labels", "json", "jsons", "xml", "xmls", "gt"),
     *("instances", "boxes", "bbox", "bboxes", "groundtruth", "truth"),
 )
+# Words that may stand beside them. A folder that has only these, or other words, is a data set of its own.
+WORDS_BESIDE = (*SPLIT_NAMES, *SPLIT_COMPANIONS, "trainval", "ground", "coco", "voc", "pascal", "default")
 DEPTH_AROUND = 3  # of folders below the one that holds a folder of annotations
 
 _WORD = re.compile(r"[^\W\d_]+")
@@ -181,14 +185,16 @@ class FileTree:
 def tree_around(folder: str, depth: int = DEPTH_AROUND) -> FileTree | None:
     """Return the tree of the folder above a folder of annotations, whose images are not below it.
 
-    Any other folder has none: what lies beside it may be other data, with images of the same names.
+    Any other folder has none, also one that is named after its objects (`cars_voc`): what lies beside it may be other
+    data, with images of the same names.
 
     Args:
         folder: The folder of the annotations.
         depth: How many levels of folders are listed, since the folder above may hold much else.
     """
     words = _WORD.findall(os.path.basename(os.path.abspath(folder)).lower())
-    if not any(word in ANNOTATION_WORDS or word.startswith("annot") for word in words):
+    others = [word for word in words if word not in ANNOTATION_WORDS and not word.startswith("annot")]
+    if len(others) == len(words) or not all(word in WORDS_BESIDE or split_of_name(word) for word in others):
         return None
     return FileTree(os.path.normpath(os.path.join(folder, os.pardir)), depth)
 

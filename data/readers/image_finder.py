@@ -13,6 +13,7 @@ from retinue.data.storage.file_names import looks_like_image
 ABOUT_AS_MANY = 0.9  # a folder with this fraction of the images of the best one holds about as many
 USUAL_FOLDERS = ("images", "image", "img", "imgs", "jpegimages", "data")
 
+_NUMBER = re.compile("[0-9]+")
 _ADDRESS = re.compile("[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
@@ -43,6 +44,24 @@ class ImageFinder:
             for name in names:
                 if looks_like_image(name):
                     self._locations.setdefault(name.lower(), []).append(_Location(folder, name))
+
+    def find_stems(self, names: Sequence[str], near: str, split: str = "") -> list[str | None]:
+        """Return what `find` returns for images that have other suffixes than their names, or names without suffix.
+
+        A name that two images of a folder have is not found, since one of them may be a mask of the other.
+        """
+        finder = ImageFinder(self._tree)
+        finder._locations = {}
+        count: Counter[tuple[str, str]] = Counter()
+        for location in (location for locations in self._locations.values() for location in locations):
+            stem = os.path.splitext(location.name)[0].lower()
+            finder._locations.setdefault(stem, []).append(location)
+            count[location.folder, stem] += 1
+        for stem, locations in finder._locations.items():
+            finder._locations[stem] = [location for location in locations if count[location.folder, stem] == 1]
+        return finder.find(
+            [os.path.splitext(name)[0] if looks_like_image(name) else name for name in names], near, split
+        )
 
     def find(self, names: Sequence[str], near: str, split: str = "") -> list[str | None]:
         """Return the path of each image, None for one that is not there.
@@ -80,6 +99,8 @@ class ImageFinder:
             if len(locations) > 1:
                 most = max(counts[location.folder] for location in locations)
                 best = max(locations, key=lambda one: (_agreement(folders, one.folder), *rank(one.folder, most)))
+            if best and _is_beside(folders, best.folder):
+                best = None
             found.append(best)
             remainders.append(best and tuple(folders[: len(folders) - _agreement(folders, best.folder)]))
         is_right = _agreeing(names, remainders)
@@ -111,24 +132,34 @@ def _agreeing(names: Sequence[str], remainders: Sequence[tuple[str, ...] | None]
 
     The folders of a name that are not folders of the file are the same for all images, since they lead to the folder
     that the names were once relative to. They differ where all images were moved into other folders; then an image is
-    the one that was meant if no other image has its name.
+    the one that was meant if no other image has its name. Where the folders of some names are there, none was moved.
 
     Args:
         names: The names of the images.
         remainders: The outer folders of each name that are not those of the file; None where there is no file.
     """
-    count = Counter(remainder for remainder in remainders if remainder is not None)
-    if not count:
-        return [False] * len(names)
-    usual = count.most_common(1)[0][0]
-    was_moved = all(
-        remainder is None or len(remainder) == len(_folders_of(name))
+    in_place = Counter(
+        remainder
         for name, remainder in zip(names, remainders, strict=True)
+        if remainder is not None and len(remainder) < len(_folders_of(name))
     )
-    if not was_moved:
+    if in_place:
+        usual = in_place.most_common(1)[0][0]
         return [remainder == usual for remainder in remainders]
     same_name = Counter(name.rpartition("/")[2] for name in set(names))
     return [same_name[name.rpartition("/")[2]] == 1 for name in names]
+
+
+def _is_beside(folders: Sequence[str], folder: str) -> bool:
+    """Return whether the folders of a name are none of the file, but of other images of the same data set.
+
+    These are folders with another number (batch_1 and batch_3) or of another split.
+    """
+    if not folders or _agreement(folders, folder):
+        return False
+    inner, other = folders[-1].lower(), os.path.basename(folder).lower()
+    split, other_split = split_in_path(inner), split_in_path(other)
+    return _NUMBER.sub("0", inner) == _NUMBER.sub("0", other) or bool(split and other_split and split != other_split)
 
 
 def _folders_of(name: str) -> list[str]:

@@ -11,6 +11,7 @@ from retinue.data.dataset import Dataset
 from retinue.data.readers.class_folders import class_folders
 from retinue.data.readers.clips import clip_folders, clip_splits
 from retinue.data.readers.coco import coco
+from retinue.data.readers.copied_folders import describe_copy
 from retinue.data.readers.explanation import Explanation, ReadOptions, choose
 from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.image_lists import image_lists
@@ -139,6 +140,9 @@ def understand(source: str, task: str = "auto", columns: Mapping[str, str] | Non
         if not explanations:
             raise UsageError(f"{source}: --columns names columns of a table, but no table here lists its images")
         return choose(source, explanations, task)
+    copy = describe_copy(tree)
+    if copy:
+        raise UsageError(copy)
     chosen = choose(source, [explanation for explain in EXPLAINERS for explanation in explain(tree)], task)
     return dataclasses.replace(chosen, unexplained=tree.image_paths - chosen.images - chosen.mask_images)
 

@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+from retinue.data.readers.archives import unpack_first
 from retinue.data.readers.class_folders.layout import ClassLayout, filled_classes, is_collection
 from retinue.data.readers.file_tree import FileTree
 from retinue.data.storage.file_names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
@@ -39,6 +40,9 @@ def describe_unknown(tree: FileTree, layout: ClassLayout) -> str:
     """Return in one line what a source without class folders holds, what is missing, and which command would work."""
     count = layout.below[""]
     if not count:
+        cure = unpack_first(tree)
+        if cure:
+            return f"{tree.root}: there are no images and no videos in it; {cure}"
         kinds = _kinds_of_files(tree)
         beside = f"; it holds {kinds}: copy the images beside them" if kinds else ""
         return (

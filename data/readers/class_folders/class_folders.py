@@ -52,7 +52,7 @@ def explain(tree: FileTree) -> list[Explanation]:
     )
 
     def read(options: ReadOptions) -> Dataset:
-        return read_clip_folders(layout_path(tree, layout)) if options.task == "video" else _read(tree)
+        return read_clip_folders(layout_path(tree, layout)) if options.task == "video" else _read(tree, layout)
 
     def explanation(name: str, *tasks: str) -> Explanation:
         path = layout_path(tree, layout)
@@ -81,13 +81,15 @@ def read_class_folders(folder: str | os.PathLike[str]) -> Dataset:
     Raises:
         RetinueError: There is no image or no class, or the folders seem to be something else than classes.
     """
-    return _read(FileTree(os.fspath(folder)))
-
-
-def _read(tree: FileTree) -> Dataset:
+    tree = FileTree(os.fspath(folder))
     layout = find_class_layout(tree)
-    problem = _problem(tree, layout) or _problem_with_classes(tree, layout)
-    if problem:
+    if problem := _problem(tree, layout):
+        raise RetinueError(problem)
+    return _read(tree, layout)
+
+
+def _read(tree: FileTree, layout: ClassLayout) -> Dataset:
+    if problem := _problem_with_classes(tree, layout):
         raise RetinueError(problem)
     findings = _findings(tree, layout)
     class_of = {folder: class_name(os.path.basename(folder)) for folder in layout.classes}

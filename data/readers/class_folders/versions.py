@@ -26,7 +26,7 @@ KIND_WORDS = (
 )
 # Names of the only two folders that hold pairs of images if all names in them are equal.
 PAIRS = (
-    *({"a", "b"}, {"before", "after"}, {"t1", "t2"}, {"time1", "time2"}, {"im1", "im2"}, {"pre", "post"}),
+    *({"A", "B"}, {"before", "after"}, {"t1", "t2"}, {"time1", "time2"}, {"im1", "im2"}, {"pre", "post"}),
     *({"noisy", "clean"}, {"blur", "sharp"}, {"hazy", "clear"}, {"low", "high"}),
 )
 STEREO_PAIR = {"left", "right"}  # if the images are frames, since these are classes, too
@@ -110,9 +110,10 @@ def _are_pair(first: str, other: str, keys: set[str], others: set[str]) -> bool:
     """Return whether two folders, whose names are those of pairs of images, hold images of equal names."""
     if keys != others or len(keys) < MIN_PAIRS or any(os.sep in key for key in keys):
         return False
-    names = {os.path.basename(first).lower(), os.path.basename(other).lower()}
+    names = {os.path.basename(first), os.path.basename(other)}
+    in_lower_case = {name.lower() for name in names}
     are_frames = all(len(key) >= FRAME_DIGITS and key.isdecimal() for key in keys)
-    return names in PAIRS or (names == STEREO_PAIR and are_frames)
+    return names in PAIRS or in_lower_case in PAIRS or (in_lower_case == STEREO_PAIR and are_frames)
 
 
 def _are_same(stems: set[str], others: set[str]) -> bool:

@@ -10,8 +10,10 @@ import numpy as np
 
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
-from retinue.data.finding import INVALID, NOTE, WARNING, Finding
-from retinue.data.readers.coco.file import CocoFile, Id, json_text, number_of, parse_coco_file
+from retinue.data.finding import NOTE, WARNING, Finding
+from retinue.data.readers.coco.corners import refuse_corners
+from retinue.data.readers.coco.file import CocoFile, Id, number_of, parse_coco_file
+from retinue.data.readers.coco.ids import match_ids, object_ids, report_unknown_ids
 from retinue.data.readers.coco.layout import KEYPOINTS, CocoLayout, CocoPart, find_images
 from retinue.data.readers.objects import object_columns, relative_location
 
@@ -84,6 +86,7 @@ def read_coco_boxes(layout: CocoLayout) -> Dataset:
     data = read_coco_files(layout)
     for entry in data.files:
         _require_boxes(entry.file)
+        refuse_corners(entry.file, entry.image_of)
         data.findings += [
             finding
             for index, finding in entry.file.no_box.items()
@@ -148,7 +151,7 @@ def read_coco_files(layout: CocoLayout) -> CocoData:
     files: list[CocoRows] = []
     num_rows, row_of = 0, dict[str, tuple[int, int]]()  # the file and the index of each image that is read
     for part, file in zip(parts, parsed, strict=True):
-        entry = _match_ids(layout, part, file, classes, findings)
+        entry = _find_and_match(layout, part, file, classes, findings)
         repeated = [index for index, path in enumerate(entry.paths) if entry.is_there[index] and path in row_of]
         if repeated:
             path = entry.paths[repeated[0]]
@@ -187,7 +190,7 @@ def _without_copies(parts: Sequence[CocoPart], findings: list[Finding]) -> list[
     return list(kept.values())
 
 
-def _match_ids(
+def _find_and_match(
     layout: CocoLayout, part: CocoPart, file: CocoFile, classes: Sequence[str], findings: list[Finding]
 ) -> CocoRows:
     """Find the images of a file, and match its annotations with images and classes by their ids."""
@@ -197,17 +200,18 @@ def _match_ids(
         path or os.path.normpath(os.path.join(folder, name)) for path, name in zip(found, file.file_names, strict=True)
     ]
     index_of = {name: index for index, name in enumerate(classes)}
-    image_of = _match(
+    image_of = match_ids(
         file, "image_id", file.image_id_of, {image: row for row, image in enumerate(file.image_ids)}, findings
     )
-    labels = _match(
+    labels = match_ids(
         file,
         "category_id",
         file.category_ids,
         {number: index_of[name] for number, name in file.category_names.items() if name in index_of},
         findings,
     )
-    _report_unknown(file, paths, image_of, labels, findings)
+    report_unknown_ids(file, paths, image_of, labels, findings)
+    _report_suffixes(file, found, findings)
     is_there = np.array([path is not None for path in found], bool)
     return CocoRows(file, part.split, paths, is_there, np.zeros(0, np.int64), image_of, labels)
 
@@ -221,66 +225,14 @@ def _root_of_names(part: CocoPart, paths: Sequence[str | None], names: Sequence[
     return os.path.dirname(part.path)
 
 
-def _match(file: CocoFile, key: str, ids: Sequence[Id], known: Mapping[Id, int], findings: list[Finding]) -> np.ndarray:
-    """Return the value of each id, int64 `[m]`, -1 for an id that is not known.
-
-    An id that is text in one place and a number in another is matched by its number, unless two ids have this number.
-
-    Args:
-        file: The file, for findings.
-        key: The name of the ids, for findings.
-        ids: The ids of the annotations, `[m]`.
-        known: {id: value}.
-        findings: Receives a finding if ids are matched by their number.
-    """
-    values = np.fromiter((known.get(number, -1) for number in ids), np.int64, len(ids))
-    unknown = np.flatnonzero(values < 0).tolist()
-    if not unknown:
-        return values
-    of_number: dict[int, int] = {}
-    for number, value in known.items():
-        whole = number_of(number)
-        if whole is not None:
-            of_number[whole] = -1 if whole in of_number else value
-    matched = []
-    for index in unknown:
-        whole = number_of(ids[index])
-        if whole is not None and ids[index] not in file.ambiguous_ids:
-            values[index] = of_number.get(whole, -1)
-            if values[index] >= 0:
-                matched.append(index)
-    if matched:
-        item = f"annotation {file.annotation_ids[matched[0]]}"
-        written = json_text(ids[matched[0]])
-        reason = (
-            f"{len(matched):,} annotations write their {key} in another way than the file does elsewhere, the first is "
-            f"{item} with {written}"
-        )
-        findings.append(Finding(WARNING, "ids of unlike types", file.path, "", reason, "matched by their numbers"))
-    return values
-
-
-def _report_unknown(
-    file: CocoFile, paths: Sequence[str], image_of: np.ndarray, labels: np.ndarray, findings: list[Finding]
-) -> None:
-    """Add a finding for each annotation of an unknown image or class, and for each id of several annotations."""
-    is_ambiguous = np.fromiter((image in file.ambiguous_ids for image in file.image_id_of), bool, len(file.image_id_of))
-    for index in np.flatnonzero((image_of < 0) & ~is_ambiguous).tolist():
-        item = f"annotation {file.annotation_ids[index]}"
-        reason = f"{item}: its image_id {json_text(file.image_id_of[index])} is none of the images"
-        findings.append(Finding(INVALID, "unknown image", file.path, item, reason, "skipped; add the image"))
-    for index in np.flatnonzero((image_of >= 0) & (labels < 0)).tolist():
-        item = f"annotation {file.annotation_ids[index]}"
-        category = json_text(file.category_ids[index])
-        reason = f"{item}: unknown class, its category_id {category} is none of the categories"
-        action = "skipped; add the category, or correct the id"
-        findings.append(Finding(INVALID, "unknown class", paths[image_of[index]], item, reason, action))
-    unique, first, counts = np.unique(_object_ids(file), return_index=True, return_counts=True)
-    for number, index, repetitions in zip(*(column[counts > 1] for column in (unique, first, counts)), strict=True):
-        path = paths[image_of[index]] if image_of[index] >= 0 else file.path
-        reason = f"annotation {number}: duplicate id, {repetitions} annotations have it"
-        action = "all are used; other programs only keep one, so number them anew"
-        findings.append(Finding(WARNING, "duplicate annotation id", path, f"annotation {number}", reason, action))
+def _report_suffixes(file: CocoFile, found: Sequence[str | None], findings: list[Finding]) -> None:
+    """Add a finding if images have other suffixes than the file gives them."""
+    suffixes = [(os.path.splitext(path)[1], name) for path, name in zip(found, file.file_names, strict=True) if path]
+    others = [(suffix, name) for suffix, name in suffixes if not name.lower().endswith(suffix.lower())]
+    if others:
+        suffix, name = others[0]
+        reason = f"{len(others):,} of its images have another suffix than it gives them, the first is {name} ({suffix})"
+        findings.append(Finding(NOTE, "other suffix", file.path, "", reason, "found by their names without suffix"))
 
 
 def _refuse_contradictions(
@@ -310,17 +262,6 @@ def _objects_by_image(entry: CocoRows, images: set[int]) -> dict[int, list[tuple
         if image in images and label >= 0:
             objects.setdefault(image, []).append((label, *map(str, box)))
     return {image: sorted(values) for image, values in objects.items()}
-
-
-def _require_boxes(file: CocoFile) -> None:
-    """Raise RetinueError if a file has annotations, but none with a box."""
-    without = [finding.reason for finding in file.findings if finding.kind == "no class"]
-    without += [finding.reason for finding in file.no_box.values()]
-    if without and len(file.no_box) == len(file.annotation_ids):
-        raise RetinueError(
-            f"{file.path}: none of its {len(without):,} annotations has a bbox and a category_id; {without[0]}; for "
-            "detection give the file of instances"
-        )
 
 
 def _merge_categories(files: Sequence[CocoFile], findings: list[Finding]) -> tuple[list[str], list[Id]]:
@@ -362,19 +303,19 @@ def _object_arrays(entry: CocoRows) -> dict[str, np.ndarray]:
         "rows": rows[known],
         "boxes": np.array(file.boxes).reshape(-1, 4)[known].astype(np.float32),
         "labels": entry.labels[known],
-        "object_id": _object_ids(file)[known],
+        "object_id": object_ids(file)[known],
         "crowd": np.array(file.crowd, bool)[known],
         "difficult": np.array(file.difficult, bool)[known],
         "area": np.array(file.areas)[known].astype(np.float32),
     }
 
 
-def _object_ids(file: CocoFile) -> np.ndarray:
-    """Return the id of each annotation as a column can hold it, int64 `[m]`: its index where it is no such number."""
-    return np.array(
-        [
-            number if isinstance(number, int) and abs(number) < 2**63 else index
-            for index, number in enumerate(file.annotation_ids)
-        ],
-        np.int64,
-    )
+def _require_boxes(file: CocoFile) -> None:
+    """Raise RetinueError if a file has annotations, but none with a box."""
+    without = [finding.reason for finding in file.findings if finding.kind == "no class"]
+    without += [finding.reason for finding in file.no_box.values()]
+    if without and len(file.no_box) == len(file.annotation_ids):
+        raise RetinueError(
+            f"{file.path}: none of its {len(without):,} annotations has a bbox and a category_id; {without[0]}; for "
+            "detection give the file of instances"
+        )

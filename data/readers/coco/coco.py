@@ -6,10 +6,15 @@ import os
 
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
+from retinue.data.finding import WARNING, Finding
+from retinue.data.readers.archives import unpack_first
 from retinue.data.readers.coco.boxes import read_coco_boxes
+from retinue.data.readers.coco.classes import read_coco_classes
 from retinue.data.readers.coco.drawings import drawing_findings, drawing_folders
 from retinue.data.readers.coco.file import parse_coco_file
+from retinue.data.readers.coco.folds import describe_folds
 from retinue.data.readers.coco.layout import (
+    CLASSES,
     PARSED_SIZE,
     CocoLayout,
     find_images,
@@ -63,6 +68,8 @@ def read_coco(source: str | os.PathLike[str], task: str = "detection") -> Datase
 
 def _explanation(layout: CocoLayout, tree: FileTree | None) -> Explanation:
     """Return what the files of a layout explain; `tree` is that of the source, None if the source is a file."""
+    layout = _without_absent(layout)
+    folds = describe_folds(layout)
     images, problems, fitting = set[str](), list[str](), list[str]()
     for part in layout.parts:
         paths = find_images(layout, part, part.content.names)
@@ -83,17 +90,25 @@ def _explanation(layout: CocoLayout, tree: FileTree | None) -> Explanation:
         images.update(tree.path(folder, name) for folder in drawings for name in tree.images[folder].values())
         layout = dataclasses.replace(layout, findings=(*layout.findings, *drawing_findings(tree, drawings)))
 
+    tasks = ("classification",) if layout.parts[0].content.kind == CLASSES else TASKS
+
     def read(options: ReadOptions) -> Dataset:
+        if folds:
+            raise RetinueError(folds)
+        if options.task == "classification":
+            return read_coco_classes(layout)
         return read_coco_masks(layout) if options.task == "segmentation" else read_coco_boxes(layout)
 
     problem = problems[0] if problems else ""
+    if tree and problem and not images:
+        problem += "".join(f"; {cure}" for cure in [unpack_first(tree)] if cure)
     if fitting and problem:
         problem += f", or give {fitting[0]}, whose images are there"
     source = _source(layout, tree, images) if tree else layout.source
     labels = [relative_to(layout.source, part.path) for part in layout.parts] if tree else [layout.source]
     return Explanation(
         format="coco",
-        tasks=TASKS,
+        tasks=tasks,
         source=source,
         images=frozenset(images),
         labels=", ".join(labels[:MAX_LABELS]) + (f" and {len(labels) - MAX_LABELS} more" * (len(labels) > MAX_LABELS)),
@@ -101,6 +116,19 @@ def _explanation(layout: CocoLayout, tree: FileTree | None) -> Explanation:
         num_annotations=len(layout.parts),
         problem=problem,
     )
+
+
+def _without_absent(layout: CocoLayout) -> CocoLayout:
+    """Return a layout without the files that are no split and none of whose images is there, if others have theirs."""
+    is_there = [any(find_images(layout, part, part.content.names)) for part in layout.parts]
+    parts, findings = [], list(layout.findings)
+    for part, there in zip(layout.parts, is_there, strict=True):
+        if there or part.split or not part.content.is_complete or not any(is_there):
+            parts.append(part)
+            continue
+        reason = f"none of its {len(part.content.names):,} images is there, the first is {part.content.names[0]}"
+        findings.append(Finding(WARNING, "no image", part.path, "", reason, "skipped; add the images"))
+    return dataclasses.replace(layout, parts=tuple(parts), findings=tuple(findings))
 
 
 def _source(layout: CocoLayout, tree: FileTree, images: set[str]) -> str:

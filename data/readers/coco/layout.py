@@ -20,6 +20,7 @@ MAX_ENTRIES = 200  # images of a larger file that are looked at
 ENTRY_BYTES = 4 * 1024 * 1024  # in which the first entries of a list of a larger file are
 
 INSTANCES, KEYPOINTS, CAPTIONS, PANOPTIC, UNLABELED = "instances", "keypoints", "captions", "panoptic", "images only"
+CLASSES = "classes"  # of whole images, without boxes
 # Files of COCO that list the images of its files of instances once more. Their contents don't always tell.
 OTHER_NAMES = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")
 PROBLEMS = {
@@ -140,7 +141,8 @@ def layout_of_file(path: str, content: CocoContent) -> CocoLayout:
     split = _split_of_file("", os.path.basename(path))
     finder = ImageFinder(FileTree(folder))
     near = ""
-    if not any(finder.find(content.names, near, split)) and (around := _tree_around(folder, [content])):
+    is_here = any(finder.find(content.names, near, split)) or any(finder.find_stems(content.names, near, split))
+    if not is_here and (around := _tree_around(folder, [content])):
         near = os.path.basename(os.path.abspath(folder))
         finder = ImageFinder(around)
     return CocoLayout(path, (CocoPart(path, near, "", content),), finder)
@@ -149,13 +151,16 @@ def layout_of_file(path: str, content: CocoContent) -> CocoLayout:
 def find_images(layout: CocoLayout, part: CocoPart, names: Sequence[str]) -> list[str | None]:
     """Return the path of each image of a part, None for one that is not there.
 
+    If none is there, the images with other suffixes than their names are meant, also where the names have none.
+
     Args:
         layout: The layout.
         part: One of its parts.
         names: The file names that the part gives its images.
     """
     split = part.split or _split_of_file("", os.path.basename(part.path))
-    return layout.finder.find(names, part.folder, split)
+    found = layout.finder.find(names, part.folder, split)
+    return found if any(found) else layout.finder.find_stems(names, part.folder, split)
 
 
 def problem_of(part: CocoPart, paths: Sequence[str | None]) -> str:
@@ -172,7 +177,7 @@ def problem_of(part: CocoPart, paths: Sequence[str | None]) -> str:
     what = "COCO file with keypoints" if part.content.kind == KEYPOINTS else "COCO file"
     return (
         f"{part.path}: this is a {what}, but none of its images is there, the first is {part.content.names[0]}; put "
-        "the images beside the file, or into a folder there"
+        "the images beside the file, or give the folder that holds both"
     )
 
 
@@ -187,7 +192,7 @@ def _without_other_kinds(
     """Return the files that are read, and a finding for each of the others."""
     best = next(
         kind
-        for kind in (INSTANCES, KEYPOINTS, UNLABELED, PANOPTIC, CAPTIONS)
+        for kind in (INSTANCES, KEYPOINTS, CLASSES, UNLABELED, PANOPTIC, CAPTIONS)
         if any(content.kind == kind for *_, content in found)
     )
     of_instances = {folder for folder, name, _ in found if "instances" in name.lower()}
@@ -208,7 +213,7 @@ def _without_other_kinds(
 
 def _split_of_file(folder: str, name: str) -> str:
     """Return the split that the name of a file contains ("instances_train2017.json"), or else a folder of its path."""
-    words = _WORD.findall(os.path.splitext(name)[0].lower())
+    words = [word.removeprefix("mini") for word in _WORD.findall(os.path.splitext(name)[0].lower())]
     if "trainval" in words:
         return ""
     return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "") or split_in_path(folder)
@@ -263,6 +268,8 @@ def _kind_of(annotations: Sequence[Any] | None) -> str:
         keys.update(entry if isinstance(entry, dict) else ())
     if "segments_info" in keys:
         return PANOPTIC
+    if "category_id" in keys and not keys & {"bbox", "segmentation", "keypoints", "caption"}:
+        return CLASSES
     if keys & {"bbox", "segmentation"} or not keys & {"caption", "keypoints"}:
         return KEYPOINTS if "keypoints" in keys else INSTANCES
     return CAPTIONS if "caption" in keys else KEYPOINTS

@@ -147,6 +147,7 @@ def _read(
     if num_unlabeled:
         reason = f"{num_unlabeled:,} images lie beside them that no annotation names"
         findings.append(Finding(NOTE, "not annotated", source, "", reason, "ignored"))
+    findings += _other_labels(source, task, images)
     ids: dict[str, int] = {}
     classes = list(dict.fromkeys(name for file in used for name in file.classes))
     for file in used:
@@ -155,6 +156,25 @@ def _read(
     if len(set(class_ids)) < len(class_ids):  # two files number their classes on their own
         class_ids = []
     return annotated_dataset(source, tool.format, task, images, classes, class_ids, findings)
+
+
+def _other_labels(source: str, task: str, images: Sequence[AnnotatedImage]) -> list[Finding]:
+    """Return a finding each for lines that are read as boxes, and for labels of whole images that are not read."""
+    if task != "detection":
+        return []
+    findings = []
+    objects = [entry for image in images for entry in image.objects]
+    num_lines = sum(not entry.polygons and not entry.bitmaps and not entry.is_rectangle for entry in objects)
+    if num_lines:
+        reason = f"{num_lines:,} of {len(objects):,} objects are lines or cuboids"
+        findings.append(Finding(NOTE, "lines", source, "", reason, "the boxes around them are read"))
+    num_labeled = sum(bool(image.labels) for image in images)
+    if num_labeled:
+        reason = f"{num_labeled:,} images have labels of the whole image, too"
+        findings.append(
+            Finding(NOTE, "labels of images", source, "", reason, "ignored; --task classification reads them")
+        )
+    return findings
 
 
 def _with_splits(file: AnnotationFile, root: str, name_split: str) -> list[AnnotatedImage]:

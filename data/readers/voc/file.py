@@ -3,12 +3,14 @@
 import os
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from retinue.data.finding import INVALID, WARNING, Finding
 from retinue.data.readers.objects import object_location
 
 ROOT = "annotation"
+OTHER_SHAPES = ("polygon", "robndbox")  # what objects can have in place of a bndbox
 HEAD = 4096  # bytes that are looked at to find the root of a file
 
 _ROOT = re.compile(rb"<\s*([A-Za-z_][\w.:-]*)")
@@ -57,6 +59,15 @@ def is_voc_file(path: str) -> bool:
     return False
 
 
+def shape_instead_of_boxes(paths: Sequence[str]) -> str:
+    """Return the shape that all objects of some XML files have in place of a bndbox: "polygon", "robndbox" or ""."""
+    parsed = [parse_voc_file(path, path) for path in paths]
+    reasons = [finding.reason for file in parsed for finding in file.findings if finding.kind == "not a box"]
+    if not reasons or any(file.objects for file in parsed):
+        return ""
+    return next((shape for shape in OTHER_SHAPES if all(f"it has a {shape}, " in reason for reason in reasons)), "")
+
+
 def parse_voc_file(path: str, location: str) -> VocFile:
     """Parse an XML file of Pascal VOC.
 
@@ -103,7 +114,7 @@ def _parse_object(entry: ElementTree.Element) -> tuple[str, tuple[str, Box, bool
         return "it has no name", None
     box = entry.find("bndbox")
     if box is None:
-        shape = next((tag for tag in ("polygon", "robndbox") if entry.find(tag) is not None), "")
+        shape = next((tag for tag in OTHER_SHAPES if entry.find(tag) is not None), "")
         return f"it has a {shape}, but no bndbox" if shape else "it has no bndbox", None
     x1, y1, x2, y2 = (_parse_number(box.findtext(corner)) for corner in ("xmin", "ymin", "xmax", "ymax"))
     if x1 is None or y1 is None or x2 is None or y2 is None:

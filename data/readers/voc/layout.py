@@ -1,5 +1,6 @@
 """Where a source has XML files of Pascal VOC, and the images and the splits that belong to them."""
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from retinue.data.readers.coco.drawings import is_drawing_folder
 from retinue.data.readers.file_tree import FileTree, is_below, tree_around
 from retinue.data.readers.image_finder import ImageFinder
 from retinue.data.readers.split_lists import read_split_lists
-from retinue.data.readers.voc.file import is_voc_file, parse_voc_file
+from retinue.data.readers.voc.file import is_voc_file, parse_voc_file, shape_instead_of_boxes
 from retinue.data.storage.file_names import looks_like_image
 
 MAX_PROBES = 5  # XML files of a folder that are looked at
@@ -25,6 +26,7 @@ class VocPart:
         image_of: The folder and the name of each image that has the name of an XML file, by the name without suffix.
         split_of: The split of each image that a list names, "" for none; empty where there are no lists.
         named_folders: The folders of images that only the contents of XML files name.
+        shape: What the objects have in place of boxes, see `shape_instead_of_boxes`; "" for boxes.
     """
 
     tree: FileTree
@@ -33,6 +35,7 @@ class VocPart:
     image_of: dict[str, tuple[str, str]] = field(default_factory=dict)
     split_of: dict[str, str] = field(default_factory=dict)
     named_folders: tuple[str, ...] = ()
+    shape: str = ""
 
     def split(self, stem: str) -> str:
         """Return the split of an image: that of its list, or else that of the folder of its XML file or its own."""
@@ -65,8 +68,10 @@ def _parts_in(tree: FileTree, below: str) -> list[VocPart]:
         files = [name for name in names if name.lower().endswith(".xml")]
         if not files or not is_below(folder, below):
             continue
-        if any(is_voc_file(tree.path(folder, name)) for name in _probes(files)):
-            parts.append(VocPart(tree, folder, {_image_stem(name): name for name in files}))
+        probes = [path for name in _probes(files) if is_voc_file(path := tree.path(folder, name))]
+        if probes:
+            shape = shape_instead_of_boxes(probes)
+            parts.append(VocPart(tree, folder, {_image_stem(name): name for name in files}, shape=shape))
     _find_images(tree, parts)
     return [_with_lists(part) for part in parts]
 
@@ -115,7 +120,7 @@ def _with_lists(part: VocPart) -> VocPart:
         found = ImageFinder(part.tree).find(names, part.folder)
         named = tuple({os.path.relpath(os.path.dirname(path), part.tree.root) for path in found if path})
         named = tuple("" if folder == os.curdir else folder for folder in named)
-    return VocPart(part.tree, part.folder, part.xml_of, part.image_of, _read_lists(part), named)
+    return dataclasses.replace(part, split_of=_read_lists(part), named_folders=named)
 
 
 def _read_lists(part: VocPart) -> dict[str, str]:

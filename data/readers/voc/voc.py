@@ -11,6 +11,7 @@ from retinue.configs.errors import RetinueError
 from retinue.configs.machine import usable_cores
 from retinue.data.dataset import Dataset
 from retinue.data.finding import INVALID, NOTE, WARNING, Finding
+from retinue.data.readers.archives import unpack_first
 from retinue.data.readers.coco.drawings import drawing_findings, drawing_folders
 from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree, common_folder
@@ -48,15 +49,15 @@ def explain(tree: FileTree) -> list[Explanation]:
     def read(options: ReadOptions) -> Dataset:
         return _read_parts(tree.root, parts)
 
-    problem = ""
+    problem = _shape_problem(tree.root, parts)
     if not images:
         path = root.path(parts[0].folder, next(iter(parts[0].xml_of.values())))
         image = parse_voc_file(path, path).image_name or next(iter(parts[0].xml_of))
         problem = (
             f"{tree.root}: it has annotations of Pascal VOC, but none of their images is there, the first is {image}; "
-            "put the images beside the XML files, or into a folder beside theirs"
+            f"{unpack_first(tree) or 'put the images beside the XML files, or give the folder that holds both'}"
         )
-    folders = [part.folder for part in parts]
+    folders = [part.folder for part in parts if problem or not part.shape]
     above = common_folder([*folders, *(folder for part in parts for folder in part.image_folders())])
     labels = [relative_location(root.path(folder, "*.xml"), tree.root) for folder in folders]
     return [
@@ -92,9 +93,38 @@ def read_voc(source: str | os.PathLike[str]) -> Dataset:
     return _read_parts(source, find_voc_parts(FileTree(source)))
 
 
+def _shape_problem(source: str, parts: Sequence[VocPart]) -> str:
+    """Return why XML files can't be read whose objects have other shapes than boxes; "" if some have boxes."""
+    if not all(part.shape for part in parts):
+        return ""
+    kind = "polygons of the old LabelMe" if parts[0].shape == "polygon" else "rotated boxes (robndbox)"
+    return (
+        f"{source}: its XML files have {kind} in place of a bndbox, which are not read; convert them to COCO, or list "
+        "the boxes around them in a CSV with the columns file,label,x1,y1,x2,y2"
+    )
+
+
+def _without_other_shapes(parts: Sequence[VocPart], findings: list[Finding]) -> list[VocPart]:
+    """Return the parts with boxes, with a finding for each of the others.
+
+    Raises:
+        RetinueError: No part has boxes.
+    """
+    problem = _shape_problem(parts[0].tree.root, parts) if parts else ""
+    if problem:
+        raise RetinueError(problem)
+    for part in parts:
+        if part.shape:
+            reason = f"the objects of its {len(part.xml_of):,} XML files have a {part.shape}, but no bndbox"
+            action = "ignored; the boxes of the other folders are read"
+            findings.append(Finding(NOTE, "other shapes", part.tree.path(part.folder), "", reason, action))
+    return [part for part in parts if not part.shape]
+
+
 def _read_parts(source: str, parts: Sequence[VocPart]) -> Dataset:
     """Read the folders of annotations of a source into a `Dataset`."""
     findings: list[Finding] = []
+    parts = _without_other_shapes(parts, findings)
     rows = _Rows()
     with ThreadPoolExecutor(usable_cores()) as pool:
         for part in parts:
@@ -168,6 +198,7 @@ def _add_part(
     if others:
         found = ImageFinder(part.tree).find([file.image_name for _, file in others], part.folder)
         paths |= {stem: path for (stem, _), path in zip(others, found, strict=True) if path}
+    findings += _other_file_names(part, stems, parsed)
     folder = next(iter(part.image_folders()), part.folder)
     for stem, location, file in zip(stems, locations, parsed, strict=True):
         path = paths.get(stem) or part.tree.path(folder, file.image_name or f"{stem}.jpg")
@@ -184,6 +215,22 @@ def _add_part(
         rows.image_ids.append(stem)
         rows.locations.append(location)
         rows.sizes.append(file.size)
+
+
+def _other_file_names(part: VocPart, stems: Sequence[str], parsed: Sequence[VocFile]) -> list[Finding]:
+    """Return a finding if XML files name other images, which are there, than those that they are named after."""
+    others = []
+    for stem, file in zip(stems, parsed, strict=True):
+        named = os.path.splitext(file.image_name)[0]
+        folder, name = part.image_of.get(stem, ("", ""))
+        if name and named not in ("", stem) and part.tree.images[folder].get(named) == file.image_name:
+            others.append((part.xml_of[stem], file.image_name, name))
+    if not others:
+        return []
+    xml, named, name = others[0]
+    reason = f"{len(others):,} XML files name another image in <filename>, the first is {xml} with {named}"
+    action = f"read as the annotation of the image with the name of the XML file, {name}; correct <filename>"
+    return [Finding(WARNING, "other file name", part.tree.path(part.folder), "", reason, action)]
 
 
 def _unannotated(parts: Sequence[VocPart], files: Sequence[str]) -> list[Finding]:

@@ -8,7 +8,7 @@ from retinue.data.finding import NOTE, Finding
 from retinue.data.readers.explanation import Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree, split_in_path
 from retinue.data.readers.folders import folders_in
-from retinue.data.readers.yolo.data_yaml import USUAL_NAMES, YamlSettings, settings_of_folder
+from retinue.data.readers.yolo.data_yaml import USUAL_NAMES, YamlSettings, is_data_yaml, settings_of_folder
 from retinue.data.readers.yolo.labels import sample_label_file
 from retinue.data.readers.yolo.names import NAMES_FILES, find_names_files, merged_names
 from retinue.data.readers.yolo.pairs import NUM_SAMPLES, sample_kinds, text_stem
@@ -26,7 +26,8 @@ FOLDER_NAMES = ("images", "labels")
 def settings_above(root: str) -> tuple[YamlSettings, list[Finding]]:
     """Return the class names that a file above a folder gives, as for `DATA/train` of `DATA/data.yaml`.
 
-    A data.yaml must list a folder of this name. A list of names counts where the folder is a split or `labels`.
+    A data.yaml, of whatever name, must list a folder of this name. A list of names counts where the folder is a split
+    or `labels`.
 
     Returns:
         The settings, empty where there is no such file, and a finding that names the file.
@@ -39,7 +40,8 @@ def settings_above(root: str) -> tuple[YamlSettings, list[Finding]]:
         folder, name = os.path.split(folder)
         files = os.listdir(folder) if os.access(folder, os.R_OK) else []
         paths = {file.lower(): os.path.join(folder, file) for file in files}
-        for path in (paths[usual] for usual in USUAL_NAMES if usual in paths):
+        others = [path for file, path in sorted(paths.items()) if file not in USUAL_NAMES and is_data_yaml(path)]
+        for path in (*(paths[usual] for usual in USUAL_NAMES if usual in paths), *others):
             settings = settings_of_folder(path, "images" if name.lower() == "labels" else name)
             if settings:
                 return settings, [_found(path, root)]

@@ -1,13 +1,15 @@
 """Darknet's lists: text files with the path of an image a line, and the .data file that names them."""
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 
+from retinue.configs.errors import RetinueError
 from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.file_tree import FileTree
 from retinue.data.readers.text_file import first_lines, read_text
 from retinue.data.readers.yolo.image_by_path import ImageByPath, count_images, path_parts
-from retinue.data.storage.file_names import looks_like_image, split_of_name
+from retinue.data.storage.file_names import looks_like_image, split_in_words, split_of_name
 
 SPLITS = ("train", "val", "test")
 
@@ -48,7 +50,7 @@ def find_lists(tree: FileTree) -> tuple[list[str], list[str]]:
     lists = [
         tree.path(folder, name)
         for folder, name in tree.files(".txt")
-        if os.path.splitext(name)[0] not in stems and split_of_name(os.path.splitext(name)[0])
+        if os.path.splitext(name)[0] not in stems and split_in_words(os.path.splitext(name)[0])
     ]
     return [path for path in data_files if is_data_file(path)], [path for path in lists if is_image_list(path)]
 
@@ -77,7 +79,7 @@ def read_lists(tree: FileTree, images: frozenset[str], data_file: str = "") -> I
         if not split_lists and len(data_files) == 1:  # its lists are not there, but the names are
             best = ImageLists(best.split_of, names_file, best.findings)
     if not best.split_of:
-        by_name = [(path, split_of_name(os.path.splitext(os.path.basename(path))[0])) for path in lists]
+        by_name = [(path, split_in_words(os.path.splitext(os.path.basename(path))[0])) for path in lists]
         best = _read_split_lists(by_name, best.names_file, finder, images)
     if best.split_of and "train" not in best.split_of.values():
         reason = "there are lists of images, but none for training"
@@ -149,13 +151,21 @@ def _read_split_lists(
 ) -> ImageLists:
     split_of: dict[str, str] = {}
     findings: list[Finding] = []
-    repeated = 0
+    repeated, smallest = 0, len(images)  # of the lists
+    used: Counter[str] = Counter()  # lists of each split
     for path, split in sorted(lists, key=lambda entry: SPLITS.index(entry[1])):
         files, missing = listed_images(path, finder)
         files = [file for file in files if file in images]
         if files:
             findings += missing
+            used[split] += 1
         repeated += sum(split_of.setdefault(file, split) != split for file in files)
+        smallest = min(smallest, len(files) or smallest)
+    if 2 * repeated >= smallest and max(used.values(), default=0) > 1:
+        raise RetinueError(
+            f"{os.path.dirname(lists[0][0])}: the lists of images are of different folds, since images are in train in "
+            "one and in val in another; move the lists of all folds but one out of the data set"
+        )
     if repeated:
         reason = f"{count_images(repeated)} in the lists of two splits"
         action = "they stay in the first of train, val and test"

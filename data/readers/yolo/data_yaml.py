@@ -18,7 +18,7 @@ from retinue.data.storage.file_names import looks_like_image
 USUAL_NAMES = ("data.yaml", "data.yml")
 SPLIT_KEYS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 NO_VALUE = ("null", "Null", "NULL", "~")  # how YAML writes that a key has no value
-_KEY = re.compile(r"^(train|val|valid|test|names|nc)\s*:")
+_KEY = re.compile(r"^(train|val|valid|validation|test|names|nc)\s*:", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def is_data_yaml(path: str) -> bool:
         return False
     if os.path.basename(path).lower() in USUAL_NAMES:
         return True
-    keys = {match[1] for line in first_lines(path, 65536) if (match := _KEY.match(line))}
+    keys = {match[1].lower() for line in first_lines(path, 65536) if (match := _KEY.match(line))}
     if not keys & {"names", "nc"} or not keys & SPLIT_KEYS.keys():
         return False
     try:
@@ -106,7 +106,7 @@ def settings_of_folder(path: str, folder_name: str) -> YamlSettings | None:
         RetinueError: The file can't be understood.
     """
     content = _load(path)
-    entries = [content.get(key) for key in SPLIT_KEYS] if isinstance(content, dict) else []
+    entries = [content.get(key) for key in (*SPLIT_KEYS, "path")] if isinstance(content, dict) else []
     flat = [inner for entry in entries for inner in (entry if isinstance(entry, list) else [entry])]
     if not any(folder_name in path_parts(entry) for entry in flat if isinstance(entry, str)):
         return None
@@ -132,7 +132,7 @@ class _EntryFinder:
         if source is None:
             expected = os.path.normpath(os.path.join(self._folder, to_local(self._base), to_local(entry)))
             reason = f"{key} is {entry}, but there is no {expected}"
-            if split != "test":
+            if split == "train" or (split == "val" and self._has_other_images(split_of)):
                 raise RetinueError(f"{self._path}: {reason}; correct the path")
             self.findings.append(
                 Finding(WARNING, "no such folder", self._path, key, reason, "ignored; correct the path")
@@ -145,6 +145,17 @@ class _EntryFinder:
             self.findings.append(
                 Finding(NOTE, "in two splits", self._path, key, reason, "they stay in the first of train, val and test")
             )
+
+    def _has_other_images(self, split_of: dict[str, str]) -> bool:
+        """Return whether there are images below the folder of the file that no earlier entry lists."""
+        relative = os.path.relpath(self._folder or os.curdir, self._tree.root)
+        below = "" if relative == os.curdir else relative
+        return any(
+            self._tree.path(folder, name) not in split_of
+            for folder, stems in self._tree.images.items()
+            if is_below(folder, below)
+            for name in stems.values()
+        )
 
     def _resolve(self, entry: str) -> str | None:
         """Return the folder or the file that an entry means."""
@@ -240,6 +251,7 @@ def _load(path: str) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RetinueError(f"{path}: this is not YAML ({' '.join(str(error).split())}); correct it") from None
     if isinstance(content, dict):
+        content = {key.lower() if key.lower() in SPLIT_KEYS else key: value for key, value in content.items()}
         return {key: "" if value in NO_VALUE else value for key, value in content.items()}
     return content
 

@@ -11,6 +11,8 @@ from retinue.data.readers.text_file import decode_text, first_lines, is_filled
 MAX_FRACTION = 1.5  # above it a number is not a fraction of an image; a box may reach out a little, the check sees it
 MIN_POLYGON = 7  # numbers of a line: the class and three points
 NUM_SAMPLED_LINES = 5  # of a file, to find out whether it is a label file
+NUM_OF_VISDRONE = 8  # numbers in a line of VisDrone
+KINDS = ("labels", "commas", "words", "corners of DOTA", "corners", "VisDrone")
 
 Line = tuple[float, ...]  # the numbers of a line, () for an empty line
 NOT_NUMBERS: Line = (math.nan,)  # a line that is not numbers
@@ -104,13 +106,14 @@ def sample_label_file(path: str) -> str:
     Returns:
         "labels" for lines of five or more numbers; "empty"; "commas" and "words" for lines that only differ from labels
         by commas between the numbers or by a class name in place of the class number; "corners of DOTA" for eight
-        coordinates before a class name; "" for any other file.
+        coordinates before a class name; "corners" for four of them before it; "VisDrone" for eight numbers in
+        pixels with commas between them; "" for any other file.
     """
     lines = first_lines(path)[:NUM_SAMPLED_LINES]
     if not lines:
         return "" if is_filled(path) else "empty"
     kinds = [_kind_of_line(line) for line in lines]
-    kind = max(("labels", "commas", "words", "corners of DOTA"), key=kinds.count)
+    kind = max(KINDS, key=kinds.count)
     return kind if kinds.count(kind) * 2 >= len(kinds) else ""
 
 
@@ -132,9 +135,14 @@ def _kind_of_line(line: str) -> str:
         return "labels" if _look_like_a_label([float(word) for word in words]) else ""
     split_at_commas = line.replace(",", " ").split()
     if line.count(",") >= 4 and _are_numbers(split_at_commas):
-        return "commas" if _look_like_a_label([float(word) for word in split_at_commas]) else ""
+        numbers = [float(word) for word in split_at_commas]
+        if _look_like_a_label(numbers) and max(numbers[1:5]) <= MAX_FRACTION:
+            return "commas"
+        return "VisDrone" if len(numbers) == NUM_OF_VISDRONE and min(numbers[4:]) in (-1, 0) else ""
     if len(words) == 5 and _are_numbers(words[1:]):
         return "words"
+    if len(words) == 5 and _are_numbers(words[:4]):
+        return "corners"
     if len(words) in (9, 10) and _are_numbers(words[:8]) and not _are_numbers(words[8:9]):
         return "corners of DOTA"
     return ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from retinue.configs.errors import RetinueError
 from retinue.data.dataset import Dataset
-from retinue.data.finding import NOTE, Finding
+from retinue.data.finding import NOTE, WARNING, Finding
 from retinue.data.readers.explanation import ABOUT_AS_GOOD, Explanation, ReadOptions
 from retinue.data.readers.file_tree import FileTree, common_folder, is_below
 from retinue.data.readers.yolo.above import (
@@ -22,7 +22,7 @@ from retinue.data.readers.yolo.darknet_lists import read_lists, unlisted_finding
 from retinue.data.readers.yolo.data_yaml import USUAL_NAMES, DataYaml, YamlSettings, is_data_yaml, read_data_yaml
 from retinue.data.readers.yolo.image_by_path import count_images
 from retinue.data.readers.yolo.names import find_names_files, governing_names_files, merged_names
-from retinue.data.readers.yolo.pairs import FolderPair, images_in, is_prediction, pair_folders, texts_in
+from retinue.data.readers.yolo.pairs import FolderPair, images_in, images_of_pair, is_prediction, pair_folders, texts_in
 from retinue.data.readers.yolo.polygons import TASKS_WITH_POLYGONS, tasks_of_label_files
 from retinue.data.readers.yolo.yolo import YoloFiles, label_file, read_yolo
 
@@ -31,7 +31,13 @@ OTHER_KINDS = {  # how lines differ from labels, and what to do
     "words": "its label files begin with the names of classes; YOLO has their numbers there, write class number, "
     "center x, center y, width, height as fractions of the image",
     "corners of DOTA": "its text files are DOTA's (eight coordinates in pixels, then the class name); convert them "
-    "to YOLO's rotated boxes (ultralytics.data.converter.convert_dota_to_yolo_obb)",
+    "to YOLO's rotated boxes, a line with class number, x1, y1, ..., x4, y4 as fractions of the image "
+    "(ultralytics.data.converter.convert_dota_to_yolo_obb does it for DOTA's classes)",
+    "corners": "its text files have corners in pixels, then the class name; list the boxes in a CSV with the columns "
+    "file,label,x1,y1,x2,y2, or write class number, center x, center y, width, height as fractions of the image",
+    "VisDrone": "its text files are VisDrone's (x, y, width, height in pixels, score, class, truncation, occlusion); "
+    "convert them to YOLO's (Ultralytics' VisDrone.yaml has a script), or list the boxes in a CSV with the columns "
+    "file,label,x1,y1,x2,y2",
 }
 
 
@@ -179,9 +185,10 @@ def _read_yaml(content: DataYaml, source: str, tree: FileTree, pairs: Sequence[F
     settings, findings = content.settings, list(content.findings)
     if settings.names is None:
         settings = with_names(settings, tree, find_names_files(tree), [_folder_of(content.path, tree)])
-    listed = set(files)
+    _refuse_other_kinds(content, tree, pairs)
+    known = set(files)
     num_unlisted = sum(
-        tree.path(pair.image_folder, name) not in listed
+        tree.path(pair.image_folder, name) not in known
         for pair in pairs
         for name in images_in(tree, pair.image_folder)
         if os.path.splitext(name)[0] in pair.stems
@@ -189,16 +196,45 @@ def _read_yaml(content: DataYaml, source: str, tree: FileTree, pairs: Sequence[F
     if num_unlisted and files:
         reason = f"{count_images(num_unlisted)} labeled, but in none of its folders and lists"
         findings.append(Finding(NOTE, "not listed", content.path, "", reason, "ignored; list them to use them"))
-    return read_yolo(
-        YoloFiles(
-            source=source,
-            files=files,
-            label_files=label_files,
-            splits=list(content.split_of.values()),
-            settings=settings,
-            findings=findings,
-            task=task,
-        )
+    listed = YoloFiles(
+        source=source,
+        files=files,
+        label_files=label_files,
+        splits=list(content.split_of.values()),
+        settings=settings,
+        findings=findings,
+        task=task,
+    )
+    return read_yolo(_without_unlabeled_splits(listed))
+
+
+def _refuse_other_kinds(content: DataYaml, tree: FileTree, pairs: Sequence[FolderPair]) -> None:
+    """Raise RetinueError if the text files of the images that a data.yaml lists are of other kinds than labels."""
+    folders = {os.path.dirname(file) for file in content.split_of}
+    kinds = {pair.kind for pair in pairs if tree.path(pair.image_folder) in folders}
+    others = sorted(kinds & OTHER_KINDS.keys())
+    if others and "labels" not in kinds:
+        raise RetinueError(f"{content.path}: {OTHER_KINDS[others[0]]}")
+
+
+def _without_unlabeled_splits(listed: YoloFiles) -> YoloFiles:
+    """Return the images without those of a split for validation or test none of whose images has a label file."""
+    labeled = {split for split, path in zip(listed.splits, listed.label_files, strict=True) if os.path.isfile(path)}
+    unlabeled = {"val", "test"} & set(listed.splits) - labeled
+    if "train" not in labeled or not unlabeled:
+        return listed
+    findings = list(listed.findings)
+    for split in sorted(unlabeled):
+        reason = f"none of the {list(listed.splits).count(split):,} images of {split} has a label file"
+        action = "this split is left out; add the label files"
+        findings.append(Finding(WARNING, "split without labels", listed.settings.path, split, reason, action))
+    rows = [row for row, split in enumerate(listed.splits) if split not in unlabeled]
+    return dataclasses.replace(
+        listed,
+        files=[listed.files[row] for row in rows],
+        label_files=[listed.label_files[row] for row in rows],
+        splits=[listed.splits[row] for row in rows],
+        findings=findings,
     )
 
 
@@ -259,7 +295,7 @@ def _explain_group(group: Group) -> Explanation | None:
     images = frozenset(
         tree.path(pair.image_folder, name)
         for pair in pairs
-        for name in images_in(tree, pair.image_folder)
+        for name in images_of_pair(tree, pair)
         if 2 * len(pair.stems) >= len(tree.images[pair.image_folder]) or os.path.splitext(name)[0] in pair.stems
     )
     images |= _predictions(tree)
@@ -313,7 +349,7 @@ def read_group(group: Group, task: str, data_file: str = "") -> Dataset:
             )
         split = group.tree.split_of(pair.image_folder) or group.tree.split_of(pair.label_folder)
         texts = texts_in(tree, pair.label_folder)
-        for name in images_in(tree, pair.image_folder):
+        for name in images_of_pair(tree, pair):
             stem = os.path.splitext(name)[0]
             path = tree.path(pair.image_folder, name)
             if stem in pair.stems or path not in rows:

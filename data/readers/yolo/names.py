@@ -1,9 +1,11 @@
-"""The class names of YOLO data: classes.txt, obj.names and the like, a name a line; Label Studio's notes.json."""
+"""The class names of YOLO data: classes.txt, obj.names and the like; Label Studio's notes.json."""
 
 import json
 import os
 import re
 from collections.abc import Iterable, Sequence
+
+import yaml
 
 from retinue.configs.errors import RetinueError
 from retinue.data.readers.file_tree import FileTree, is_below
@@ -15,6 +17,8 @@ ClassNames = dict[int, str]  # by the number that the labels have, in ascending 
 NAMES_FILES = ("classes.txt", "_classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
 NOTES = "notes.json"  # which Label Studio writes beside classes.txt
 _OTHER_NAME = re.compile(r".*(class|names|label|categor).*\.txt|.*\.(names|labels)", re.IGNORECASE)
+_NUMBER_BEFORE = re.compile(r"(?P<number>\d+)\s*[\s:=,;.)]\s*(?P<name>\S.*)")
+_NUMBER_BEHIND = re.compile(r"(?P<name>\S.*?)\s*[\s:=,;]\s*(?P<number>\d+)")
 MAX_CLASSES = 10_000  # a larger number is no class, where nothing names the classes
 MAX_LENGTH = 100  # of a class name, in letters; longer lines are prose
 
@@ -55,14 +59,20 @@ def governing_names_files(paths: Sequence[str], folders: Sequence[str]) -> list[
 
 
 def read_names_file(path: str) -> ClassNames:
-    """Read a file that names the classes, one name a line, or Label Studio's notes.json.
+    """Read a file that names the classes, or Label Studio's notes.json.
+
+    A line is a name, also with its number before or behind it. All names may be in one line with commas between them,
+    or a list or a dict of JSON or Python.
 
     Raises:
         RetinueError: The file can't be read, is empty, has an empty line before a name, or names a class twice.
     """
     if path.lower().endswith(".json"):
         return _read_notes(path)
-    lines = [line.strip() for line in read_text(path).splitlines()]
+    text = read_text(path)
+    if text.lstrip()[:1] in ("[", "{"):
+        return _read_collection(text, path)
+    lines = [line.strip() for line in text.splitlines()]
     while lines and not lines[-1]:
         lines.pop()
     if not lines:
@@ -71,7 +81,9 @@ def read_names_file(path: str) -> ClassNames:
         raise RetinueError(
             f"{path} line {lines.index('') + 1}: this line is empty, so the classes below can't be counted; remove it"
         )
-    return checked_names(dict(enumerate(lines)), path)
+    if len(lines) == 1 and "," in lines[0]:
+        lines = [name.strip() for name in lines[0].strip(" ,").split(",")]
+    return checked_names(dict(enumerate(_without_numbers(lines))), path)
 
 
 def checked_names(names: ClassNames, path: str) -> ClassNames:
@@ -125,6 +137,34 @@ def number_names(numbers: Iterable[float]) -> ClassNames:
     """
     whole = (int(number) for number in set(numbers) if 0 <= number < MAX_CLASSES and number == int(number))
     return {number: str(number) for number in range(max(whole, default=0) + 1)}
+
+
+def _without_numbers(lines: list[str]) -> list[str]:
+    """Return the names of lines that count from 0 before or behind them, or the lines as they are if they don't."""
+    for pattern in (_NUMBER_BEFORE, _NUMBER_BEHIND):
+        matches = [pattern.fullmatch(line) for line in lines]
+        numbers = [match and int(match["number"]) for match in matches]
+        names = [match["name"] for match in matches if match]
+        if numbers == list(range(len(lines))) and len(set(names)) == len(names):
+            return names
+    return lines
+
+
+def _read_collection(text: str, path: str) -> ClassNames:
+    """Read a list of names, or a dict from number to name or from name to number."""
+    cure = "write a class name into each line"
+    try:
+        content = yaml.load(text, Loader=yaml.BaseLoader)  # it reads JSON and the literals of Python
+        entries = dict(enumerate(content)) if isinstance(content, list) else dict(content)
+        if not all(str(number).isdecimal() for number in entries):
+            entries = {number: name for name, number in entries.items()}
+        names = {int(number): name for number, name in entries.items()}
+        is_whole = len(names) == len(content) > 0 and all(isinstance(name, str) for name in names.values())
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        is_whole = False
+    if not is_whole:
+        raise RetinueError(f"{path}: this is neither a name in each line nor a list of names; {cure}")
+    return checked_names(names, path)
 
 
 def _read_notes(path: str) -> ClassNames:

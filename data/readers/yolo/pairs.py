@@ -12,6 +12,7 @@ from retinue.data.readers.yolo.labels import sample_label_file
 from retinue.data.storage.file_names import looks_like_image
 
 RUN_KINDS = ("detect", "segment", "pose", "obb", "track", "classify")  # the folders in Ultralytics' folder runs
+OTHER_LABELS = (".xml", ".json")  # files beside images that label them in other formats
 NUM_SAMPLES = 12  # label files of a folder whose first lines are looked at
 MIN_SERVED = 0.5  # the part of a second folder's images for which a folder of labels must have a label file
 
@@ -69,6 +70,16 @@ def texts_in(tree: FileTree, folder: str) -> dict[str, str]:
 def images_in(tree: FileTree, folder: str) -> list[str]:
     """Return the names of the images in a folder, also those that share a stem."""
     return [name for name in tree.names[folder] if looks_like_image(name)]
+
+
+def images_of_pair(tree: FileTree, pair: FolderPair) -> list[str]:
+    """Return the names of the images of a pair: those with a label file, and those without any annotation.
+
+    An image without a label file that has an XML or JSON file beside it is labeled there, and no image without objects.
+    """
+    beside = [name for name in tree.names[pair.image_folder] if name.lower().endswith(OTHER_LABELS)]
+    others = {os.path.splitext(name)[0] for name in beside} - pair.stems
+    return [name for name in images_in(tree, pair.image_folder) if os.path.splitext(name)[0] not in others]
 
 
 def sample_kinds(tree: FileTree, folder: str, names: Sequence[str]) -> str:

@@ -114,10 +114,13 @@ def test_a_huge_image_is_invalid(images):
 
 
 def test_a_single_class_stops_training(images):
-    shutil.rmtree(images / "dog")
-    report = check(read(images))
+    table = images / "labels.csv"
+    table.write_text(
+        "\n".join(["file,label", *(f"cat/{path.name},cat" for path in sorted((images / "cat").iterdir()))])
+    )
+    report = check(read(table))
     assert report.would_fail == ["there is only one class, cat; add a class to tell it from"]
-    assert summary_lines(report)[-1] == f"next     fix what stops it, then: retinue check {images}"
+    assert summary_lines(report)[-1] == f"next     fix what stops it, then: retinue check {table}"
 
 
 def test_an_empty_class_stops_training(images):

@@ -32,6 +32,18 @@ def test_only_a_folder_of_annotations_has_images_beside_it(tmp_path):
     assert tree_around(str(tmp_path / "cats")) is None
 
 
+@pytest.mark.parametrize("name", ["cars_voc", "coco", "s_coco", "voc_noimages", "dataset", "cat_annotations"])
+def test_a_data_set_without_images_takes_none_of_its_neighbors(tmp_path, name):
+    make(tmp_path, "other/JPEGImages/1.jpg", f"{name}/1.xml")
+    assert tree_around(str(tmp_path / name)) is None
+
+
+@pytest.mark.parametrize("name", ["annotations_trainval2017", "voc_labels", "xml", "train_annot", "Ground_Truth"])
+def test_folders_of_annotations_have_images_beside_them(tmp_path, name):
+    make(tmp_path, "images/1.jpg", f"{name}/1.xml")
+    assert set(tree_around(str(tmp_path / name)).images) == {"images"}
+
+
 def test_links_are_followed_but_never_in_circles(tmp_path):
     make(tmp_path, "a/1.jpg", "b/2.jpg")
     (tmp_path / "a/b").symlink_to(tmp_path / "b")

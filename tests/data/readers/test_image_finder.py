@@ -8,11 +8,11 @@ from retinue.data.readers.image_finder import ImageFinder, plain_name
 
 @pytest.fixture
 def find(tmp_path):
-    def find_in(files, names, near="", split=""):
+    def find_in(files, names, near="", split="", method="find"):
         for name in files:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).touch()
-        found = ImageFinder(FileTree(str(tmp_path))).find(names, near, split)
+        found = getattr(ImageFinder(FileTree(str(tmp_path))), method)(names, near, split)
         return [path and path.removeprefix(f"{tmp_path}/") for path in found]
 
     return find_in
@@ -37,6 +37,18 @@ def test_a_file_in_another_folder_is_not_the_image(find):
 
 def test_images_that_were_all_moved_are_found_by_their_names(find):
     assert find(["all/1.jpg", "all/2.jpg"], ["dog/1.jpg", "fox/2.jpg"]) == ["all/1.jpg", "all/2.jpg"]
+
+
+def test_a_folder_with_another_number_or_of_another_split_holds_other_images(find):
+    files = ["batch_1/1.jpg", "batch_2/2.jpg", "train/7.jpg"]
+    assert find(files, ["batch_3/1.jpg", "batch_4/2.jpg"]) == [None, None]
+    assert find(files, ["batch_1/1.jpg", "batch_3/1.jpg", "batch_4/2.jpg"]) == ["batch_1/1.jpg", None, None]
+    assert find(files, ["val/7.jpg"]) == [None]
+
+
+def test_images_may_have_other_suffixes_than_their_names(find):
+    files = ["a/1.jpg", "a/v2.1.jpg", "a/3.jpg", "a/3.png"]
+    assert find(files, ["1.png", "v2.1", "3"], method="find_stems") == ["a/1.jpg", "a/v2.1.jpg", None]
 
 
 def test_case_and_escapes_of_names_may_differ(find):

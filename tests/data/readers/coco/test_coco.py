@@ -125,7 +125,7 @@ def test_a_broken_file_is_refused(folder):
     path.write_text(broken(content, annotations=[{"image_id": 1, "id": 1, "caption": "a cat"}]))
     with pytest.raises(RetinueError, match="it holds captions, which retinue doesn't train on; give the file of inst"):
         read(path)
-    path.write_text(broken(content, annotations=[{"image_id": 1, "id": 1, "category_id": 1}]))
+    path.write_text(broken(content, annotations=[{"image_id": 1, "id": 1, "category_id": 1, "bbox": []}]))
     with pytest.raises(RetinueError, match="none of its 1 annotations has a bbox and a category_id"):
         read(path)
     for text, message in (

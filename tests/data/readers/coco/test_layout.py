@@ -73,6 +73,16 @@ def test_files_of_splits_share_a_folder_of_images_or_have_their_own(tmp_path):
         assert dataset.columns["image_id"].tolist() == [1, 2, 3]
 
 
+def test_minival_is_for_validation(tmp_path):
+    save_data(tmp_path, "instances_train2014.json", "1.jpg", images="images")
+    save_data(tmp_path, "instances_minival2014.json", "2.jpg", images="images", first_id=2)
+    dataset = read(tmp_path)
+    assert dict(zip(files_of(dataset, tmp_path), dataset.splits, strict=True)) == {
+        "images/1.jpg": "train",
+        "images/2.jpg": "val",
+    }
+
+
 def test_trainval_has_no_split_and_test_keeps_its_own(tmp_path):
     save_data(tmp_path, "annotations/instances_test2017.json", "3.jpg", images="images", first_id=3)
     save_data(tmp_path, "annotations/instances_trainval2017.json", "1.jpg", "2.jpg", images="images")

@@ -37,6 +37,7 @@ def test_every_shape_with_a_size_becomes_a_box(tmp_path):
         '<polyline label="wire" points="1,2;9,8"/>',
         '<mask label="cat" rle="1, 2, 3" left="70" top="60" width="3" height="2"/>',
         '<points label="eye" points="3,4"/>',
+        '<tag label="unused"/>',
     )
     save_image(tmp_path / "images/a.jpg")
     labels = [(name, "any") for name in ("dog", "unused", "cat", "wire", "eye")]
@@ -50,7 +51,11 @@ def test_every_shape_with_a_size_becomes_a_box(tmp_path):
     assert record["labels"].tolist() == [2, 0, 0, 2, 3, 2]
     assert record["occluded"].tolist() == [True] + [False] * 5
     assert (record["image_id"], record["size"].tolist()) == (0, [80, 100])
-    assert [finding.reason for finding in data.findings] == ["1 points, which have no size"]
+    assert [finding.reason for finding in data.findings] == [
+        "1 points, which have no size",
+        "1 of 6 objects are lines or cuboids",
+        "1 images have labels of the whole image, too",
+    ]
 
 
 def test_subsets_are_splits_and_choose_between_images_of_one_name(tmp_path):

@@ -51,7 +51,8 @@ def test_every_shape_with_an_area_becomes_the_box_around_it(tmp_path):
     assert record["labels"].tolist() == [0, 1, 0, 2] and record["object_id"].tolist() == [1, 2, 3, 4]
     assert (record["image_id"], record["location"], record["size"].tolist()) == ("a", "a.json", [80, 100])
     assert [(finding.kind, finding.reason) for finding in data.findings] == [
-        ("no size", "1 points, which have no size")
+        ("no size", "1 points, which have no size"),
+        ("lines", "1 of 4 objects are lines or cuboids"),
     ]
 
 

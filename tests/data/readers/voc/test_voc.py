@@ -230,3 +230,44 @@ def test_xml_of_cvat_is_not_claimed(tmp_path):
     (tmp_path / "annotations.xml").write_text("<annotations><image name='1.jpg'/></annotations>")
     with pytest.raises(RetinueError, match="there is no image with an annotation"):
         read_voc(tmp_path)
+
+
+ROTATED = "<annotation><object><name>ship</name><robndbox><cx>9</cx></robndbox></object></annotation>"
+POLYGON = "<annotation><object><name>car</name><polygon><pt><x>9</x></pt></polygon></object></annotation>"
+
+
+def test_rotated_boxes_beside_boxes_are_no_second_copy_of_the_images(tmp_path):
+    for stem in "ab":
+        save_image(tmp_path / f"JPEGImages/{stem}.jpg")
+        xml(tmp_path / f"Annotations/Horizontal/{stem}.xml", ("ship", 0, 1, 1, 20, 30))
+        path = tmp_path / f"Annotations/Oriented/{stem}.xml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(ROTATED)
+    data = read(tmp_path)
+    assert len(data) == 2 and data.labels_in == "Annotations/Horizontal/*.xml"
+    (finding,) = data.findings
+    assert finding.reason == "the objects of its 2 XML files have a robndbox, but no bndbox"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [(ROTATED, "have rotated boxes"), (POLYGON, "have polygons of the old LabelMe")]
+)
+def test_other_shapes_than_boxes_are_refused(tmp_path, text, message):
+    for folder in ("a", "b"):  # which could be classes
+        save_image(tmp_path / f"Images/{folder}/1{folder}.jpg")
+        (tmp_path / f"Annotations/{folder}").mkdir(parents=True)
+        (tmp_path / f"Annotations/{folder}/1{folder}.xml").write_text(text)
+    for source in (read, read_voc):
+        with pytest.raises(RetinueError, match=f"{message} .*; convert them to COCO"):
+            source(tmp_path)
+
+
+def test_a_file_name_of_another_image_is_named(tmp_path):
+    for stem, other in (("a", "b"), ("b", "gone")):
+        save_image(tmp_path / f"{stem}.jpg")
+        text = f"<annotation><filename>{other}.jpg</filename>{OBJECT.format('cat', 0, 1, 1, 9, 9)}</annotation>"
+        (tmp_path / f"{stem}.xml").write_text(text)
+    data = read(tmp_path)
+    assert [Path(file).name for file in data.files] == ["a.jpg", "b.jpg"]
+    (finding,) = data.findings
+    assert finding.reason == "1 XML files name another image in <filename>, the first is a.xml with b.jpg"

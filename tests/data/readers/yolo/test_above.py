@@ -39,6 +39,13 @@ def test_a_yaml_above_must_list_the_folder(folder):
     assert read(folder / "train").classes == ("van",)
 
 
+@pytest.mark.parametrize("text", ["path: ../SET\ntrain: images\n", "train: SET/train\n"])
+def test_a_yaml_above_may_have_any_name(folder, text):
+    (folder / "data.yaml").unlink()
+    (folder.parent / "toys.yaml").write_text(text.replace("SET", folder.name) + "names: [bus]\n")
+    assert read(folder / "train").classes == ("bus",)
+
+
 def test_labels_whose_folder_has_another_name_find_their_images(tmp_path):
     save_image(tmp_path / "pics/sub/a.jpg")
     (tmp_path / "annots/sub").mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from retinue.configs.errors import RetinueError
 from retinue.data.readers.read import read
 from retinue.data.readers.yolo.darknet_lists import is_data_file, is_image_list
 from retinue.tests.helpers.box_files import save_image
@@ -64,3 +65,21 @@ def test_lists_and_data_files_are_known_by_their_content(tmp_path):
         (tmp_path / name).write_text(text)
     assert [name for name in texts if is_image_list(str(tmp_path / name))] == ["a.txt"]
     assert [name for name in texts if is_data_file(str(tmp_path / name))] == ["d.data"]
+
+
+def test_lists_may_have_other_words_beside_the_split(folder):
+    for split, name in (("train", "autosplit_train.txt"), ("valid", "my-val.txt")):
+        (folder / f"data/{split}.txt").rename(folder / name)
+    assert splits(read(folder)) == {"a": "train", "b": "train", "c": "val"}
+
+
+def test_folds_are_not_read_together(folder):
+    for fold, val in (("fold0", "d"), ("fold1", "a")):
+        (folder / fold).mkdir()
+        train = [name for name in "abcd" if name != val]
+        (folder / f"{fold}/train.txt").write_text("".join(f"../data/obj/{name}.jpg\n" for name in train))
+        (folder / f"{fold}/val.txt").write_text(f"../data/obj/{val}.jpg\n")
+    for split in ("train", "valid"):
+        (folder / f"data/{split}.txt").unlink()
+    with pytest.raises(RetinueError, match="of different folds, .*; move the lists of all folds but one out"):
+        read(folder)

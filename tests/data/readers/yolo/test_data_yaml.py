@@ -140,3 +140,19 @@ def test_a_data_yaml_is_known_by_its_name_or_its_keys(tmp_path):
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     assert [name for name in texts if is_data_yaml(str(tmp_path / name))] == ["data.yaml", "coco.yml"]
+
+
+def test_a_folder_for_validation_that_is_not_there_is_named(folder):
+    content = load(folder, "train: [images/train, images/val]\nval: ../valid/images\n" + NAMES)
+    assert Counter(content.split_of.values()) == {"train": 4}
+    assert [(finding.kind, finding.item) for finding in content.findings] == [("no such folder", "val")]
+    with pytest.raises(RetinueError, match="val is ../valid/images, but there is no"):  # images/val may be meant
+        load(folder, "train: images/train\nval: ../valid/images\n" + NAMES)
+
+
+def test_keys_may_be_in_upper_case(folder):
+    text = "Train: images/train\nValidation: images/val\n" + NAMES
+    assert Counter(load(folder, text).split_of.values()) == {"train": 2, "val": 2}
+    assert is_data_yaml(str(folder / "data.yaml"))
+    (folder / "data.yaml").rename(folder / "set.yaml")
+    assert is_data_yaml(str(folder / "set.yaml"))

@@ -139,12 +139,29 @@ def test_several_data_sets_are_refused_with_the_command_for_each(tmp_path):
         ("0,.5,.5,.1,.1\n", "are separated by commas"),
         ("car 10 10 20 20\n", "begin with the names of classes"),
         ("1 1 5 1 5 5 1 5 plane 0\n", "text files are DOTA's"),
+        ("10 10 20 20 car\n", "have corners in pixels, then the class name; list the boxes in a CSV"),
+        ("9,8,5,4,1,4,0,0\n", "are VisDrone's"),
     ],
 )
 def test_labels_that_only_resemble_yolo_are_named(tmp_path, text, message):
     save(tmp_path, "images", "labels", "ab", text)
     with pytest.raises(RetinueError, match=message):
         read(tmp_path)
+    write(tmp_path / "data.yaml", "train: images\nnames: [car]\n")
+    with pytest.raises(RetinueError, match=message):
+        read(tmp_path)
+
+
+def test_a_split_without_any_label_file_is_left_out(tmp_path):
+    save(tmp_path, "train/images", "train/labels", "ab")
+    save(tmp_path, "valid/images", "valid/labels", "c")
+    save_image(tmp_path / "valid/images/background.jpg")
+    save_image(tmp_path / "test/images/e.jpg")
+    write(tmp_path / "data.yaml", "train: train/images\nval: valid/images\ntest: test/images\nnames: [car]\n")
+    data = read(tmp_path)
+    assert data.splits.tolist() == ["train", "train", "val", "val"]
+    (finding,) = [finding for finding in data.findings if finding.kind == "split without labels"]
+    assert (finding.severity, finding.reason) == ("warning", "none of the 1 images of test has a label file")
 
 
 def test_a_data_yaml_deeper_in_the_tree_is_found(tmp_path):
@@ -174,3 +191,13 @@ def test_labels_that_the_data_yaml_does_not_list_are_left_out_with_a_note(tmp_pa
     assert [finding.reason for finding in data.findings] == [
         "2 images are labeled, but in none of its folders and lists"
     ]
+
+
+def test_images_with_a_file_of_another_format_are_no_images_without_objects(tmp_path):
+    save(tmp_path, "", "", "ab")
+    save_image(tmp_path / "c.jpg")
+    save_image(tmp_path / "d.jpg")
+    write(tmp_path / "c.json", '{"boxes": []}')
+    data = read(tmp_path)
+    assert [file[-5:] for file in data.files] == ["a.jpg", "b.jpg", "d.jpg"]
+    assert "not used" in kinds(data)

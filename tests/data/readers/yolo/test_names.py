@@ -26,6 +26,29 @@ def test_names_are_counted_from_0(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "0: a\n1: b c\n2: d\n",
+        "0 a\n1 b c\n2 d\n",
+        "a 0\nb c 1\nd 2\n",
+        "a, b c, d\n",
+        '["a", "b c", "d"]\n',
+        "['a', 'b c', 'd']\n",
+        '{"0": "a", "1": "b c", "2": "d"}',
+        "{'a': 0, 'b c': 1, 'd': 2}",
+    ],
+)
+def test_numbers_and_lists_are_no_part_of_the_names(tmp_path, text):
+    assert read_names_file(write(tmp_path / "classes.txt", text)) == {0: "a", 1: "b c", 2: "d"}
+
+
+@pytest.mark.parametrize("names", [["1 cent", "2 cent"], ["class 0", "class 1"], ["3 d", "4 d"], ["0 a", "b"]])
+def test_names_may_have_numbers(tmp_path, names):
+    path = write(tmp_path / "classes.txt", "\n".join(names))
+    assert read_names_file(path) == dict(enumerate(names))
+
+
+@pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("classes.txt", "", "this file is empty"),
@@ -33,6 +56,8 @@ def test_names_are_counted_from_0(tmp_path):
         ("classes.txt", "a\nb\na\n", "the classes 0 and 2 are both called a"),
         ("notes.json", '{"categories": [1]}', "its categories have no id and name"),
         ("notes.json", "{", "its categories have no id and name"),
+        ("classes.txt", "[a, [b]]", "neither a name in each line nor a list of names; write a class name into each"),
+        ("classes.txt", "{a: b", "neither a name in each line nor a list of names"),
     ],
 )
 def test_broken_lists_are_refused(tmp_path, name, text, message):
