@@ -156,7 +156,7 @@ def test_a_list_in_a_format_that_is_not_read_is_a_warning(data):
 
 
 def test_names_that_several_images_have_are_a_warning(data):
-    images = [f"{folder}/{number}.jpg" for folder in "ab" for number in range(4)]
+    images = [f"{folder}/{number}.jpg" for folder in ("cat", "dog") for number in range(4)]
     dataset = read(data(images, {"train.txt": "0\n1\n", "test.txt": "2\n3\n"}))
     assert set(splits(dataset)) == {""} and kinds(dataset).count("list not used") == 2
 
