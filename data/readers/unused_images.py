@@ -25,7 +25,7 @@ def unused_images(explanation: Explanation, dataset: Dataset) -> list[Finding]:
     """
     if explanation.implicit or not explanation.unexplained:
         return []
-    used = set(map(os.path.normpath, dataset.files)) | _mentioned(dataset.findings)
+    used = set(map(os.path.normpath, dataset.files)) | _masks(dataset) | _mentioned(dataset.findings)
     folders: dict[str, list[str]] = {}
     for path in sorted(explanation.unexplained - used):
         if not any(above in used for above in _folders_above(path)):
@@ -43,6 +43,10 @@ def unused_images(explanation: Explanation, dataset: Dataset) -> list[Finding]:
         )
         for folder, paths in folders.items()
     ]
+
+
+def _masks(dataset: Dataset) -> set[str]:
+    return {os.path.normpath(path) for path in dataset.columns.get("mask", ())}
 
 
 def _mentioned(findings: Iterable[Finding]) -> set[str]:
