@@ -119,6 +119,11 @@ def check_boxes(
         finding = _box_finding(as_read, sizes, row, index, WARNING, "duplicate box", reason)
         findings.append(dataclasses.replace(finding, action="skipped"))
     by_reader = [finding for finding in dataset.findings if finding.severity == INVALID and finding.item]
+    without_objects = usable & _lost_all_objects(as_read, row, keep, by_reader)
+    for file in dataset.files[without_objects].tolist():
+        reason = "all of its objects are left out, and without them it would be an image of nothing"
+        findings.append(Finding(INVALID, "no object is left", file, "", reason, "skipped"))
+    invalid_files |= without_objects
     would_fail = _too_many_invalid(
         int(checked.sum()), num_wrong, by_reader, findings, on_invalid, max_invalid_fraction, cure
     )
@@ -130,6 +135,21 @@ def check_boxes(
     summary = _summary(cleaned, objects, ious)
     summary |= {"left_out": num_wrong + int(repeated.sum()) + len(by_reader), "clipped": int(reaches_out.sum())}
     return BoxReport(cleaned, invalid_files, findings, would_fail, summary)
+
+
+def _lost_all_objects(dataset: Dataset, row: np.ndarray, keep: np.ndarray, by_reader: Sequence[Finding]) -> np.ndarray:
+    """Return which images had objects that are all left out, bool `[n]`; none if no object of any image is left.
+
+    Args:
+        dataset: The dataset as it was read.
+        row: int `[m]`, the image of each of its objects.
+        keep: bool `[m]`, whether the object can be right.
+        by_reader: What the reader says of objects that it left out.
+    """
+    left_out = np.isin(dataset.files, [finding.file for finding in by_reader])
+    left_out[row[~keep]] = True
+    kept = np.bincount(row[keep], minlength=len(dataset.files)) > 0
+    return left_out & ~kept & kept.any()
 
 
 def _problems(boxes: np.ndarray, sizes: np.ndarray, source_format: str) -> Iterator[_BoxProblem]:

@@ -361,3 +361,18 @@ def test_a_check_imports_no_tensorflow(folder):
         "assert not {'tensorflow', 'keras', 'tensorflow_datasets'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_image_whose_objects_are_all_left_out_is_not_an_image_without_objects(folder):
+    bad = [90, 10, 0, 0]
+    report = report_of(folder, *VALID, (2, 1, bad), (3, 1, bad))
+    assert finding_of(report, "no object is left").file == f"{folder}/c.jpg"  # d.jpg has others
+    assert report.invalid_rows.tolist() == [2]
+
+    for name, lines in {"a": "0 .5 .5 .2 .2\n", "b": "0 .5 .5 .2 .2\n9 .5 .5 .2 .2\n", "c": "9 .5 .5 .2 .2\n"}.items():
+        (folder / f"{name}.txt").write_text(lines)
+    (folder / "d.txt").write_text("")
+    (folder / "classes.txt").write_text("cat\ndog\n")
+    (folder / "boxes.json").unlink()
+    report = check(read(folder), on_invalid="skip")
+    assert [Path(report.dataset.files[row]).name for row in report.invalid_rows] == ["c.jpg"]  # d.jpg has no object
