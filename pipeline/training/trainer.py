@@ -128,6 +128,8 @@ class Trainer:
             RetinueError: a file is damaged, the loss is not finite, or the memory or the disk is full.
         """
         path = self._find_checkpoint() if resume else None
+        if path:
+            logger.info(f"resumed after step {self.state['step']:,}, in epoch {self.state['epoch'] + 1}")
         with stop_on_signals(self.stop_soon):
             try:
                 while self.state["stage"] < len(self.stages):
@@ -273,7 +275,7 @@ class Trainer:
             optimizer = make_optimizer(self.settings, stage, model, self.steps_per_epoch)
             model.compile(optimizer=optimizer)
             optimizer.build(model.trainable_variables)
-        if self.state["epoch"] == self.state["stage_first_epoch"]:
+        if self.state["step"] == self.state["stage_first_epoch"] * self.steps_per_epoch:
             self._log_stage(name, stage, description, reason_without)
 
     def _log_stage(self, name: str, stage: Stage, description: str, reason_without_features: str) -> None:
