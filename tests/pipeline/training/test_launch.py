@@ -74,7 +74,7 @@ def images(tmp_path_factory):
 def test_two_workers_of_which_one_is_killed_end_as_if_it_had_not_been(images, tmp_path):
     unbroken = Job(tmp_path / "unbroken", images, 2)
     assert unbroken.end() == 0
-    job = Job(tmp_path / "killed", images, 2, max_restarts=1)
+    job = Job(tmp_path / "killed", images, 2, restarts=1)
     job.wait_for_checkpoint()
     launch.os.kill(job.workers[1], signal.SIGKILL)
     assert job.end() == 0
