@@ -3,7 +3,7 @@
 import dataclasses
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -24,6 +24,8 @@ from retinue.data.finding import INVALID, NOTE, WARNING, Finding
 from retinue.data.readers.objects import keep_objects
 
 CHUNK = 64  # files that a thread takes at once
+NUM_TIMED = 2  # chunks that are probed first, to find out how long a file takes; the first one also imports decoders
+SHORT_SECONDS = 0.0003
 
 
 def check(
@@ -122,18 +124,39 @@ def check(
 def _probe_all(
     dataset: Dataset, max_pixels: int, num_workers: int | None, progress: Callable[[int, int], None] | None
 ) -> list[FileInfo]:
-    """Probe every file, in order, in threads: Pillow and OpenCV release Python's lock while they decode."""
+    """Probe every file, in order."""
     num_files = len(dataset)
     probe_row, chunk_size = _probe_function(dataset, max_pixels)
     chunks = [range(start, min(start + chunk_size, num_files)) for start in range(0, num_files, chunk_size)]
     files: list[FileInfo] = []
     # Pillow warns of odd metadata, which does not concern the pixels, and would do so once for each file.
-    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(num_workers or usable_cores()) as pool:
-        for probed in pool.map(lambda rows: [probe_row(row) for row in rows], chunks):
+    with warnings.catch_warnings(action="ignore"):
+        for probed in _probe_chunks(probe_row, chunks, num_workers or usable_cores()):
             files += probed
             if progress:
                 progress(len(files), num_files)
     return files
+
+
+def _probe_chunks(
+    probe_row: Callable[[int], FileInfo], chunks: Sequence[range], num_workers: int
+) -> Iterator[list[FileInfo]]:
+    """Probe files in threads: Pillow and OpenCV release Python's lock while they decode.
+
+    Of files that take less than `SHORT_SECONDS`, one thread probes more than several, which wait for Python's lock.
+    """
+
+    def probe_chunk(rows: range) -> list[FileInfo]:
+        return [probe_row(row) for row in rows]
+
+    seconds = 0.0
+    num_timed = NUM_TIMED if len(chunks) > NUM_TIMED else 0
+    for rows in chunks[:num_timed]:
+        begin = time.perf_counter()
+        yield probe_chunk(rows)
+        seconds = (time.perf_counter() - begin) / len(rows)
+    with ThreadPoolExecutor(1 if seconds < SHORT_SECONDS else num_workers) as pool:
+        yield from pool.map(probe_chunk, chunks[num_timed:])
 
 
 def _probe_function(dataset: Dataset, max_pixels: int) -> tuple[Callable[[int], FileInfo], int]:

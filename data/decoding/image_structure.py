@@ -91,12 +91,13 @@ def _check_jpeg(content: bytes) -> None:
 
     Between two segments, compressed pixels and bytes without a meaning are passed over.
     """
-    position = 2
-    while found := JPEG_MARKER.search(content, position):
-        if found.group()[1] == 0xD9:
-            return
+    search, size, position = JPEG_MARKER.search, len(content), 2
+    while found := search(content, position):
         position = found.end()
-        position += int.from_bytes(content[position : position + 2], "big")
+        if content[position - 1] == 0xD9:
+            return
+        if position + 1 < size:
+            position += content[position] << 8 | content[position + 1]
     raise UnusableFileError(*TRUNCATED)
 
 
