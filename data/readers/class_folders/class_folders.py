@@ -187,7 +187,7 @@ def _findings(tree: FileTree, layout: ClassLayout) -> list[Finding]:
     for parent in layout.parents.values():
         for name in tree.subfolders(parent):
             if name in layout.unlabeled:
-                reason = "a folder of images without a class, since its name is no class of train"
+                reason = "a folder of images without a class, by its name or since train has no such class"
                 findings.append(_unused(tree.path(name), reason))
             elif name not in layout.classes:
                 note = Finding(NOTE, "not used", tree.path(name), "", "a folder without images", "ignored")

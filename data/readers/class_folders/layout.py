@@ -23,6 +23,7 @@ COLLECTION_WORDS = (
     *("image", "images", "img", "imgs", "jpegimages", "photo", "photos", "input", "inputs", "frame", "frames"),
     *("rgb", "jpg", "jpeg", "png", "data", "dataset", "datasets", "dir", "folder", "all", "pics"),
 )
+NAMES_WITHOUT_LABEL = ("unlabeled", "unlabelled", "unsup", "unannotated", "not_labeled", "no_label", "nolabel")
 
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -38,7 +39,7 @@ class ClassLayout:
         images: The images of each folder, without masks: their names.
         below: The number of images in and below each folder.
         num_masks: The number of masks that are left out.
-        unlabeled: Folders of images of val or test without a class.
+        unlabeled: Folders of images without a class, of val or test or by their names.
         splits_inside: Whether each class folder holds the folders of the splits.
         frames: The folders of frames below the class folders, None if there are none.
     """
@@ -176,6 +177,9 @@ def _find_classes(tree: FileTree, layout: ClassLayout) -> None:
         if trained and len(names) == 1 and names[0] not in trained and (split == "test" or is_collection(names[0])):
             layout.unlabeled += of_split.pop(split)
     layout.classes = [folder for folders in of_split.values() for folder in folders]
+    without_label = [name for name in layout.classes if os.path.basename(name).lower() in NAMES_WITHOUT_LABEL]
+    layout.unlabeled += without_label
+    layout.classes = [folder for folder in layout.classes if folder not in without_label]
     inner = [[name for name in tree.subfolders(folder) if layout.below[name]] for folder in layout.classes]
     layout.splits_inside = (
         list(layout.parents) == [""]

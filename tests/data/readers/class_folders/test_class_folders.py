@@ -79,6 +79,14 @@ def test_unlabeled_images_and_other_folders_beside_the_splits_are_reported(tmp_p
     assert "outside the class folders" in dataset.findings[0].reason
 
 
+def test_a_folder_of_unlabeled_images_is_no_class(tmp_path):
+    make(tmp_path, "cat/1.jpg", "dog/2.jpg", "Unlabeled/3.jpg")
+    dataset = read_class_folders(tmp_path)
+    assert rows(dataset, tmp_path) == [("cat/1.jpg", "cat", ""), ("dog/2.jpg", "dog", "")]
+    (finding,) = dataset.findings
+    assert (os.path.basename(finding.file), finding.severity) == ("Unlabeled", "warning")
+
+
 def test_hidden_files_and_os_metadata_files_are_ignored_silently(tmp_path):
     make(tmp_path, "cat/1.jpg", "dog/1.jpg", "cat/.hidden.jpg", "cat/._1.jpg", "cat/Thumbs.db", "cat/.DS_Store")
     make(tmp_path, "__MACOSX/cat/1.jpg", ".git/1.jpg", ".DS_Store", "cat/@eaDir/1.jpg")
