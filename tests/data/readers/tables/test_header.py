@@ -224,8 +224,8 @@ def test_a_first_line_of_values_is_no_header(table, tmp_path):
     for number in (1, 2, 3):
         save_image(tmp_path / f"{number}.jpg")
     assert labels(read(table("1;cat\n2;dog\n3;cat\n"))) == {"1.jpg": ["cat"], "2.jpg": ["dog"], "3.jpg": ["cat"]}
-    problem = understand(str(table("10;Swiping Left\n11;Stop Sign\n12;Swiping Left\n"))).problem
-    assert "it begins with 10, Swiping Left: no header, and no file that exists" in problem
+    problem = understand(str(table("83010;Swiping Left\n83011;Stop Sign\n83012;Swiping Left\n"))).problem
+    assert "it begins with 83010, Swiping Left: no header, and no file that exists" in problem
 
 
 def test_only_columns_that_work_are_proposed(table):

@@ -54,7 +54,7 @@ def test_unknown_columns_are_findings(read):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (("x,COLUMNS", "1,CELLS"), "line 1: the column file is missing .*; none of its columns names files"),
+        (("x,COLUMNS", "nowhere,CELLS"), "line 1: the column file is missing .*; none of its columns names files"),
         (("file,COLUMNS,group,Group", "a.jpg,CELLS,1,2"), "line 1: the column group is there twice; rename one"),
         (("file,COLUMNS,split", "a.jpg,CELLS,", "b.jpg,CELLS,trian"), "line 3: 'trian' is not a split; did you mean"),
         (("file,COLUMNS",), "there are no lines below the header; add a line for each file"),
