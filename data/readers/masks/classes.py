@@ -17,6 +17,7 @@ from retinue.data.readers.masks.class_files import (
 )
 from retinue.data.readers.masks.content import MAX_VALUES
 from retinue.data.readers.masks.known_classes import KnownClasses, is_coco_stuff
+from retinue.data.readers.masks.numbered_objects import refuse_numbered_objects
 from retinue.data.readers.masks.values import MaskValues, refuse_blurred, sample_values, values_of_masks
 from retinue.data.void_label import VOID
 
@@ -159,6 +160,7 @@ def _classes_from_values(
         return _classes_from_colors(source, clear, findings)
     _refuse_gray_levels(source, clear)
     _refuse_averages(source, clear)
+    refuse_numbered_objects(source, clear)
     names, values, reason = _classes_from_ids(source, clear)
     action = ADD_CLASS_FILE if len(names) <= 2 else NAME_IDS
     findings.append(Finding(NOTE, "no class names", source, "", reason, action))
