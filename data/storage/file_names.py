@@ -39,6 +39,7 @@ SPLIT_COMPANIONS = (
     *("set", "sets", "split", "data", "dataset", "subset", "images", "image", "imgs", "img", "pics", "photos"),
     *("jpeg", "jpg", "png", "labels", "label", "annotations", "annotation", "annotated", "annot", "ann", "anns"),
     *("masks", "mask", "gt", "obj", "seg", "instances", "boxes", "bbox", "files", "folder", "new", "final"),
+    *("videos", "video", "clips", "clip", "frames", "sample", "samples"),
 )
 
 _WORD = re.compile(r"[^\W\d_]+")
@@ -98,7 +99,8 @@ def splits_of_names(names: Iterable[str]) -> dict[str, str]:
     """Return the split of each name of folders that lie side by side, "" for none.
 
     Beside what `split_of_name` knows, names that are equal before the word of the split, or after it, are splits if one
-    is train and another is not: "fruits_train" and "fruits_test", "train_v2" and "val_v2".
+    is train and another is not: "fruits_train" and "fruits_test", "train_v2" and "val_v2". Beside "fruits-test" and
+    without a name of train, "fruits" is train.
     """
     split_of = {name: split_of_name(name) for name in names}
     alike: dict[tuple[str, str], dict[str, str]] = {}
@@ -108,7 +110,10 @@ def splits_of_names(names: Iterable[str]) -> dict[str, str]:
             before, after = name[: words[0].start()].lower(), name[words[-1].end() :].lower()
             key = (before, "") if before else ("", after)
             alike.setdefault(key, {})[name] = SPLIT_NAMES[words[0].group()]
-    for splits in alike.values():
+    for (before, _), splits in alike.items():
+        whole = next((name for name in split_of if before and name.lower() == before.rstrip("-_. ")), None)
+        if whole is not None and "train" not in splits.values():
+            splits[whole] = "train"
         if "train" in splits.values() and len(set(splits.values())) > 1:
             split_of |= splits
     return split_of

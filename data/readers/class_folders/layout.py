@@ -17,6 +17,7 @@ CODE_SUFFIXES = (".py", ".ipynb", ".sh", ".m")  # with one of these, it is one, 
 REPOSITORY_FOLDERS = (
     *("doc", "docs", "documentation", "assets", "media", "static", "figures", "figure", "figs", "screenshots"),
     *("src", "scripts", "notebooks", "examples", "example", "demo", "demos", "readme", "paper", "results", "outputs"),
+    *("tests", "tools", "utils", "app", "web", "frontend", "backend", "templates"),
 )
 # Words in the names of folders of images that are not classes.
 COLLECTION_WORDS = (
@@ -126,12 +127,18 @@ def _find_root(tree: FileTree, layout: ClassLayout) -> str:
 
 def _folders_with_images(tree: FileTree, layout: ClassLayout, folder: str) -> list[str]:
     inner = [name for name in tree.subfolders(folder) if layout.below[name]]
-    if not _is_repository(tree.names[folder]):
+    if not _is_repository(tree.names[folder]) and not _has_folder_of_code(tree, folder):
         return inner
     inner = [name for name in inner if os.path.basename(name).lower() not in REPOSITORY_FOLDERS] or inner
     # Beside folders of folders, one such as images holds those of the documentation.
     deep = [name for name in inner if any(layout.below[below] for below in tree.subfolders(name))]
     return [name for name in inner if name in deep or not is_collection(os.path.basename(name))] if deep else inner
+
+
+def _has_folder_of_code(tree: FileTree, folder: str) -> bool:
+    """Return whether a folder such as src, directly in this one, holds code."""
+    named = [name for name in tree.subfolders(folder) if os.path.basename(name).lower() in REPOSITORY_FOLDERS]
+    return any(True for name in named for _ in tree.files(CODE_SUFFIXES, name))
 
 
 def _is_repository(names: list[str]) -> bool:

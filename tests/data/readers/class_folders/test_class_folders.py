@@ -79,6 +79,11 @@ def test_unlabeled_images_and_other_folders_beside_the_splits_are_reported(tmp_p
     assert "outside the class folders" in dataset.findings[0].reason
 
 
+def test_folders_of_a_program_beside_the_data_are_no_classes(tmp_path):
+    make(tmp_path, "dataset/cat/1.jpg", "dataset/dog/2.jpg", "docs/img/a.png", "tests/data/b.jpg", "src/nets/net.py")
+    assert [row[1] for row in rows(read_class_folders(tmp_path), tmp_path)] == ["cat", "dog"]
+
+
 def test_a_folder_of_unlabeled_images_is_no_class(tmp_path):
     make(tmp_path, "cat/1.jpg", "dog/2.jpg", "Unlabeled/3.jpg")
     dataset = read_class_folders(tmp_path)
