@@ -8,7 +8,8 @@ from retinue.data.readers.class_folders.layout import ClassLayout, filled_classe
 from retinue.data.readers.clips.frame_folders import are_frames
 from retinue.data.readers.file_tree import FileTree, is_below
 
-ANNOTATION_SUFFIXES = (".xml", ".txt", ".json")  # of files that annotate the image of the same name
+# Of files that annotate the image of the same name: boxes, landmarks, flow, disparities and arrays, too.
+ANNOTATION_SUFFIXES = (".xml", ".txt", ".json", ".mat", ".pts", ".flo", ".pfm", ".npy")
 DATA_SET_SUFFIXES = (".csv", ".json", ".xml", ".yaml", ".yml")  # of files that annotate the images of a folder
 LIST_SUFFIXES = (".csv", ".tsv", ".txt", ".lst")
 PEEK_BYTES = 65_536  # of a list are read to see what it lists
@@ -23,13 +24,14 @@ _SEPARATOR = re.compile(r"[;,\t ]+")
 def problem_with_annotations(tree: FileTree, layout: ClassLayout) -> str:
     """Return why files of annotations say that the folders are no classes, or ""."""
     path = layout_path(tree, layout)
-    annotated = {os.path.splitext(name)[0] for _, name in tree.files(ANNOTATION_SUFFIXES)}
+    annotated = dict(os.path.splitext(name) for _, name in tree.files(ANNOTATION_SUFFIXES))
     stems = [stem for folder in layout.images if annotated for stem in tree.images[folder]]
     num_annotated = sum(stem in annotated for stem in stems)
     if num_annotated * 2 > len(stems):
+        suffixes = " or ".join(sorted({annotated[stem] for stem in stems if stem in annotated}))
         return (
             f"{path}: {num_annotated:,} of {len(stems):,} images have a file of the same name "
-            f"({' or '.join(ANNOTATION_SUFFIXES)}), which seem to be annotations that are not understood; if the "
+            f"({suffixes}), which seem to be annotations that are not understood; if the "
             "folders are classes, move these files away, or list the images in a CSV with the columns file,label"
         )
     with_files: dict[str, str] = {}

@@ -7,7 +7,7 @@ from retinue.data.readers.class_folders.class_folders import read_class_folders
 from retinue.tests.helpers.empty_files import make
 
 
-@pytest.mark.parametrize("suffix", [".xml", ".txt", ".json"])
+@pytest.mark.parametrize("suffix", [".xml", ".txt", ".json", ".pts", ".mat"])
 def test_images_with_annotation_files_are_not_in_class_folders(tmp_path, suffix):
     make(tmp_path, *(f"{name}/{name}{number}{end}" for name in "ab" for number in "12" for end in (".jpg", suffix)))
     with pytest.raises(RetinueError, match="4 of 4 images have a file of the same name .* seem to be annotations"):
