@@ -80,7 +80,9 @@ def test_unlabeled_images_and_other_folders_beside_the_splits_are_reported(tmp_p
 
 
 def test_folders_of_a_program_beside_the_data_are_no_classes(tmp_path):
-    make(tmp_path, "dataset/cat/1.jpg", "dataset/dog/2.jpg", "docs/img/a.png", "tests/data/b.jpg", "src/models/model.py")
+    make(
+        tmp_path, "dataset/cat/1.jpg", "dataset/dog/2.jpg", "docs/img/a.png", "tests/data/b.jpg", "src/models/model.py"
+    )
     assert [row[1] for row in rows(read_class_folders(tmp_path), tmp_path)] == ["cat", "dog"]
 
 
