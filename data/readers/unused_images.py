@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from pathlib import PurePath
 
 from retinue.data.dataset import Dataset
 from retinue.data.finding import NOTE, Finding
@@ -28,7 +29,7 @@ def unused_images(explanation: Explanation, dataset: Dataset) -> list[Finding]:
     used = set(map(os.path.normpath, dataset.files)) | _masks(dataset) | _mentioned(dataset.findings)
     folders: dict[str, list[str]] = {}
     for path in sorted(explanation.unexplained - used):
-        if not any(above in used for above in _folders_above(path)):
+        if not any(str(above) in used for above in PurePath(path).parents):
             folders.setdefault(os.path.dirname(path), []).append(path)
     if len(folders) > MAX_FOLDERS:
         folders = {os.path.commonpath(folders): [path for paths in folders.values() for path in paths]}
@@ -51,11 +52,3 @@ def _masks(dataset: Dataset) -> set[str]:
 
 def _mentioned(findings: Iterable[Finding]) -> set[str]:
     return {os.path.normpath(finding.file) for finding in findings if finding.kind in KINDS}
-
-
-def _folders_above(path: str) -> list[str]:
-    folders = []
-    while (above := os.path.dirname(path)) != path:
-        folders.append(above)
-        path = above
-    return folders

@@ -4,26 +4,9 @@ import pytest
 
 from retinue.configs.errors import RetinueError, UsageError
 from retinue.data.readers.read import read, understand
-from retinue.tests.helpers.box_files import save_image
 from retinue.tests.helpers.mask_images import halves, make_mask
 
 FLAT = {f"{name}_{number}": name for name in ("Birman", "pug", "boxer") for number in (1, 2, 3)}
-
-
-@pytest.fixture
-def data(tmp_path):
-    """Return a function that saves images and lists, the text of each by its name, and returns the folder."""
-
-    def save(images, texts):
-        for name in images:
-            save_image(tmp_path / "data" / name)
-        for name, text in texts.items():
-            path = tmp_path / "data" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        return tmp_path / "data"
-
-    return save
 
 
 def rows(dataset):

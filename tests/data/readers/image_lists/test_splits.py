@@ -3,26 +3,9 @@
 import pytest
 
 from retinue.data.readers.read import read
-from retinue.tests.helpers.box_files import save_image
 
 FOLDERS = [f"images/{name}/{name}{number}.jpg" for name in "ab" for number in range(4)]
 TRAIN, TEST = "a0 a1 a2 b0 b1".split(), "a3 b2 b3".split()
-
-
-@pytest.fixture
-def data(tmp_path):
-    """Return a function that saves images and lists, the text of each by its name, and returns the folder."""
-
-    def save(images, texts):
-        for name in images:
-            save_image(tmp_path / "data" / name)
-        for name, text in texts.items():
-            path = tmp_path / "data" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        return tmp_path / "data"
-
-    return save
 
 
 def splits(dataset):

@@ -4,25 +4,8 @@ import pytest
 
 from retinue.configs.errors import RetinueError
 from retinue.data.readers.read import read, understand
-from retinue.tests.helpers.box_files import save_image
 
 BOXES = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
-
-
-@pytest.fixture
-def data(tmp_path):
-    """Return a function that saves images and tables, the text of each by its name, and returns the folder."""
-
-    def save(images, tables):
-        for name in images:
-            save_image(tmp_path / "data" / name)
-        for name, text in tables.items():
-            path = tmp_path / "data" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        return tmp_path / "data"
-
-    return save
 
 
 def rows(dataset, root):
